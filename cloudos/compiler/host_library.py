@@ -26,43 +26,45 @@ void free(void *memory);
 
 static u64 jump_buffer[64] __attribute__((aligned(64)));
 static u32 panic_site;
-static u8 panic_text[256];
-static u64 panic_length;
-static u64 live_objects;
 
 #define PANICKED 0xffffffffu
 
-u32 cloudos_host_call(u32 (*entry)(const u64 *, u64 *), const u64 *arguments, u64 *results) {
-    panic_site = 0;
-    panic_length = 0;
-    if (_setjmp(jump_buffer)) return PANICKED;
+u32 cloudos_host_call(u32 (*entry)(const u64 *, u64 *), const u64 *arguments, u64 *results, u32 *site) {
+    if (_setjmp(jump_buffer)) {
+        *site = panic_site;
+        return PANICKED;
+    }
     return entry(arguments, results);
 }
-u32 cloudos_host_site(void) { return panic_site; }
-u64 cloudos_host_text(u8 *to) { memcpy(to, panic_text, panic_length); return panic_length; }
-u64 cloudos_host_live_objects(void) { return live_objects; }
-void cloudos_host_forget_objects(void) { live_objects = 0; }
-
-void cloudos_panic(u32 site) {
+HIDDEN void cloudos_panic(u32 site) {
     panic_site = site;
     longjmp(jump_buffer, 1);
 }
-void cloudos_panic_message(u32 site, const u8 *text, u64 length) {
-    panic_length = length < sizeof panic_text ? length : sizeof panic_text;
-    memcpy(panic_text, text, panic_length);
-    cloudos_panic(site);
-}
 
-/* The heap that compiled code uses on the host: zero-filled, null when exhausted, every allocation counted. */
-HIDDEN void *cloudos_heap_allocate(u64 size) {
-    if (size > (1ul << 32)) return 0;
-    void *memory = calloc(1, size ? size : 1);
-    live_objects += memory != 0;
-    return memory;
+/* The heap of compiled code: zero-filled, 16-aligned, null when exhausted. Every block carries its size, so that a
+   release with another size, or of something never allocated, is noticed. */
+u64 cloudos_live;
+u64 cloudos_mismatched;
+u64 cloudos_largest = 1ul << 32;
+#define BLOCK_MARK 0xc10d05b10cul
+
+HIDDEN void *cloudos_allocate(u64 size) {
+    u64 *block = size > cloudos_largest ? 0 : calloc(1, size + 16);
+    if (!block) return 0;
+    block[0] = size;
+    block[1] = BLOCK_MARK;
+    cloudos_live++;
+    return block + 2;
 }
-HIDDEN void cloudos_heap_free(void *memory) {
-    live_objects -= memory != 0;
-    free(memory);
+HIDDEN void cloudos_release(void *memory, u64 size) {
+    u64 *block = (u64 *)memory - 2;
+    if (!memory || block[1] != BLOCK_MARK || block[0] != size) {
+        cloudos_mismatched++;
+        return;
+    }
+    block[1] = 0;
+    cloudos_live--;
+    free(block);
 }
 
 extern const u8 __start_cloudos_files[] __attribute__((weak, visibility("hidden")));
@@ -78,15 +80,15 @@ _PANICKED = 0xFFFFFFFF
 _KIND_NAMES = {number: name for name, number in PANIC_KINDS.items()}
 _FLOAT_FORMATS = {"f32": "<f", "f64": "<d"}
 
-Value = int | float | bool | bytes
+Value = int | float | bool | bytes | None
 
 
 @dataclass(frozen=True)
 class Entry:
     """How one function is called: kinds are ``u8`` … ``i64``, ``bool``, ``f32``, ``f64`` and ``bytes``.
 
-    Each argument and result takes one 64-bit word (integers extended, floats as their bits), ``bytes`` takes two:
-    address and length.
+    Each argument and result takes one 64-bit word (integers extended, floats as their bits). ``bytes`` takes two:
+    address and length. A result ``u8?`` (any kind of one word before the mark) takes two: present or not, and value.
     """
 
     symbol: str
@@ -110,12 +112,11 @@ class Raised:
 
 @dataclass(frozen=True)
 class Panicked:
-    """The function panicked: name of the kind, file as the compiler names it, line from 1, message if it had one."""
+    """The function panicked: name of the kind, file as the compiler names it, line from 1."""
 
     kind: str
     file: str
     line: int
-    message: str = ""
 
 
 Outcome = Returned | Raised | Panicked
@@ -127,9 +128,6 @@ class HostLibrary:
     def __init__(self, path: Path, entries: Mapping[object, Entry]) -> None:
         self.path = path
         self._library = ctypes.CDLL(str(path))
-        self._library.cloudos_host_site.restype = ctypes.c_uint32
-        self._library.cloudos_host_live_objects.restype = ctypes.c_uint64
-        self._library.cloudos_host_text.restype = ctypes.c_uint64
         self._call = self._library.cloudos_host_call
         self._call.restype = ctypes.c_uint32
         self._entries = {
@@ -138,6 +136,7 @@ class HostLibrary:
         }
         self._files = self._file_names()
         self._results = (ctypes.c_uint64 * 64)()
+        self._site = ctypes.c_uint32()
 
     def call(self, function: object, *arguments: Value) -> Outcome:
         """Call ``function`` with plain values. Raises ``KeyError`` when it was not compiled into this library."""
@@ -149,7 +148,7 @@ class HostLibrary:
         for kind, value in zip(entry.arguments, arguments, strict=True):
             words += _pack(kind, value, kept)
         packed = (ctypes.c_uint64 * max(1, len(words)))(*words)
-        code = self._call(address, packed, self._results)
+        code = self._call(address, packed, self._results, ctypes.byref(self._site))
         if code == _PANICKED:
             return self._panicked()
         if code != 0:
@@ -157,12 +156,24 @@ class HostLibrary:
         return Returned(self._unpack(entry.results))
 
     def live_objects(self) -> int:
-        """Heap objects allocated and not yet freed."""
-        return int(self._library.cloudos_host_live_objects())
+        """Heap blocks allocated and not yet released."""
+        return self._counter("cloudos_live").value
+
+    def mismatched_releases(self) -> int:
+        """Releases with a size other than that allocated, of null, or of what was already released."""
+        return self._counter("cloudos_mismatched").value
 
     def forget_objects(self) -> None:
-        """Set the count of live objects to zero: after a panic, whatever was allocated stays."""
-        self._library.cloudos_host_forget_objects()
+        """Set both counts to zero: after a panic, whatever was allocated stays."""
+        self._counter("cloudos_live").value = 0
+        self._counter("cloudos_mismatched").value = 0
+
+    def limit_allocations(self, largest: int) -> None:
+        """Refuse blocks larger than ``largest`` bytes from now on."""
+        self._counter("cloudos_largest").value = largest
+
+    def _counter(self, name: str) -> ctypes.c_uint64:
+        return ctypes.c_uint64.in_dll(self._library, name)
 
     def _unpack(self, kinds: tuple[str, ...]) -> tuple[Value, ...]:
         values: list[Value] = []
@@ -173,17 +184,18 @@ class HostLibrary:
             if kind == "bytes":
                 values.append(ctypes.string_at(word, self._results[at]))
                 at += 1
+            elif kind.endswith("?"):
+                values.append(_scalar(kind[:-1], self._results[at]) if word else None)
+                at += 1
             else:
                 values.append(_scalar(kind, word))
         return tuple(values)
 
     def _panicked(self) -> Panicked:
-        site = self._library.cloudos_host_site()
-        text = (ctypes.c_uint8 * 256)()
-        length = self._library.cloudos_host_text(text)
+        site = self._site.value
         kind, index = site >> 28, site >> 16 & 0xFFF
         file = self._files[index] if index < len(self._files) else f"file {index}"
-        return Panicked(_KIND_NAMES.get(kind, str(kind)), file, site & 0xFFFF, bytes(text[:length]).decode())
+        return Panicked(_KIND_NAMES.get(kind, str(kind)), file, site & 0xFFFF)
 
     def _file_names(self) -> list[str]:
         start = ctypes.c_void_p()
@@ -202,7 +214,7 @@ def _pack(kind: str, value: Value, kept: list[object]) -> list[int]:
         buffer = ctypes.create_string_buffer(value, max(1, len(value)))
         kept.append(buffer)
         return [ctypes.addressof(buffer), len(value)]
-    if isinstance(value, bytes):
+    if isinstance(value, bytes) or value is None:
         raise TypeError(f"a {kind} argument cannot be {value!r}")
     if kind in _FLOAT_FORMATS:
         return [int.from_bytes(struct.pack(_FLOAT_FORMATS[kind], value), "little")]
