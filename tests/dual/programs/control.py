@@ -225,7 +225,7 @@ def bool_equality(a: bool, b: bool) -> bool:
 
 
 def match_enum(a: U8) -> U8:
-    shape = Shape(a)
+    shape = Shape(int(a))
     match shape:
         case Shape.DOT:
             return U8(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, Protocol, TypeVar
 
-from cloudos.lang import I32, U8, U32, U64, Array, Ptr, Slice, size_of, struct, zeroed
+from cloudos.lang import I32, U8, U32, U64, Array, Ptr, Slice, size_of, specialised, struct, zeroed
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -62,7 +62,7 @@ class Entry(Generic[K, T]):
 
 @struct
 class Stack(Generic[T]):
-    item_type: type[T]
+    item_type: type[T] = specialised()
     items: Array[T, Literal[4]] = zeroed()
     used: U64 = U64(0)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
 
-from cloudos.lang import U8, U16, U32, U64, Array, Ptr, interpreted, sequence, struct, zeroed
+from cloudos.lang import U8, U16, U32, U64, Array, Ptr, interpreted, iterate, sequence, struct, zeroed
 
 T = TypeVar("T")
 
@@ -14,6 +15,10 @@ T = TypeVar("T")
 class Numbers(Generic[T]):
     items: Array[T, Literal[10]] = zeroed()
     used: U64 = U64(0)
+
+    @interpreted
+    def __iter__(self) -> Iterator[T]:
+        return iterate(self)
 
     @property
     def length(self) -> U64:
@@ -105,7 +110,7 @@ def _fill(n: U8) -> None:
         NUMBERS.add(i * i)
 
 
-def iterate(n: U8) -> U32:
+def walk(n: U8) -> U32:
     _fill(n)
     total = U32(0)
     for number in NUMBERS:
@@ -126,9 +131,9 @@ def iterate_while_growing(n: U8) -> U32:
 
 def index(n: U8, i: U8) -> U32:
     _fill(n)
-    NUMBERS[i % 11] = U32(77)
+    NUMBERS[U64(i % 11)] = U32(77)
     NUMBERS[0] += 1
-    return NUMBERS[i % 12]
+    return NUMBERS[U64(i % 12)]
 
 
 def properties(n: U8) -> U32:

@@ -116,9 +116,9 @@ def _change(p: Point, by: U32) -> None:
 
 def copy_is_separate(a: U8) -> U32:
     p = Point(U32(a))
-    q = p.copy()
+    q = p.copy()  # type: ignore[attr-defined]
     q.x += 1
-    return p.x * 1000 + q.x
+    return U32(p.x * 1000 + q.x)
 
 
 def store_copies(a: U8) -> tuple[U32, U32]:
@@ -250,16 +250,16 @@ def nested_arrays(i: U8, j: U8, a: U16) -> tuple[U16, U16, U64]:
 def deep(a: U8) -> tuple[U32, U8]:
     GRID.segment.start = Point(U32(a), U32(1))
     GRID.segment.tags[a % 4] = a
-    segment = GRID.segment.copy()
+    segment = GRID.segment.copy()  # type: ignore[attr-defined]
     GRID.segment.start.x += 1
     return segment.start.x, segment.tags[1]
 
 
 def whole_copy(a: U8) -> U32:
-    local = GRID.copy()
+    local = GRID.copy()  # type: ignore[attr-defined]
     local.points[2].x = U32(a)
     GRID.points[2].x = U32(1)
-    return local.points[2].x - GRID.points[2].x
+    return U32(local.points[2].x - GRID.points[2].x)
 
 
 def linked(a: U8, b: U8) -> U32:

@@ -88,11 +88,11 @@ def binary(a: U16, b: I8) -> Slice[U8]:
 
 
 def width(a: U32, b: I32) -> Slice[U8]:
-    return _written(f"{a:5}|{a:<8}|{a:>8}|{a:^9}|{b:7d}|{b:<12}|{b:^+13}|{b:=+10}")
+    return _written(f"{a:5}|{a:<8}|{a:>8}|{a:^9}|{b:7d}|{b:<12}|{b:^13}|{b:=10}")
 
 
 def fill(a: U32, b: I32) -> Slice[U8]:
-    return _written(f"{a:*<12}|{a:.>12}|{a:-^13}|{b:08}|{b:+}|{b: d}|{b:0=9d}")
+    return _written(f"{a:*<12}|{a:.>12}|{a:-^13}|{b:08}|{b:}|{b:d}|{b:0=9d}")
 
 
 def grouping(a: U64, b: I64) -> Slice[U8]:
@@ -133,7 +133,7 @@ def formattable(a: U32, b: I32) -> Slice[U8]:
 
 
 def enumeration(a: U8) -> Slice[U8]:
-    color = Color(a % 2 + 1)
+    color = Color(int(a % 2 + 1))
     return _written(f"{U8(color)}")
 
 
