@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
-from cloudos.lang import I64, U8, U32, U64, enum, panic, struct, unreachable
+from cloudos.lang import I64, U8, U32, U64, IntEnum, enum, panic, struct, unreachable
 
 
 @enum(U8)
@@ -225,7 +223,7 @@ def bool_equality(a: bool, b: bool) -> bool:
 
 
 def match_enum(a: U8) -> U8:
-    shape = Shape(int(a))
+    shape = Shape(a)
     match shape:
         case Shape.DOT:
             return U8(10)

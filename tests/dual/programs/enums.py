@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
 from typing import Literal
 
-from cloudos.lang import I8, U8, U16, U32, U64, Array, enum, struct, zeroed
+from cloudos.lang import I8, U8, U16, U32, U64, Array, IntEnum, IntFlag, enum, struct, zeroed
 
 
 @enum(U8)
@@ -41,20 +40,20 @@ SETTING = Setting()
 
 
 def from_number(a: U8) -> Color:
-    return Color(int(a))
+    return Color(a)
 
 
 def from_signed_number(a: I8) -> Level:
-    return Level(int(a))
+    return Level(a)
 
 
 def to_number(a: U8) -> U32:
-    color = Color(int(a))
+    color = Color(a)
     return U32(color) + U32(U8(color)) + U32(Color.BLUE)
 
 
 def to_too_small_a_number(a: U8) -> I8:
-    return I8(Color(int(a % 3 + 1)))
+    return I8(Color(a % 3 + 1))
 
 
 def any_color(a: U8) -> U8:
@@ -103,29 +102,29 @@ def stored(a: U8, i: U8) -> U32:
 
 
 def flags_from_number(a: U16) -> Access:
-    return Access(int(a % 10))
+    return Access(a % 10)
 
 
 def flags(a: U8, b: U8) -> tuple[U16, U16, U16, bool, bool, bool]:
-    x, y = Access(int(a % 8)), Access(int(b % 8))
+    x, y = Access(a % 8), Access(b % 8)
     return U16(x | y), U16(x & y), U16(x ^ y), Access.WRITE in x, x == y, (x & Access.READ) != 0
 
 
 def flags_complement(a: U8) -> U16:
-    return U16(~Access(int(a % 8)))
+    return U16(~Access(a % 8))
 
 
 def flags_membership(a: U8, b: U8) -> bool:
-    return Access(int(a % 8)) in Access(int(b % 8))
+    return Access(a % 8) in Access(b % 8)
 
 
 def flags_not_in(a: U8) -> bool:
-    return Access.EXECUTE not in Access(int(a % 8))
+    return Access.EXECUTE not in Access(a % 8)
 
 
 def flags_update(a: U8) -> U16:
     SETTING.access = Access(0)
-    SETTING.access |= Access(int(a % 8))
+    SETTING.access |= Access(a % 8)
     SETTING.access &= ~Access.WRITE
     return U16(SETTING.access)
 

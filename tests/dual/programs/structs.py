@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import I16, U8, U16, U32, U64, Array, Ptr, align_of, null, offset_of, size_of, struct, zeroed
+from cloudos.lang import I16, U8, U16, U32, U64, Array, Ptr, align_of, copy, null, offset_of, size_of, struct, zeroed
 
 
 @struct
@@ -116,9 +116,9 @@ def _change(p: Point, by: U32) -> None:
 
 def copy_is_separate(a: U8) -> U32:
     p = Point(U32(a))
-    q = p.copy()  # type: ignore[attr-defined]
+    q = copy(p)
     q.x += 1
-    return U32(p.x * 1000 + q.x)
+    return p.x * 1000 + q.x
 
 
 def store_copies(a: U8) -> tuple[U32, U32]:
@@ -250,16 +250,16 @@ def nested_arrays(i: U8, j: U8, a: U16) -> tuple[U16, U16, U64]:
 def deep(a: U8) -> tuple[U32, U8]:
     GRID.segment.start = Point(U32(a), U32(1))
     GRID.segment.tags[a % 4] = a
-    segment = GRID.segment.copy()  # type: ignore[attr-defined]
+    segment = copy(GRID.segment)
     GRID.segment.start.x += 1
     return segment.start.x, segment.tags[1]
 
 
 def whole_copy(a: U8) -> U32:
-    local = GRID.copy()  # type: ignore[attr-defined]
+    local = copy(GRID)
     local.points[2].x = U32(a)
     GRID.points[2].x = U32(1)
-    return U32(local.points[2].x - GRID.points[2].x)
+    return local.points[2].x - GRID.points[2].x
 
 
 def linked(a: U8, b: U8) -> U32:

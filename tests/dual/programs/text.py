@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Literal
 
 from cloudos.lang import (
@@ -16,6 +15,7 @@ from cloudos.lang import (
     U64,
     Array,
     Formattable,
+    IntEnum,
     PhysAddr,
     Sink,
     Slice,
@@ -133,7 +133,7 @@ def formattable(a: U32, b: I32) -> Slice[U8]:
 
 
 def enumeration(a: U8) -> Slice[U8]:
-    color = Color(int(a % 2 + 1))
+    color = Color(a % 2 + 1)
     return _written(f"{U8(color)}")
 
 
