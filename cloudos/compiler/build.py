@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudos.compiler.diagnostics import InternalCompilerError
 from cloudos.compiler.support import SUPPORT_FLAGS, SUPPORT_NAME, SUPPORT_SOURCE
 from cloudos.compiler.targets import Target
 
@@ -38,7 +39,7 @@ class Unit:
     """Complete C text."""
 
 
-class InternalCompilerError(Exception):
+class UnitRefused(InternalCompilerError):
     """clang or lld refused what the compiler emitted: a defect of the compiler, never of the program compiled."""
 
     def __init__(self, unit: str, diagnostics: str, source: str, kept: Path | None) -> None:
@@ -89,7 +90,7 @@ def build(
 
     ``optimize`` is ``"0"``, ``"2"`` or ``"s"``; ``entry`` names the entry symbol; ``linker_script`` is the text of a
     script that replaces the target's own. Returns ``output``, which is either complete or untouched. Raises
-    :class:`InternalCompilerError` when clang or lld refuses its input.
+    :class:`UnitRefused` when clang or lld refuses its input.
     """
     flags = compile_flags(target, optimize, lto)
     work = [(unit, flags) for unit in units]
@@ -134,7 +135,7 @@ def compile_unit(unit: Unit, flags: tuple[str, ...], cache: Path) -> Path:
         if run.returncode != 0:
             failed = _made(cache / "failed") / f"{unit.name}.c"
             _write_atomically(failed, unit.source.encode())
-            raise InternalCompilerError(unit.name, run.stderr, unit.source, failed)
+            raise UnitRefused(unit.name, run.stderr, unit.source, failed)
         os.replace(Path(directory, "unit.o"), kept)
     return kept
 
@@ -163,7 +164,7 @@ def _link(
         command = [str(tool_path()), "ld.lld", *flags, "-o", "linked", *inputs]
         run = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True)
         if run.returncode != 0:
-            raise InternalCompilerError("link", run.stderr, " ".join(command), None)
+            raise UnitRefused("link", run.stderr, " ".join(command), None)
         os.replace(Path(directory, "linked"), kept)
     return kept
 

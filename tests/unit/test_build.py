@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudos.compiler.build import InternalCompilerError, Unit, build, compile_flags, tool_path, tool_version
+from cloudos.compiler.build import Unit, UnitRefused, build, compile_flags, tool_path, tool_version
 from cloudos.compiler.prelude import PRELUDE
 from cloudos.compiler.support import SUPPORT_SOURCE
 from cloudos.compiler.targets import USER_BASE, host_target, target
@@ -129,7 +129,7 @@ def test_unchanged_units_are_not_compiled_again(tmp_path: Path, monkeypatch: pyt
 
 def test_a_refused_unit_is_an_internal_error_and_leaves_no_output(tmp_path: Path) -> None:
     broken = Unit("cloudos.broken", PRELUDE + "u64 f(void) { return missing(1); }")
-    with pytest.raises(InternalCompilerError) as caught:
+    with pytest.raises(UnitRefused) as caught:
         build([*UNITS, broken], target("x86_64", "user"), output=tmp_path / "out" / "p", cache=tmp_path / "cache")
     assert caught.value.unit == "cloudos.broken"
     assert "missing" in caught.value.diagnostics
@@ -140,7 +140,7 @@ def test_a_refused_unit_is_an_internal_error_and_leaves_no_output(tmp_path: Path
 
 def test_an_undefined_symbol_is_an_internal_error(tmp_path: Path) -> None:
     (tmp_path / "p").write_text("old")
-    with pytest.raises(InternalCompilerError, match="cloudos_panic"):
+    with pytest.raises(UnitRefused, match="cloudos_panic"):
         build(UNITS[:1], target("x86_64", "user"), output=tmp_path / "p", entry="_start", cache=tmp_path / "cache")
     assert (tmp_path / "p").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "p"]
