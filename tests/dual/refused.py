@@ -208,8 +208,8 @@ CASES = [
     ),
     Case(
         "match of the same case twice",
-        "def run(a: U8) -> U8:\n    match a:\n        case 1:\n            return a\n        case §1:\n            pass\n"
-        "    return a\n",
+        "def run(a: U8) -> U8:\n    match a:\n        case 1:\n            return a\n"
+        "        case §1:\n            pass\n    return a\n",
         "earlier case",
     ),
     Case("interpreted function", "def run(a: U64) -> None:\n    §only_python()\n", "only under CPython"),
