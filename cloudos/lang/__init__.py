@@ -12,7 +12,7 @@ from cloudos.lang.arrays import Array
 from cloudos.lang.atomics import Atomic, Order, fence
 from cloudos.lang.comptime import align_of, comptime, interpreted, length_of, offset_of, size_of
 from cloudos.lang.enums import enum
-from cloudos.lang.errors import Error, OutOfMemory
+from cloudos.lang.errors import Error
 from cloudos.lang.floats import F32, F64
 from cloudos.lang.formatting import Sink, format_bool, format_character, format_integer, format_padded
 from cloudos.lang.generated import GENERATED, generate
@@ -25,6 +25,7 @@ from cloudos.lang.machine import (
     External,
     LinkerSymbol,
     Placement,
+    ProgramImage,
     Template,
     code_address,
     exported,
@@ -46,22 +47,27 @@ from cloudos.lang.structs import NO_DEFAULT, Field, StructInfo, View, specialise
 
 __all__ = [
     "ARCHITECTURES",
+    "F32",
+    "F64",
+    "GENERATED",
+    "I8",
+    "I16",
+    "I32",
+    "I64",
+    "INTEGER_TYPES",
+    "NO_DEFAULT",
+    "U8",
+    "U16",
+    "U32",
+    "U64",
     "AddressSpace",
     "Array",
     "Assembly",
     "Atomic",
     "Error",
     "External",
-    "F32",
-    "F64",
     "Field",
     "Formattable",
-    "GENERATED",
-    "I16",
-    "I32",
-    "I64",
-    "I8",
-    "INTEGER_TYPES",
     "Index",
     "Indexable",
     "Integer",
@@ -69,13 +75,12 @@ __all__ = [
     "Layout",
     "LinkerSymbol",
     "ManagedInfo",
-    "NO_DEFAULT",
     "Order",
-    "OutOfMemory",
     "Panic",
     "PanicKind",
     "PhysAddr",
     "Placement",
+    "ProgramImage",
     "Ptr",
     "Region",
     "Sink",
@@ -84,10 +89,6 @@ __all__ = [
     "Template",
     "TextBuffer",
     "TextSpec",
-    "U16",
-    "U32",
-    "U64",
-    "U8",
     "UserPtr",
     "View",
     "VirtAddr",

@@ -112,4 +112,3 @@ def _finish(cls: type[Any]) -> None:
     if len(numbers) != 1 or type(numbers[0]) is not int or numbers[0] < 0:
         raise TypeError(f"an array's length is Literal[n] with n >= 0, not {length!r}")
     cls.count = numbers[0]
-

@@ -72,7 +72,7 @@ class Atomic(View, Generic[T]):
             return self.element(value)  # type: ignore[no-any-return]
         if type(value) is not self.element:
             raise TypeError(f"expected {type_name(self.element)}, not {type(value).__name__}")
-        return value
+        return value  # type: ignore[return-value]
 
     @intrinsic("Atomic.load")
     def load(self, order: Order = Order.SEQ_CST) -> T:

@@ -72,9 +72,7 @@ def format_integer(
         format_padded(sink, text[start:96], fill, align, width)
 
 
-def _put_digits(
-    text: Array[U8, Literal[96]], magnitude: U64, base: U64, uppercase: bool, group: U8
-) -> tuple[U64, U64]:
+def _put_digits(text: Array[U8, Literal[96]], magnitude: U64, base: U64, uppercase: bool, group: U8) -> tuple[U64, U64]:
     """Put digits and separators at the end of `text`; returns where they start and how many digits there are."""
     start = U64(96)
     digits = U64(0)

@@ -20,7 +20,7 @@ def generate(source: str, name: str, namespace: dict[str, Any]) -> Any:
     code = compile(source, filename, "exec", dont_inherit=True)
     GENERATED[filename] = source
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(code, namespace)  # noqa: S102 - generating code is what this is for
+    exec(code, namespace)
     function = namespace[name]
     if not isinstance(function, FunctionType):
         raise TypeError(f"{name} in the generated text is not a function")

@@ -33,7 +33,7 @@ class Namespace:
         if not isinstance(annotation, str):
             return annotation
         local = dict(self.frame.f_locals) if self.frame is not None else {}
-        return eval(annotation, self.globals, local | extra)  # noqa: S307 - the source's own annotation
+        return eval(annotation, self.globals, local | extra)
 
 
 def caller_namespace(depth: int = 2) -> Namespace:
@@ -51,7 +51,8 @@ def is_open(type_: Any) -> bool:
 def type_arguments(type_: Any) -> tuple[Any, ...]:
     """The arguments of a specialised class or of a typing construct; empty when there are none."""
     if isinstance(type_, type) and not isinstance(type_, types.GenericAlias):
-        return type_.__dict__.get("__args__", ())
+        arguments: tuple[Any, ...] = type_.__dict__.get("__args__", ())
+        return arguments
     if typing.get_origin(type_) is Literal:
         return ()
     return typing.get_args(type_)
@@ -76,7 +77,8 @@ def substitute(type_: Any, mapping: dict[Any, Any]) -> Any:
 
 def parameters_of(cls: type[Any]) -> tuple[TypeVar, ...]:
     """The type variables of a generic class, in order."""
-    return cls.__dict__.get("__parameters__", ())
+    parameters: tuple[TypeVar, ...] = cls.__dict__.get("__parameters__", ())
+    return parameters
 
 
 def bindings_of(cls: type[Any]) -> dict[Any, Any]:
@@ -108,10 +110,12 @@ def specialise(origin: type[Any], arguments: Any, finish: Callable[[type[Any]], 
         "__qualname__": origin.__qualname__.removesuffix(origin.__name__) + name,
         "__doc__": origin.__doc__,
     }
-    cls = cache[arguments] = type(origin)(name, (origin,), namespace)
+    metaclass: Any = type(origin)
+    made: type[Any] = metaclass(name, (origin,), namespace)
+    cache[arguments] = made
     if finish is not None:
-        finish(cls)
-    return cls
+        finish(made)
+    return made
 
 
 def match(pattern: Any, actual: Any, found: dict[Any, Any]) -> None:

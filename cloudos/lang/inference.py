@@ -36,7 +36,7 @@ def close_from_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str
                 found[parameter] = closed
     missing = [str(name) for name in parameters_of(origin) if name not in found]
     if missing:
-        raise TypeError(f"{origin.__name__}: give its type arguments, {', '.join(missing)} cannot be told from the call")
+        raise TypeError(f"{origin.__name__}: give its type arguments, {', '.join(missing)} cannot be found")
     return specialise(origin, tuple(found[name] for name in parameters_of(origin)))
 
 
@@ -52,7 +52,9 @@ def _paired(origin: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[
         names, notes = list(source[0]), source[0]
         names = [name for name in names if not str(notes[name]).startswith("type[")]
     given = dict(zip(names, args, strict=False)) | kwargs
-    return [(namespace.evaluate(notes[name], {origin.__name__: origin}), given[name]) for name in given if name in notes]
+    return [
+        (namespace.evaluate(notes[name], {origin.__name__: origin}), given[name]) for name in given if name in notes
+    ]
 
 
 def close(type_: Any) -> Any:

@@ -88,7 +88,7 @@ class Integer:
     def __add__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            value = self._value + other._value  # type: ignore[union-attr]
+            value = self._value + other._value
         elif other.__class__ is int:
             value = self._value + _constant(cls, other)
         else:
@@ -105,7 +105,7 @@ class Integer:
     def __sub__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            value = self._value - other._value  # type: ignore[union-attr]
+            value = self._value - other._value
         elif other.__class__ is int:
             value = self._value - _constant(cls, other)
         else:
@@ -120,7 +120,7 @@ class Integer:
     def __mul__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            value = self._value * other._value  # type: ignore[union-attr]
+            value = self._value * other._value
         elif other.__class__ is int:
             value = self._value * _constant(cls, other)
         else:
@@ -137,7 +137,7 @@ class Integer:
     def __floordiv__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            divisor = other._value  # type: ignore[union-attr]
+            divisor = other._value
         elif other.__class__ is int:
             divisor = _constant(cls, other)
         else:
@@ -155,7 +155,7 @@ class Integer:
     def __mod__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            divisor = other._value  # type: ignore[union-attr]
+            divisor = other._value
         elif other.__class__ is int:
             divisor = _constant(cls, other)
         else:
@@ -190,7 +190,7 @@ class Integer:
     def __and__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            value = self._value & other._value  # type: ignore[union-attr]
+            value = self._value & other._value
         elif other.__class__ is int:
             value = self._value & _constant(cls, other)
         else:
@@ -205,7 +205,7 @@ class Integer:
     def __or__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            value = self._value | other._value  # type: ignore[union-attr]
+            value = self._value | other._value
         elif other.__class__ is int:
             value = self._value | _constant(cls, other)
         else:
@@ -220,7 +220,7 @@ class Integer:
     def __xor__(self, other: Self | int) -> Self:
         cls = self.__class__
         if other.__class__ is cls:
-            value = self._value ^ other._value  # type: ignore[union-attr]
+            value = self._value ^ other._value
         elif other.__class__ is int:
             value = self._value ^ _constant(cls, other)
         else:
@@ -277,37 +277,37 @@ class Integer:
     @intrinsic("integer.equal")
     def __eq__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
-            return self._value == other._value  # type: ignore[union-attr]
+            return self._value == other._value
         return self._value == _comparand(self.__class__, other)
 
     @intrinsic("integer.not_equal")
     def __ne__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
-            return self._value != other._value  # type: ignore[union-attr]
+            return self._value != other._value
         return self._value != _comparand(self.__class__, other)
 
     @intrinsic("integer.less")
     def __lt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
-            return self._value < other._value  # type: ignore[union-attr]
+            return self._value < other._value
         return self._value < _comparand(self.__class__, other)
 
     @intrinsic("integer.less_equal")
     def __le__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
-            return self._value <= other._value  # type: ignore[union-attr]
+            return self._value <= other._value
         return self._value <= _comparand(self.__class__, other)
 
     @intrinsic("integer.greater")
     def __gt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
-            return self._value > other._value  # type: ignore[union-attr]
+            return self._value > other._value
         return self._value > _comparand(self.__class__, other)
 
     @intrinsic("integer.greater_equal")
     def __ge__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
-            return self._value >= other._value  # type: ignore[union-attr]
+            return self._value >= other._value
         return self._value >= _comparand(self.__class__, other)
 
     # Arithmetic that never panics.
@@ -354,17 +354,17 @@ class Integer:
 
     @intrinsic("integer.rotate_left")
     def rotate_left(self, count: Self | int) -> Self:
-        """Rotate the bits towards the most significant. The count must be in 0..BITS-1, else BAD_SHIFT."""
+        """Rotate the bits towards the most significant, by the count modulo BITS."""
         cls = type(self)
-        places = _required_count(cls, count)
+        places = _plain(cls, count) % cls.BITS
         bits = self._value & ((1 << cls.BITS) - 1)
         return _wrap(cls, (bits << places) | (bits >> (cls.BITS - places)))
 
     @intrinsic("integer.rotate_right")
     def rotate_right(self, count: Self | int) -> Self:
-        """Rotate the bits towards the least significant. The count must be in 0..BITS-1, else BAD_SHIFT."""
+        """Rotate the bits towards the least significant, by the count modulo BITS."""
         cls = type(self)
-        places = _required_count(cls, count)
+        places = _plain(cls, count) % cls.BITS
         bits = self._value & ((1 << cls.BITS) - 1)
         return _wrap(cls, (bits >> places) | (bits << (cls.BITS - places)))
 
@@ -395,6 +395,14 @@ class Integer:
     def bit(self, number: Self | int) -> bool:
         """Whether the bit of this number (0 is the least significant) is one. BAD_SHIFT when there is none."""
         return bool((self._value >> _required_count(type(self), number)) & 1)
+
+    @intrinsic("integer.hash")
+    def hash(self) -> U64:
+        """A well-mixed number for hash tables, the same for equal values of all integer types."""
+        mixed = self._value & 0xFFFF_FFFF_FFFF_FFFF
+        mixed ^= mixed >> 32
+        mixed = mixed * 0x9E37_79B9_7F4A_7C15 & 0xFFFF_FFFF_FFFF_FFFF
+        return U64(mixed ^ mixed >> 29)
 
 
 class UnsignedInteger(Integer):
@@ -502,7 +510,7 @@ def _constant(cls: type[Integer], value: Any) -> int:
 def _plain(cls: type[Integer], value: object) -> int:
     """The value of an operand of the same type or an int constant; TypeError for anything else."""
     if value.__class__ is cls:
-        return value._value  # type: ignore[attr-defined, no-any-return]
+        return value._value
     if value.__class__ is int:
         return _constant(cls, value)
     raise TypeError(f"expected {cls.__name__} or an int constant, not {type(value).__name__}")
@@ -517,9 +525,9 @@ def _comparand(cls: type[Integer], value: object) -> int:
 def _shift_count(cls: type[Integer], value: object) -> int | None:
     """The count of a shift, None when the operand is of a wrong type."""
     if value.__class__ is cls:
-        count: int = value._value  # type: ignore[attr-defined]
+        count: int = value._value
     elif value.__class__ is int:
-        count = value  # type: ignore[assignment]
+        count = value
     else:
         return None
     if not 0 <= count < cls.BITS:

@@ -69,6 +69,19 @@ class Assembly:
 
 
 @dataclass(frozen=True)
+class ProgramImage:
+    """What a linked image starts from: functions and assembly texts that nothing else may refer to.
+
+    `linker_script` is the script's text, None for the usual layout.
+    """
+
+    entries: tuple[Callable[..., Any], ...]
+    assemblies: tuple[Assembly, ...]
+    linker_script: str | None = None
+    entry_symbol: str = "_start"
+
+
+@dataclass(frozen=True)
 class External:
     """Which assembly implements a function, and under what symbol."""
 

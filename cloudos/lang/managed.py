@@ -6,8 +6,8 @@ as they are set. Fields of struct, array and atomic type are embedded: storing c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import get_annotations
 from typing import Any, TypeVar, dataclass_transform, get_origin
 
 from cloudos.lang.generics import bindings_of, caller_namespace, is_open, parameters_of, specialise, substitute
@@ -34,7 +34,7 @@ class ManagedInfo:
 class ManagedAccess:
     """The descriptor of a managed object's field: checks the type, copies what is embedded."""
 
-    __slots__ = ("name", "layout")
+    __slots__ = ("layout", "name")
 
     def __init__(self, field: Field) -> None:
         self.name = field.name
@@ -68,7 +68,7 @@ class _LazyManagedInfo:
         info = owner.__dict__.get("__managed_info__")
         if info is None:
             info = _describe(owner)
-        return info  # type: ignore[no-any-return]
+        return info
 
 
 @dataclass_transform(eq_default=False)
@@ -79,8 +79,7 @@ def managed(cls: type[C]) -> type[C]:
     when the last reference goes, before the fields are released.
     """
     namespace = caller_namespace()
-    fields = {name: note for name, note in cls.__dict__.get("__annotations__", {}).items()}
-    fields = {name: note for name, note in fields.items() if not _is_class_variable(note)}
+    fields = {name: note for name, note in get_annotations(cls).items() if not _is_class_variable(note)}
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
     defaults = {name: body.pop(name) for name in fields if name in body}
     body.update(
@@ -96,7 +95,8 @@ def managed(cls: type[C]) -> type[C]:
     if "__eq__" not in body:
         body["__eq__"] = _no_equality
     bases = tuple(base for base in cls.__bases__ if base is not object)
-    made: type[Any] = type(cls)(cls.__name__, bases, body)
+    metaclass: Any = type(cls)
+    made: type[Any] = metaclass(cls.__name__, bases, body)
     for value in body.values():
         _rebind_class_cell(value, cls, made)
     return made
@@ -178,4 +178,3 @@ def _managed_layout(cls: type[Any]) -> Layout:
 def is_managed(type_: Any) -> bool:
     """Whether the class is a managed one."""
     return hasattr(type_, "__managed_source__")
-

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right, insort
+from collections.abc import Callable
 from typing import Any
 
 from cloudos.lang.panics import Panic, PanicKind
@@ -30,8 +31,19 @@ class Region:
     """
 
     __slots__ = (
-        "size", "align", "data", "mask", "owner", "freed", "readonly", "widths", "shadows", "views", "placement",
-        "_address", "__weakref__",
+        "__weakref__",
+        "_address",
+        "align",
+        "data",
+        "freed",
+        "mask",
+        "owner",
+        "placement",
+        "readonly",
+        "shadows",
+        "size",
+        "views",
+        "widths",
     )  # fmt: skip
 
     def __init__(self, size: int, align: int = 1, *, owner: Any = None, initialised: bool = True) -> None:
@@ -170,9 +182,7 @@ class AddressSpace:
         self._dead = 0
         self.budget: int | None = None
 
-    def allocate(
-        self, size: int, align: int = 16, *, initialised: bool = False, address: int | None = None
-    ) -> Region:
+    def allocate(self, size: int, align: int = 16, *, initialised: bool = False, address: int | None = None) -> Region:
         """A new region of `size` bytes, at `address` when given; MemoryError when the budget is used up."""
         if self.budget is not None:
             if size > self.budget:
@@ -218,7 +228,10 @@ class AddressSpace:
             self._check_free(region, address)
             insort(self._addresses, address)
         region._address = address
-        self._regions[address] = weakref.ref(region, lambda _, space=self, at=address: space._drop(at))
+        self._regions[address] = weakref.ref(region, self._dropper(address))
+
+    def _dropper(self, address: int) -> Callable[[weakref.ref[Region]], None]:
+        return lambda _: self._drop(address)
 
     def _is_last(self, address: int) -> bool:
         return not self._addresses or self._addresses[-1] < address

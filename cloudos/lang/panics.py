@@ -6,6 +6,7 @@ machine code). Errors that a caller may handle are exceptions derived from `clou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NoReturn, TypeVar
 
@@ -47,18 +48,14 @@ class Panic(BaseException):
         self.message = message
 
 
-def intrinsic(name: str) -> _Intrinsic:
+def intrinsic(name: str) -> Callable[[F], F]:
     """Mark a function that the compiler replaces by its own code, under `fn.__intrinsic__ = name`."""
-    return _Intrinsic(name)
 
-
-class _Intrinsic:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, function: F) -> F:
-        function.__intrinsic__ = self.name  # type: ignore[attr-defined]
+    def mark(function: F) -> F:
+        function.__intrinsic__ = name  # type: ignore[attr-defined]
         return function
+
+    return mark
 
 
 @intrinsic("panic")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudos.lang.addresses import VirtAddr
-from cloudos.lang.generics import match, specialise
+from cloudos.lang.generics import specialise
 from cloudos.lang.integers import I64, U64, Integer
 from cloudos.lang.layout import POINTER_SIZE, ZEROED, Layout, layout_of, type_name
 from cloudos.lang.memory import Region, current_address_space
@@ -130,7 +130,8 @@ def _untyped() -> Layout:
 
 def make_pointer(element: Any, region: Region | None, offset: int) -> Ptr[Any]:
     """A pointer to an element type, from its parts."""
-    result = object.__new__(Ptr[element] if element is not None else Ptr)
+    made: Any = Ptr
+    result: Ptr[Any] = object.__new__(made[element] if element is not None else made)
     result.region = region
     result.region_offset = offset
     return result
@@ -246,6 +247,3 @@ class UserPointerLayout(Layout):
             region.write(offset, POINTER_SIZE, value._value)
         else:
             raise self.refuse(value)
-
-
-__all__ = ["Ptr", "UserPtr", "make_pointer", "match", "null", "pointer_at", "raw_address", "resolve"]

@@ -7,9 +7,8 @@ aliases and store by copying, as everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from cloudos.lang.errors import OutOfMemory
 from cloudos.lang.generics import specialise
 from cloudos.lang.integers import U8, U16, U32, U64, UnsignedInteger
 from cloudos.lang.layout import POINTER_SIZE, ZEROED, AggregateLayout, Layout, ReferenceLayout, layout_of, type_name
@@ -25,7 +24,7 @@ Index = U64 | U32 | U16 | U8 | int
 def index_value(index: object, limit: int) -> int:
     """The position that an index means; INDEX panic unless it is below `limit`."""
     if index.__class__ is int:
-        position: int = index  # type: ignore[assignment]
+        position: int = index
     elif isinstance(index, UnsignedInteger):
         position = index._value
     else:
@@ -49,7 +48,7 @@ def bounds(part: slice, limit: int) -> tuple[int, int]:
 class Slice(Generic[T]):
     """Elements of type T, one after the other in memory that somebody else owns."""
 
-    __slots__ = ("pointer", "_count", "_base")
+    __slots__ = ("_base", "_count", "pointer")
     pointer: Ptr[T]
     """Where the first element lies."""
     _count: int
@@ -162,9 +161,14 @@ def _finish(cls: type[Any]) -> None:
     cls.element = cls.__args__[0]
 
 
+def _slice_class(element: Any) -> Any:
+    made: Any = Slice
+    return made[element] if element is not None else made
+
+
 def make_slice(pointer: Ptr[U], count: int) -> Slice[U]:
     """A slice from its parts."""
-    result: Slice[U] = object.__new__(Slice[pointer.element])
+    result: Slice[U] = object.__new__(_slice_class(pointer.element))
     result.pointer = pointer
     result._count = count
     result._base = None
@@ -224,13 +228,13 @@ _static_data: dict[bytes, Region] = {}
 
 @intrinsic("new_slice")
 def new_slice(type_: type[U], count: U64 | int) -> Slice[U]:
-    """`count` zero-filled elements from the program's heap, until `free_slice`; raises OutOfMemory."""
+    """`count` zero-filled elements from the program's heap, until `free_slice`; panics OUT_OF_MEMORY."""
     layout = layout_of(type_)
     number = U64(count)._value
     try:
         region = current_address_space().allocate(number * layout.size, max(layout.align, 16), initialised=True)
-    except (MemoryError, OverflowError):
-        raise OutOfMemory from None
+    except (MemoryError, OverflowError) as error:
+        raise Panic(PanicKind.OUT_OF_MEMORY, str(error)) from None
     return make_slice(make_pointer(type_, region, 0), number)
 
 
@@ -254,8 +258,3 @@ def forget(slice_: Slice[Any]) -> None:
     for position in range(slice_._count):
         if region.shadows is not None:
             region.shadows.pop(offset + position * layout.size, None)
-
-
-__all__ = [
-    "Index", "Slice", "SupportsIndex", "data", "forget", "free_slice", "make_slice", "new_slice",
-]  # fmt: skip

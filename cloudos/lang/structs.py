@@ -6,12 +6,22 @@ type gives a view of the same memory (the same object every time); storing into 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import get_annotations
 from typing import Any, ClassVar, TypeVar, dataclass_transform, get_origin, overload
 
-from cloudos.lang.generics import Namespace, bindings_of, caller_namespace, is_open, parameters_of, substitute
-from cloudos.lang.layout import ZEROED, AggregateLayout, Layout, ReferenceLayout, layout_of, type_name
+from cloudos.lang.generics import (
+    Namespace,
+    bindings_of,
+    caller_namespace,
+    is_open,
+    parameters_of,
+    specialise,
+    substitute,
+)
+from cloudos.lang.layout import AggregateLayout, Layout, ReferenceLayout, layout_of, type_name
 from cloudos.lang.memory import Region
 from cloudos.lang.panics import intrinsic
 
@@ -36,7 +46,7 @@ class Field:
     offset: int
     has_default: bool
     default: Any
-    layout: Layout
+    layout: Layout = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class StructInfo:
 class View:
     """A region of memory and an offset in it, seen as a struct, an array or an atomic."""
 
-    __slots__ = ("_region", "_offset", "__weakref__")
+    __slots__ = ("__weakref__", "_offset", "_region")
     _region: Region
     _offset: int
 
@@ -63,7 +73,7 @@ class View:
 class FieldAccess:
     """The descriptor through which a field is loaded and stored."""
 
-    __slots__ = ("name", "offset", "load", "store")
+    __slots__ = ("load", "name", "offset", "store")
 
     def __init__(self, field: Field) -> None:
         self.name = field.name
@@ -87,7 +97,7 @@ class _LazyStructInfo:
         info = owner.__dict__.get("__struct_info__")
         if info is None:
             info = _lay_out(owner)
-        return info  # type: ignore[no-any-return]
+        return info
 
 
 @overload
@@ -119,7 +129,7 @@ SPECIALISED = object()
 
 
 def _make_struct(cls: type[Any], align: int, namespace: Namespace) -> type[Any]:
-    annotations = cls.__dict__.get("__annotations__", {})
+    annotations = get_annotations(cls)
     fields = {name: note for name, note in annotations.items() if not _is_class_variable(note)}
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
     defaults = {name: body.pop(name) for name in fields if name in body}
@@ -140,9 +150,10 @@ def _make_struct(cls: type[Any], align: int, namespace: Namespace) -> type[Any]:
         body["__eq__"] = _no_equality
     body["__hash__"] = body.get("__hash__") or _identity_hash
     bases = tuple(base for base in cls.__bases__ if base is not object)
-    made: type[Any] = type(cls)(cls.__name__, (*bases, View), body)
+    metaclass: Any = type(cls)
+    made: type[Any] = metaclass(cls.__name__, (*bases, View), body)
     if made.__dictoffset__:  # a base without __slots__ gives instances a dict: keep unknown names out of it
-        made.__setattr__ = _set_attribute  # type: ignore[method-assign, assignment]
+        made.__setattr__ = _set_attribute  # type: ignore[assignment]
     for value in body.values():
         _rebind_class_cell(value, cls, made)
     return made
@@ -163,8 +174,6 @@ def _rebind_class_cell(value: Any, old: type[Any], new: type[Any]) -> None:
 
 
 def _specialise_struct(cls: type[Any], arguments: Any) -> type[Any]:
-    from cloudos.lang.generics import specialise
-
     return specialise(cls, arguments)
 
 
@@ -236,7 +245,7 @@ def _make_init(cls: type[Any], info: StructInfo) -> Callable[..., None]:
         "    _set(self, '_offset', 0)",
     ]
     values["_set"] = object.__setattr__
-    exec("\n".join(head + lines), values)  # noqa: S102 - text made just above
+    exec("\n".join(head + lines), values)
     init: Callable[..., None] = values["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     return init
@@ -283,7 +292,7 @@ def copy_view(view: S) -> S:
     object.__setattr__(result, "_region", region)
     object.__setattr__(result, "_offset", 0)
     region.copy_from(0, view._region, view._offset, layout.size)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def zeroed_view(cls: type[C]) -> C:
@@ -309,9 +318,3 @@ def _repr(self: Any) -> str:
     except BaseException as error:  # a repr is for debuggers: it shows even what may not be read
         values = f"<{error}>"
     return f"{type_name(type(self))}({values})"
-
-
-__all__ = [
-    "NO_DEFAULT", "ZEROED", "Field", "FieldAccess", "StructInfo", "View",
-    "copy_view", "specialised", "struct", "zeroed_view",
-]  # fmt: skip
