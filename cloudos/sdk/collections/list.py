@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from cloudos.lang import U64, Slice, forget, free_slice, interpreted, iterate, managed, new_slice, sequence
 from cloudos.sdk.collections.elements import check_element
 from cloudos.sdk.collections.hashable import Ordered
-from cloudos.sdk.collections.sorting import Comparator, NaturalOrder, merge_sort
+from cloudos.sdk.collections.sorting import Comparator, merge_sort, natural_sort
 
 T = TypeVar("T")
 O = TypeVar("O", bound=Ordered)  # noqa: E741
@@ -147,7 +147,7 @@ class List(Generic[T]):
 
     def sort(self: List[O], reverse: bool = False) -> None:
         """Sort in place by the elements' own `<`. Stable: equal elements keep their order, in reverse too."""
-        merge_sort(self.item_type, self.content(), NaturalOrder[O](reverse))
+        natural_sort(self.item_type, self.content(), reverse)
 
     def sort_by(self, comparator: Comparator[T]) -> None:
         """Sort in place as `comparator.less` says. Stable."""

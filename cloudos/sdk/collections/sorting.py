@@ -32,6 +32,11 @@ class NaturalOrder(Generic[O]):
         return left < right
 
 
+def natural_sort(item_type: type[O], items: Slice[O], reverse: bool) -> None:
+    """Sort `items` in place by their own `<`, or its reverse."""
+    merge_sort(item_type, items, NaturalOrder[O](reverse))
+
+
 def merge_sort(item_type: type[T], items: Slice[T], comparator: Comparator[T]) -> None:
     """Sort `items` in place; needs scratch space for half of them."""
     length = items.length
