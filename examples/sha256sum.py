@@ -194,14 +194,25 @@ def print_digest(name: Text) -> None:
 
 
 def main(args: List[Text]) -> U8:
-    if args.length == 1:
-        args.append(Text("-"))
-    status = U8(0)
+    names = List[Text]()
+    only_names = False
     for i in U64.range(1, args.length):
+        name = args[i]
+        if only_names or name.equals("-") or not name.starts_with("-"):
+            names.append(name)
+        elif name.equals("--"):
+            only_names = True
+        else:
+            print_error(f"sha256sum: invalid option '{name}'")
+            return U8(1)
+    if names.length == 0:
+        names.append(Text("-"))
+    status = U8(0)
+    for name in names:
         try:
-            print_digest(args[i])
+            print_digest(name)
         except NotFound:
-            print_error(f"sha256sum: {args[i]}: No such file or directory")
+            print_error(f"sha256sum: {name}: No such file or directory")
             status = U8(1)
     return status
 
