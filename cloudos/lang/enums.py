@@ -1,15 +1,36 @@
-"""Enums with a declared width: `@enum(U8) class Color(IntEnum)`, or IntFlag."""
+"""Enums with a declared width: `@enum(U8) class Color(IntEnum)`, or IntFlag.
+
+The standard IntEnum and IntFlag will do too; those from here also type-check `Color(some_u8)`.
+"""
 
 from __future__ import annotations
 
+import enum as standard
 from collections.abc import Callable
-from enum import IntEnum, IntFlag
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex, TypeVar
 
 from cloudos.lang.integers import Integer
 from cloudos.lang.panics import Panic, PanicKind
 
-E = TypeVar("E", bound=IntEnum | IntFlag)
+E = TypeVar("E", bound=standard.IntEnum | standard.IntFlag)
+
+
+class IntEnum(standard.IntEnum):
+    """enum.IntEnum, for type checkers one whose members can be had from integers of fixed width."""
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, value: SupportsIndex) -> Self:
+            """The member with this value; BAD_ENUM panic when there is none."""
+
+
+class IntFlag(standard.IntFlag):
+    """enum.IntFlag, for type checkers one whose members can be had from integers of fixed width."""
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, value: SupportsIndex) -> Self:
+            """The flags with these bits; BAD_ENUM panic when some are unknown."""
 
 
 def enum(width: type[Integer]) -> Callable[[type[E]], type[E]]:
@@ -25,7 +46,7 @@ def enum(width: type[Integer]) -> Callable[[type[E]], type[E]]:
                 raise TypeError(f"{cls.__name__}.{member.name} = {int(member)} does not fit {width.__name__}")
         made: Any = cls
         made.__enum_width__ = width
-        if issubclass(cls, IntFlag):
+        if issubclass(cls, standard.IntFlag):
             _make_flag(made)
         else:
             made._missing_ = classmethod(_missing_member)

@@ -11,8 +11,9 @@ import sys
 import types
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import CO_OPTIMIZED
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from cloudos.lang.layout import type_name
@@ -95,6 +96,8 @@ def specialise(origin: type[Any], arguments: Any, finish: Callable[[type[Any]], 
     if len(arguments) != len(expected):
         raise TypeError(f"{origin.__name__} takes {len(expected)} type arguments, not {len(arguments)}")
     arguments = tuple(Literal[item] if type(item) is int else item for item in arguments)
+    if any(is_open(item) for item in arguments):
+        arguments = tuple(close(item) for item in arguments)
     cache: dict[Any, type[Any]] = origin.__dict__.get("__specialisations__") or {}
     if not cache:
         type.__setattr__(origin, "__specialisations__", cache)
@@ -116,6 +119,55 @@ def specialise(origin: type[Any], arguments: Any, finish: Callable[[type[Any]], 
     if finish is not None:
         finish(made)
     return made
+
+
+def close(type_: Any) -> Any:
+    """The type with its variables replaced by what they stand for in the method or function that is running.
+
+    Left open where that is not known: in annotations, in class bodies, and when nothing tells.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("cloudos.lang."):
+        frame = frame.f_back
+    if frame is None or not frame.f_code.co_flags & CO_OPTIMIZED or not is_open(type_):
+        return type_
+    return substitute(type_, _frame_bindings(frame))
+
+
+def _frame_bindings(frame: FrameType) -> dict[Any, Any]:
+    """What the type variables stand for in a running method or function."""
+    found: dict[Any, Any] = {}
+    names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    local = frame.f_locals
+    for name in names[:1]:
+        first = local.get(name)
+        found.update(bindings_of(first if isinstance(first, type) else type(first)))
+    function = _running_function(frame)
+    if function is not None:
+        namespace = Namespace(frame)
+        for name in names:
+            if name in local and name in function.__annotations__:
+                with suppress(NameError):  # an annotation that only type checkers can read
+                    match_value(namespace.evaluate(function.__annotations__[name], {}), local[name], found)
+    return {name: item for name, item in found.items() if not is_open(item)}
+
+
+def _running_function(frame: FrameType) -> FunctionType | None:
+    """The function whose code a frame runs, found by its qualified name; None for local functions."""
+    found: Any = frame.f_globals
+    for name in frame.f_code.co_qualname.split("."):
+        found = found.get(name) if isinstance(found, dict) else vars(found).get(name) if found is not None else None
+    found = getattr(found, "__func__", getattr(found, "fget", found))
+    return found if isinstance(found, FunctionType) and found.__code__ is frame.f_code else None
+
+
+def match_value(pattern: Any, value: Any, found: dict[Any, Any]) -> None:
+    """Find what the type variables in a parameter's type stand for, given its value."""
+    if typing.get_origin(pattern) is type:
+        if isinstance(value, type):
+            match(typing.get_args(pattern)[0], value, found)
+    else:
+        match(pattern, type(value), found)
 
 
 def match(pattern: Any, actual: Any, found: dict[Any, Any]) -> None:

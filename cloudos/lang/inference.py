@@ -1,8 +1,7 @@
-"""What the type variables stand for, found from the values at hand.
+"""Generic classes called without type arguments, and the all-zero value of whatever is asked for.
 
-Compiled code knows its types; CPython does not. When `Node(item)` or, in the body of a generic class,
-`Node[T](item)` or `new_slice(Node[T], n)` runs, the variables are found from the arguments, from the
-`self` of the running method, or from the arguments of the running function.
+Compiled code knows its types; CPython does not. When `Node(item)` runs, the variables of `Node` are found
+from the arguments; when `x: T = zeroed()` runs, T is found from the source.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ import ast
 import linecache
 import sys
 from inspect import CO_OPTIMIZED
-from types import CodeType, FrameType, FunctionType
-from typing import Any, TypeVar
+from types import CodeType, FunctionType
+from typing import Any
 
-from cloudos.lang.generics import Namespace, bindings_of, is_open, match, parameters_of, specialise, substitute
+from cloudos.lang.generics import Namespace, bindings_of, close, is_open, match_value, parameters_of, specialise
 from cloudos.lang.layout import ZEROED, layout_of
 from cloudos.lang.memory import Region
 from cloudos.lang.panics import intrinsic
 from cloudos.lang.structs import zeroed_view
-
-_OWN_FILES = frozenset(sys.modules[name].__file__ for name in list(sys.modules) if name.startswith("cloudos.lang."))
 
 
 def close_from_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[Any]:
@@ -28,7 +25,7 @@ def close_from_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str
     origin = cls.__dict__.get("__origin__", cls)
     found = {name: item for name, item in bindings_of(cls).items() if not is_open(item)}
     for pattern, value in _paired(origin, args, kwargs):
-        match(pattern, type(value), found)
+        match_value(pattern, value, found)
     for parameter, item in bindings_of(cls).items():
         if parameter not in found:
             closed = close(item)
@@ -55,36 +52,6 @@ def _paired(origin: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[
     return [
         (namespace.evaluate(notes[name], {origin.__name__: origin}), given[name]) for name in given if name in notes
     ]
-
-
-def close(type_: Any) -> Any:
-    """The type with its variables replaced by what they stand for in the code that is running."""
-    if not is_open(type_):
-        return type_
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_open(type_):
-        if frame.f_code.co_filename not in _OWN_FILES:
-            type_ = substitute(type_, _frame_bindings(frame))
-        frame = frame.f_back
-    return type_
-
-
-def _frame_bindings(frame: FrameType) -> dict[Any, Any]:
-    """What the type variables stand for in one running method or function."""
-    found: dict[Any, Any] = {}
-    names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
-    if not names:
-        return found
-    instance = frame.f_locals.get(names[0])
-    found.update(bindings_of(instance if isinstance(instance, type) else type(instance)))
-    function = frame.f_globals.get(frame.f_code.co_name)
-    if isinstance(function, FunctionType) and function.__code__ is frame.f_code:
-        namespace = Namespace(frame)
-        for name in names:
-            pattern = namespace.evaluate(function.__annotations__.get(name), {})
-            if name in frame.f_locals and is_open(pattern):
-                match(pattern, type(frame.f_locals[name]), found)
-    return {name: item for name, item in found.items() if isinstance(name, TypeVar) and not is_open(item)}
 
 
 @intrinsic("zeroed")

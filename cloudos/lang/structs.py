@@ -283,6 +283,14 @@ def _copy(self: S) -> S:
     return copy_view(self)
 
 
+@intrinsic("copy")
+def copy(view: S) -> S:
+    """A fresh instance with the same bytes: `copy(point)` is `point.copy()`, with a type that checkers know."""
+    if not isinstance(view, View):
+        raise TypeError(f"only structs, arrays and atomics are copied, not {view!r}")
+    return copy_view(view)
+
+
 def copy_view(view: S) -> S:
     """A fresh instance of the view's class, in a region of its own, with the same bytes."""
     cls = type(view)
