@@ -34,7 +34,8 @@ def test_hello() -> None:
     assert run("hello.py", "Zo\u00eb").stdout == "Hello, Zo\u00eb!\n".encode()
 
 
-TEXT = b"It was the best of times, it was the worst of times.\n" * 3 + b"@[`{ aZ\xe9z 1st A-a\x00b" + b"\xff" * 10 + b"end"
+TEXT = b"It was the best of times, it was the worst of times.\n" * 3
+TEXT += b"@[`{ aZ\xe9z 1st A-a\x00b" + b"\xff" * 10 + b"end"
 
 
 @pytest.mark.parametrize("lines", [0, 1, 3, 10, 100])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudos.lang import U64, Region, data, new_slice
+from cloudos.lang import U8, U64, Region, data, new_slice
 from cloudos.sdk import BadBundle, NotFound, Text, bundle, console, environment, files, models
 from cloudos.sdk.console import InputStream, OutputStream, print, print_error, stderr, stdout
 from cloudos.sdk.hosted import make_bundle
@@ -65,7 +65,7 @@ def test_lines_are_as_python_splits_them(content: bytes, sizes: list[int]) -> No
 def test_read_and_read_all_give_every_byte_once(content: bytes, sizes: list[int], chunk: int) -> None:
     assert bytes(use_input(content, list(sizes)).read_all().content) == content
     stream = use_input(content, list(sizes))
-    into = new_slice(console.U8, chunk)
+    into = new_slice(U8, chunk)
     got = b""
     while (count := stream.read(into)) > 0:
         got += bytes(into[0:count])

@@ -78,7 +78,9 @@ def test_code_points_replace_what_is_not_utf8_as_python_does(content: bytes) -> 
 
 @quick
 @given(
-    st.integers(-(2**65), 2**65).map(str) | st.text("+-0123456789 x", max_size=6) | st.integers(-(2**63), 2**63).map(str)
+    st.integers(-(2**65), 2**65).map(str)
+    | st.integers(-(2**63), 2**63).map(str)
+    | st.text("+-0123456789 x", max_size=6)
 )
 @example("-9223372036854775808")
 @example("9223372036854775807")
