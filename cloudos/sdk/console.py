@@ -77,12 +77,14 @@ class InputStream:
             if newline is not None:
                 line.write(rest[0:newline])
                 self.start += newline + 1
-                return adopt_text(line.take())
+                line.trim()
+                return adopt_text(line.storage)
             line.write(rest)
             self.start = self.stop
         if line.used == 0:
             return None
-        return adopt_text(line.take())
+        line.trim()
+        return adopt_text(line.storage)
 
     def read_all(self) -> Bytes:
         """All bytes up to the end of the input."""
@@ -91,7 +93,8 @@ class InputStream:
             store.reserve(U64(READ_STEP))
             count = self.read(store.storage[store.used : store.storage.length])
             if count == 0:
-                return adopt_bytes(store.take())
+                store.trim()
+                return adopt_bytes(store.storage)
             store.used += count
 
     def fill(self) -> bool:

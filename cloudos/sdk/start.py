@@ -24,8 +24,8 @@ def start(address: U64, length: U64) -> NoReturn:
     try:
         bundle.attach(address, length)
         status = program_main(args())
-    except Error as error:
-        print_error(f"error: {error}")
+    except Error:
+        print_error("error: the program ended with an error that it did not handle")
         exit(U8(1))
     exit(status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudos.lang import U8, U64, Slice, interpreted, iterate, managed, sequence
+from cloudos.lang import U8, U64, Slice, interpreted, iterate, managed, sequence, zeroed
 from cloudos.sdk.collections.byte_store import ByteStore, discard
 from cloudos.sdk.collections.bytes import Bytes, adopt_bytes
 from cloudos.sdk.collections.slices import copy_bytes
@@ -67,4 +67,8 @@ class ByteBuffer:
 
     def take_bytes(self) -> Bytes:
         """The bytes without copying where possible; the buffer is empty afterwards."""
-        return adopt_bytes(self.store.take())
+        self.store.trim()
+        content = self.store.storage
+        self.store.storage = zeroed()
+        self.store.used = U64(0)
+        return adopt_bytes(content)

@@ -10,7 +10,7 @@ LEAST_CAPACITY = 32  # bytes, from the second growth on: the first piece gets ex
 
 @struct
 class ByteStore:
-    """Owns `storage`, whose first `used` bytes are filled. Whoever holds a store frees or takes its storage."""
+    """Owns `storage`, whose first `used` bytes are filled. Its holder frees the storage, or trims and takes it."""
 
     storage: Slice[U8] = zeroed()
     used: U64 = U64(0)
@@ -47,15 +47,12 @@ class ByteStore:
         """The bytes so far: valid until the next change."""
         return self.storage[0 : self.used]
 
-    def take(self) -> Slice[U8]:
-        """Hand the bytes over to the caller, in a slice of exactly their length, and start anew."""
-        result = self.storage
-        if self.used < result.length:
-            result = copy_bytes(self.filled())
+    def trim(self) -> None:
+        """Make the storage exactly as long as what is filled, for an owner to come."""
+        if self.used < self.storage.length:
+            exact = copy_bytes(self.filled())
             discard(self.storage)
-        self.storage = zeroed()
-        self.used = U64(0)
-        return result
+            self.storage = exact
 
 
 def discard(storage: Slice[U8]) -> None:
@@ -68,4 +65,5 @@ def formatted(text: str) -> Slice[U8]:
     """The bytes of a formatted text in a heap slice, owned by the caller."""
     store = ByteStore()
     write_text(store, text)
-    return store.take()
+    store.trim()
+    return store.storage

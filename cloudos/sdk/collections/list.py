@@ -7,11 +7,10 @@ from typing import Generic, TypeVar
 
 from cloudos.lang import U64, Slice, forget, free_slice, interpreted, iterate, managed, new_slice, sequence
 from cloudos.sdk.collections.elements import check_element
-from cloudos.sdk.collections.hashable import Ordered
 from cloudos.sdk.collections.sorting import Comparator, merge_sort, natural_sort
 
 T = TypeVar("T")
-O = TypeVar("O", bound=Ordered)  # noqa: E741
+C = TypeVar("C", bound=Comparator)
 
 LEAST_CAPACITY = 4
 
@@ -145,10 +144,10 @@ class List(Generic[T]):
             low += 1
             high -= 1
 
-    def sort(self: List[O], reverse: bool = False) -> None:
+    def sort(self, reverse: bool = False) -> None:
         """Sort in place by the elements' own `<`. Stable: equal elements keep their order, in reverse too."""
-        natural_sort(self.item_type, self.content(), reverse)
+        natural_sort(self.item_type, self.content(), reverse)  # type: ignore[type-var]  # T has an order, or this is refused
 
-    def sort_by(self, comparator: Comparator[T]) -> None:
-        """Sort in place as `comparator.less` says. Stable."""
+    def sort_by(self, comparator: C) -> None:
+        """Sort in place as `comparator.less(left, right)` says. Stable."""
         merge_sort(self.item_type, self.content(), comparator)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from cloudos.lang import U64, Slice, forget, free_slice, new_slice, struct
 from cloudos.sdk.collections.hashable import Ordered
 
 T = TypeVar("T")
 O = TypeVar("O", bound=Ordered)  # noqa: E741
-T_contra = TypeVar("T_contra", contravariant=True)
 
 RUN = 8  # elements; runs of this length are sorted by insertion before merging begins
 
 
-class Comparator(Protocol[T_contra]):
-    """An order: `less` says whether `left` has to come before `right`."""
+class Comparator(Protocol):
+    """An order: `less` says whether `left` has to come before `right`. The parameters have the elements' type."""
 
-    def less(self, left: T_contra, right: T_contra) -> bool: ...
+    def less(self, left: Any, right: Any) -> bool: ...
+
+
+C = TypeVar("C", bound=Comparator)
 
 
 @struct
@@ -37,7 +39,7 @@ def natural_sort(item_type: type[O], items: Slice[O], reverse: bool) -> None:
     merge_sort(item_type, items, NaturalOrder[O](reverse))
 
 
-def merge_sort(item_type: type[T], items: Slice[T], comparator: Comparator[T]) -> None:
+def merge_sort(item_type: type[T], items: Slice[T], comparator: C) -> None:
     """Sort `items` in place; needs scratch space for half of them."""
     length = items.length
     for start in U64.range(0, length, RUN):
@@ -57,7 +59,7 @@ def merge_sort(item_type: type[T], items: Slice[T], comparator: Comparator[T]) -
     free_slice(scratch)
 
 
-def insertion_sort(items: Slice[T], comparator: Comparator[T]) -> None:
+def insertion_sort(items: Slice[T], comparator: C) -> None:
     for i in U64.range(1, items.length):
         held = items[i]
         position = i
@@ -67,7 +69,7 @@ def insertion_sort(items: Slice[T], comparator: Comparator[T]) -> None:
         items[position] = held
 
 
-def merge(items: Slice[T], middle: U64, scratch: Slice[T], comparator: Comparator[T]) -> None:
+def merge(items: Slice[T], middle: U64, scratch: Slice[T], comparator: C) -> None:
     """Merge the sorted items[:middle] and items[middle:]; of equal ones the left come first."""
     if not comparator.less(items[middle], items[middle - 1]):
         return  # already in order, as in sorted input

@@ -51,6 +51,10 @@ class Text(Formattable):
     def format_to(self, sink: Sink) -> None:
         sink.write(self.content)
 
+    def format_data(self) -> Slice[U8]:
+        """The bytes, for formats with a width."""
+        return self.content
+
     def hash(self) -> U64:
         return hash_bytes(self.content)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudos.lang import U8, U64, Region, data, new_slice
-from cloudos.sdk import BadBundle, NotFound, Text, bundle, console, environment, files, models
+from cloudos.sdk import BadBundle, NotFound, Text, bundle, environment, files, models
 from cloudos.sdk.console import InputStream, OutputStream, print, print_error, stderr, stdout
 from cloudos.sdk.hosted import make_bundle
 
