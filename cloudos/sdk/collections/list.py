@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from cloudos.lang import U64, Slice, forget, free_slice, interpreted, iterate, managed, new_slice, sequence
-from cloudos.sdk.collections.elements import check_element
+from cloudos.sdk.collections.elements import check_elements
 from cloudos.sdk.collections.sorting import Comparator, merge_sort, natural_sort
 
 T = TypeVar("T")
@@ -28,8 +28,11 @@ class List(Generic[T]):
     storage: Slice[T]
     count: U64
 
+    @interpreted
+    def __init_subclass__(cls) -> None:
+        check_elements(cls)
+
     def __init__(self) -> None:
-        check_element(self.item_type)
         self.storage = new_slice(self.item_type, U64(0))
         self.count = U64(0)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from cloudos.lang import U32, U64, Slice, forget, free_slice, managed, new_slice
-from cloudos.sdk.collections.elements import check_element
+from cloudos.lang import U32, U64, Slice, forget, free_slice, interpreted, managed, new_slice
+from cloudos.sdk.collections.elements import check_elements
 from cloudos.sdk.collections.hashable import Hashable
 from cloudos.sdk.errors import KeyMissing
 
@@ -35,9 +35,11 @@ class Map(Generic[K, V]):
     used: U64  # entries so far, holes included
     count: U64  # entries without holes
 
+    @interpreted
+    def __init_subclass__(cls) -> None:
+        check_elements(cls)
+
     def __init__(self) -> None:
-        check_element(self.key_type)
-        check_element(self.value_type)
         self.index = new_slice(U32, U64(0))
         self.hashes = new_slice(U32, U64(0))
         self.entry_keys = new_slice(self.key_type, U64(0))
