@@ -167,4 +167,3 @@ class FaultDecoder(Protocol):
     def user_fault(self, code: Slice[U8]) -> Fault: ...
 
 
-ELF_MACHINES = {"x86_64": U32(62), "aarch64": U32(183)}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cloudos.abi import layout
 from cloudos.abi.errors import BadAddress
 from cloudos.kernel.hal import user_access
-from cloudos.lang import U8, U64, Ptr, Slice, VirtAddr
+from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr
 
 WORD = 8
 
@@ -32,8 +34,8 @@ def copy_out(address: U64, source: Slice[U8]) -> None:
 
 def read_word(address: U64) -> U64:
     """Eight bytes of user memory. Raises BadAddress."""
-    word = U64(0)
+    word = Array[U64, Literal[1]]()
     check_range(address, U64(WORD))
     if user_access.copy(Ptr.to(word).address, VirtAddr(address), U64(WORD)) != 0:
         raise BadAddress
-    return word
+    return word[0]

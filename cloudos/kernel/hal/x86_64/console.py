@@ -27,6 +27,7 @@ FIFO_SETTING = 0xC7
 MODEM_SETTING = 0x0B
 STATUS_INPUT = 0
 STATUS_OUTPUT_EMPTY = 5
+STATUS_IDLE = 6
 BUFFER_SIZE = 16
 
 
@@ -66,6 +67,11 @@ class SerialPort:
             while not self._status().bit(STATUS_OUTPUT_EMPTY):
                 cpu.pause()
             cpu.port_write_u8(self.base, byte)
+
+    def drain(self) -> None:
+        """Wait until everything has been sent."""
+        while self.present and not self._status().bit(STATUS_IDLE):
+            cpu.pause()
 
     def peek(self) -> Slice[U8]:
         """Input that has arrived and not been consumed; empty when there is none."""
@@ -147,3 +153,10 @@ def channel_interrupt() -> None:
         virtio.CONSOLE.acknowledge()
     else:
         CHANNEL_PORT.peek()
+
+
+def drain() -> None:
+    """Wait until the host has all that was written."""
+    LOG_PORT.drain()
+    if not virtio.CONSOLE.present:
+        CHANNEL_PORT.drain()

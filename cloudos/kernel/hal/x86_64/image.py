@@ -6,7 +6,6 @@ from cloudos.kernel.hal.x86_64.boot import BOOT, KERNEL_BASE
 from cloudos.kernel.hal.x86_64.traps import ENTRY
 from cloudos.kernel.hal.x86_64.user_access import USER_ACCESS
 
-ELF_MACHINE = 62
 ENTRY_SYMBOL = "pvh_entry"
 ASSEMBLIES = (BOOT, ENTRY, USER_ACCESS)
 

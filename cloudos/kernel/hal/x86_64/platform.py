@@ -10,6 +10,7 @@ from cloudos.kernel.hal.x86_64 import mmu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
 from cloudos.lang import U32, U64, PhysAddr, Ptr, Slice, panic, place, struct
 
+ELF_MACHINE = 62
 MAGIC = 0x336E_C578
 TYPE_RAM = 1
 LOW_MEMORY_END = 1 << 20

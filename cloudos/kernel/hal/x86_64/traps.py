@@ -16,7 +16,7 @@ from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
 from cloudos.kernel.hal.x86_64.processor import KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
 from cloudos.lang import U8, U16, U32, U64, Array, Assembly, LinkerSymbol, Ptr, Slice, Template, VirtAddr
-from cloudos.lang import external, machine, place, struct, zeroed
+from cloudos.lang import Sink, external, machine, place, struct, write_text, zeroed
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
@@ -417,3 +417,17 @@ def user_fault(frame: TrapFrame, code: Slice[U8]) -> Fault:
         return faults.PRIVILEGED_INSTRUCTION
     # What remains is an address that is not canonical, or a segment that does not exist.
     return faults.BAD_ADDRESS
+
+
+def on_kernel_stack(address: U64) -> bool:
+    """Whether a frame record at this address would lie on a kernel stack."""
+    low = TRAP_STACKS.address.value
+    return address % 8 == 0 and low <= address and address + 16 <= KERNEL_STACK_TOP.address.value
+
+
+def write_registers(frame: TrapFrame, sink: Sink) -> None:
+    """Log the general registers."""
+    write_text(sink, f"rax={frame.rax:#x} rbx={frame.rbx:#x} rcx={frame.rcx:#x} rdx={frame.rdx:#x}\n")
+    write_text(sink, f"rsi={frame.rsi:#x} rdi={frame.rdi:#x} rbp={frame.rbp:#x} r8={frame.r8:#x}\n")
+    write_text(sink, f"r9={frame.r9:#x} r10={frame.r10:#x} r11={frame.r11:#x} r12={frame.r12:#x}\n")
+    write_text(sink, f"r13={frame.r13:#x} r14={frame.r14:#x} r15={frame.r15:#x} flags={frame.flags:#x}\n")
