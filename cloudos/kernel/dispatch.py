@@ -48,8 +48,8 @@ def _checks(call: SystemCall) -> list[str]:
     lines = []
     for index, kind in enumerate(call.parameters.values()):
         if kind in (U8, U16, U32):
-            lines += [f"{INDENT}if frame.argument{index} > {kind.MAX}:", f"{INDENT}    frame.fail(U64({BadArgument.code}))"]
-            lines += [f"{INDENT}    return"]
+            lines.append(f"{INDENT}if frame.argument{index} > {kind.MAX}:")
+            lines += [f"{INDENT}    frame.fail(U64({BadArgument.code}))", f"{INDENT}    return"]
     return lines
 
 

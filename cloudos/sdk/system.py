@@ -18,7 +18,7 @@ from cloudos.lang import U64, Template, UserPtr, generate, machine, unreachable
 F = TypeVar("F", bound=Callable[..., Any])
 
 _X86_64_LOST = ("rcx", "r11", "memory", "cc")
-_AARCH64_LOST = tuple(f"x{index}" for index in range(9)) + ("memory", "cc")
+_AARCH64_LOST = (*(f"x{index}" for index in range(9)), "memory", "cc")
 
 
 def _aarch64(arguments: int) -> Template:

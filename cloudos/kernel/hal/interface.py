@@ -1,7 +1,20 @@
-"""What every architecture provides, under the same module and function names, and the types they share.
+"""What every architecture provides, and the types that architectures and generic code share.
 
-The Protocols at the end describe modules: `cloudos.kernel.hal.x86_64.timer` is a `Timer`, and so on. Each architecture's
-`conformance.py` states it, so that a type checker compares them.
+Each architecture is a package of modules with these functions; `cloudos.kernel.hal` names the one in use.
+
+console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
+            channel_consume, channel_interrupt, drain
+cpu         start, wait_for_interrupt, pause, halt, zero, fault_address, frame_pointer
+image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
+interrupts  start, acknowledge
+mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
+platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
+power       off
+timer       start, now, set_alarm, handle_interrupt
+traps       start, enter_user, TrapFrame, SystemCallFrame, user_fault, on_kernel_stack, write_registers
+user_access copy, is_recoverable, recovery
+
+The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.
 """
 
 from __future__ import annotations
@@ -10,8 +23,7 @@ from enum import IntEnum, IntFlag
 from typing import Literal, NoReturn, Protocol
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.abi.faults import Fault
-from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, enum, struct, zeroed
+from cloudos.lang import U8, U64, Array, PhysAddr, Slice, VirtAddr, enum, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -97,16 +109,20 @@ class Timer(Protocol):
 
     def now(self) -> U64:
         """Nanoseconds since `start`; never goes back."""
+        ...
 
     def set_alarm(self, deadline: U64) -> None:
-        """Interrupt once at `deadline`, as `now` counts; at once when that is past."""
+        """Interrupt once at `deadline`, as `now` counts; at once when that is past. It may come early."""
+
+    def handle_interrupt(self) -> None:
+        """The timer's interrupt came."""
 
 
 class Interrupts(Protocol):
     """The interrupt controller."""
 
-    def start(self) -> None:
-        """Route the console's and the program channel's interrupts to this processor."""
+    def start(self, frames: FrameSource) -> None:
+        """Route the console's interrupts to this processor. Raises OutOfMemory."""
 
     def acknowledge(self) -> None:
         """End the interrupt being handled."""
@@ -119,39 +135,67 @@ class Cpu(Protocol):
         """Turn on protections, prepare system calls."""
 
     def wait_for_interrupt(self) -> None:
-        """Sleep with interrupts open until one has been handled; no interrupt between check and sleep is lost."""
+        """Sleep until an interrupt has been handled; none is lost between the caller's check and the sleep."""
 
     def pause(self) -> None:
         """Hint of a busy wait."""
 
+    def zero(self, address: VirtAddr, length: U64) -> None:
+        """Zero `length` bytes, a multiple of 8."""
 
-class Traps(Protocol):
-    """Entry into the kernel and return from it."""
-
-    def start(self) -> None:
-        """Install the trap table."""
-
-
-class Mmu(Protocol):
-    """Page tables."""
-
-    def start(self, boot: BootInformation, frames: FrameSource) -> None:
-        """Replace the boot page tables by the final ones. Raises OutOfMemory."""
-
-    def direct(self, frame: PhysAddr) -> VirtAddr:
-        """Where the kernel sees physical memory."""
+    def fault_address(self) -> U64:
+        """The address that the last page fault tried to reach."""
+        ...
 
 
 class Console(Protocol):
-    """The kernel's log, the host's commands, and the program channel."""
+    """The log, the host's commands and the program channel."""
 
     def start(self) -> None:
         """From here on the log can be written."""
 
     def read_command(self) -> U8:
         """Next command byte of the host, 0 when there is none."""
+        ...
 
-    def start_channel(self, frames: Ptr[U8]) -> None: ...
+    def start_channel(self, frames: FrameSource) -> None:
+        """Find the program channel. Raises OutOfMemory."""
+
+    def channel_write(self, data: Slice[U8]) -> None:
+        """Begin to send `data`, which stays untouched until the channel is idle."""
+
+    def channel_is_idle(self) -> bool:
+        """Whether all that was written has been taken by the host."""
+        ...
+
+    def channel_peek(self) -> Slice[U8]:
+        """Input that has arrived and not been consumed. Empty: the next input interrupts."""
+        ...
+
+    def channel_consume(self, length: U64) -> None:
+        """Forget the first bytes that `channel_peek` showed."""
+
+    def channel_interrupt(self) -> None:
+        """The channel's interrupt came."""
+
+    def drain(self) -> None:
+        """Wait until the host has all that was written."""
+
+
+class UserAccess(Protocol):
+    """The only code that touches user addresses."""
+
+    def copy(self, destination: VirtAddr, source: VirtAddr, length: U64) -> U64:
+        """Copy; 0, or 1 when a fault stopped it."""
+        ...
+
+    def is_recoverable(self, ip: U64) -> bool:
+        """Whether a fault at this kernel address is one of the copy's."""
+        ...
+
+    def recovery(self) -> U64:
+        """Where to continue after such a fault."""
+        ...
 
 
 class Power(Protocol):
@@ -159,11 +203,3 @@ class Power(Protocol):
 
     def off(self) -> NoReturn:
         """Switch the machine off."""
-
-
-class FaultDecoder(Protocol):
-    """From a trap to what it means for a user thread."""
-
-    def user_fault(self, code: Slice[U8]) -> Fault: ...
-
-

@@ -17,7 +17,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, place, struct, zeroed
+from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
 
 MAXIMUM_ORDER = 9
 ORDERS = 10
@@ -137,7 +137,7 @@ class FrameAllocator:
             zone = self.zones[index]
             if frame >= zone.first and frame < zone.end:
                 return zone
-        assert False, "frame outside memory"
+        return panic("frame outside memory")
 
     def _find(self, order: U64) -> U64:
         """The smallest order, at least `order`, that has a free block. Raises OutOfMemory."""

@@ -6,7 +6,7 @@ length 0 is the end of the input. Lengths are little endian.
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadAddress, BadArgument, OutOfMemory
+from cloudos.abi.errors import BadArgument, OutOfMemory
 from cloudos.kernel.hal import console, cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import user_memory

@@ -12,12 +12,11 @@ from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, timer, traps
-from cloudos.kernel.hal.interface import UserContext
+from cloudos.kernel.hal import console, cpu, power, traps
+from cloudos.kernel.hal.interface import Access, UserContext
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.address_space import AddressSpace, Backing
-from cloudos.kernel.hal.interface import Access
-from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, UserPtr, place, struct, write_text, zeroed
+from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, UserPtr, place, struct, write_text, zeroed
 
 MAXIMUM_FRAMES = 64
 MAXIMUM_MESSAGE = 256

@@ -6,7 +6,7 @@ Bodies are the model that runs under CPython: a machine whose ports read as noth
 from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64.processor import PROCESSOR
-from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Template, VirtAddr, machine
+from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
 
 SYSTEM_CALL_ENTRY = LinkerSymbol("system_call_entry")
 
@@ -156,8 +156,7 @@ def scale(value: U64, factor: U64) -> U64:
     )
 )
 def _fill_words(address: VirtAddr, words: U64, value: U64) -> tuple[U64, U64]:
-    for index in U64.range(words):
-        Ptr.at(U64, address.offset(index * 8)).value = value
+    Slice.of(Ptr.at(U64, address), words).fill(value)
     return address.value + words * 8, U64(0)
 
 

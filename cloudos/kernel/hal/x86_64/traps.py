@@ -15,8 +15,26 @@ from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
 from cloudos.kernel.hal.x86_64.processor import KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
-from cloudos.lang import U8, U16, U32, U64, Array, Assembly, LinkerSymbol, Ptr, Slice, Template, VirtAddr
-from cloudos.lang import Sink, external, machine, place, struct, write_text, zeroed
+from cloudos.lang import (
+    U8,
+    U16,
+    U32,
+    U64,
+    Array,
+    Assembly,
+    LinkerSymbol,
+    Ptr,
+    Sink,
+    Slice,
+    Template,
+    VirtAddr,
+    external,
+    machine,
+    place,
+    struct,
+    write_text,
+    zeroed,
+)
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
@@ -37,12 +55,9 @@ def _stub(vector: int) -> str:
     return f".p2align 4; {push}pushq ${vector}; jmp {target}\n"
 
 
-SAVE = "".join(
-    f"  pushq %{register}\n" for register in "rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15".split()
-)
-RESTORE = "".join(
-    f"  popq %{register}\n" for register in "r15 r14 r13 r12 r11 r10 r9 r8 rbp rdi rsi rdx rcx rbx rax".split()
-)
+REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+SAVE = "".join(f"  pushq %{register}\n" for register in REGISTERS)
+RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
 
 ENTRY = Assembly(
@@ -386,18 +401,18 @@ def _is_privileged(code: Slice[U8]) -> bool:
     # HLT, CLI, STI, INT n; IN and OUT with immediate and DX; INS and OUTS.
     if first == 0xF4 or first == 0xFA or first == 0xFB or first == 0xCD:
         return True
-    return (0xE4 <= first and first <= 0xE7) or (0xEC <= first and first <= 0xEF) or (0x6C <= first and first <= 0x6F)
+    return (first >= 0xE4 and first <= 0xE7) or (first >= 0xEC and first <= 0xEF) or (first >= 0x6C and first <= 0x6F)
 
 
 def _is_prefix(byte: U8) -> bool:
-    return byte == 0x66 or byte == 0xF2 or byte == 0xF3 or (0x40 <= byte and byte <= 0x4F)
+    return byte == 0x66 or byte == 0xF2 or byte == 0xF3 or (byte >= 0x40 and byte <= 0x4F)
 
 
 def _is_privileged_extended(second: U8) -> bool:
     """Second byte after 0F: system descriptors, CLTS, SYSRET, INVD, WBINVD, moves with CR and DR, WRMSR, RDMSR…"""
-    if second <= 0x01 or (0x06 <= second and second <= 0x09):
+    if second <= 0x01 or (second >= 0x06 and second <= 0x09):
         return True
-    return (0x20 <= second and second <= 0x23) or second == 0x30 or second == 0x32 or second == 0x35
+    return (second >= 0x20 and second <= 0x23) or second == 0x30 or second == 0x32 or second == 0x35
 
 
 def user_fault(frame: TrapFrame, code: Slice[U8]) -> Fault:

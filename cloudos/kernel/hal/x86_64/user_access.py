@@ -7,7 +7,7 @@ so that the copy reports failure. With SMAP the access is open for these instruc
 from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64.processor import HAS_SMAP
-from cloudos.lang import Assembly, LinkerSymbol, Ptr, U8, U64, VirtAddr, external
+from cloudos.lang import U8, U64, Assembly, LinkerSymbol, Ptr, VirtAddr, external
 
 USER_ACCESS = Assembly(
     "user_access",

@@ -11,8 +11,24 @@ from typing import Literal
 
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.x86_64 import cpu, mmu
-from cloudos.lang import U8, U16, U32, U64, Array, Order, PhysAddr, Ptr, Slice, VirtAddr, data
-from cloudos.lang import fence, place, size_of, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U16,
+    U32,
+    U64,
+    Array,
+    Order,
+    PhysAddr,
+    Ptr,
+    Slice,
+    VirtAddr,
+    data,
+    fence,
+    place,
+    size_of,
+    struct,
+    zeroed,
+)
 
 # QEMU's microvm: hw/i386/microvm.h, VIRTIO_MMIO_BASE.
 MMIO_BASE = 0xFEB0_0000
