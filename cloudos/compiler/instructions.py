@@ -22,8 +22,13 @@ class Do:
     form: str
     operands: tuple[str, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """The expression as C."""
+        return self.form.format(*self.operands)
+
     def __str__(self) -> str:
-        text = self.form.format(*self.operands) if self.operands else self.form
+        text = self.text
         return f"    {self.dest} = {text}" if self.dest else f"    {text}"
 
 
@@ -74,12 +79,13 @@ Instruction = Do | Label | Jump | Branch | SwitchJump
 
 @dataclass
 class FunctionCode:
-    """A lowered function. `variables` hold values, `storage` holds places, `captures` are captured values of texts."""
+    """A lowered function. `variables` hold values, `storage` holds places, `raw` has variables of C types
+    of the back end's own (results with errors, captured values of texts)."""
 
     instance: FunctionInstance
     variables: dict[str, Type] = field(default_factory=dict)
     storage: dict[str, Type] = field(default_factory=dict)
-    captures: dict[str, list[Type]] = field(default_factory=dict)
+    raw: dict[str, str] = field(default_factory=dict)
     counted: list[str] = field(default_factory=list)
     instructions: list[Instruction] = field(default_factory=list)
 

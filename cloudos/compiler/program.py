@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -54,6 +54,8 @@ class FunctionInstance:
     checked: bool = False
     checking: bool = False
     exported: str | None = None
+    kept: bool = False
+    """Named by assembly text: the linker must keep it under its name."""
     abi_raises: bool = False
     """Whether the machine code returns an error number beside the value; set once raises are known."""
 
@@ -80,6 +82,13 @@ class Program:
         self.assemblies: dict[int, Any] = {}
         self.substitutes: dict[Any, Any] = {}
         """Functions that stand in for others, such as the program's main for the SDK's hook."""
+        self.linker_symbols: dict[str, None] = {}
+        self.statics: dict[int, tuple[str, Any]] = {}
+        """Regions of static data by identity: symbol and region."""
+        self.static_names: dict[int, str] = {}
+        self.tables: dict[tuple[Type, Type], str] = {}
+        """Tables of methods: (protocol, class) to symbol."""
+        self.signatures: dict[tuple[ProtocolType, str], FunctionInstance] = {}
         self.on_implementer: Callable[[ProtocolType, Type], None] = lambda protocol, kind: None
         self.drops: dict[Type, FunctionInstance | None] = {}
 
@@ -121,16 +130,50 @@ class Program:
             self.errors[error] = int(code)
         return self.errors[error]
 
-    def add_assembly(self, assembly: Any) -> None:
-        """Make an Assembly part of the build."""
-        self.assemblies.setdefault(id(assembly), assembly)
-
     def add_implementer(self, protocol: ProtocolType, kind: Type) -> None:
         """Record that objects of `kind` are used through `protocol`."""
         known = self.implementers.setdefault(protocol, {})
         if kind not in known:
             known[kind] = None
             self.on_implementer(protocol, kind)
+
+    def static_symbol(self, region: Any) -> str:
+        """The symbol of a region of static data; the first use makes it part of the program."""
+        if id(region) not in self.statics:
+            placement = getattr(region, "placement", None)
+            name = placement.symbol if placement is not None and placement.symbol else None
+            if name is None:
+                name = self.unique_symbol(self.static_names.get(id(region), "static__data"))
+            self.statics[id(region)] = (name, region)
+        return self.statics[id(region)][0]
+
+    def table_symbol(self, protocol: Type, kind: Type) -> str:
+        """The symbol of a class's table of methods for a protocol."""
+        if (protocol, kind) not in self.tables:
+            self.tables[protocol, kind] = f"methods_{self.type_name(protocol)}_{self.type_name(kind)}"
+        return self.tables[protocol, kind]
+
+    def virtual_signature(self, protocol: ProtocolType, method: str) -> FunctionInstance:
+        """How a method is called through a table: it returns an error number when any implementation can raise."""
+        key = (protocol, method)
+        if key not in self.signatures:
+            declared = self.instances["protocol", protocol, method]
+            raising = any(
+                instance.abi_raises
+                for (owner, name, _), instance in self.virtual_instances.items()
+                if owner == protocol and name == method
+            )
+            self.signatures[key] = replace(declared, abi_raises=raising)
+        return self.signatures[key]
+
+    def name_statics(self, modules: list[Any]) -> None:
+        """Name static data after the module variables that hold it."""
+        for module in modules:
+            short = module.__name__.removeprefix("cloudos.").replace(".", "__")
+            for name, value in list(vars(module).items()):
+                region = getattr(value, "_region", None) if not isinstance(value, type) else None
+                if region is not None and getattr(value, "_offset", 1) == 0:
+                    self.static_names.setdefault(id(region), f"{short}__{name}")
 
     def add_synthetic(self, base: FunctionInstance, parameters: list[Parameter], result: Type) -> FunctionInstance:
         """A function made by the compiler inside `base` (the writer of an f-string)."""

@@ -8,7 +8,6 @@ import inspect
 import typing
 from typing import Any, TypeVar
 
-from cloudos import lang
 from cloudos.compiler import tree
 from cloudos.compiler.check import primitives
 from cloudos.compiler.check.annotations import (
@@ -23,6 +22,7 @@ from cloudos.compiler.check.checker import Checker, class_bindings, make_instanc
 from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, require_present, struct_fields
 from cloudos.compiler.program import FunctionInstance, Parameter, locate, plain_function
+from cloudos.lang.layout import ZEROED
 from cloudos.compiler.typesystem import (
     BOOL,
     ArrayType,
@@ -143,8 +143,8 @@ def _new_object(checker: Checker, kind: StructType | ManagedType, node: ast.Call
         from cloudos.compiler.check import reach_drop
 
         reach_drop(checker.program, kind)
-    written = plain_function(kind.cls.__dict__.get("__init__") or getattr(origin_of(kind.cls), "__init__", None))
-    if isinstance(kind, ManagedType) and written is not None and not hasattr(written, "__generated__") and _own_init(kind):
+    written = plain_function(member(kind.cls, "__init__"))
+    if isinstance(kind, ManagedType) and written is not None and written.__name__ == "__init__":
         instance = make_instance(checker.program, written, kind, {})
         values, before = bind_arguments(checker, instance.parameters[1:], node)
         for value in values:
@@ -154,7 +154,6 @@ def _new_object(checker: Checker, kind: StructType | ManagedType, node: ast.Call
     parameters = [
         Parameter(entry.name, _field(checker, kind, entry.name), entry.has_default, entry.default)
         for entry in struct_fields(kind)
-        if not isinstance(_field(checker, kind, entry.name), TypeOf)
     ]
     values, before = bind_arguments(checker, parameters, node)
     for value in values:
@@ -162,11 +161,6 @@ def _new_object(checker: Checker, kind: StructType | ManagedType, node: ast.Call
             _refuse_local(checker, value, node)
     named = [(parameter.name, value) for parameter, value in zip(parameters, values, strict=True)]
     return _after(before, tree.Construct(kind, named, line=line))
-
-
-def _own_init(kind: ManagedType) -> bool:
-    """Whether the class's author wrote __init__ (the language library makes one otherwise)."""
-    return bool(getattr(kind.cls.__managed__, "has_init", False))
 
 
 def _refuse_local(checker: Checker, value: tree.Expr, node: ast.AST) -> None:
@@ -186,7 +180,7 @@ def _after(before: list[tree.Expr], value: tree.Expr) -> tree.Expr:
 def default_value(checker: Checker, parameter: Parameter, node: ast.AST) -> tree.Expr:
     """The default of a parameter or field, from the live object."""
     line = checker.line(node)
-    if parameter.default is lang.zeroed() or parameter.default is lang.null():
+    if parameter.default is ZEROED:
         value: tree.Expr = tree.Const(NullType(zero=True), None, line=line)
     else:
         value = expression_of_live(parameter.default, line)

@@ -229,13 +229,23 @@ def make_instance(
         instance.kind = "machine"
     if getattr(function, "__external__", None) is not None:
         instance.kind = "external"
-        assembly, instance.exported = function.__external__
-        program.add_assembly(assembly)
+        instance.exported = function.__external__.symbol
+        add_assembly(program, function.__external__.assembly)
     instance.checked = instance.kind != "python"
     instance.symbol = instance.exported or symbol_for(function, owner, bindings, program)
     program.instances[key] = instance
     program.queue.append(instance)
     return instance
+
+
+def add_assembly(program: Program, assembly: Any) -> None:
+    """Make an Assembly part of the program, with the functions that its text names."""
+    if id(assembly) in program.assemblies:
+        return
+    program.assemblies[id(assembly)] = assembly
+    for value in assembly.symbols.values():
+        if inspect.isfunction(value):
+            make_instance(program, value, None, {}).kept = True
 
 
 def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:

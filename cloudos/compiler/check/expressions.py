@@ -135,12 +135,18 @@ def require_present(checker: Checker, value: tree.Expr, node: ast.AST) -> tree.E
 
 def struct_fields(kind: StructType | ManagedType) -> list[Any]:
     """The fields of a class as the language library lists them."""
-    info = kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
-    return list(info.fields)
+    return list(fields_info(kind).fields)
+
+
+def fields_info(kind: StructType | ManagedType) -> Any:
+    """The description of a class that the language library keeps."""
+    return kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
 
 
 def field_type(checker: Checker, kind: StructType | ManagedType, name: str) -> Type | None:
     """The type of a field, or None when the class has no such field."""
+    if name in fields_info(kind).type_fields:
+        return TypeOf(type_of_annotation(fields_info(kind).type_fields[name], class_bindings(kind), kind))
     for entry in struct_fields(kind):
         if entry.name == name:
             return type_of_annotation(entry.type, class_bindings(kind), kind)
