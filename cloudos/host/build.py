@@ -21,8 +21,8 @@ Boot them (the kernel's log appears on the terminal, standard streams in program
 
     qemu-system-x86_64 -M microvm -cpu {EMULATED_CPU} -m 1G -nodefaults -no-user-config -display none -no-reboot \\
         -kernel {KERNEL} -initrd {BUNDLE} -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=0x04 \\
-        -global virtio-mmio.force-legacy=false -device virtio-serial-device \\
-        -chardev file,id=program,path=program.out -device virtconsole,chardev=program
+        -global virtio-mmio.force-legacy=false -device virtio-serial-device,max_ports=2 \\
+        -chardev file,id=program,path=program.out -device virtserialport,nr=1,name=program,chardev=program
 
 program.out holds frames: one byte stream (1 standard output, 2 standard error), two bytes length (little endian),
 then that many bytes. `cloudos run` unpacks them and passes on the exit status.

@@ -2,7 +2,7 @@
 
 The guest has two byte channels. The *log* is the first serial port: kernel messages and records (records.py),
 and one-byte commands back. The *program* channel carries standard streams in frames (frames.py): a virtio
-console on `microvm`, the second serial port on `q35`. Both are socket pairs whose far ends QEMU inherits, so
+serial port on `microvm`, the second serial port on `q35`. Both are socket pairs whose far ends QEMU inherits, so
 nothing appears in the file system and nothing is left behind.
 """
 
@@ -73,8 +73,9 @@ def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
     line = ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
     line += ["-chardev", f"socket,id=program,fd={program_fd}"]
     if machine == "microvm":
-        line += ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-serial-device"]
-        return [*line, "-device", "virtconsole,chardev=program"]
+        # A port of kind "serialport": one of kind "console" drops output when its socket is full (hw/char).
+        line += ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-serial-device,max_ports=2"]
+        return [*line, "-device", "virtserialport,nr=1,name=program,chardev=program"]
     return [*line, "-device", "isa-serial,chardev=program,index=1"]
 
 

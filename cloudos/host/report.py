@@ -142,7 +142,7 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
     if number in (7, 11) and address is not None:
         text += f" at {address:#x}"
     kind = record.fields.get("kind")
-    return f"{traceback(stack(log.fault, symbols), roots)}\nfault: {text}" + (f" [{kind}]" if kind else "")
+    return f"{traceback(stack(log.fault, symbols), roots)}\nfault: {text}" + (f" ({kind})" if kind else "")
 
 
 def kernel_panic(stop: Stop, symbols: Symbols | None, roots: Roots) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from elftools.dwarf.dwarfinfo import DWARFInfo
 
 FILE_NAMES = "cloudos_files"
-"""Symbol of the table of file names that panic sites count in: NUL-terminated strings."""
+"""Section with the file names that panic sites count in: NUL-terminated strings. A linker script may merge it into
+another one; then the symbols that lld defines for its ends remain."""
 
 SCOPES = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine", "DW_TAG_lexical_block", "DW_TAG_namespace")
 
@@ -89,15 +90,21 @@ class Symbols:
     @functools.cached_property
     def files(self) -> list[str]:
         """The file names that panic sites count in."""
+        section = self.elf.get_section_by_name(FILE_NAMES)
+        data = section.data() if section else self.between(f"__start_{FILE_NAMES}", f"__stop_{FILE_NAMES}")
+        return [name.decode(errors="replace") for name in data.removesuffix(b"\0").split(b"\0")] if data else []
+
+    def between(self, first: str, last: str) -> bytes:
+        """The bytes of the file between two symbols; none when either is missing."""
         table = self.elf.get_section_by_name(".symtab")
-        found = table.get_symbol_by_name(FILE_NAMES) if table else None
-        if not found:
-            return []
-        symbol = found[0]
-        section = self.elf.get_section(symbol["st_shndx"])
-        start = symbol["st_value"] - section["sh_addr"]
-        data = section.data()[start : start + symbol["st_size"]] if symbol["st_size"] else section.data()[start:]
-        return [name.decode(errors="replace") for name in bytes(data).rstrip(b"\0").split(b"\0")]
+        found = [table.get_symbol_by_name(name) for name in (first, last)] if table else []
+        if not found or not all(found):
+            return b""
+        start, stop = (symbols[0]["st_value"] for symbols in found)
+        for section in self.elf.iter_sections():
+            if section["sh_addr"] <= start < section["sh_addr"] + section["sh_size"]:
+                return bytes(section.data()[start - section["sh_addr"] : stop - section["sh_addr"]])
+        return b""
 
     def site(self, word: int) -> Place | None:
         """The line of a panic site; None when the file index is unknown."""

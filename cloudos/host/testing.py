@@ -12,6 +12,7 @@ from cloudos.host import state
 from cloudos.host.bootstrap import Environment, SetupError, say
 from cloudos.host.errors import ToolError
 
+
 def available() -> list[str]:
     """The kinds of tests that this checkout has."""
     return sorted(path.name for path in (state.ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "._")
