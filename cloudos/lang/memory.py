@@ -1,0 +1,278 @@
+"""The simulated address space in which structs, arrays and slices live under CPython.
+
+A `Region` is one allocation. Every access goes through it and is checked: bounds, permitted widths, memory
+never written, memory already freed. Regions get an address when somebody asks for one, from addresses
+that are never used twice, with unmapped gaps between them, so that a stray pointer never hits a neighbour.
+
+A region holds bytes, as the machine would. Beside them it keeps *shadows*: for a stored pointer or
+reference, the live Python object it came from, valid for as long as the bytes beneath have not changed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from bisect import bisect_right, insort
+from collections.abc import Callable
+from typing import Any
+
+from cloudos.lang.panics import Panic, PanicKind
+
+_FIRST_ADDRESS = 0x7000_0000_0000
+_GAP = 4096
+_LIMIT = 1 << 64
+
+
+class Region:
+    """One allocation of simulated memory.
+
+    `size` and `align` are in bytes. `owner` is the root struct or array instance, None for raw memory.
+    `widths`, when set, are the only access widths in bytes that the region takes (device registers).
+    Subclasses may override `read` and `write` to model devices.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "align",
+        "data",
+        "freed",
+        "mask",
+        "owner",
+        "placement",
+        "readonly",
+        "shadows",
+        "size",
+        "views",
+        "widths",
+    )  # fmt: skip
+
+    def __init__(self, size: int, align: int = 1, *, owner: Any = None, initialised: bool = True) -> None:
+        self.size = size
+        self.align = align
+        self.data = bytearray(size)
+        self.mask: bytearray | None = None if initialised else bytearray(size)
+        self.owner = owner
+        self.freed = False
+        self.readonly = False
+        self.widths: frozenset[int] | None = None
+        self.shadows: dict[int, tuple[int, Any]] | None = None
+        self.views: dict[tuple[int, type], Any] | None = None
+        self.placement: Any = None
+        self._address: int | None = None
+
+    @property
+    def address(self) -> int:
+        """Where the region lies in the current address space; given on first use."""
+        if self._address is None:
+            current_address_space().place(self)
+        assert self._address is not None
+        return self._address
+
+    def __repr__(self) -> str:
+        where = "unplaced" if self._address is None else f"at {self._address:#x}"
+        return f"<Region {where}, {self.size} bytes{', freed' if self.freed else ''}>"
+
+    def read(self, offset: int, size: int) -> int:
+        """The little-endian number of `size` bytes at `offset`; panics when the access is not allowed."""
+        end = offset + size
+        if offset < 0 or end > self.size or self.freed or self.widths is not None:
+            self.check(offset, size)
+        if self.mask is not None and self.mask.find(0, offset, end) >= 0:
+            raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
+        return int.from_bytes(self.data[offset:end], "little")
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Store the low `size` bytes of `value`, little-endian; panics when the access is not allowed."""
+        end = offset + size
+        if offset < 0 or end > self.size or self.freed or self.readonly or self.widths is not None:
+            self.check(offset, size, write=True)
+        self.data[offset:end] = (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
+        if self.mask is not None:
+            self.mask[offset:end] = b"\1" * size
+
+    def check(self, offset: int, size: int, *, write: bool = False, scalar: bool = True) -> None:
+        """Panic unless an access of `size` bytes at `offset` is allowed."""
+        if self.freed:
+            raise Panic(PanicKind.USE_AFTER_FREE, f"{size} bytes at offset {offset} of {self!r}")
+        if offset < 0 or offset + size > self.size:
+            raise Panic(PanicKind.BAD_ACCESS, f"{size} bytes at offset {offset} of {self!r}")
+        if write and self.readonly:
+            raise Panic(PanicKind.BAD_ACCESS, f"write to read-only {self!r}")
+        if scalar and self.widths is not None and size not in self.widths:
+            raise Panic(PanicKind.BAD_ACCESS, f"access {size} bytes wide to {self!r}, which takes {set(self.widths)}")
+
+    def view(self, offset: int, cls: type[Any], size: int) -> Any:
+        """The one view object of class `cls` at `offset`: the same object every time."""
+        if offset < 0 or offset + size > self.size or self.freed:
+            self.check(offset, size, scalar=False)
+        if offset == 0 and self.owner.__class__ is cls:
+            return self.owner
+        views = self.views
+        if views is None:
+            views = self.views = {}
+        view = views.get((offset, cls))
+        if view is None:
+            view = views[offset, cls] = object.__new__(cls)
+            view._region = self
+            view._offset = offset
+        return view
+
+    def shadow(self, offset: int, raw: int) -> Any:
+        """The live object stored at `offset` when its bytes are still `raw`, else None."""
+        if self.shadows is None:
+            return None
+        entry = self.shadows.get(offset)
+        return entry[1] if entry is not None and entry[0] == raw else None
+
+    def write_shadowed(self, offset: int, raw: int, value: Any) -> None:
+        """Store the 8-byte number `raw` and remember the live object that it stands for."""
+        self.write(offset, 8, raw)
+        if self.shadows is None:
+            self.shadows = {}
+        self.shadows[offset] = (raw, value)
+
+    def copy_from(self, offset: int, source: Region, source_offset: int, size: int) -> None:
+        """Move `size` bytes from another region (or this one, overlapping or not), shadows included."""
+        if size == 0:
+            return
+        self.check(offset, size, write=True, scalar=False)
+        source.check(source_offset, size, scalar=False)
+        self.data[offset : offset + size] = source.data[source_offset : source_offset + size]
+        if self.mask is not None or source.mask is not None:
+            self._copy_mask(offset, source, source_offset, size)
+        if source.shadows or self.shadows:
+            moved = {
+                at - source_offset + offset: entry
+                for at, entry in (source.shadows or {}).items()
+                if source_offset <= at < source_offset + size
+            }
+            kept = {at: entry for at, entry in (self.shadows or {}).items() if not offset <= at < offset + size}
+            self.shadows = kept | moved
+
+    def _copy_mask(self, offset: int, source: Region, source_offset: int, size: int) -> None:
+        if self.mask is None:
+            self.mask = bytearray(b"\1") * self.size
+        if source.mask is None:
+            self.mask[offset : offset + size] = b"\1" * size
+        else:
+            self.mask[offset : offset + size] = source.mask[source_offset : source_offset + size]
+
+    def clear(self, offset: int, size: int) -> None:
+        """Fill with zero bytes."""
+        if size == 0:
+            return
+        self.check(offset, size, write=True, scalar=False)
+        self.data[offset : offset + size] = bytes(size)
+        if self.mask is not None:
+            self.mask[offset : offset + size] = b"\1" * size
+
+
+class AddressSpace:
+    """Which region lies at which address. Address 0 is never mapped.
+
+    Memory from `allocate` stays until `free`; regions of instances live as long as somebody refers to
+    them. `budget`, when set, is how many more bytes `allocate` gives before it is exhausted.
+    """
+
+    def __init__(self) -> None:
+        self._next = _FIRST_ADDRESS
+        self._addresses: list[int] = []
+        self._regions: dict[int, weakref.ref[Region]] = {}
+        self._held: dict[int, Region] = {}
+        self._dead = 0
+        self.budget: int | None = None
+
+    def allocate(self, size: int, align: int = 16, *, initialised: bool = False, address: int | None = None) -> Region:
+        """A new region of `size` bytes, at `address` when given; MemoryError when the budget is used up."""
+        if self.budget is not None:
+            if size > self.budget:
+                raise MemoryError(f"{size} bytes asked, {self.budget} left")
+            self.budget -= size
+        region = Region(size, align, initialised=initialised)
+        self.place(region, address)
+        self._held[region.address] = region
+        return region
+
+    def free(self, region: Region) -> None:
+        """Give a region back: every later access through it panics USE_AFTER_FREE."""
+        if region.freed:
+            raise Panic(PanicKind.USE_AFTER_FREE, f"freed twice: {region!r}")
+        region.freed = True
+        region.data = bytearray()
+        region.shadows = region.views = region.mask = None
+        if self.budget is not None:
+            self.budget += region.size
+
+    def release(self, region: Region) -> None:
+        """Forget a region wholly, so that its addresses may be mapped again (a simulated machine going away)."""
+        if not region.freed:
+            self.free(region)
+        self._held.pop(region.address, None)
+        self._drop(region.address)
+        self._regions.pop(region.address, None)
+        self._addresses.remove(region.address)
+
+    def live_allocations(self) -> list[Region]:
+        """Every region from `allocate` that was not freed: what a leak check counts."""
+        return [region for region in self._held.values() if not region.freed]
+
+    def place(self, region: Region, address: int | None = None) -> None:
+        """Give a region its address; ValueError when that is taken, zero or misaligned."""
+        if region._address is not None:
+            raise ValueError(f"{region!r} has an address already")
+        if address is None:
+            address = self._next + -self._next % max(region.align, 16)
+            self._next = address + region.size + _GAP
+            self._addresses.append(address) if self._is_last(address) else insort(self._addresses, address)
+        else:
+            self._check_free(region, address)
+            insort(self._addresses, address)
+        region._address = address
+        self._regions[address] = weakref.ref(region, self._dropper(address))
+
+    def _dropper(self, address: int) -> Callable[[weakref.ref[Region]], None]:
+        return lambda _: self._drop(address)
+
+    def _is_last(self, address: int) -> bool:
+        return not self._addresses or self._addresses[-1] < address
+
+    def _check_free(self, region: Region, address: int) -> None:
+        if address <= 0 or address % region.align or address + region.size > _LIMIT:
+            raise ValueError(f"{region.size} bytes cannot lie at address {address:#x}")
+        index = bisect_right(self._addresses, address + region.size - 1)
+        below = self._regions.get(self._addresses[index - 1]) if index else None
+        neighbour = below() if below is not None else None
+        if neighbour is not None and neighbour.address + neighbour.size > address:
+            raise ValueError(f"address {address:#x} is taken by {neighbour!r}")
+
+    def _drop(self, address: int) -> None:
+        """A region is gone: forget it, and from time to time the addresses of all that are gone."""
+        if self._regions.pop(address, None) is None:
+            return
+        self._dead += 1
+        if self._dead > 1024 and self._dead * 2 > len(self._addresses):
+            self._addresses = [at for at in self._addresses if at in self._regions]
+            self._dead = 0
+
+    def find(self, address: int) -> tuple[Region, int] | None:
+        """The region at `address` and the offset in it; None where nothing is mapped.
+
+        An address just past a region (a slice's end) belongs to it when nothing else is there.
+        """
+        index = bisect_right(self._addresses, address)
+        while index:
+            index -= 1
+            reference = self._regions.get(self._addresses[index])
+            region = reference() if reference is not None else None
+            if region is not None:
+                offset = address - self._addresses[index]
+                return (region, offset) if offset <= region.size else None
+        return None
+
+
+_current = AddressSpace()
+
+
+def current_address_space() -> AddressSpace:
+    """The address space in which new regions get their addresses."""
+    return _current

@@ -1,0 +1,260 @@
+"""`Slice[T]`: a pointer and a length, every access checked.
+
+Indices are U64 (or another unsigned type) or int constants from 0; others panic INDEX. Structs load as
+aliases and store by copying, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from cloudos.lang.generics import specialise
+from cloudos.lang.integers import U8, U16, U32, U64, UnsignedInteger
+from cloudos.lang.layout import POINTER_SIZE, ZEROED, AggregateLayout, Layout, ReferenceLayout, layout_of, type_name
+from cloudos.lang.memory import Region, current_address_space
+from cloudos.lang.panics import Panic, PanicKind, intrinsic
+from cloudos.lang.pointers import Ptr, make_pointer, pointer_at, raw_address, resolve
+
+T = TypeVar("T")
+U = TypeVar("U")
+Index = U64 | U32 | U16 | U8 | int
+
+
+def index_value(index: object, limit: int) -> int:
+    """The position that an index means; INDEX panic unless it is below `limit`."""
+    if index.__class__ is int:
+        position: int = index
+    elif isinstance(index, UnsignedInteger):
+        position = index._value
+    else:
+        raise TypeError(f"an index is an unsigned integer or an int constant, not {type(index).__name__}")
+    if not 0 <= position < limit:
+        raise Panic(PanicKind.INDEX, f"index {position}, length {limit}")
+    return position
+
+
+def bounds(part: slice, limit: int) -> tuple[int, int]:
+    """Start and end of `[a:b]`; INDEX panic unless 0 <= a <= b <= limit."""
+    if part.step is not None:
+        raise TypeError("a slice of a slice has no step")
+    start = 0 if part.start is None else index_value(part.start, limit + 1)
+    end = limit if part.stop is None else index_value(part.stop, limit + 1)
+    if start > end:
+        raise Panic(PanicKind.INDEX, f"slice [{start}:{end}]")
+    return start, end
+
+
+class Slice(Generic[T]):
+    """Elements of type T, one after the other in memory that somebody else owns."""
+
+    __slots__ = ("_base", "_count", "pointer")
+    pointer: Ptr[T]
+    """Where the first element lies."""
+    _count: int
+    _base: tuple[Region, int] | None
+    element: Any = None
+    element_layout: Layout | None = None
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, arguments: Any) -> Any:
+            return specialise(cls, arguments, _finish)
+
+        def __new__(cls, *args: Any) -> Any:
+            raise TypeError("make slices with Slice.of(), an array's slice(), data() or new_slice()")
+
+        @classmethod
+        def __layout__(cls) -> Layout:
+            return SliceLayout(cls, 2 * POINTER_SIZE, POINTER_SIZE)
+
+    @staticmethod
+    @intrinsic("Slice.of")
+    def of(pointer: Ptr[U], length: U64 | int) -> Slice[U]:
+        """The `length` elements from `pointer` on."""
+        return make_slice(pointer, U64(length)._value)
+
+    @property
+    @intrinsic("Slice.length")
+    def length(self) -> U64:
+        """How many elements there are."""
+        return U64(self._count)
+
+    def _at(self, position: int) -> tuple[Layout, Region, int]:
+        layout = layout_of(self.element)
+        if self._base is None:
+            self._base = resolve(self.pointer, layout.align)
+        region, offset = self._base
+        return layout, region, offset + position * layout.size
+
+    @overload
+    def __getitem__(self, index: Index) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Slice[T]: ...
+
+    @intrinsic("Slice.get")
+    def __getitem__(self, index: Any) -> Any:
+        if index.__class__ is slice:
+            start, end = bounds(index, self._count)
+            return make_slice(self.pointer.offset(start) if start else self.pointer, end - start)
+        layout, region, offset = self._at(index_value(index, self._count))
+        return layout.load(region, offset)
+
+    @intrinsic("Slice.set")
+    def __setitem__(self, index: Index, value: T) -> None:
+        layout, region, offset = self._at(index_value(index, self._count))
+        layout.store(region, offset, value)
+
+    def __iter__(self) -> Iterator[T]:
+        for position in range(self._count):
+            layout, region, offset = self._at(position)
+            yield layout.load(region, offset)
+
+    @intrinsic("Slice.copy_from")
+    def copy_from(self, other: Slice[T]) -> None:
+        """Copy the elements of a slice of the same length (else INDEX panic); they may overlap."""
+        if self._count != other._count:
+            raise Panic(PanicKind.INDEX, f"copy of {other._count} elements into {self._count}")
+        if self.element is not other.element:
+            raise TypeError(f"cannot copy {type_name(type(other))} into {type_name(type(self))}")
+        if self._count:
+            layout, region, offset = self._at(0)
+            _, source, source_offset = other._at(0)
+            region.copy_from(offset, source, source_offset, self._count * layout.size)
+
+    @intrinsic("Slice.fill")
+    def fill(self, value: T) -> None:
+        """Store the same value into every element."""
+        fill_elements(self, value)
+
+    @intrinsic("Slice.equals")
+    def equals(self, other: Slice[T]) -> bool:
+        """Whether length and all elements are equal; for slices of scalars only."""
+        if isinstance(layout_of(self.element), (AggregateLayout, ReferenceLayout)):
+            raise TypeError(f"{type_name(self.element)} has no equality to compare slices with")
+        if self._count != other._count:
+            return False
+        return all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("slices do not compare: use equals()")
+
+    def __hash__(self) -> int:
+        return hash((self.pointer, self._count))
+
+    def __bool__(self) -> bool:
+        raise TypeError("a slice is not a condition: compare its length")
+
+    def __bytes__(self) -> bytes:
+        """The bytes of the elements: for tests and models that run under CPython."""
+        if not self._count:
+            return b""
+        layout, region, offset = self._at(0)
+        region.check(offset, self._count * layout.size, scalar=False)
+        return bytes(region.data[offset : offset + self._count * layout.size])
+
+    def __repr__(self) -> str:
+        return f"<{type_name(type(self))} of {self._count} at {self.pointer!r}>"
+
+
+def _finish(cls: type[Any]) -> None:
+    cls.element = cls.__args__[0]
+
+
+def _slice_class(element: Any) -> Any:
+    made: Any = Slice
+    return made[element] if element is not None else made
+
+
+def make_slice(pointer: Ptr[U], count: int) -> Slice[U]:
+    """A slice from its parts."""
+    result: Slice[U] = object.__new__(_slice_class(pointer.element))
+    result.pointer = pointer
+    result._count = count
+    result._base = None
+    return result
+
+
+def fill_elements(slice_: Slice[Any], value: Any) -> None:
+    """Store `value` into every element."""
+    if slice_._count == 0:
+        return
+    layout, region, offset = slice_._at(0)
+    region.check(offset, slice_._count * layout.size, write=True, scalar=False)
+    if value is ZEROED:
+        region.clear(offset, slice_._count * layout.size)
+        return
+    for position in range(slice_._count):
+        layout.store(region, offset + position * layout.size, value)
+
+
+class SliceLayout(Layout):
+    """Slice: pointer, then length."""
+
+    def load(self, region: Region, offset: int) -> Any:
+        raw = region.read(offset, POINTER_SIZE)
+        count = region.read(offset + POINTER_SIZE, 8)
+        known = region.shadow(offset, raw)
+        if isinstance(known, Slice) and type(known) is self.type and known._count == count:
+            return known
+        element = self.type.element
+        if isinstance(known, Slice):
+            return make_slice(make_pointer(element, known.pointer.region, known.pointer.region_offset), count)
+        return make_slice(pointer_at(element, raw), count)
+
+    def store(self, region: Region, offset: int, value: Any) -> None:
+        if value is ZEROED:
+            region.clear(offset, self.size)
+        elif type(value) is self.type or (isinstance(value, Slice) and value.element is None):
+            region.write(offset + POINTER_SIZE, 8, value._count)
+            region.write_shadowed(offset, raw_address(value.pointer), value)
+        else:
+            raise self.refuse(value)
+
+
+@intrinsic("data")
+def data(content: bytes) -> Slice[U8]:
+    """The bytes as read-only data (a bytes literal when compiled); a write panics BAD_ACCESS."""
+    region = _static_data.get(content)
+    if region is None:
+        region = _static_data[content] = Region(len(content), 1)
+        region.data[:] = content
+        region.readonly = True
+    return make_slice(make_pointer(U8, region, 0), len(content))
+
+
+_static_data: dict[bytes, Region] = {}
+
+
+@intrinsic("new_slice")
+def new_slice(type_: type[U], count: U64 | int) -> Slice[U]:
+    """`count` zero-filled elements from the program's heap, until `free_slice`; panics OUT_OF_MEMORY."""
+    layout = layout_of(type_)
+    number = U64(count)._value
+    try:
+        region = current_address_space().allocate(number * layout.size, max(layout.align, 16), initialised=True)
+    except (MemoryError, OverflowError) as error:
+        raise Panic(PanicKind.OUT_OF_MEMORY, str(error)) from None
+    return make_slice(make_pointer(type_, region, 0), number)
+
+
+@intrinsic("free_slice")
+def free_slice(slice_: Slice[Any]) -> None:
+    """Give back a slice from `new_slice`, whole; BAD_ACCESS panic for any other, USE_AFTER_FREE the second time."""
+    region = slice_.pointer.region
+    if region is None or slice_.pointer.region_offset != 0:
+        raise Panic(PanicKind.BAD_ACCESS, "free_slice of what new_slice did not give")
+    current_address_space().free(region)
+
+
+@intrinsic("forget")
+def forget(slice_: Slice[Any]) -> None:
+    """Release every managed reference in the slice and leave its elements empty."""
+    layout = layout_of(slice_.element)
+    if not isinstance(layout, ReferenceLayout) or not slice_._count:
+        return
+    _, region, offset = slice_._at(0)
+    region.clear(offset, slice_._count * layout.size)
+    for position in range(slice_._count):
+        if region.shadows is not None:
+            region.shadows.pop(offset + position * layout.size, None)
