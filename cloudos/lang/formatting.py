@@ -187,9 +187,9 @@ def format_character(sink: Sink, code: U64, fill: U8, align: U8, width: U64) -> 
         format_padded(sink, text[0:4], fill, align, width)
 
 
-def format_bool(sink: Sink, value: bool, fill: U8, align: U8, width: U64) -> None:
-    """Write True or False."""
+def format_bool(sink: Sink, value: bool) -> None:
+    """Write True or False. (Python formats a bool with a specification as a number: that is refused.)"""
     if value:
-        format_padded(sink, data(b"True"), fill, align, width)
+        sink.write(data(b"True"))
     else:
-        format_padded(sink, data(b"False"), fill, align, width)
+        sink.write(data(b"False"))

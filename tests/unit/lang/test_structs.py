@@ -21,6 +21,7 @@ from cloudos.lang import (
     copy,
     new_slice,
     null,
+    size_of,
     struct,
     zeroed,
 )
@@ -149,7 +150,7 @@ def test_linked_nodes() -> None:
     head.next = null()
     with panics(PanicKind.NULL):
         head.next.value  # noqa: B018
-    assert Node.__struct__.size == 24
+    assert size_of(Node) == 24
 
 
 def test_wrong_types_are_refused() -> None:
@@ -202,7 +203,7 @@ def test_protocol_field_is_a_reference() -> None:
     empty = Canvas(zeroed())
     with panics(PanicKind.NULL):
         empty.shape  # noqa: B018
-    assert Canvas.__struct__.size == 24
+    assert size_of(Canvas) == 24
 
 
 def test_explicit_protocol_base_refuses_unknown_names() -> None:
