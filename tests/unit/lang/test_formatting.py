@@ -131,3 +131,11 @@ def test_write_text_and_formattable() -> None:
     sink = TextBuffer()
     write_text(sink, f"[{Temperature(I64(-3)):>8}] {Temperature(I64(5))} at {VirtAddr(0x1000)}")
     assert str(sink) == "[   -3 °C] 5 °C at 0x1000"
+
+
+def test_bytes_that_are_not_utf_8_pass_through() -> None:
+    sink = TextBuffer()
+    sink.write(data(b"a\xff\xc3"))
+    again = TextBuffer()
+    write_text(again, f"{sink}")
+    assert bytes(again.content) == b"a\xff\xc3"

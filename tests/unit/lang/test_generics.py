@@ -87,6 +87,10 @@ def pair_of(item_type: type[T], value: V) -> Entry[Ptr[T], V]:
     return Entry[Ptr[T], V](null(), value)
 
 
+def default_map(key_type: type[K], value: V) -> Map[K, V]:
+    return Map[K, V]()
+
+
 def boxed(slice_: Slice[T]) -> Box[T]:
     return Box[T](slice_[0])
 
@@ -135,8 +139,22 @@ def test_type_variables_in_running_code() -> None:
     assert type(numbers.first()) is Entry[U64, U8]
     assert type(Map.of(U8(1), U16(2))) is Map[U8, U16]
     assert numbers.key_type is U64
+    assert default_map(U8, U16(1)).entries.length == 0
     assert type(pair_of(U8, U16(3))) is Entry[Ptr[U8], U16]
     assert type(boxed(Array[U16, Literal[2]]().slice())) is Box[U16]
+
+
+def test_open_specialisations_called_where_only_the_arguments_tell() -> None:
+    def local_box(item: T) -> Box[T]:
+        return Box[T](item)
+
+    def local_keys(map: Map[K, V]) -> Keys[K, V]:
+        return Keys[K, V](map)
+
+    box = local_box(U16(3))
+    assert type(box) is Box[U16] and box.item == 3
+    numbers = Map[U8, U64]()
+    assert type(local_keys(numbers)) is Keys[U8, U64] and local_keys(numbers).map is numbers
 
 
 def test_wrong_numbers_of_arguments() -> None:

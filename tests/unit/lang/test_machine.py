@@ -24,6 +24,7 @@ from cloudos.lang import (
     VirtAddr,
     code_address,
     comptime,
+    error_name,
     exported,
     external,
     function_at,
@@ -124,6 +125,18 @@ def test_errors() -> None:
     for wrong in (0, 65536, "1", True):
         with pytest.raises(TypeError, match="must be an int constant"):
             type("Wrong", (Error,), {"code": wrong})
+
+
+def test_error_name() -> None:
+    class Missing(Error):
+        pass
+
+    try:
+        raise Missing
+    except Error:
+        assert error_name() == "Missing"
+    with pytest.raises(RuntimeError):
+        error_name()
 
 
 def test_panics_are_not_exceptions() -> None:

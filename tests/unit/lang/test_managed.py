@@ -161,4 +161,5 @@ def test_info() -> None:
         ("inside", 32),
         ("used", 40),
     ]
-    assert (info.size, info.align) == (48, 8)
+    assert (info.size, info.align, info.has_init, info.has_drop) == (48, 8, False, False)
+    assert Stack.__managed__.has_init  # type: ignore[attr-defined]

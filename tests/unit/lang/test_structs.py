@@ -15,6 +15,7 @@ from cloudos.lang import (
     U32,
     U64,
     Array,
+    Copyable,
     PanicKind,
     Ptr,
     Slice,
@@ -139,6 +140,17 @@ def test_copy_is_deep_for_embedded_and_shallow_for_pointers() -> None:
     other = copy(line)
     other.start.x = I64(2)
     assert line.start.x == 1
+
+
+def test_copyable_shows_copy_to_type_checkers() -> None:
+    @struct
+    class Cell(Copyable):
+        number: U64
+
+    cell = Cell(U64(1))
+    twin = cell.copy()
+    twin.number = U64(2)
+    assert cell.number == 1 and size_of(Cell) == 8
 
 
 def test_linked_nodes() -> None:
