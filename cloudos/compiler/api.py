@@ -78,8 +78,6 @@ def translate(
         roots[function] = make_instance(program, function, None, chosen)
     for assembly in assemblies:
         add_assembly(program, assembly)
-    if goal.kind == "user":
-        program.error_code(lang.Error)
     check_program(program)
     _reach_prebuilt(program)
     solve(program)

@@ -18,10 +18,17 @@ from cloudos.compiler.check.annotations import (
     origin_of,
     type_of_annotation,
 )
-from cloudos.compiler.check.checker import Checker, class_bindings, make_instance, member, protocol_methods
+from cloudos.compiler.check.checker import (
+    Checker,
+    class_bindings,
+    declared_method,
+    make_instance,
+    member,
+    protocol_methods,
+)
 from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, require_present, struct_fields
-from cloudos.compiler.program import FunctionInstance, Parameter, locate, plain_function
+from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.lang.layout import ZEROED
 from cloudos.compiler.typesystem import (
     BOOL,
@@ -376,20 +383,9 @@ def _method(checker: Checker, base: tree.Expr, kind: StructType | ManagedType, n
 
 def protocol_signature(checker: Checker, protocol: ProtocolType, name: str, node: ast.AST) -> FunctionInstance:
     """The declared signature of a protocol's method; never compiled itself."""
-    from cloudos.compiler.check.checker import _signature
-
     if name not in protocol_methods(protocol.cls):
         checker.refuse(node, f"{protocol} has no method '{name}'")
-    key = ("protocol", protocol, name)
-    if key not in checker.program.instances:
-        function = plain_function(member(protocol.cls, name))
-        assert function is not None
-        source, module = locate(function)
-        made = FunctionInstance(name, function, source, protocol, class_bindings(protocol), [], BOOL, module, kind="protocol")
-        made.parameters, made.result = _signature(Checker(checker.program, made), function)
-        made.checked = True
-        checker.program.instances[key] = made
-    return checker.program.instances[key]
+    return declared_method(checker.program, protocol, name)
 
 
 def virtual_call(checker: Checker, base: tree.Expr, name: str, values: list[tree.Expr], node: Any) -> tree.Expr:

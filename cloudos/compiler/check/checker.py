@@ -238,6 +238,21 @@ def make_instance(
     return instance
 
 
+def declared_method(program: Program, protocol: ProtocolType, name: str) -> FunctionInstance:
+    """A protocol's method as declared: a signature that is never compiled itself."""
+    key = ("protocol", protocol, name)
+    if key not in program.instances:
+        function = plain_function(member(protocol.cls, name))
+        assert function is not None
+        source, module = locate(function)
+        bindings = class_bindings(protocol)
+        made = FunctionInstance(name, function, source, protocol, bindings, [], NONE, module, kind="protocol")
+        made.parameters, made.result = _signature(Checker(program, made), function)
+        made.checked = True
+        program.instances[key] = made
+    return program.instances[key]
+
+
 def add_assembly(program: Program, assembly: Any) -> None:
     """Make an Assembly part of the program, with the functions that its text names."""
     if id(assembly) in program.assemblies:

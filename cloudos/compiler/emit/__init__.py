@@ -43,8 +43,9 @@ struct header { u32 count; u32 unused; };
 #define RAISED(site) (*(u32 *)cloudos_raised = (site))
 extern u8 cloudos_raised[4];
 u32 write_literal(const void *environment, proto_t sink);
-void *cloudos_allocate(u64 size);
-void cloudos_release(void *pointer, u64 size);
+/* The heap that the program brings: under these names it has the types that its own source gives it. */
+void *heap_allocate(u64 size) __asm__("cloudos_allocate");
+void heap_release(void *pointer, u64 size) __asm__("cloudos_release");
 __attribute__((cold, noreturn)) void cloudos_panic_text(u32 site, text_t message);
 OPERATION u64 hash_u64(u64 value) {
     value = (value ^ value >> 32) * 0x9e3779b97f4a7c15ul;
@@ -54,13 +55,13 @@ OPERATION slice_t new_slice(u64 count, u64 size, u32 site) {
     u64 bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) PANIC(OUT_OF_MEMORY, site);
     if (!bytes) return (slice_t){0, count};
-    void *made = cloudos_allocate(bytes);
+    void *made = heap_allocate(bytes);
     if (UNLIKELY(!made)) PANIC(OUT_OF_MEMORY, site);
     return (slice_t){made, count};
 }
-OPERATION void free_slice(slice_t s, u64 size) { if (s.pointer && s.length) cloudos_release(s.pointer, s.length * size); }
+OPERATION void free_slice(slice_t s, u64 size) { if (s.pointer && s.length) heap_release(s.pointer, s.length * size); }
 """
-HOOKS = ("cloudos_panic", "cloudos_panic_text", "cloudos_allocate", "cloudos_release")
+HOOKS = ("cloudos_panic", "cloudos_panic_text")
 
 
 class Emitter:
@@ -162,7 +163,7 @@ class Emitter:
         for entry, inner in field_types(kind):
             if is_counted(inner):
                 lines.append(f"    release_{self.program.type_name(inner)}(value->f_{entry});")
-        lines.append("    cloudos_release(value, sizeof *value);\n}")
+        lines.append("    heap_release(value, sizeof *value);\n}")
         return "\n".join(lines)
 
     def _assembly(self, assembly: Any) -> str:

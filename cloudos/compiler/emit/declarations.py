@@ -219,7 +219,7 @@ class Declarations:
         if isinstance(kind, ManagedType):
             self.helpers.append(
                 f"OPERATION {name}_v new_{name}(u32 site) {{\n"
-                f"    {name}_v made = cloudos_allocate(sizeof *made);\n"
+                f"    {name}_v made = heap_allocate(sizeof *made);\n"
                 f"    if (UNLIKELY(!made)) PANIC(OUT_OF_MEMORY, site);\n"
                 f"    made->header.count = 1;\n    return made;\n}}"
             )
