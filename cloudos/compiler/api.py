@@ -193,7 +193,8 @@ def _main_of(module: types.ModuleType, source: Path) -> Callable[..., Any]:
     if not inspect.isfunction(main):
         hint = "def main(args: List[Text]) -> U8: …, or def main() -> None: …"
         raise refuse_at(shown_path(str(source.resolve())), 1, 1, "the program has no function 'main'", hint)
-    return main
+    found: Callable[..., Any] = main
+    return found
 
 
 def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
