@@ -71,7 +71,9 @@ def symbol_spans(elf: Any, sections: dict[int, Any]) -> Iterator[Span]:
     for symbol in table.iter_symbols() if table else ():
         section = sections.get(symbol["st_shndx"]) if isinstance(symbol["st_shndx"], int) else None
         if section is not None and symbol["st_size"]:
-            found.append(Span(kind_of(section), symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name))
+            found.append(
+                Span(kind_of(section), symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name)
+            )
     reached = 0
     for span in sorted(found, key=lambda span: (span.start, -span.end)):
         start = max(span.start, reached)
