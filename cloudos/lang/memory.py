@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -178,7 +179,9 @@ class AddressSpace:
         self._next = _FIRST_ADDRESS
         self._addresses: list[int] = []
         self._regions: dict[int, weakref.ref[Region]] = {}
-        self._held: dict[int, Region] = {}
+        self._held: dict[int | None, Region] = {}
+        # The last freed regions stay findable, so that access by address also says "freed".
+        self._graveyard: deque[Region] = deque(maxlen=4096)
         self._dead = 0
         self.budget: int | None = None
 
@@ -194,9 +197,15 @@ class AddressSpace:
         return region
 
     def free(self, region: Region) -> None:
-        """Give a region back: every later access through it panics USE_AFTER_FREE."""
+        """Give a region back: every later access through it panics USE_AFTER_FREE.
+
+        BAD_ACCESS panic for a region that did not come from `allocate`.
+        """
         if region.freed:
             raise Panic(PanicKind.USE_AFTER_FREE, f"freed twice: {region!r}")
+        if self._held.pop(region._address, None) is not region:
+            raise Panic(PanicKind.BAD_ACCESS, f"freed, but not allocated: {region!r}")
+        self._graveyard.append(region)
         region.freed = True
         region.data = bytearray()
         region.shadows = region.views = region.mask = None
@@ -207,14 +216,12 @@ class AddressSpace:
         """Forget a region wholly, so that its addresses may be mapped again (a simulated machine going away)."""
         if not region.freed:
             self.free(region)
-        self._held.pop(region.address, None)
-        self._drop(region.address)
         self._regions.pop(region.address, None)
         self._addresses.remove(region.address)
 
     def live_allocations(self) -> list[Region]:
         """Every region from `allocate` that was not freed: what a leak check counts."""
-        return [region for region in self._held.values() if not region.freed]
+        return list(self._held.values())
 
     def place(self, region: Region, address: int | None = None) -> None:
         """Give a region its address; ValueError when that is taken, zero or misaligned."""

@@ -240,9 +240,15 @@ def new_slice(type_: type[U], count: U64 | int) -> Slice[U]:
 
 @intrinsic("free_slice")
 def free_slice(slice_: Slice[Any]) -> None:
-    """Give back a slice from `new_slice`, whole; BAD_ACCESS panic for any other, USE_AFTER_FREE the second time."""
+    """Give back a slice from `new_slice`, whole: nothing happens to one without memory.
+
+    BAD_ACCESS panic for any other slice, USE_AFTER_FREE the second time.
+    """
     region = slice_.pointer.region
-    if region is None or slice_.pointer.region_offset != 0:
+    if region is None and not slice_._count:
+        return
+    size = slice_._count * layout_of(slice_.element).size
+    if region is None or slice_.pointer.region_offset != 0 or size != region.size:
         raise Panic(PanicKind.BAD_ACCESS, "free_slice of what new_slice did not give")
     current_address_space().free(region)
 

@@ -10,6 +10,7 @@ from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.console import print_error
+from cloudos.sdk.heap import allocate, release
 from cloudos.sdk.environment import args
 from cloudos.sdk.process import exit, on_panic, on_panic_text
 
@@ -53,4 +54,4 @@ ENTRY = Assembly(
     symbols={"start": start},
 )
 
-PROGRAM = ProgramImage(entries=(start, on_panic, on_panic_text), assemblies=(ENTRY,))
+IMAGE = ProgramImage(entries=(start, allocate, release, on_panic, on_panic_text), assemblies=(ENTRY,))

@@ -1,0 +1,213 @@
+"""C text of functions: prototypes, bodies, machine templates, tables of methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudos.compiler.diagnostics import refuse_node
+from cloudos.compiler.instructions import Branch, Do, FunctionCode, Instruction, Jump, Label
+from cloudos.compiler.lower.builder import c_result, result_type
+from cloudos.compiler.program import FunctionInstance, Parameter, Program
+from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf
+
+
+def value_parameters(instance: FunctionInstance) -> list[Parameter]:
+    """The parameters that exist in machine code."""
+    return [entry for entry in instance.parameters if not isinstance(entry.type, TypeOf)]
+
+
+def c_return(program: Program, instance: FunctionInstance) -> str:
+    """The C return type."""
+    found = c_result(program, instance)
+    if result_type(instance) is None:
+        return found or "void"
+    return f"{found}_r" if instance.abi_raises else f"{found}_v"
+
+
+def parameter_list(program: Program, instance: FunctionInstance) -> str:
+    """The C parameters, with the place of the result first when the caller provides it."""
+    entries = [f"{program.type_name(entry.type)}_v p_{entry.name}" for entry in value_parameters(instance)]
+    if instance.fresh_result:
+        entries.insert(0, f"{program.type_name(instance.result)}_v out")
+    return ", ".join(entries) or "void"
+
+
+def prototype(program: Program, instance: FunctionInstance) -> str:
+    """The declaration of a function."""
+    marks = ""
+    if instance.result == NEVER and not instance.abi_raises:
+        marks += "__attribute__((noreturn)) "
+    if instance.kept or (instance.exported and instance.kind == "python"):
+        marks += "__attribute__((used)) "
+    return f"{marks}{c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
+
+
+def site_number(program: Program, path: str, line: int) -> int:
+    """File and line as panics carry them."""
+    return (program.file_index(path) << 16) | min(line, 0xFFFF)
+
+
+def function_text(program: Program, code: FunctionCode) -> str:
+    """The definition of a function."""
+    instance = code.instance
+    path = instance.source.path
+    lines = [f'#line {instance.source.node.lineno} "{path}"', prototype(program, instance) + " {", "    u32 error = 0;"]
+    for name, kind in code.variables.items():
+        lines.append(f"    {program.type_name(kind)}_v {name} = ZERO_{program.type_name(kind)};")
+    for name, kind in code.storage.items():
+        lines.append(f"    {program.type_name(kind)}_s {name};")
+    for name, text in code.raw.items():
+        lines.append(f"    {text} {name};")
+    current = 0
+    for instruction in code.instructions:
+        line = getattr(instruction, "line", 0)
+        if line and line != current:
+            lines.append(f'#line {line} "{path}"')
+            current = line
+        site = f"{site_number(program, path, line)}u"
+        lines.append(_instruction(instruction).replace("@", site))
+    lines.append(_leave(program, instance))
+    lines.append("}")
+    return "\n".join(lines)
+
+
+def _instruction(instruction: Instruction) -> str:
+    if isinstance(instruction, Do):
+        return f"    {instruction.dest} = {instruction.text};" if instruction.dest else f"    {instruction.text};"
+    if isinstance(instruction, Label):
+        return f"{instruction.name}:;"
+    if isinstance(instruction, Jump):
+        return f"    goto {instruction.target};"
+    if isinstance(instruction, Branch):
+        condition = f"UNLIKELY({instruction.condition})" if instruction.unlikely else instruction.condition
+        return f"    if ({condition}) goto {instruction.target};"
+    rows = [f"    switch ({instruction.subject}) {{"]
+    for numbers, label in instruction.cases:
+        rows.append("    " + " ".join(f"case {number}:" for number in numbers) + f" goto {label};")
+    rows.append(f"    default: {f'goto {instruction.default}' if instruction.default else '__builtin_unreachable()'};")
+    return "\n".join([*rows, "    }"])
+
+
+def _leave(program: Program, instance: FunctionInstance) -> str:
+    kind = result_type(instance)
+    if instance.result == NEVER and not instance.abi_raises:
+        return "    __builtin_unreachable();"
+    if kind is None:
+        return "    return error;" if instance.abi_raises else "    return;"
+    if instance.abi_raises:
+        return f"    return ({program.type_name(kind)}_r){{result, error}};"
+    return "    return result;"
+
+
+# Machine templates
+
+
+def machine_text(program: Program, instance: FunctionInstance) -> str:
+    """A function whose body is an inline template."""
+    template = instance.live.__machine__.get(program.target.arch)
+    if template is None:
+        source = instance.source
+        message = f"'{instance.display}' has no template for {program.target.arch}"
+        raise refuse_node(source.path, source.node, message, "", source.text)
+    inputs = ", ".join(f'[{name}] "{constraint}"(p_{name})' for name, constraint in template.inputs.items())
+    clobbers = ", ".join(f'"{entry}"' for entry in template.clobbers)
+    kind = result_type(instance)
+    outputs, declare, leave = "", "", ""
+    if kind is not None:
+        declare = f"{program.type_name(kind)}_v result; "
+        leave = " return result;"
+        outputs = f'[result] "{template.result}"(result)'
+        if isinstance(kind, TupleType):
+            names = [f'[result{n}] "{constraint}"(result.i{n})' for n, constraint in enumerate(template.results)]
+            outputs = ", ".join(names)
+    elif instance.result == NEVER:
+        leave = " __builtin_unreachable();"
+    volatile = " volatile" if template.volatile else ""
+    body = f"__asm__{volatile}({c_text(template.text)} : {outputs} : {inputs} : {clobbers});"
+    head = f"OPERATION {c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
+    return f"{head} {{ {declare}{body}{leave} }}"
+
+
+def c_text(text: str) -> str:
+    """Assembly text as C string literals, a line each."""
+    rows = [row.strip() for row in text.strip().splitlines()]
+    escaped = [row.replace("\\", "\\\\").replace('"', '\\"') for row in rows]
+    return " ".join(f'"{row}\\n"' if len(rows) > 1 else f'"{row}"' for row in escaped)
+
+
+# Tables of methods
+
+
+def table_type(program: Program, protocol: ProtocolType, methods: list[str]) -> str:
+    """The struct of a protocol's table."""
+    rows = [f"struct table_{program.type_name(protocol)} {{", "    struct table base;"]
+    for method in methods:
+        signature = program.virtual_signature(protocol, method)
+        rest = [f"{program.type_name(entry.type)}_v" for entry in value_parameters(signature)[1:]]
+        rows.append(f"    {c_return(program, signature)} (*m_{method})({', '.join(['void *', *rest])});")
+    return "\n".join([*rows, "};"])
+
+
+def table_data(program: Program, protocol: ProtocolType, kind: Type, methods: list[str]) -> str:
+    """The table of one class, with the functions that adapt its methods."""
+    symbol = program.table_symbol(protocol, kind)
+    rows: list[str] = []
+    fields = []
+    for method in methods:
+        signature = program.virtual_signature(protocol, method)
+        instance = program.virtual_instances[protocol, method, kind]
+        _require_same(program, signature, instance)
+        rows.append(_adapter(program, f"{symbol}__{method}", signature, instance))
+        fields.append(f".m_{method} = {symbol}__{method}")
+    counts = "{0, 0}"
+    if isinstance(kind, ManagedType):
+        name = program.type_name(kind)
+        rows.append(f"static void {symbol}__retain(void *object) {{ retain_{name}(({name}_v)object); }}")
+        rows.append(f"static void {symbol}__release(void *object) {{ release_{name}(({name}_v)object); }}")
+        counts = f"{{{symbol}__retain, {symbol}__release}}"
+    fields.insert(0, f".base = {counts}")
+    rows.append(f"const struct table_{program.type_name(protocol)} {symbol} = {{ {', '.join(fields)} }};")
+    return "\n".join(rows)
+
+
+def _require_same(program: Program, signature: FunctionInstance, instance: FunctionInstance) -> None:
+    wanted = [entry.type for entry in signature.parameters[1:]]
+    found = [entry.type for entry in instance.parameters[1:]]
+    if wanted != found or signature.result != instance.result or instance.fresh_result:
+        source = instance.source
+        message = f"'{instance.display}' differs from '{signature.display}' in parameters or result"
+        hint = "give both the same types; a struct result must be an existing object"
+        raise refuse_node(source.path, source.node, message, hint, source.text)
+
+
+def _adapter(program: Program, name: str, signature: FunctionInstance, instance: FunctionInstance) -> str:
+    rest = value_parameters(signature)[1:]
+    declared = ", ".join(["void *self", *(f"{program.type_name(entry.type)}_v a{n}" for n, entry in enumerate(rest))])
+    self_type = program.type_name(instance.parameters[0].type)
+    call = f"{instance.symbol}({', '.join([f'({self_type}_v)self', *(f'a{n}' for n in range(len(rest)))])})"
+    returned = c_return(program, signature)
+    if signature.abi_raises == instance.abi_raises:
+        body = f"{'return ' if returned != 'void' else ''}{call};"
+    elif result_type(signature) is None:
+        body = f"{call}; return 0;"
+    else:
+        body = f"return ({returned}){{{call}, 0}};"
+    return f"static {returned} {name}({declared}) {{ {body} }}"
+
+
+def text_thunk(program: Program, instance: FunctionInstance) -> tuple[str, str]:
+    """The struct of an f-string's captured values and the function that unpacks them."""
+    captured = instance.parameters[1:]
+    fields = " ".join(f"{program.type_name(entry.type)}_v c{n};" for n, entry in enumerate(captured))
+    struct = f"struct env_{instance.symbol} {{ {fields} }};"
+    values = "".join(f", environment->c{n}" for n in range(len(captured)))
+    call = f"{instance.symbol}(sink{values})"
+    body = f"return {call};" if instance.abi_raises else f"{call}; return 0;"
+    function = (
+        f"u32 {instance.symbol}__thunk(const void *data, proto_t sink) "
+        f"{{ const struct env_{instance.symbol} *environment = data; (void)environment; {body} }}"
+    )
+    return struct, function
+
+
+__all__ = ["Any", "function_text", "machine_text", "prototype", "table_data", "table_type", "text_thunk"]

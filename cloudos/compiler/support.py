@@ -1,0 +1,104 @@
+"""The four functions that clang calls behind a program's back, as the text of one C unit.
+
+clang lowers struct copies and zeroing to ``memcpy``, ``memmove``, ``memset`` and ``memcmp`` even in freestanding
+code. They move eight bytes at a time; the first or last word is loaded before the loop and stored after it, which
+covers the odd bytes without a byte loop and keeps overlapping moves right.
+"""
+
+from __future__ import annotations
+
+SUPPORT_NAME = "cloudos.support"
+"""Name of the unit; :func:`cloudos.compiler.build.build` adds it to every link."""
+
+SUPPORT_FLAGS = ("-O2", "-fno-builtin", "-fno-lto")
+"""The unit's own flags, after all others: its loops must not be recognised as the functions they implement, and it
+must be an ordinary object because link-time optimisation may ask for these functions after it has read them."""
+
+SUPPORT_SOURCE = r"""
+typedef unsigned char u8;
+typedef unsigned long u64;
+typedef u64 word __attribute__((aligned(1), may_alias));
+typedef unsigned int half __attribute__((aligned(1), may_alias));
+typedef unsigned short quarter __attribute__((aligned(1), may_alias));
+#define HIDDEN __attribute__((visibility("hidden"), used))
+
+/* Up to seven bytes: two loads that may overlap, both before any store. */
+static inline void move_short(u8 *to, const u8 *from, u64 length) {
+    if (length >= 4) {
+        half first = *(const half *)from, last = *(const half *)(from + length - 4);
+        *(half *)to = first;
+        *(half *)(to + length - 4) = last;
+    } else if (length >= 2) {
+        quarter first = *(const quarter *)from, last = *(const quarter *)(from + length - 2);
+        *(quarter *)to = first;
+        *(quarter *)(to + length - 2) = last;
+    } else if (length) {
+        *to = *from;
+    }
+}
+
+static inline void move_forward(u8 *to, const u8 *from, u64 length) {
+    if (length < 8) { move_short(to, from, length); return; }
+    word last = *(const word *)(from + length - 8);
+    u8 *end = to + length - 8;
+#if defined(__x86_64__)
+    if (length >= 128) {
+        u64 words = (length - 1) >> 3;
+        __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+        *(word *)end = last;
+        return;
+    }
+#endif
+    for (; to < end; to += 8, from += 8) *(word *)to = *(const word *)from;
+    *(word *)end = last;
+}
+
+static inline void move_backward(u8 *to, const u8 *from, u64 length) {
+    if (length < 8) { move_short(to, from, length); return; }
+    word first = *(const word *)from;
+    u64 at = length;
+    for (; at > 8; at -= 8) *(word *)(to + at - 8) = *(const word *)(from + at - 8);
+    *(word *)to = first;
+}
+
+HIDDEN void *memcpy(void *to, const void *from, u64 length) {
+    move_forward(to, from, length);
+    return to;
+}
+
+HIDDEN void *memmove(void *to, const void *from, u64 length) {
+    if ((u64)to - (u64)from >= length) move_forward(to, from, length);
+    else move_backward(to, from, length);
+    return to;
+}
+
+HIDDEN void *memset(void *to, int value, u64 length) {
+    u8 *at = to;
+    u64 pattern = (u8)value * 0x0101010101010101ul;
+    if (length < 8) {
+        for (u8 *end = at + length; at < end; at++) *at = (u8)value;
+        return to;
+    }
+    u8 *end = at + length - 8;
+#if defined(__x86_64__)
+    if (length >= 128) {
+        u64 words = (length - 1) >> 3;
+        __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(pattern) : "memory");
+        *(word *)end = pattern;
+        return to;
+    }
+#endif
+    for (; at < end; at += 8) *(word *)at = pattern;
+    *(word *)end = pattern;
+    return to;
+}
+
+HIDDEN int memcmp(const void *left, const void *right, u64 length) {
+    const u8 *a = left, *b = right;
+    u64 at = 0;
+    while (at + 8 <= length && *(const word *)(a + at) == *(const word *)(b + at)) at += 8;
+    for (; at < length; at++)
+        if (a[at] != b[at]) return a[at] < b[at] ? -1 : 1;
+    return 0;
+}
+"""

@@ -1,0 +1,140 @@
+"""What clang and lld are told for each machine and privilege level that the compiler emits code for.
+
+The flags that carry meaning of the language rather than taste:
+
+* ``-fwrapv -fno-strict-aliasing -fno-delete-null-pointer-checks``: the prelude's checks must not be optimised away
+  as undefined behaviour, and a systems program reads the same bytes through several types;
+* ``-ffreestanding``: no C library is assumed, the four memory functions are in :mod:`cloudos.compiler.support`;
+* ``-fno-omit-frame-pointer``: tracebacks are frame-pointer walks;
+* ``-mno-red-zone`` in kernels: an interrupt pushes onto the stack it interrupted;
+* ``-mgeneral-regs-only`` in kernels: vector registers belong to the threads.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["kernel", "user", "host"]
+
+USER_BASE = 0x400000
+"""Virtual address of the first byte of a program's image."""
+
+_COMMON_FLAGS = (
+    "-std=gnu17",
+    "-ffreestanding",
+    "-fwrapv",
+    "-fno-strict-aliasing",
+    "-fno-delete-null-pointer-checks",
+    "-fno-omit-frame-pointer",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
+    "-fno-stack-protector",
+    "-fno-math-errno",
+    "-ffp-contract=off",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-ident",
+    "-g",
+    # Emitted C is no style exercise: only what shows a fault of the compiler is an error, the rest is silent.
+    "-Wno-everything",
+    "-Werror=implicit-function-declaration",
+    "-Werror=int-conversion",
+    "-Werror=incompatible-pointer-types",
+    "-Werror=return-type",
+    "-Werror=uninitialized",
+    "-Werror=shift-count-overflow",
+)
+
+_COMMON_LINK_FLAGS = (
+    "--build-id=none",
+    "--gc-sections",
+    "--no-undefined-version",
+    "-z", "noexecstack",
+)  # fmt: skip
+
+_FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
+    ("x86_64", "kernel"): ("-mgeneral-regs-only", "-mno-red-zone", "-mcmodel=kernel", "-fno-pic"),
+    ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
+    ("aarch64", "kernel"): ("-mgeneral-regs-only", "-fno-pic", "-mno-outline-atomics"),
+    ("aarch64", "user"): ("-fno-pic", "-mno-outline-atomics", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("aarch64", "host"): ("-fPIC", "-mno-outline-atomics", "-DCLOUDOS_FLOAT=1"),
+}
+
+_EMULATION = {"x86_64": "elf_x86_64", "aarch64": "aarch64elf"}
+
+USER_LINKER_SCRIPT = f"""\
+ENTRY(_start)
+PHDRS
+{{
+  rodata PT_LOAD FLAGS(4);
+  text   PT_LOAD FLAGS(5);
+  data   PT_LOAD FLAGS(6);
+  stack  PT_GNU_STACK FLAGS(6);
+}}
+SECTIONS
+{{
+  . = {USER_BASE:#x};
+  .rodata : ALIGN(4096) {{ *(.rodata .rodata.*) }} :rodata
+  cloudos_files : {{ KEEP(*(cloudos_files)) }} :rodata
+  . = ALIGN(4096);
+  .text : {{ *(.text .text.*) }} :text
+  . = ALIGN(4096);
+  .data : {{ *(.data .data.*) }} :data
+  .bss : {{ *(.bss .bss.* COMMON) }} :data
+  /DISCARD/ : {{ *(.comment .note .note.* .eh_frame .eh_frame_hdr .gnu.hash .hash .dynsym .dynstr .dynamic) }}
+}}
+"""
+"""Layout of a user program: read-only data, code and writable data in segments of their own, so that no page is
+both writable and executable and constants cannot be executed either."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One machine and privilege level: everything :func:`cloudos.compiler.build.build` needs to know about it."""
+
+    name: str
+    """For people and cache keys, such as ``x86_64-kernel``."""
+    arch: str
+    """``x86_64`` or ``aarch64``."""
+    kind: Kind
+    """``kernel``, ``user``, or ``host`` (a shared object that tests load)."""
+    triple: str
+    """clang's name of the target."""
+    compile_flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    linker_script: str | None
+    """The script used when the caller of ``build`` gives none; ``None``: lld's own layout."""
+
+
+def target(arch: str, kind: Kind) -> Target:
+    """The target for ``arch`` (``x86_64`` or ``aarch64``) and ``kind``.
+
+    Raises ``ValueError`` for a machine or kind that the compiler has no code generator for.
+    """
+    if (arch, kind) not in _FLAGS:
+        raise ValueError(f"no such target: {arch}-{kind} (there are {', '.join('-'.join(k) for k in _FLAGS)})")
+    system = "unknown-linux-gnu" if kind == "host" else "unknown-none-elf"
+    link_flags: tuple[str, ...] = ("-m", _EMULATION[arch], *_COMMON_LINK_FLAGS, "-z", "max-page-size=4096")
+    if kind == "host":
+        # The table of file names is reached only through the names that lld gives to its ends.
+        link_flags += ("-shared", "-Bsymbolic", "-z", "nostart-stop-gc")
+    else:
+        link_flags += ("-static", "-nostdlib")
+    return Target(
+        name=f"{arch}-{kind}",
+        arch=arch,
+        kind=kind,
+        triple=f"{arch}-{system}",
+        compile_flags=_COMMON_FLAGS + _FLAGS[arch, kind],
+        link_flags=link_flags,
+        linker_script=USER_LINKER_SCRIPT if kind == "user" else None,
+    )
+
+
+def host_target() -> Target:
+    """The target of the machine this process runs on."""
+    machine = platform.machine()
+    return target({"AMD64": "x86_64", "arm64": "aarch64"}.get(machine, machine), "host")

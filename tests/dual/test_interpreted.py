@@ -1,0 +1,34 @@
+"""The test programs under CPython alone: tells a mistake of a program from one of the compiler."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloudos.compiler.host_library import Outcome, Returned
+from tests.dual.harness import Function, argument_strategy, entries_of, interpret
+
+PROGRAMS = sorted(path.stem for path in (Path(__file__).parent / "programs").glob("*.py"))
+FUNCTIONS = [
+    pytest.param(function, id=f"{name}.{function.__name__}")
+    for name in PROGRAMS
+    for function in entries_of(importlib.import_module(f"tests.dual.programs.{name}"))
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_entry_runs(function: Function) -> None:
+    """Every entry gives a value, an error or a panic for any arguments, and returns for some."""
+    outcomes: list[Outcome] = []
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @given(st.data())
+    def run(drawn: st.DataObject) -> None:
+        outcomes.append(interpret(function, drawn.draw(argument_strategy(function))))
+
+    run()
+    assert any(isinstance(outcome, Returned) for outcome in outcomes), outcomes[:5]
