@@ -82,7 +82,13 @@ def dispatch_source() -> str:
 
 
 def _namespace() -> dict[str, Any]:
-    names: dict[str, Any] = {"SystemCallFrame": traps.SystemCallFrame, "UserPtr": UserPtr, "U8": U8, "U16": U16}
+    names: dict[str, Any] = {
+        "__name__": __name__,
+        "SystemCallFrame": traps.SystemCallFrame,
+        "UserPtr": UserPtr,
+        "U8": U8,
+        "U16": U16,
+    }
     names |= {"U32": U32, "U64": U64}
     for call in SYSTEM_CALLS:
         names[call.name] = implementation_of(call)

@@ -17,9 +17,7 @@ from cloudos.kernel.hal import console, cpu, interrupts, timer, traps, user_acce
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.objects.process import PROCESS, end_by_fault, obey_host
-from cloudos.lang import U8, U64, Array, Ptr, exported
-
-LONGEST_INSTRUCTION = 15
+from cloudos.lang import U8, U64, Array, Ptr, Slice, exported
 
 
 @exported("kernel_system_call")
@@ -47,7 +45,7 @@ def trap(pointer: Ptr[traps.TrapFrame]) -> None:
         if not frame.from_user:
             failure.report_trap(frame)
         code = Array[U8, Literal[15]]()
-        end_by_fault(traps.user_fault(frame, code[0 : read_code(frame.ip, code)]), frame.context(), U64(0))
+        end_by_fault(traps.user_fault(frame, read_code(frame.ip, code.slice())), frame.context(), U64(0))
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     elif kind == TrapKind.CONSOLE or kind == TrapKind.CHANNEL or kind == TrapKind.TIMER:
@@ -65,14 +63,14 @@ def interrupt(frame: traps.TrapFrame, kind: TrapKind) -> None:
         obey_host(frame.context())
 
 
-def read_code(ip: U64, code: Array[U8, Literal[15]]) -> U64:
-    """Copy the instruction at `ip`; how many bytes could be read."""
-    for index in U64.range(LONGEST_INSTRUCTION):
+def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
+    """Copy the instruction at `ip`, as far as it can be read, into `buffer`."""
+    for index in U64.range(buffer.length):
         try:
-            user_memory.copy_in(code[index : index + 1], ip + index)
+            user_memory.copy_in(buffer[index : index + 1], ip + index)
         except BadAddress:
-            return index
-    return U64(LONGEST_INSTRUCTION)
+            return buffer[0:index]
+    return buffer
 
 
 def page_fault(frame: traps.TrapFrame) -> None:

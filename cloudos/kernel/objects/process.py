@@ -19,7 +19,6 @@ from cloudos.kernel.memory.address_space import AddressSpace, Backing
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, UserPtr, place, struct, write_text, zeroed
 
 MAXIMUM_FRAMES = 64
-MAXIMUM_MESSAGE = 256
 COMMAND_TIMEOUT = 0x54  # "T"
 COMMAND_INTERRUPT = 0x49  # "I"
 FIRST_PRINTABLE = 0x20
@@ -59,14 +58,14 @@ def process_exit(status: U8) -> NoReturn:
 def process_panic(site: U32, message: UserPtr[U8], length: U64) -> NoReturn:
     """System call."""
     write_text(console.LOG_PORT, f"@panic site={site:#x} message=")
-    text = Array[U8, Literal[256]]()
-    count = min(length, U64(MAXIMUM_MESSAGE))
+    buffer = Array[U8, Literal[256]]()
+    text = buffer.slice()[0 : min(length, buffer.length)]
     try:
-        user_memory.copy_in(text[0:count], message.address)
-        for index in U64.range(count):
+        user_memory.copy_in(text, message.address)
+        for index in U64.range(text.length):
             if text[index] < FIRST_PRINTABLE or text[index] > LAST_PRINTABLE:
                 text[index] = U8(FIRST_PRINTABLE)
-        console.LOG_PORT.write(text[0:count])
+        console.LOG_PORT.write(text)
     except BadAddress:
         pass
     log.record("")

@@ -61,11 +61,11 @@ def device_write_u32(address: VirtAddr, value: U32) -> None:
     x86_64=Template(
         "rdmsr; shlq $32, %%rdx; orq %%rdx, %%rax",
         result="=a",
-        inputs={"register": "c"},
+        inputs={"msr": "c"},
         clobbers=("rdx",),
     )
 )
-def msr_read(register: U32) -> U64:
+def msr_read(msr: U32) -> U64:
     """Read a model specific register."""
     return U64(0)
 
@@ -73,11 +73,11 @@ def msr_read(register: U32) -> U64:
 @machine(
     x86_64=Template(
         "movq %%rax, %%rdx; shrq $32, %%rdx; wrmsr",
-        inputs={"register": "c", "value": "a"},
+        inputs={"msr": "c", "value": "a"},
         clobbers=("rdx", "memory"),
     )
 )
-def msr_write(register: U32, value: U64) -> None:
+def msr_write(msr: U32, value: U64) -> None:
     """Write a model specific register."""
 
 

@@ -263,9 +263,7 @@ def _map_direct(start: U64, end: U64, frames: FrameSource) -> None:
         address = address.offset(LARGE_PAGE)
     if address < limit:
         length = limit.distance(address)
-        KERNEL.pages.map_range(
-            direct(address), address, length, Access.READ | Access.WRITE, frames, KERNEL.largest
-        )
+        KERNEL.pages.map_range(direct(address), address, length, Access.READ | Access.WRITE, frames, KERNEL.largest)
 
 
 def map_device(frame: PhysAddr, length: U64, frames: FrameSource) -> VirtAddr:

@@ -60,9 +60,7 @@ def read(start_information: U64) -> BootInformation:
     info = Ptr.at(StartInformation, mmu.direct(PhysAddr(start_information))).value
     if info.magic != MAGIC or info.version < 1:
         panic("the loader gave no PVH start information")
-    entries = Slice.of(
-        Ptr.at(MemoryMapEntry, mmu.direct(PhysAddr(info.memory_map))), U64(info.memory_map_entries)
-    )
+    entries = Slice.of(Ptr.at(MemoryMapEntry, mmu.direct(PhysAddr(info.memory_map))), U64(info.memory_map_entries))
     boot = BOOT_INFORMATION
     for index in U64.range(entries.length):
         entry = entries[index]
