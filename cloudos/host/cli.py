@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cloudos import __version__
-from cloudos.host.errors import KILLED, TOOL_FAILED, ToolError
+from cloudos.host.errors import CANNOT_RUN, KILLED, TOOL_FAILED, ToolError
+
+if TYPE_CHECKING:
+    from cloudos.host.image import Inputs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+KINDS = ("unit", "dual", "sim", "boot", "conformance", "repo")
+
+PROGRAM_SETTINGS = {"ignore_unknown_options": False, "allow_interspersed_args": False}
+"""Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
@@ -31,11 +45,155 @@ def doctor(form: str) -> None:
         sys.exit(TOOL_FAILED)
 
 
+class Memory(click.ParamType[int]):
+    """A size in bytes, written as docker does."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes; a usage error when it is not a size or out of range."""
+        from cloudos.host.machine import parse_memory
+
+        try:
+            return value if isinstance(value, int) else parse_memory(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def program_options(command: F) -> F:
+    """What `run` and `build` have in common: the program, what it is given, the architecture."""
+    decorators = (
+        click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True),
+        click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file."),
+        click.option("-e", "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable."),
+        click.argument("program", type=click.Path(path_type=Path)),
+        click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]..."),
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def inputs(program: Path, arguments: tuple[str, ...], environment: tuple[str, ...], files: tuple[str, ...]) -> Inputs:
+    """What the program is given. Raises click.UsageError for options that make no sense."""
+    from cloudos.host import image
+
+    pairs = []
+    for text in environment:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.UsageError(f"-e {text!r}: write KEY=VALUE")
+        pairs.append((key, value))
+    return image.Inputs(str(program), arguments, tuple(pairs), tuple(split_file(text) for text in files))
+
+
+def split_file(text: str) -> tuple[Path, str]:
+    """The two sides of HOST[:GUEST]; without GUEST the guest sees the path as it was written."""
+    host, colon, guest = text.rpartition(":")
+    if not colon or (Path(text).exists() and not Path(host).exists()):
+        host = guest = text
+    if not host or not guest:
+        raise click.UsageError(f"--file {text!r}: write HOST or HOST:GUEST")
+    return Path(host), guest
+
+
+@cli.command(context_settings=PROGRAM_SETTINGS)
+@program_options
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End it after this.")
+@click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
+@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
+@click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
+@click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
+@click.option("--gdb", is_flag=True, help="Wait for a debugger, and say how to attach it.")
+def run(
+    program: Path,
+    arguments: tuple[str, ...],
+    arch: str,
+    files: tuple[str, ...],
+    environment: tuple[str, ...],
+    timeout: float | None,
+    memory: int,
+    cpus: int,
+    machine: str,
+    kernel_log: bool,
+    gdb: bool,
+) -> int:
+    """Boot a machine that runs PROGRAM, a Python file; ARGS are the program's.
+
+    Standard input, output and error are the program's. So is the exit status, except: 124 the time was up,
+    125 the tool failed, 126 the program cannot be run (it does not compile), 127 there is no such program,
+    130 interrupted, 128+N the program was ended by fault N (6 panic, 11 bad memory access).
+    """
+    from cloudos.host import run as command
+    from cloudos.host.machine import Options
+    from cloudos.host.session import Limits
+
+    request = command.Request(
+        program,
+        arch,
+        inputs(program, arguments, environment, files),
+        Options(machine, memory, cpus),
+        Limits(timeout, kernel_log),
+        gdb,
+    )
+    return command.run(request)
+
+
+@cli.command(context_settings=PROGRAM_SETTINGS)
+@program_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
+def build(
+    program: Path,
+    arguments: tuple[str, ...],
+    arch: str,
+    files: tuple[str, ...],
+    environment: tuple[str, ...],
+    output: Path,
+) -> None:
+    """Compile PROGRAM and write what boots into DIR: kernel, program, bundle, and a README with the command."""
+    from cloudos.host import build as command
+
+    for path in command.build(program, arch, inputs(program, arguments, environment, files), output):
+        print(path)
+
+
+@cli.command()
+@click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
+def test(kind: str, options: tuple[str, ...]) -> int:
+    """Run lint, type check and the tests of one KIND, or of all."""
+    from cloudos.host import testing as command
+
+    return command.test(kind, options)
+
+
 def report(error: ToolError) -> None:
     """Print an error in two parts: what was wrong, what to do next."""
     print(f"cloudos: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"help: {error.hint}", file=sys.stderr)
+
+
+def refusal(error: Exception) -> bool:
+    """Print what the compiler said when it refused a program; False for any other exception."""
+    if "cloudos.compiler.diagnostics" not in sys.modules:
+        return False
+    from cloudos.compiler.diagnostics import CompileError
+
+    if not isinstance(error, CompileError):
+        return False
+    for diagnostic in error.diagnostics:
+        print(diagnostic, file=sys.stderr)
+    return True
+
+
+def defect() -> int:
+    """Report an exception that nothing above expected."""
+    import traceback
+
+    traceback.print_exc()
+    report(ToolError("internal error", "this is a defect of the tool: please report it with the lines above"))
+    return TOOL_FAILED
 
 
 def main() -> None:
@@ -50,4 +208,9 @@ def main() -> None:
     except ToolError as error:
         report(error)
         status = error.status
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes standard output once more when it ends
+        status = KILLED + 13
+    except Exception as error:
+        status = CANNOT_RUN if refusal(error) else defect()
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,9 +1,9 @@
 """What can end a command, and the exit statuses of the tool (they follow docker's).
 
-    ToolError                    something the tool needs is missing or failed: 125
-     ├─ CannotRun                the program was found but cannot be run (not Python, does not compile): 126
-     ├─ NotFound                 no such program or file: 127
-     └─ Interrupted              the user pressed Ctrl-C: 130
+ToolError                    something the tool needs is missing or failed: 125
+ ├─ CannotRun                the program was found but cannot be run (not Python, does not compile): 126
+ ├─ NotFound                 no such program or file: 127
+ └─ Interrupted              the user pressed Ctrl-C: 130
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ checkout is read-only. An installed package has no checkout and uses the cache d
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from pathlib import Path
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout (or site-packages, when installed as a package)."""
 
 
+@functools.cache
 def directory() -> Path:
     """The tool's own directory, made when missing. Raises ToolError when it cannot be made."""
     named = os.environ.get("CLOUDOS_STATE")
@@ -57,3 +59,10 @@ def store(name: str, value: dict[str, Any]) -> None:
     """Keep a JSON object under `name`. It is a cache: when it cannot be written, nothing is lost but time."""
     with contextlib.suppress(OSError):
         write_atomically(directory() / name, json.dumps(value, indent=1).encode())
+
+
+def installation() -> str:
+    """Changes whenever packages are installed: a compiler update makes everything compiled before it stale."""
+    with contextlib.suppress(OSError):
+        return str((directory() / "installed.json").stat().st_mtime_ns)
+    return "package"

@@ -57,19 +57,19 @@ def format_integer(
         start = start - 1
     length = 96 - start
     if sign_aware_zero:
-        sink.write(text[start:first_digit])
+        sink.write(text.slice()[start:first_digit])
         if group != 0:
             _write_grouped_zeros(sink, digits, first_digit - start, width, base, group)
         elif width > length:
             _write_repeated(sink, U8(_ZERO), width - length)
-        sink.write(text[first_digit:96])
+        sink.write(text.slice()[first_digit:96])
     elif align == EQUALS:
-        sink.write(text[start:first_digit])
+        sink.write(text.slice()[start:first_digit])
         if width > length:
             _write_repeated(sink, fill, width - length)
-        sink.write(text[first_digit:96])
+        sink.write(text.slice()[first_digit:96])
     else:
-        format_padded(sink, text[start:96], fill, align, width)
+        format_padded(sink, text.slice()[start:96], fill, align, width)
 
 
 def _put_digits(text: Array[U8, Literal[96]], magnitude: U64, base: U64, uppercase: bool, group: U8) -> tuple[U64, U64]:
@@ -120,9 +120,9 @@ def _write_grouped_zeros(sink: Sink, digits: U64, head: U64, width: U64, base: U
     while total > digits:
         total = total - 1
         if total % size == 0:
-            sink.write(piece[0:2])
+            sink.write(piece.slice()[0:2])
         else:
-            sink.write(piece[0:1])
+            sink.write(piece.slice()[0:1])
 
 
 def _write_repeated(sink: Sink, byte: U8, count: U64) -> None:
@@ -132,7 +132,7 @@ def _write_repeated(sink: Sink, byte: U8, count: U64) -> None:
     while left > 32:
         sink.write(piece.slice())
         left = left - 32
-    sink.write(piece[0:left])
+    sink.write(piece.slice()[0:left])
 
 
 def format_padded(sink: Sink, data: Slice[U8], fill: U8, align: U8, width: U64) -> None:
@@ -169,27 +169,27 @@ def format_character(sink: Sink, code: U64, fill: U8, align: U8, width: U64) -> 
     text: Array[U8, Literal[4]] = Array[U8, Literal[4]]()
     if code < 0x80:
         text[0] = U8(code)
-        format_padded(sink, text[0:1], fill, align, width)
+        format_padded(sink, text.slice()[0:1], fill, align, width)
     elif code < 0x800:
         text[0] = U8(0xC0 | code >> 6)
         text[1] = U8(0x80 | code & 0x3F)
-        format_padded(sink, text[0:2], fill, align, width)
+        format_padded(sink, text.slice()[0:2], fill, align, width)
     elif code < 0x10000:
         text[0] = U8(0xE0 | code >> 12)
         text[1] = U8(0x80 | code >> 6 & 0x3F)
         text[2] = U8(0x80 | code & 0x3F)
-        format_padded(sink, text[0:3], fill, align, width)
+        format_padded(sink, text.slice()[0:3], fill, align, width)
     else:
         text[0] = U8(0xF0 | code >> 18)
         text[1] = U8(0x80 | code >> 12 & 0x3F)
         text[2] = U8(0x80 | code >> 6 & 0x3F)
         text[3] = U8(0x80 | code & 0x3F)
-        format_padded(sink, text[0:4], fill, align, width)
+        format_padded(sink, text.slice()[0:4], fill, align, width)
 
 
-def format_bool(sink: Sink, value: bool, fill: U8, align: U8, width: U64) -> None:
-    """Write True or False."""
+def format_bool(sink: Sink, value: bool) -> None:
+    """Write True or False. (Python formats a bool with a specification as a number: that is refused.)"""
     if value:
-        format_padded(sink, data(b"True"), fill, align, width)
+        sink.write(data(b"True"))
     else:
-        format_padded(sink, data(b"False"), fill, align, width)
+        sink.write(data(b"False"))

@@ -209,6 +209,9 @@ def _integer_method(checker: Checker, base: tree.Expr, kind: IntType, name: str,
         return tree.Intrinsic(U32, name, [base, *arguments(checker, node)], line=line)
     if name in ("swap_bytes", "wrapping_neg"):
         return tree.Intrinsic(kind, name, [base, *arguments(checker, node)], line=line)
+    if name == "hash":
+        arguments(checker, node)
+        return tree.Intrinsic(U64, "hash", [base], line=line)
     if name == "bit":
         return tree.Intrinsic(BOOL, "bit", [base, *arguments(checker, node, kind)], line=line)
     return None

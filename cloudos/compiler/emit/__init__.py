@@ -46,6 +46,10 @@ u32 write_literal(const void *environment, proto_t sink);
 void *cloudos_allocate(u64 size);
 void cloudos_release(void *pointer, u64 size);
 __attribute__((cold, noreturn)) void cloudos_panic_text(u32 site, text_t message);
+OPERATION u64 hash_u64(u64 value) {
+    value = (value ^ value >> 32) * 0x9e3779b97f4a7c15ul;
+    return value ^ value >> 29;
+}
 OPERATION slice_t new_slice(u64 count, u64 size, u32 site) {
     u64 bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) PANIC(OUT_OF_MEMORY, site);
@@ -62,8 +66,9 @@ HOOKS = ("cloudos_panic", "cloudos_panic_text", "cloudos_allocate", "cloudos_rel
 class Emitter:
     """Writes the units of one program."""
 
-    def __init__(self, program: Program, codes: list[FunctionCode]) -> None:
+    def __init__(self, program: Program, codes: list[FunctionCode], extra: str) -> None:
         self.program = program
+        self.extra = extra
         self.codes = codes
         self.declarations = Declarations(program)
         self.data = StaticData(program, self.declarations)
@@ -133,6 +138,7 @@ class Emitter:
             parts.append("void cloudos_panic_text(u32 site, text_t message) { cloudos_panic(site); }")
         for assembly in self.program.assemblies.values():
             parts.append(self._assembly(assembly))
+        parts.append(self.extra)
         parts.append(self._files())
         return "\n".join(parts) + "\n"
 
@@ -176,9 +182,10 @@ class Emitter:
     def _files(self) -> str:
         """The names of the source files, for those who read panic sites; not loaded into memory."""
         rows = "".join(f'.asciz \\"{name}\\"\\n' for name in self.program.files)
-        return f'__asm__(".pushsection .cloudos_files,\\"\\"\\n{rows}.popsection\\n");'
+        flags = "a" if self.program.target.kind == "host" else ""
+        return f'__asm__(".pushsection cloudos_files,\\"{flags}\\",@progbits\\n{rows}.popsection\\n");'
 
 
-def emit_program(program: Program, codes: list[FunctionCode]) -> list[Unit]:
-    """The C translation units of a program."""
-    return Emitter(program, codes).units()
+def emit_program(program: Program, codes: list[FunctionCode], extra: str = "") -> list[Unit]:
+    """The C translation units of a program; `extra` is C text for the last one."""
+    return Emitter(program, codes, extra).units()

@@ -1,0 +1,107 @@
+"""The boot bundle: everything that a program is started with, as one file that the boot loader hands to the kernel.
+
+Little endian. A header of 32 bytes: magic, version (u32), number of entries (u32), total size (u64), zero (u64).
+Then 40 bytes per entry: kind (u32), length of the name (u32), offset of the name, offset of the data, length of
+the data, zero (u64 each). Offsets count from the start of the bundle. Data of programs and files begins on a
+page, so that the kernel can map it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+MAGIC = b"CLOUDOS\x01"
+VERSION = 1
+HEADER = struct.Struct("<8sIIQQ")
+ENTRY = struct.Struct("<IIQQQQ")
+PAGE = 4096
+
+
+class Kind(IntEnum):
+    """What an entry holds."""
+
+    PROGRAM = 1
+    ARGUMENT = 2
+    ENVIRONMENT = 3
+    FILE = 4
+
+
+ALIGNED = (Kind.PROGRAM, Kind.FILE)
+
+
+class BundleError(Exception):
+    """Not a valid bundle."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry. Arguments have no name and come in order; a variable's name is its key, a file's its guest path."""
+
+    kind: Kind
+    name: bytes
+    data: bytes
+
+
+def contents(
+    program: bytes, arguments: Sequence[bytes], environment: Mapping[bytes, bytes], files: Mapping[bytes, bytes]
+) -> list[Entry]:
+    """The entries that start `program` (an ELF file); argument 0 is the program's name."""
+    entries = [Entry(Kind.PROGRAM, arguments[0] if arguments else b"", program)]
+    entries += [Entry(Kind.ARGUMENT, b"", argument) for argument in arguments]
+    entries += [Entry(Kind.ENVIRONMENT, key, value) for key, value in environment.items()]
+    return entries + [Entry(Kind.FILE, path, data) for path, data in files.items()]
+
+
+def encode(entries: Sequence[Entry]) -> bytes:
+    """The bundle with `entries` in their order: table, then names and small data, then aligned data."""
+    position = HEADER.size + ENTRY.size * len(entries)
+    names: list[int] = []
+    places: dict[int, int] = {}
+    pieces: list[bytes] = []
+
+    def put(data: bytes, alignment: int = 1) -> int:
+        nonlocal position
+        padding = -position % alignment
+        pieces.extend((bytes(padding), data))
+        position += padding + len(data)
+        return position - len(data)
+
+    for index, entry in enumerate(entries):
+        names.append(put(entry.name))
+        if entry.kind not in ALIGNED:
+            places[index] = put(entry.data)
+    for index, entry in enumerate(entries):
+        if entry.kind in ALIGNED:
+            places[index] = put(entry.data, PAGE)
+    put(b"", PAGE)  # whole pages: the kernel maps the bundle as it stands
+    table = [HEADER.pack(MAGIC, VERSION, len(entries), position, 0)]
+    for index, entry in enumerate(entries):
+        table.append(ENTRY.pack(entry.kind, len(entry.name), names[index], places[index], len(entry.data), 0))
+    return b"".join(table + pieces)
+
+
+def decode(data: bytes) -> list[Entry]:
+    """The entries of a bundle. Raises BundleError naming the first thing that is wrong."""
+    if len(data) < HEADER.size:
+        raise BundleError(f"{len(data)} bytes are less than a header")
+    magic, version, count, total, _ = HEADER.unpack_from(data)
+    if magic != MAGIC or version != VERSION:
+        raise BundleError(f"not a bundle of version {VERSION}")
+    if total != len(data) or HEADER.size + ENTRY.size * count > total:
+        raise BundleError(f"{count} entries and {total} bytes announced, {len(data)} bytes there")
+    entries = []
+    for index in range(count):
+        fields = ENTRY.unpack_from(data, HEADER.size + ENTRY.size * index)
+        kind, name_length, name_offset, data_offset, data_length, _ = fields
+        if name_offset + name_length > total or data_offset + data_length > total:
+            raise BundleError(f"entry {index} reaches beyond the end")
+        if kind not in list(Kind):
+            raise BundleError(f"entry {index} has the unknown kind {kind}")
+        if kind in ALIGNED and data_offset % PAGE:
+            raise BundleError(f"the data of entry {index} does not begin on a page")
+        name = data[name_offset : name_offset + name_length]
+        entries.append(Entry(Kind(kind), name, data[data_offset : data_offset + data_length]))
+    return entries

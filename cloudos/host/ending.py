@@ -1,0 +1,81 @@
+"""How a run ended: the words for the user and the exit status of the command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cloudos.host import state
+from cloudos.host.errors import KILLED, TIMED_OUT, Interrupted, ToolError
+from cloudos.host.image import Image
+from cloudos.host.session import Ended, Session
+
+PANIC_NUMBER = 6
+SIGPIPE_NUMBER = 13
+SHOWN_LOG_LINES = 15
+REPORT_HINT = "this is a defect of CloudOS, not of the program; `--kernel-log` shows the whole log"
+
+
+def conclude(session: Session, built: Image, program: Path) -> int:
+    """Say what there is to say; the result is the exit status. Raises ToolError when the machine failed."""
+    log = session.log
+    if session.ended is Ended.OUTPUT_CLOSED:
+        return KILLED + SIGPIPE_NUMBER  # as a shell reports a program whose reader went away
+    if session.ended is Ended.TERMINATED:
+        return KILLED + session.signal
+    if log.kernel_panic is not None:
+        raise kernel_failure(session, built, program)
+    if log.fault is None and log.panic is None:
+        if log.status is not None and session.ended is not Ended.TIME:
+            return log.status
+        if session.ended is Ended.GUEST:
+            raise silent_failure(session)
+    say(explanation(session, built, program))
+    if session.ended is Ended.TIME:
+        say(f"cloudos: the program did not end within {session.limits.seconds:g} s (--timeout)")
+        return TIMED_OUT
+    if session.ended is Ended.INTERRUPT:
+        raise Interrupted("interrupted")
+    number = log.fault.record.number("number") if log.fault else None
+    return KILLED + (PANIC_NUMBER if number is None else number)
+
+
+def explanation(session: Session, built: Image, program: Path) -> str:
+    """The traceback of the program; empty when the kernel gave no records."""
+    if session.log.fault is None and session.log.panic is None:
+        return ""
+    from cloudos.host import report
+    from cloudos.host.symbols import Symbols
+
+    return report.ending(session.log, Symbols(built.program), places_of_sources(program))
+
+
+def kernel_failure(session: Session, built: Image, program: Path) -> ToolError:
+    """The error for a kernel that panicked."""
+    from cloudos.host import report
+    from cloudos.host.symbols import Symbols
+
+    stop = session.log.kernel_panic
+    assert stop is not None
+    return ToolError(report.kernel_panic(stop, Symbols(built.kernel), places_of_sources(program)), REPORT_HINT)
+
+
+def silent_failure(session: Session) -> ToolError:
+    """The error for a machine that stopped without saying how the program ended."""
+    parts = ["the machine stopped without reporting how the program ended"]
+    if messages := session.machine.messages():
+        parts.append(f"QEMU says: {messages}")
+    if session.log.lines:
+        parts += ["the end of the kernel's log:", *(f"    {line}" for line in session.log.lines[-SHOWN_LOG_LINES:])]
+    return ToolError("\n".join(parts), "`cloudos doctor` checks QEMU; a larger --memory may help")
+
+
+def places_of_sources(program: Path) -> tuple[Path, ...]:
+    """Where the files that debug information names are looked for."""
+    return (Path.cwd(), program.parent, state.ROOT)
+
+
+def say(text: str) -> None:
+    """Text for the user, on standard error."""
+    if text:
+        print(text, file=sys.stderr, flush=True)

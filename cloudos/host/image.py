@@ -1,0 +1,202 @@
+"""From a Python file to a boot image: compile the kernel and the program, and remember what they were made from.
+
+Starting the compiler means importing it, the SDK, the kernel and the program. An unchanged program does not pay
+for that: beside each compiled file lies the list of all files that were read to make it, with size and time of
+change, and as long as all of them are as they were the compiled file is used as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudos import __version__
+from cloudos.host import bundle, state
+from cloudos.host.bootstrap import write_atomically
+from cloudos.host.errors import CannotRun, NotFound, ToolError
+
+FORMAT = 1
+"""Of the list of sources; raise it when its meaning changes."""
+
+SPECIAL = ("/proc/", "/sys/", "/dev/")
+
+
+@dataclass(frozen=True)
+class Image:
+    """What boots: the kernel and the program as ELF files."""
+
+    kernel: Path
+    program: Path
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a program is given, as bytes; `arguments` without argument 0."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[Path, str], ...] = ()
+
+
+def build(source: Path, architecture: str) -> Image:
+    """Compile what is not compiled yet. Raises NotFound, CannotRun for a program that is refused, ToolError."""
+    check_source(source)
+    directory = state.directory() / "build"
+    # The kernel first: the modules it was made from must not include the program's.
+    kernel = directory / architecture / "kernel.elf"
+    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+    identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+    program = directory / architecture / f"{source.stem}-{identity}.elf"
+    compiled(program, str(source), lambda: compile_program(source, architecture, program))
+    return Image(kernel, program)
+
+
+def build_kernel(architecture: str) -> Path:
+    """The kernel alone."""
+    kernel = state.directory() / "build" / architecture / "kernel.elf"
+    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+    return kernel
+
+
+def check_source(source: Path) -> None:
+    """Refuse early what cannot be a program. Raises NotFound or CannotRun."""
+    try:
+        text = source.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"{source}: no such file", "give the path of a Python file") from error
+    except IsADirectoryError as error:
+        raise CannotRun(f"{source} is a directory", "give the path of a Python file") from error
+    except OSError as error:
+        raise CannotRun(f"cannot read {source}: {error.strerror}") from error
+    try:
+        readable = "\0" not in text.decode("utf-8")
+    except UnicodeDecodeError:
+        readable = False
+    if not readable:
+        raise CannotRun(f"{source} is not a Python file", "a program is Python source text in UTF-8")
+
+
+def compile_kernel(architecture: str, output: Path) -> None:
+    """Compile the kernel into `output`."""
+    from cloudos.compiler import api
+
+    api.compile_kernel(architecture, output)
+
+
+def compile_program(source: Path, architecture: str, output: Path) -> None:
+    """Compile a program into `output`. Raises what the compiler raises."""
+    from cloudos.compiler import api
+
+    api.compile_program(source, architecture, output)
+
+
+def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:
+    """Make `output` unless it is newer than all it was made from. Raises ToolError and CompileError."""
+    record = output.with_suffix(".sources.json")
+    if output.exists() and up_to_date(record, name):
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    record.unlink(missing_ok=True)
+    started = time.time_ns()
+    with reads() as seen:
+        compile_it()
+    if not output.exists():
+        raise ToolError(f"the compiler reported success but {output} is not there", "please report this as a defect")
+    sources = describe(set(loaded_modules()) | seen)
+    if any(changed >= started for _, changed in sources.values()):
+        return  # edited while we compiled: what was read is not known, so that the next run compiles again
+    content = {"format": FORMAT, "name": name, "environment": environment(), "sources": sources}
+    write_atomically(record, json.dumps(content).encode())
+
+
+def up_to_date(record: Path, name: str) -> bool:
+    """Whether every file listed in `record` is as it was."""
+    try:
+        known = json.loads(record.read_text())
+        sources = known["sources"]
+        same = (known["format"], known["name"], known["environment"]) == (FORMAT, name, environment())
+        return bool(same and describe(sources) == sources)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def environment() -> str:
+    """What decides the compiler's output besides the files it reads: this Python and the installed packages."""
+    return f"{__version__} {sys.version} {state.installation()}"
+
+
+def describe(paths: Iterable[str]) -> dict[str, list[int]]:
+    """Size in bytes and time of change in nanoseconds of each file; [0, 0] when it is not there."""
+    found = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+            found[path] = [status.st_size, status.st_mtime_ns]
+        except OSError:
+            found[path] = [0, 0]
+    return found
+
+
+def loaded_modules() -> Iterator[str]:
+    """The source files of all modules imported so far that are not part of Python or of an installed package."""
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and path.endswith(".py") and may_change(path):
+            yield os.path.abspath(path)
+
+
+def may_change(path: str) -> bool:
+    """Whether a file may change from run to run: not Python's own, not installed, not made by the tool."""
+    return not path.startswith((f"{os.path.dirname(os.__file__)}/", f"{state.directory()}/", *SPECIAL))
+
+
+@contextmanager
+def reads() -> Iterator[set[str]]:
+    """Collects the files that are opened for reading: a program's top level may read data while it is compiled."""
+    seen: set[str] = set()
+    active = True
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if not active or event != "open" or not isinstance(arguments[0], str):
+            return
+        path, mode = arguments[0], arguments[1]
+        if (mode is None or "r" in str(mode)) and not path.endswith(".pyc") and may_change(path):
+            seen.add(os.path.abspath(path))
+
+    sys.addaudithook(note)  # cannot be removed again, hence `active`
+    try:
+        yield seen
+    finally:
+        active = False
+
+
+def make_bundle(image: Image, inputs: Inputs) -> bytes:
+    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read."""
+    files: dict[bytes, bytes] = {}
+    for path, guest in inputs.files:
+        if os.fsencode(guest) in files:
+            raise ToolError(f"two files are to be {guest} in the guest", "give each its own path: --file HOST:GUEST")
+        files[os.fsencode(guest)] = read_file(path)
+    arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
+    variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
+    return bundle.encode(bundle.contents(image.program.read_bytes(), arguments, variables, files))
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file for the guest. Raises NotFound or ToolError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"--file: {path}: no such file") from error
+    except IsADirectoryError as error:
+        raise ToolError(f"--file: {path} is a directory", "give each file with a --file of its own") from error
+    except OSError as error:
+        raise ToolError(f"--file: cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,173 @@
+"""The virtual machine: the options that a user gives, the QEMU command, the process and its two channels.
+
+The guest has two byte channels. The *log* is the first serial port: kernel messages and records (records.py),
+and one-byte commands back. The *program* channel carries standard streams in frames (frames.py): a virtio
+serial port on `microvm`, the second serial port on `q35`. Both are socket pairs whose far ends QEMU inherits, so
+nothing appears in the file system and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudos.host.accelerator import Accelerator
+from cloudos.host.errors import ToolError
+
+MINIMUM_MEMORY = 2 << 20
+MAXIMUM_PROCESSORS = 255
+"""QEMU 7.2's limit for x86 machines without interrupt remapping."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose about a machine. `memory` is in bytes: a ceiling, taken from the host only when used."""
+
+    machine: str = "microvm"
+    memory: int = 1 << 30
+    processors: int = 1
+    gdb_port: int | None = None
+
+
+@dataclass
+class Machine:
+    """A running guest: its process, and our ends of its channels."""
+
+    process: subprocess.Popen[bytes]
+    log: socket.socket
+    program: socket.socket
+    messages_fd: int
+    """A file in memory that collects what QEMU itself prints."""
+
+    def messages(self) -> str:
+        """What QEMU printed, at most 4,000 characters."""
+        size = os.fstat(self.messages_fd).st_size
+        return os.pread(self.messages_fd, min(size, 4000), 0).decode(errors="replace").strip()
+
+    def kill(self) -> None:
+        """Stop the guest at once."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+
+def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle_fd: int) -> list[str]:
+    """The QEMU command without its channels."""
+    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    line += ["-M", options.machine, "-accel", accelerator.name, "-cpu", accelerator.cpu]
+    line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
+    line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
+    if options.gdb_port is not None:
+        line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
+    return line
+
+
+def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
+    """The part of the QEMU command that connects the two channels to inherited sockets."""
+    line = ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
+    line += ["-chardev", f"socket,id=program,fd={program_fd}"]
+    if machine == "microvm":
+        # A port of kind "serialport": one of kind "console" drops output when its socket is full (hw/char).
+        line += ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-serial-device,max_ports=2"]
+        return [*line, "-device", "virtserialport,nr=1,name=program,chardev=program"]
+    return [*line, "-device", "isa-serial,chardev=program,index=1"]
+
+
+@contextmanager
+def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
+    """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
+    if len(bundle) + kernel.stat().st_size + MINIMUM_MEMORY // 2 > options.memory:
+        need = (len(bundle) + kernel.stat().st_size + MINIMUM_MEMORY) >> 20
+        raise ToolError(
+            f"the program and its files do not fit into {describe(options.memory)} of memory",
+            f"give the machine more: --memory {need + 1}M or above",
+        )
+    log, log_far = socket.socketpair()
+    program, program_far = socket.socketpair()
+    bundle_fd, messages_fd = memory_file("bundle", bundle), memory_file("messages", b"")
+    line = command(qemu, options, accelerator, kernel, bundle_fd)
+    line += channels(options.machine, log_far.fileno(), program_far.fileno())
+    try:
+        process = launch(line, (log_far.fileno(), program_far.fileno(), bundle_fd), messages_fd)
+        # Only QEMU may hold the far ends: their closing is how we learn that it ended.
+        log_far.close()
+        program_far.close()
+        try:
+            yield Machine(process, log, program, messages_fd)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+    finally:
+        for channel in (log, log_far, program, program_far):
+            channel.close()
+        os.close(bundle_fd)
+        os.close(messages_fd)
+
+
+def launch(line: list[str], inherited: tuple[int, ...], messages_fd: int) -> subprocess.Popen[bytes]:
+    """Start QEMU in a session of its own: Ctrl-C in the terminal is ours to handle, not QEMU's."""
+    if shutil.which("setpriv"):  # QEMU must not outlive the tool, even when the tool is killed outright
+        line = ["setpriv", "--pdeathsig", "KILL", "--", *line]
+    try:
+        return subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=messages_fd,
+            stderr=messages_fd,
+            pass_fds=inherited,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolError(f"cannot start QEMU: {error}", "`cloudos doctor` shows what was found") from error
+
+
+def memory_file(name: str, content: bytes) -> int:
+    """The descriptor of an anonymous file with `content`, positioned at its start."""
+    descriptor = os.memfd_create(f"cloudos-{name}")
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def parse_memory(text: str) -> int:
+    """Bytes in a size as docker writes it: "64M", "1G", "2048k", or plain bytes. Raises ValueError with a reason."""
+    units = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+    number = text.strip().lower()
+    if len(number) > 2 and number.endswith("ib"):
+        number = number[:-2]
+    elif len(number) > 2 and number[-1] == "b" and number[-2] in "kmgt":
+        number = number[:-1]
+    unit = number[-1] if number and not number[-1].isdigit() else ""
+    digits = number.removesuffix(unit)
+    if unit not in units or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{text!r} is not a size; write for example 64M or 1G")
+    size = int(digits) * units[unit]
+    if size < MINIMUM_MEMORY:
+        raise ValueError(f"{text} is too little; the machine needs at least {describe(MINIMUM_MEMORY)}")
+    if size > 1 << 40:
+        raise ValueError(f"{text} is too much; the limit is 1T")
+    return size // 4096 * 4096
+
+
+def describe(size: int) -> str:
+    """A number of bytes for people: "64 MB" and the like, in binary units."""
+    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+        if size >= unit:
+            return f"{size / unit:.4g} {name}"
+    return f"{size} bytes"
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,101 @@
+"""The kernel's log as it comes over the first serial port: messages for people, and records for the tool.
+
+A record is a line that begins with `@`:
+
+    @exit status=N                                       the program ended by itself
+    @fault number=N kind=NAME ip=0x… address=0x… sp=0x…  the kernel ended it; N is the POSIX signal number
+    @panic site=0x… MESSAGE                              the program panicked
+    @frame ip=0x…                                        after @fault, @panic or @kernel-panic, innermost first
+    @kernel-panic site=0x… MESSAGE                       a defect of the kernel
+    @off                                                 the machine is about to stop
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+FIELD = re.compile(r"(status|number|kind|ip|address|sp|site)=(\S+)(?: |$)")
+LONGEST_LINE = 64 * 1024
+KEPT_LINES = 200
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: its name without `@`, its fields, and the text after them."""
+
+    name: str
+    fields: dict[str, str]
+    text: str = ""
+
+    def number(self, name: str) -> int | None:
+        """A field as a number, decimal or 0x…; None when absent or not a number."""
+        try:
+            return int(self.fields[name], 0)
+        except (KeyError, ValueError):
+            return None
+
+
+def parse(line: str) -> Record:
+    """The record in a line that begins with `@`. Fields end at the first word that is not a known NAME=VALUE."""
+    name, _, rest = line[1:].partition(" ")
+    fields: dict[str, str] = {}
+    while (found := FIELD.match(rest)) and found[1] not in fields:
+        fields[found[1]] = found[2]
+        rest = rest[found.end() :]
+    return Record(name, fields, rest)
+
+
+@dataclass
+class Stop:
+    """Why the program or the kernel stopped: the record that says so and the return addresses that followed it."""
+
+    record: Record
+    frames: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Log:
+    """Collects the log; `lines` keeps the last messages for error reports."""
+
+    lines: list[str] = field(default_factory=list)
+    status: int | None = None
+    fault: Stop | None = None
+    panic: Stop | None = None
+    kernel_panic: Stop | None = None
+    off: bool = False
+    pending: bytes = b""
+    latest: Stop | None = None
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take bytes as they come; the result is the complete messages among them, records left out."""
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        if len(self.pending) > LONGEST_LINE:
+            lines, self.pending = [*lines, self.pending], b""
+        messages = []
+        for raw in lines:
+            line = raw.decode("utf-8", "backslashreplace").rstrip("\r")
+            if line.startswith("@"):
+                self.note(parse(line))
+            elif line:
+                messages.append(line)
+        self.lines = (self.lines + messages)[-KEPT_LINES:]
+        return messages
+
+    def note(self, record: Record) -> None:
+        """Keep what a record says. The first stop of each kind counts: later ones are its consequences."""
+        stop = Stop(record)
+        if record.name == "exit":
+            self.status = record.number("status")
+        elif record.name == "fault":
+            self.fault, self.latest = self.fault or stop, stop
+        elif record.name == "panic":
+            self.panic, self.latest = self.panic or stop, stop
+        elif record.name == "kernel-panic":
+            self.kernel_panic, self.latest = self.kernel_panic or stop, stop
+        elif record.name == "frame" and self.latest is not None:
+            address = record.number("ip")
+            if address is not None:
+                self.latest.frames.append(address)
+        elif record.name == "off":
+            self.off = True

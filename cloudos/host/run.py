@@ -1,0 +1,74 @@
+"""`cloudos run`: compile, boot, carry the streams, and end as the program ended."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cloudos.host import image, state
+from cloudos.host.errors import ToolError
+from cloudos.host.machine import Machine, Options, free_port, start
+from cloudos.host.session import Ended, Limits, Session, repair_standard_streams
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    program: Path
+    architecture: str
+    inputs: image.Inputs
+    options: Options
+    limits: Limits
+    gdb: bool = False
+
+
+def run(request: Request) -> int:
+    """Run a program to its end; the result is the exit status of the command. Raises ToolError, CompileError."""
+    repair_standard_streams()
+    if request.architecture != "x86_64":
+        image.build(request.program, request.architecture)
+        raise ToolError(
+            f"the program compiles for {request.architecture}, but that architecture does not boot yet",
+            "run it without --arch, or make its files with `cloudos build --arch aarch64`",
+        )
+    built = image.build(request.program, request.architecture)
+    bundle = image.make_bundle(built, request.inputs)
+
+    from cloudos.host import accelerator, ending, qemu
+
+    emulator = qemu.require(request.architecture)
+    options = with_gdb(request.options, built) if request.gdb else request.options
+    with start(emulator.path, options, accelerator.choose(emulator), built.kernel, bundle) as machine:
+        session = Session(machine, request.limits)
+        session.run()
+        if session.ended is not Ended.TERMINATED:
+            stop_machine(machine)
+        return ending.conclude(session, built, request.program)
+
+
+def stop_machine(machine: Machine) -> None:
+    """Wait for QEMU, whose channels are closed already, so that what it printed is complete."""
+    import subprocess
+
+    try:
+        machine.process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        machine.kill()
+
+
+def with_gdb(options: Options, built: image.Image) -> Options:
+    """Options for a machine that waits for a debugger; says how to attach."""
+    port = options.gdb_port or free_port()
+    lines = [
+        f"the machine waits for a debugger on 127.0.0.1:{port}. In another terminal:",
+        "",
+        f"    gdb {built.kernel} -ex 'add-symbol-file {built.program}' \\",
+        f"        -ex 'directory {state.ROOT}' -ex 'target remote 127.0.0.1:{port}'",
+        "",
+        "then for example: break FILE.py:LINE, continue, backtrace, next, info locals",
+        "Breakpoints must be hardware ones (hbreak) while the kernel has not set up its memory.",
+    ]
+    print("\n".join(f"cloudos: {line}".rstrip() for line in lines), file=sys.stderr, flush=True)
+    return replace(options, gdb_port=port)

@@ -1,0 +1,58 @@
+"""The boot bundle: what is encoded is what a reader finds, laid out so that a kernel can map it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudos.host import bundle
+from cloudos.host.bundle import Entry, Kind
+
+ENTRIES = st.lists(st.builds(Entry, st.sampled_from(list(Kind)), st.binary(max_size=20), st.binary(max_size=9000)))
+
+
+@given(ENTRIES)
+def test_round_trip(entries: list[Entry]) -> None:
+    data = bundle.encode(entries)
+    assert bundle.decode(data) == entries
+    assert len(data) % bundle.PAGE == 0
+
+
+@given(ENTRIES, st.data())
+def test_damage_is_found_or_harmless(entries: list[Entry], draw: st.DataObject) -> None:
+    data = bytearray(bundle.encode(entries))
+    place = draw.draw(st.integers(0, bundle.HEADER.size + bundle.ENTRY.size * len(entries) - 1))
+    data[place] ^= draw.draw(st.integers(1, 255))
+    try:
+        found = bundle.decode(bytes(data))
+    except bundle.BundleError:
+        return
+    assert len(found) == len(entries)
+
+
+def test_contents_are_in_the_order_that_programs_expect() -> None:
+    entries = bundle.contents(b"ELF", [b"prog", b"", b"b"], {b"KEY": b"a=b"}, {b"/x": b"", b"y": b"2"})
+    assert [(entry.kind, entry.name, entry.data) for entry in entries] == [
+        (Kind.PROGRAM, b"prog", b"ELF"),
+        (Kind.ARGUMENT, b"", b"prog"),
+        (Kind.ARGUMENT, b"", b""),
+        (Kind.ARGUMENT, b"", b"b"),
+        (Kind.ENVIRONMENT, b"KEY", b"a=b"),
+        (Kind.FILE, b"/x", b""),
+        (Kind.FILE, b"y", b"2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "less than a header"),
+        (b"x" * 64, "not a bundle"),
+        (bundle.encode([])[:-1], "announced"),
+        (bundle.encode([])[:12] + b"\xff\0\0\0" + bundle.encode([])[16:], "announced"),
+    ],
+)
+def test_what_is_not_a_bundle_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(bundle.BundleError, match=message):
+        bundle.decode(data)
