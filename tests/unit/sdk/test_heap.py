@@ -86,12 +86,13 @@ def test_large_blocks_go_back_to_the_system(small_machine: models.SystemModel) -
 def test_the_rest_of_a_chunk_is_not_lost() -> None:
     allocate(U64(16))
     allocate(U64(65536))  # does not fit into what is left of the first chunk
-    mapped = int(heap.heap.fresh_end)
-    total = 0
-    while int(heap.heap.fresh_end) == mapped and total < 65536 - 16:
-        allocate(U64(32768) if total == 0 else U64(16))
-        total += 32768 if total == 0 else 16
-    assert total >= 65536 - 16
+    kept = 0
+    for number in range(heap.CLASS_COUNT):
+        pointer = heap.heap.free[number]
+        while not pointer.is_null():
+            kept += int(class_size(U64(number)))
+            pointer = pointer.value.next
+    assert kept == heap.FIRST_CHUNK - 16
 
 
 def test_exhaustion_is_null_and_leaves_the_heap_usable() -> None:

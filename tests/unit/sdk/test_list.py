@@ -106,10 +106,10 @@ def apply_to_list(items: List[U64], operation: tuple[Any, ...]) -> Any:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(operations, max_size=25))
-def test_a_list_behaves_as_pythons(todo: list[tuple[Any, ...]]) -> None:
-    model: list[int] = []
-    items = List[U64]()
+@given(st.lists(numbers, max_size=12), st.lists(operations, max_size=25))
+def test_a_list_behaves_as_pythons(start: list[int], todo: list[tuple[Any, ...]]) -> None:
+    model = list(start)
+    items = make(start)
     for operation in todo:
         try:
             expected = apply_to_model(model, operation)
