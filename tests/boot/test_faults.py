@@ -1,4 +1,4 @@
-"""Programs with bugs: each ends in its own fault or panic, with a traceback of Python lines, and a kernel that survives.
+"""Programs with bugs: each ends in its own fault or panic and a traceback of Python lines; the kernel survives.
 
 Every program calls `bug(n)` from `main`; `n` is 0 at run time, unknown to the compiler, so that nothing is folded away.
 """
