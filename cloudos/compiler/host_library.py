@@ -13,9 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+
 from cloudos.compiler.prelude import INTEGERS, PANIC_KINDS
 
 HOST_SUPPORT_NAME = "cloudos.host_support"
+
+FILES_SECTION = ".cloudos_files"
+"""ELF section with the names of the source files, each ended by a zero byte, in the order of their numbers."""
 
 HOST_SUPPORT_SOURCE = """
 /* glibc and musl both keep a jump buffer within 512 bytes on every machine. */
@@ -66,15 +71,8 @@ HIDDEN void cloudos_release(void *memory, u64 size) {
     cloudos_live--;
     free(block);
 }
-
-extern const u8 __start_cloudos_files[] __attribute__((weak, visibility("hidden")));
-extern const u8 __stop_cloudos_files[] __attribute__((weak, visibility("hidden")));
-u64 cloudos_host_files(const u8 **start) {
-    *start = __start_cloudos_files;
-    return (u64)(__stop_cloudos_files - __start_cloudos_files);
-}
 """
-"""C text (after the prelude) of the unit that catches panics, counts heap objects and names source files."""
+"""C text (after the prelude) of the unit that catches panics and counts heap objects."""
 
 _PANICKED = 0xFFFFFFFF
 _KIND_NAMES = {number: name for name, number in PANIC_KINDS.items()}
@@ -134,7 +132,7 @@ class HostLibrary:
             key: (entry, ctypes.cast(getattr(self._library, entry.symbol), ctypes.c_void_p))
             for key, entry in entries.items()
         }
-        self._files = self._file_names()
+        self._files = file_names(path)
         self._results = (ctypes.c_uint64 * 64)()
         self._site = ctypes.c_uint32()
 
@@ -197,13 +195,13 @@ class HostLibrary:
         file = self._files[index] if index < len(self._files) else f"file {index}"
         return Panicked(_KIND_NAMES.get(kind, str(kind)), file, site & 0xFFFF)
 
-    def _file_names(self) -> list[str]:
-        start = ctypes.c_void_p()
-        self._library.cloudos_host_files.restype = ctypes.c_uint64
-        length = self._library.cloudos_host_files(ctypes.byref(start))
-        if not start.value or not length:
-            return []
-        return [name.decode() for name in ctypes.string_at(start.value, length).split(b"\0") if name]
+
+def file_names(path: Path) -> list[str]:
+    """The source files that panic sites name by number, from the section that no loader loads."""
+    with path.open("rb") as file:
+        section = ELFFile(file).get_section_by_name(FILES_SECTION)
+        content = bytes(section.data()) if section is not None else b""
+    return [name.decode() for name in content.split(b"\0")[:-1]]
 
 
 def _pack(kind: str, value: Value, kept: list[object]) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from cloudos.compiler import tree
 from cloudos.compiler.diagnostics import refuse_node
-from cloudos.compiler.load import FunctionSource, function_source, shown_path
+from cloudos.compiler.load import FunctionSource, function_source
 from cloudos.compiler.targets import Target
 from cloudos.compiler.typesystem import ManagedType, ProtocolType, StructType, Type, mangle
 
@@ -122,7 +122,7 @@ class Program:
         """The number of an error class: its own `code`, or the next free one from 1000."""
         if error not in self.errors:
             code = error.__dict__.get("code")
-            if code is None:
+            if not isinstance(code, int) or isinstance(code, bool):
                 code = max([999, *(value for value in self.errors.values() if value < STOP_ITERATION_CODE)]) + 1
             if int(code) in self.errors.values():
                 other = next(name for name, value in self.errors.items() if value == int(code))
@@ -202,7 +202,7 @@ def plain_function(value: Any) -> FunctionType | None:
 
 def symbol_for(function: FunctionType, owner: Type | None, bindings: dict[TypeVar, Type], program: Program) -> str:
     """`module__Class__function__types`, so that symbols show the Python path."""
-    module = function.__module__.removeprefix("cloudos.").replace(".", "__")
+    module = (function.__module__ or "generated").removeprefix("cloudos.").replace(".", "__")
     path = function.__qualname__.replace("<locals>.", "").replace(".", "__")
     if isinstance(owner, StructType | ManagedType) and owner.cls.__name__ not in function.__qualname__:
         path = f"{path}__{mangle(owner)}"
@@ -215,5 +215,5 @@ def symbol_for(function: FunctionType, owner: Type | None, bindings: dict[TypeVa
 def locate(function: FunctionType) -> tuple[FunctionSource, str]:
     """The source and the module name of a function (the unit of C that it goes to)."""
     source = function_source(function)
-    module = function.__module__ or shown_path(source.file)
+    module = function.__module__ or "generated"
     return source, module

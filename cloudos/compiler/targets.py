@@ -78,7 +78,6 @@ SECTIONS
 {{
   . = {USER_BASE:#x};
   .rodata : ALIGN(4096) {{ *(.rodata .rodata.*) }} :rodata
-  cloudos_files : {{ KEEP(*(cloudos_files)) }} :rodata
   . = ALIGN(4096);
   .text : {{ *(.text .text.*) }} :text
   . = ALIGN(4096);
@@ -119,8 +118,7 @@ def target(arch: str, kind: Kind) -> Target:
     system = "unknown-linux-gnu" if kind == "host" else "unknown-none-elf"
     link_flags: tuple[str, ...] = ("-m", _EMULATION[arch], *_COMMON_LINK_FLAGS, "-z", "max-page-size=4096")
     if kind == "host":
-        # The table of file names is reached only through the names that lld gives to its ends.
-        link_flags += ("-shared", "-Bsymbolic", "-z", "nostart-stop-gc")
+        link_flags += ("-shared", "-Bsymbolic")
     else:
         link_flags += ("-static", "-nostdlib")
     return Target(

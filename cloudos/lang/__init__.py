@@ -12,9 +12,9 @@ from cloudos.lang.arrays import Array
 from cloudos.lang.atomics import Atomic, Order, fence
 from cloudos.lang.comptime import align_of, comptime, interpreted, length_of, offset_of, size_of
 from cloudos.lang.enums import IntEnum, IntFlag, enum
-from cloudos.lang.errors import Error
+from cloudos.lang.errors import Error, error_name
 from cloudos.lang.floats import F32, F64
-from cloudos.lang.formatting import Sink, format_bool, format_character, format_integer, format_padded
+from cloudos.lang.formatting import Sink, format_bool, format_character, format_float, format_integer, format_padded
 from cloudos.lang.generated import GENERATED, generate
 from cloudos.lang.inference import zero_value, zeroed
 from cloudos.lang.integers import I8, I16, I32, I64, INTEGER_TYPES, U8, U16, U32, U64, Integer
@@ -43,7 +43,7 @@ from cloudos.lang.sequences import Indexable, iterate, sequence
 from cloudos.lang.slices import Index, Slice, data, forget, free_slice, new_slice
 from cloudos.lang.specs import IntegerSpec, TextSpec, parse_integer_spec, parse_text_spec
 from cloudos.lang.strings import Formattable, TextBuffer, write_text
-from cloudos.lang.structs import NO_DEFAULT, Field, StructInfo, View, copy, specialised, struct
+from cloudos.lang.structs import NO_DEFAULT, Copyable, Field, StructInfo, View, copy, specialised, struct
 
 __all__ = [
     "ARCHITECTURES",
@@ -64,6 +64,7 @@ __all__ = [
     "Array",
     "Assembly",
     "Atomic",
+    "Copyable",
     "Error",
     "External",
     "Field",
@@ -101,12 +102,14 @@ __all__ = [
     "current_address_space",
     "data",
     "enum",
+    "error_name",
     "exported",
     "external",
     "fence",
     "forget",
     "format_bool",
     "format_character",
+    "format_float",
     "format_integer",
     "format_padded",
     "free_slice",

@@ -8,7 +8,10 @@ An error carries a number and no payload. Hierarchies are made by subclassing:
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
+
+from cloudos.lang.panics import intrinsic
 
 _FIRST_AUTOMATIC_CODE = 0x8000
 
@@ -43,3 +46,12 @@ class Error(Exception):
         code = cls.__dict__.get("code")
         if code is not None and not (type(code) is int and 1 <= code <= 0xFFFF):
             raise TypeError(f"{cls.__name__}.code must be an int constant from 1 to 65535, not {code!r}")
+
+
+@intrinsic("error_name")
+def error_name() -> str:
+    """The class name of the error being handled: for use inside an `except` block, RuntimeError elsewhere."""
+    error = sys.exception()
+    if error is None:
+        raise RuntimeError("error_name() outside an except block")
+    return type(error).__name__

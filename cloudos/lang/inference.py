@@ -37,6 +37,18 @@ def close_from_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str
     return specialise(origin, tuple(found[name] for name in parameters_of(origin)))
 
 
+def make_closed(cls: type[Any], closed: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An instance of `closed` for the call of `cls`, which was generic or open.
+
+    Python runs `__init__` on what `cls.__new__` returns only when that is an instance of `cls`: a closed class
+    derives from the generic class, but not from an open specialisation.
+    """
+    made = closed.__new__(closed, *args, **kwargs)
+    if not issubclass(closed, cls):
+        made.__init__(*args, **kwargs)
+    return made
+
+
 def _paired(origin: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Any, Any]]:
     """The annotated type of each parameter of the constructor that got a value, and the value."""
     init = origin.__dict__.get("__init__")

@@ -23,12 +23,15 @@ class ManagedInfo:
     """The fields of a managed class, in order of declaration; offsets in bytes from the first field.
 
     `size` and `align` describe the fields alone: the header in front of them is the compiler's.
+    `has_init` and `has_drop` say whether the class defines `__init__` and `drop` itself.
     """
 
     fields: list[Field]
     size: int
     align: int
     type_fields: dict[str, Any]
+    has_init: bool
+    has_drop: bool
 
 
 class ManagedAccess:
@@ -124,7 +127,9 @@ def _describe(cls: type[Any]) -> ManagedInfo:
         fields.append(Field(name, type_, offset, name in defaults, defaults.get(name, NO_DEFAULT), layout))
         offset += layout.size
         align = max(align, layout.align)
-    info = ManagedInfo(fields, offset + -offset % align, align, type_fields)
+    own = vars(origin)
+    size = offset + -offset % align
+    info = ManagedInfo(fields, size, align, type_fields, own["__init__"] is not _init_from_fields, "drop" in own)
     type.__setattr__(cls, "__managed_info__", info)
     for field in fields:
         type.__setattr__(cls, field.name, ManagedAccess(field))
@@ -135,9 +140,9 @@ def _describe(cls: type[Any]) -> ManagedInfo:
 
 def _new_managed(cls: type[Any], *args: Any, **kwargs: Any) -> Any:
     if parameters_of(cls) or is_open(cls):
-        from cloudos.lang.inference import close_from_arguments
+        from cloudos.lang.inference import close_from_arguments, make_closed
 
-        cls = close_from_arguments(cls, args, kwargs)
+        return make_closed(cls, close_from_arguments(cls, args, kwargs), args, kwargs)
     cls.__managed__.size  # noqa: B018 - installs the fields on first use
     return object.__new__(cls)
 

@@ -50,7 +50,7 @@ def parse_integer_spec(spec: str) -> IntegerSpec:
     if kind == "c" and (found["prefix"] or found["zero"] or found["group"] or found["align"] == "="):
         raise ValueError(f"invalid format specifier {spec!r}: a character has no sign, prefix or groups")
     fill = found["fill"] or ("0" if found["zero"] else " ")
-    align = found["align"] or ("=" if found["zero"] else "<" if kind == "c" else ">")
+    align = found["align"] or ("=" if found["zero"] else ">")
     _check_fill(spec, fill)
     return IntegerSpec(
         base=_BASES[kind],

@@ -16,9 +16,10 @@ from cloudos.lang.slices import Slice, data
 def write_text(sink: Sink, text: str) -> None:
     """Write a literal, an f-string or a `str` parameter to a sink, as UTF-8.
 
-    Compiled code may call `sink.write` once per piece; the bytes together are the same.
+    Compiled code may call `sink.write` once per piece; the bytes together are the same. Bytes that are not
+    UTF-8 pass through a `str` as surrogates (PEP 383) and come out unchanged.
     """
-    sink.write(data(text.encode()))
+    sink.write(data(text.encode(errors="surrogateescape")))
 
 
 class TextBuffer:
@@ -32,7 +33,7 @@ class TextBuffer:
         self.content += bytes(data)
 
     def __str__(self) -> str:
-        return self.content.decode()
+        return self.content.decode(errors="surrogateescape")
 
 
 class Formattable:

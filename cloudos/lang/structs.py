@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import get_annotations
-from typing import Any, ClassVar, TypeVar, dataclass_transform, get_origin, overload
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_origin, overload
 
 from cloudos.lang.generics import (
     Namespace,
@@ -68,6 +68,16 @@ class View:
     __slots__ = ("__weakref__", "_offset", "_region")
     _region: Region
     _offset: int
+
+
+class Copyable:
+    """Mixin: shows type checkers the `copy()` that every struct has. Not part of the layout."""
+
+    __slots__ = ()
+
+    def copy(self) -> Self:
+        """A fresh instance with the same bytes."""
+        raise NotImplementedError
 
 
 class FieldAccess:
@@ -259,9 +269,9 @@ def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
 
 def _new_view(cls: type[Any], *args: Any, **kwargs: Any) -> Any:
     if parameters_of(cls) or is_open(cls):
-        from cloudos.lang.inference import close_from_arguments
+        from cloudos.lang.inference import close_from_arguments, make_closed
 
-        cls = close_from_arguments(cls, args, kwargs)
+        return make_closed(cls, close_from_arguments(cls, args, kwargs), args, kwargs)
     return object.__new__(cls)
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cloudos.compiler.api import compile_host
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cloudos.compiler.host_library import HostLibrary, Outcome, Panicked, Value
-from tests.dual.harness import Function, interpret, same
+from tests.dual.harness import Function, argument_strategy, entries_of, interpret, same
 
 LEVELS = ("0", "2")
 
@@ -58,3 +60,26 @@ def load_text(name: str, text: str, directory: Path) -> types.ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+def compare_all(module: types.ModuleType, directory: Path) -> None:
+    """Compile a module once, then compare all its entries; every disagreement is reported, not the first alone."""
+    entries = entries_of(module)
+    comparison = Comparison(entries, directory)
+    failures: list[str] = []
+    for function in entries:
+        arguments = argument_strategy(function)
+
+        @SETTINGS
+        @given(st.data())
+        def compare(drawn: st.DataObject) -> None:
+            comparison.check(function, drawn.draw(arguments))  # noqa: B023
+
+        try:
+            compare()
+        except Exception as failure:
+            failures.append(str(failure))
+    assert not failures, f"{len(failures)} of {len(entries)} functions:\n" + "\n".join(failures)

@@ -21,7 +21,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cloudos.compiler.host_library import Outcome, Panicked, Raised, Returned, Value
-from cloudos.lang import F32, F64, Error, Integer, PhysAddr, Slice, VirtAddr, data, panic_kind_of
+from cloudos.lang import F32, F64, U8, Error, Integer, PhysAddr, Slice, VirtAddr, data, panic_kind_of
 
 Function = Callable[..., Any]
 
@@ -29,12 +29,28 @@ LANGUAGE = str(Path(sys.modules["cloudos.lang"].__file__ or "").parent)
 
 
 def entries_of(module: types.ModuleType) -> list[Function]:
-    """The functions of a test program that are compared: all public ones defined in it."""
+    """The functions of a test program that are compared: public, with parameters and result that fit in words."""
     return [
         value
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+        and all(is_plain(kind) for kind in typing.get_type_hints(value).values())
     ]
+
+
+def is_plain(kind: Any) -> bool:
+    """Whether values of the type can be handed to compiled code and back."""
+    if typing.get_origin(kind) in (tuple, types.UnionType, typing.Union):
+        return all(is_plain(part) for part in typing.get_args(kind))
+    if kind in (bool, type(None), F32, F64, PhysAddr, VirtAddr):
+        return True
+    if not inspect.isclass(kind):
+        return False
+    if issubclass(kind, Slice):
+        return getattr(kind, "__args__", ()) == (U8,)
+    return issubclass(kind, Integer | IntEnum | IntFlag)
 
 
 def parameter_types(function: Function) -> list[Any]:
@@ -136,7 +152,7 @@ def value_strategy(kind: Any) -> st.SearchStrategy[Value]:
     if kind in (F32, F64):
         return st.floats(width=32 if kind is F32 else 64)
     if typing.get_origin(kind) is Slice or (inspect.isclass(kind) and issubclass(kind, Slice)):
-        return st.binary(max_size=24)
+        return st.binary(max_size=24) | st.text("0123456789 abcXYZ.", max_size=20).map(str.encode)
     if inspect.isclass(kind) and issubclass(kind, IntEnum | IntFlag):
         return st.sampled_from([int(member) for member in kind])
     if inspect.isclass(kind) and issubclass(kind, Integer):

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cloudos.compiler.lower import expressions
-from cloudos.compiler.lower.builder import Builder
 from hypothesis import HealthCheck, Phase, given, settings
 
 from cloudos.compiler import build as back_end
 from cloudos.compiler import tree
 from cloudos.compiler.build import Unit
+from cloudos.compiler.lower import expressions
+from cloudos.compiler.lower.builder import Builder
 from tests.dual.comparison import Comparison, Disagreement, load_text
 from tests.dual.harness import Function, argument_strategy
 from tests.dual.widths import program_text

@@ -7,7 +7,7 @@ point, `escape.py` what may not leave its function.
 
 from __future__ import annotations
 
-from cloudos.compiler.check.checker import Checker, make_instance, member, protocol_methods
+from cloudos.compiler.check.checker import Checker, declared_method, make_instance, member, protocol_methods
 from cloudos.compiler.program import FunctionInstance, Program, plain_function
 from cloudos.compiler.typesystem import NEVER, NONE, ManagedType, ProtocolType, StructType, Type
 
@@ -36,6 +36,7 @@ def check_instance(program: Program, instance: FunctionInstance) -> None:
 def _add_methods(program: Program, protocol: ProtocolType, kind: Type) -> None:
     assert isinstance(kind, StructType | ManagedType)
     for name in protocol_methods(protocol.cls):
+        declared_method(program, protocol, name)
         function = plain_function(member(kind.cls, name))
         program.virtual_instances[protocol, name, kind] = make_instance(program, function, kind, {})
 

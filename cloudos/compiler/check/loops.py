@@ -59,15 +59,19 @@ def check_while(checker: Checker, node: ast.While) -> Stmts:
 
 def check_for(checker: Checker, node: ast.For) -> Stmts:
     """`for` over a range, a slice, an array, a sequence or an iterator."""
+    if isinstance(node.target, ast.Tuple):
+        node = _unpacking(node)
     if not isinstance(node.target, ast.Name):
-        checker.refuse(node.target, "a loop sets one plain name", "unpack in the body")
+        checker.refuse(node.target, "a loop sets plain names", "assign in the body")
     call = node.iter
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "range":
         owner = check_value(checker, call.func.value, None)
         if isinstance(owner.type, LiveType) and owner.type.value in INTEGERS:
             return _range(checker, node, call, INTEGERS[owner.type.value])
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("range", "enumerate", "zip"):
-        checker.refuse(call, f"the built-in {call.func.id}() has no width", "write U64.range(…), or an index of your own")
+        checker.refuse(
+            call, f"the built-in {call.func.id}() has no width", "write U64.range(…), or an index of your own"
+        )
     iterable = require_present(checker, checker.settle(check_value(checker, call, None), call), call)
     if isinstance(iterable.type, SliceType | ArrayType):
         return _elements(checker, node, iterable)
@@ -78,6 +82,15 @@ def check_for(checker: Checker, node: ast.For) -> Stmts:
     checker.refuse(call, f"{iterable.type} cannot be iterated over")
 
 
+def _unpacking(node: ast.For) -> ast.For:
+    """`for a, b in it` as a loop over one hidden name that the body unpacks first."""
+    name = f"_row{node.lineno}_{node.col_offset}"
+    value = ast.copy_location(ast.Name(name, ast.Load()), node.target)
+    unpack = ast.copy_location(ast.Assign([node.target], value), node.target)
+    target = ast.copy_location(ast.Name(name, ast.Store()), node.target)
+    return ast.copy_location(ast.For(target, node.iter, [unpack, *node.body], node.orelse), node)
+
+
 def _body(checker: Checker, node: ast.For, item: tree.Expr) -> tuple[Stmts, Stmts]:
     """The checked body (with the name set first) and the else part; the flow is that after the loop."""
     from cloudos.compiler.check.statements import check_body, set_name
@@ -86,6 +99,7 @@ def _body(checker: Checker, node: ast.For, item: tree.Expr) -> tuple[Stmts, Stmt
     start = checker.flow.copy()
     _enter(checker, node.body)
     checker.loops[-1].add(node.target.id)
+    checker.local_names.add(node.target.id)
     body = set_name(checker, node.target.id, item, checker.locals.get(node.target.id), node.target)
     body += check_body(checker, node.body)
     touched = checker.loops.pop() | {node.target.id}

@@ -43,27 +43,33 @@ struct header { u32 count; u32 unused; };
 #define RAISED(site) (*(u32 *)cloudos_raised = (site))
 extern u8 cloudos_raised[4];
 u32 write_literal(const void *environment, proto_t sink);
-void *cloudos_allocate(u64 size);
-void cloudos_release(void *pointer, u64 size);
+/* The heap that the program brings: under these names it has the types that its own source gives it. */
+void *heap_allocate(u64 size) __asm__("cloudos_allocate");
+void heap_release(void *pointer, u64 size) __asm__("cloudos_release");
 __attribute__((cold, noreturn)) void cloudos_panic_text(u32 site, text_t message);
+OPERATION u64 hash_u64(u64 value) {
+    value = (value ^ value >> 32) * 0x9e3779b97f4a7c15ul;
+    return value ^ value >> 29;
+}
 OPERATION slice_t new_slice(u64 count, u64 size, u32 site) {
     u64 bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) PANIC(OUT_OF_MEMORY, site);
     if (!bytes) return (slice_t){0, count};
-    void *made = cloudos_allocate(bytes);
+    void *made = heap_allocate(bytes);
     if (UNLIKELY(!made)) PANIC(OUT_OF_MEMORY, site);
     return (slice_t){made, count};
 }
-OPERATION void free_slice(slice_t s, u64 size) { if (s.pointer && s.length) cloudos_release(s.pointer, s.length * size); }
+OPERATION void free_slice(slice_t s, u64 size) { if (s.pointer && s.length) heap_release(s.pointer, s.length * size); }
 """
-HOOKS = ("cloudos_panic", "cloudos_panic_text", "cloudos_allocate", "cloudos_release")
+HOOKS = ("cloudos_panic", "cloudos_panic_text")
 
 
 class Emitter:
     """Writes the units of one program."""
 
-    def __init__(self, program: Program, codes: list[FunctionCode]) -> None:
+    def __init__(self, program: Program, codes: list[FunctionCode], extra: str) -> None:
         self.program = program
+        self.extra = extra
         self.codes = codes
         self.declarations = Declarations(program)
         self.data = StaticData(program, self.declarations)
@@ -97,8 +103,8 @@ class Emitter:
 
     def _head(self, functions: list[FunctionInstance]) -> str:
         """What every unit starts with."""
-        protocols = list({protocol for protocol, _ in self.program.virtual_calls} | {p for p, _ in self.program.tables})
-        protocols = [entry for entry in protocols if isinstance(entry, ProtocolType)]
+        used = [protocol for protocol, _ in [*self.program.virtual_calls, *self.program.tables]]
+        protocols = {entry for entry in used if isinstance(entry, ProtocolType)}
         structs = [text_thunk(self.program, entry)[0] for entry in functions if entry.kind == "synthetic"]
         thunks = [f"u32 {e.symbol}__thunk(const void *data, proto_t sink);" for e in functions if e.kind == "synthetic"]
         tables = [
@@ -133,6 +139,7 @@ class Emitter:
             parts.append("void cloudos_panic_text(u32 site, text_t message) { cloudos_panic(site); }")
         for assembly in self.program.assemblies.values():
             parts.append(self._assembly(assembly))
+        parts.append(self.extra)
         parts.append(self._files())
         return "\n".join(parts) + "\n"
 
@@ -156,7 +163,7 @@ class Emitter:
         for entry, inner in field_types(kind):
             if is_counted(inner):
                 lines.append(f"    release_{self.program.type_name(inner)}(value->f_{entry});")
-        lines.append("    cloudos_release(value, sizeof *value);\n}")
+        lines.append("    heap_release(value, sizeof *value);\n}")
         return "\n".join(lines)
 
     def _assembly(self, assembly: Any) -> str:
@@ -176,9 +183,10 @@ class Emitter:
     def _files(self) -> str:
         """The names of the source files, for those who read panic sites; not loaded into memory."""
         rows = "".join(f'.asciz \\"{name}\\"\\n' for name in self.program.files)
-        return f'__asm__(".pushsection .cloudos_files,\\"\\"\\n{rows}.popsection\\n");'
+        flags = "a" if self.program.target.kind == "host" else ""
+        return f'__asm__(".pushsection cloudos_files,\\"{flags}\\",@progbits\\n{rows}.popsection\\n");'
 
 
-def emit_program(program: Program, codes: list[FunctionCode]) -> list[Unit]:
-    """The C translation units of a program."""
-    return Emitter(program, codes).units()
+def emit_program(program: Program, codes: list[FunctionCode], extra: str = "") -> list[Unit]:
+    """The C translation units of a program; `extra` is C text for the last one."""
+    return Emitter(program, codes, extra).units()

@@ -101,6 +101,8 @@ def _memory_form(builder: Builder, node: tree.Intrinsic, kind: Type) -> str:
             "align_up": "add_u64({0}, mod_u64(wrapping_neg_u64(mod_u64({0}, {1}, @)) + {1}, {1}, @), @)",
             "is_aligned": "mod_u64({0}, {1}, @) == 0",
         }[name]
+    if name == "hash":
+        return "hash_u64((u64)(i64){0})" if isinstance(kind, IntType) and kind.signed else "hash_u64((u64){0})"
     if name == "magnitude":
         assert isinstance(kind, IntType)
         return "({0} < 0 ? 0ul - (u64)(i64){0} : (u64){0})" if kind.signed else "(u64){0}"

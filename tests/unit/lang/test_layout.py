@@ -60,6 +60,9 @@ SCALARS: list[tuple[Any, Any]] = [
 ]  # fmt: skip
 
 
+make_array: Any = Array
+
+
 def build(parts: list[Any]) -> tuple[Any, Any]:
     """A struct and the ctypes.Structure with the same fields, of the parts' types."""
     names = [f"f{index}" for index in range(len(parts))]
@@ -69,7 +72,7 @@ def build(parts: list[Any]) -> tuple[Any, Any]:
 
 
 def arrays(part: Any, count: int) -> Any:
-    return (Array[part[0], count], part[1] * count)
+    return (make_array[part[0], count], part[1] * count)
 
 
 TYPES = st.recursive(
@@ -132,6 +135,6 @@ def test_fields_that_cannot_lie_in_memory(wrong: Any) -> None:
     class X:
         pass
 
-    made = struct(type("Wrong", (), {"__annotations__": {"field": X if wrong == "X" else wrong}}))
+    made: Any = struct(type("Wrong", (), {"__annotations__": {"field": X if wrong == "X" else wrong}}))
     with pytest.raises(TypeError, match=r"Wrong\.field"):
         size_of(made)

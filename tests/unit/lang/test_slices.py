@@ -122,7 +122,7 @@ def test_wrong_indices_and_values_are_refused() -> None:
     with pytest.raises(TypeError):
         Array()
     with pytest.raises(TypeError):
-        Array[U64, Literal["x"]]
+        Array[U64, Literal["x"]]  # type: ignore[type-var]
     with pytest.raises(TypeError):
         bool(numbers.slice())
 

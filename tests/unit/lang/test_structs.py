@@ -15,12 +15,14 @@ from cloudos.lang import (
     U32,
     U64,
     Array,
+    Copyable,
     PanicKind,
     Ptr,
     Slice,
     copy,
     new_slice,
     null,
+    size_of,
     struct,
     zeroed,
 )
@@ -140,6 +142,17 @@ def test_copy_is_deep_for_embedded_and_shallow_for_pointers() -> None:
     assert line.start.x == 1
 
 
+def test_copyable_shows_copy_to_type_checkers() -> None:
+    @struct
+    class Cell(Copyable):
+        number: U64
+
+    cell = Cell(U64(1))
+    twin = cell.copy()
+    twin.number = U64(2)
+    assert cell.number == 1 and size_of(Cell) == 8
+
+
 def test_linked_nodes() -> None:
     tail = Node(U64(2))
     head = Node(U64(1), Ptr.to(tail))
@@ -149,7 +162,7 @@ def test_linked_nodes() -> None:
     head.next = null()
     with panics(PanicKind.NULL):
         head.next.value  # noqa: B018
-    assert Node.__struct__.size == 24
+    assert size_of(Node) == 24
 
 
 def test_wrong_types_are_refused() -> None:
@@ -202,7 +215,7 @@ def test_protocol_field_is_a_reference() -> None:
     empty = Canvas(zeroed())
     with panics(PanicKind.NULL):
         empty.shape  # noqa: B018
-    assert Canvas.__struct__.size == 24
+    assert size_of(Canvas) == 24
 
 
 def test_explicit_protocol_base_refuses_unknown_names() -> None:

@@ -1,0 +1,1 @@
+"""The binary interface between kernel, programs and host tool: declared here, derived everywhere else."""

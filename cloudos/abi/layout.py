@@ -1,0 +1,21 @@
+"""Address map of a process. Addresses are bytes; every bound is a multiple of the page size."""
+
+from __future__ import annotations
+
+PAGE_SIZE = 4096
+LARGE_PAGE_SIZE = 2 << 20
+
+# Nothing is ever mapped below, so that a null pointer plus an offset faults.
+USER_START = 0x1_0000
+# Programs are linked here, and may extend up to the bundle.
+PROGRAM_START = 0x40_0000
+BUNDLE_START = 0x10_0000_0000
+HEAP_START = 0x20_0000_0000
+HEAP_END = 0x7000_0000_0000
+# The last page below the middle of the address space stays empty: a SYSCALL in it would return to an address that
+# makes SYSRET fault in the kernel (AMD64 manual volume 3, SYSRET; Intel SDM volume 2, SYSRET).
+USER_END = 0x7FFF_FFFF_F000
+STACK_TOP = USER_END
+STACK_SIZE = 8 << 20
+# Below the stack: an access here is a stack that grew too far.
+STACK_GUARD_SIZE = 1 << 20

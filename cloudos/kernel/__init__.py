@@ -1,0 +1,1 @@
+"""The microkernel: the only code of CloudOS that runs in supervisor mode."""

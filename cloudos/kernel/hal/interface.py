@@ -1,0 +1,205 @@
+"""What every architecture provides, and the types that architectures and generic code share.
+
+Each architecture is a package of modules with these functions; `cloudos.kernel.hal` names the one in use.
+
+console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
+            channel_consume, channel_interrupt, drain
+cpu         start, wait_for_interrupt, pause, halt, zero, fault_address, frame_pointer
+image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
+interrupts  start, acknowledge
+mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
+platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
+power       off
+timer       start, now, set_alarm, handle_interrupt
+traps       start, enter_user, TrapFrame, SystemCallFrame, user_fault, on_kernel_stack, write_registers
+user_access copy, is_recoverable, recovery
+
+The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import Literal, NoReturn, Protocol
+
+from cloudos.abi.errors import OutOfMemory
+from cloudos.lang import U8, U64, Array, PhysAddr, Slice, VirtAddr, enum, struct, zeroed
+
+__all__ = ["OutOfMemory"]
+
+PAGE_SIZE = 4096
+MAXIMUM_RANGES = 32
+
+
+@enum(U8)
+class Access(IntFlag):
+    """What may be done with mapped memory. WRITE together with EXECUTE is refused everywhere."""
+
+    READ = 1
+    WRITE = 2
+    EXECUTE = 4
+    USER = 8
+    DEVICE = 16
+
+
+@enum(U8)
+class TrapKind(IntEnum):
+    """Why the processor entered the kernel, other than by a system call."""
+
+    PAGE_FAULT = 0
+    FAULT = 1
+    CONSOLE = 2
+    CHANNEL = 3
+    TIMER = 4
+    SPURIOUS = 5
+    NON_MASKABLE = 6
+    MACHINE_CHECK = 7
+
+
+@struct
+class MemoryRange:
+    """Usable memory, in bytes: [start, end)."""
+
+    start: U64 = U64(0)
+    end: U64 = U64(0)
+
+
+@struct
+class BootInformation:
+    """What the loader of the machine told the kernel."""
+
+    count: U64 = U64(0)
+    ranges: Array[MemoryRange, Literal[32]] = zeroed()
+    module: PhysAddr = zeroed()
+    module_length: U64 = U64(0)
+
+
+@struct
+class UserContext:
+    """Where a user thread is: addresses of the next instruction, the stack's top, the frame record."""
+
+    ip: U64
+    sp: U64
+    fp: U64
+
+
+@struct
+class Mapping:
+    """One page table entry, decoded. `level` 0 is a page of 4 KB, 1 of 2 MB, 2 of 1 GB."""
+
+    present: bool
+    frame: PhysAddr
+    level: U64
+    access: Access
+
+
+class FrameSource(Protocol):
+    """Where page tables come from."""
+
+    def allocate_zeroed(self) -> PhysAddr:
+        """One frame of zeroes. Raises OutOfMemory."""
+        ...
+
+
+class Timer(Protocol):
+    """Time since boot and one alarm."""
+
+    def start(self) -> None:
+        """Begin to count."""
+
+    def now(self) -> U64:
+        """Nanoseconds since `start`; never goes back."""
+        ...
+
+    def set_alarm(self, deadline: U64) -> None:
+        """Interrupt once at `deadline`, as `now` counts; at once when that is past. It may come early."""
+
+    def handle_interrupt(self) -> None:
+        """The timer's interrupt came."""
+
+
+class Interrupts(Protocol):
+    """The interrupt controller."""
+
+    def start(self, frames: FrameSource) -> None:
+        """Route the console's interrupts to this processor. Raises OutOfMemory."""
+
+    def acknowledge(self) -> None:
+        """End the interrupt being handled."""
+
+
+class Cpu(Protocol):
+    """The processor."""
+
+    def start(self) -> None:
+        """Turn on protections, prepare system calls."""
+
+    def wait_for_interrupt(self) -> None:
+        """Sleep until an interrupt has been handled; none is lost between the caller's check and the sleep."""
+
+    def pause(self) -> None:
+        """Hint of a busy wait."""
+
+    def zero(self, address: VirtAddr, length: U64) -> None:
+        """Zero `length` bytes, a multiple of 8."""
+
+    def fault_address(self) -> U64:
+        """The address that the last page fault tried to reach."""
+        ...
+
+
+class Console(Protocol):
+    """The log, the host's commands and the program channel."""
+
+    def start(self) -> None:
+        """From here on the log can be written."""
+
+    def read_command(self) -> U8:
+        """Next command byte of the host, 0 when there is none."""
+        ...
+
+    def start_channel(self, frames: FrameSource) -> None:
+        """Find the program channel. Raises OutOfMemory."""
+
+    def channel_write(self, data: Slice[U8]) -> None:
+        """Begin to send `data`, which stays untouched until the channel is idle."""
+
+    def channel_is_idle(self) -> bool:
+        """Whether all that was written has been taken by the host."""
+        ...
+
+    def channel_peek(self) -> Slice[U8]:
+        """Input that has arrived and not been consumed. Empty: the next input interrupts."""
+        ...
+
+    def channel_consume(self, length: U64) -> None:
+        """Forget the first bytes that `channel_peek` showed."""
+
+    def channel_interrupt(self) -> None:
+        """The channel's interrupt came."""
+
+    def drain(self) -> None:
+        """Wait until the host has all that was written."""
+
+
+class UserAccess(Protocol):
+    """The only code that touches user addresses."""
+
+    def copy(self, destination: VirtAddr, source: VirtAddr, length: U64) -> U64:
+        """Copy; 0, or 1 when a fault stopped it."""
+        ...
+
+    def is_recoverable(self, ip: U64) -> bool:
+        """Whether a fault at this kernel address is one of the copy's."""
+        ...
+
+    def recovery(self) -> U64:
+        """Where to continue after such a fault."""
+        ...
+
+
+class Power(Protocol):
+    """The end."""
+
+    def off(self) -> NoReturn:
+        """Switch the machine off."""

@@ -1,0 +1,110 @@
+"""From the machine's loader to `kernel_main`: PVH entry, long mode, the higher half.
+
+PVH (Xen's docs/misc/pvh.pandoc, also QEMU, Firecracker, Cloud Hypervisor): the loader finds a note of type 18, jumps
+to its address in 32-bit protected mode without paging, interrupts off, EBX pointing to the start information.
+
+The tables made here map the first gigabyte, at address 0, at the direct map and at the kernel's own base; everything
+in it may be written and executed. `mmu.start` replaces them by the final ones.
+"""
+
+from __future__ import annotations
+
+from cloudos.lang import Assembly
+
+KERNEL_BASE = 0xFFFF_FFFF_8000_0000
+STACK_SIZE = 16384
+TRAP_STACK_SIZE = 4096
+
+BOOT = Assembly(
+    "boot",
+    x86_64=f"""
+.set KERNEL_BASE, {KERNEL_BASE:#x}
+.section .note.pvh, "a", @note
+  .long 4, 8, 18
+  .asciz "Xen"
+  .quad pvh_entry - KERNEL_BASE
+
+.section .text.boot, "ax", @progbits
+.code32
+.globl pvh_entry
+pvh_entry:
+  cld
+  movl %ebx, %esi
+  movl $(boot_tables - KERNEL_BASE), %edi
+  # 512 pages of 2 MB: present, writable, large.
+  leal 0x2000(%edi), %ecx
+  movl $0x83, %eax
+1:
+  movl %eax, (%ecx)
+  addl $0x200000, %eax
+  addl $8, %ecx
+  cmpl $0x40000083, %eax
+  jne 1b
+  # Third level: the first gigabyte, and the last but one, where the kernel is linked.
+  leal 0x2003(%edi), %eax
+  movl %eax, 0x1000(%edi)
+  movl %eax, 0x1000+510*8(%edi)
+  # Fourth level: identity, direct map, kernel.
+  leal 0x1003(%edi), %eax
+  movl %eax, (%edi)
+  movl %eax, 256*8(%edi)
+  movl %eax, 511*8(%edi)
+  movl %edi, %cr3
+  # CR4: PAE, OSFXSR, OSXMMEXCPT. Programs use SSE; the kernel does not touch those registers.
+  movl $0x620, %eax
+  movl %eax, %cr4
+  # EFER: no-execute, long mode, SYSCALL.
+  movl $0xc0000080, %ecx
+  rdmsr
+  orl $0x901, %eax
+  wrmsr
+  # CR0: paging, write protection in the kernel too, numeric error, monitor, protection.
+  movl $0x80010033, %eax
+  movl %eax, %cr0
+  lgdt boot_gdt_pointer - KERNEL_BASE
+  ljmp $8, $(2f - KERNEL_BASE)
+.code64
+2:
+  movq $3f, %rax
+  jmp *%rax
+3:
+  movl $0x10, %eax
+  movl %eax, %ds
+  movl %eax, %es
+  movl %eax, %ss
+  xorl %eax, %eax
+  movl %eax, %fs
+  movl %eax, %gs
+  movq $kernel_stack_top, %rsp
+  xorl %ebp, %ebp
+  movl %esi, %edi
+  call kernel_main
+  ud2
+
+.p2align 3
+boot_gdt:
+  .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+boot_gdt_pointer:
+  .word 23
+  .long boot_gdt - KERNEL_BASE
+
+# Unmapped pages below each group of stacks turn an overflow into a fault.
+.section .bss.stacks, "aw", @nobits
+.p2align 12
+.globl trap_stacks_guard, trap_stacks, kernel_stack_guard, kernel_stack_top
+trap_stacks_guard:
+  .skip 4096
+trap_stacks:
+  .skip 4*{TRAP_STACK_SIZE}
+kernel_stack_guard:
+  .skip 4096
+  .skip {STACK_SIZE}
+kernel_stack_top:
+
+.section .bss.boot_tables, "aw", @nobits
+.p2align 12
+boot_tables:
+  .skip 3*4096
+.text
+""",
+)

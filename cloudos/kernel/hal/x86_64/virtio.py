@@ -1,0 +1,294 @@
+"""A byte channel to the host: port 1 of a virtio serial device on the virtio-mmio transport.
+
+OASIS virtio 1.2: section 4.2 (mmio), 2.7 (split virtqueues), 5.3 (console device). Port 1 and not the console port 0,
+because QEMU drops a console's output when the host is slow, and makes any other port wait. Input is taken by polling
+the used ring; its interrupts are on only while the processor sleeps.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.kernel.hal.interface import FrameSource
+from cloudos.kernel.hal.x86_64 import cpu, mmu
+from cloudos.lang import (
+    U8,
+    U16,
+    U32,
+    U64,
+    Array,
+    Order,
+    PhysAddr,
+    Ptr,
+    Slice,
+    VirtAddr,
+    data,
+    fence,
+    place,
+    size_of,
+    struct,
+    zeroed,
+)
+
+# QEMU's microvm: hw/i386/microvm.h, VIRTIO_MMIO_BASE.
+MMIO_BASE = 0xFEB0_0000
+MMIO_STRIDE = 0x200
+SLOTS = 24
+
+MAGIC = 0x7472_6976
+MODERN = 2
+DEVICE_CONSOLE = 3
+REGISTER_MAGIC = 0x00
+REGISTER_VERSION = 0x04
+REGISTER_DEVICE = 0x08
+REGISTER_FEATURES = 0x20
+REGISTER_FEATURES_SELECT = 0x24
+REGISTER_QUEUE_SELECT = 0x30
+REGISTER_QUEUE_SIZE = 0x38
+REGISTER_QUEUE_READY = 0x44
+REGISTER_QUEUE_NOTIFY = 0x50
+REGISTER_INTERRUPT_STATUS = 0x60
+REGISTER_INTERRUPT_ACKNOWLEDGE = 0x64
+REGISTER_STATUS = 0x70
+REGISTER_QUEUE_DESCRIPTORS = 0x80
+REGISTER_QUEUE_AVAILABLE = 0x90
+REGISTER_QUEUE_USED = 0xA0
+STATUS_ACKNOWLEDGE_DRIVER = 3
+STATUS_FEATURES_OK = 11
+STATUS_DRIVER_OK = 15
+FEATURE_MULTIPORT = 1 << 1
+FEATURE_VERSION_1_HIGH = 1
+
+QUEUE_CONTROL_OUT = 3
+QUEUE_IN = 4
+QUEUE_OUT = 5
+PORT = 1
+EVENT_DEVICE_READY = 0
+EVENT_PORT_READY = 3
+EVENT_PORT_OPEN = 6
+ALL_PORTS = 0xFFFF_FFFF
+
+ENTRIES = 8
+BUFFER_SIZE = 4096
+DEVICE_WRITES = 2
+NO_INTERRUPT = 1
+QUEUE_SPACING = 512
+
+
+@struct
+class Descriptor:
+    """A buffer offered to the device."""
+
+    address: U64
+    length: U32
+    flags: U16
+    next: U16
+
+
+@struct
+class AvailableRing:
+    """Descriptors given to the device; `index` counts without bound, modulo 2**16."""
+
+    flags: U16
+    index: U16
+    ring: Array[U16, Literal[8]]
+
+
+@struct
+class UsedElement:
+    """A descriptor that the device gave back, with how much it wrote."""
+
+    id: U32
+    length: U32
+
+
+@struct
+class UsedRing:
+    """Descriptors given back."""
+
+    flags: U16
+    index: U16
+    ring: Array[UsedElement, Literal[8]]
+
+
+@struct
+class ControlMessage:
+    """struct virtio_console_control."""
+
+    port: U32
+    event: U16
+    value: U16
+
+
+@struct
+class QueueMemory:
+    """The three parts of a queue, each aligned as section 2.7 asks."""
+
+    descriptors: Array[Descriptor, Literal[8]]
+    available: AvailableRing
+    padding: U32
+    used: UsedRing
+    message: ControlMessage
+
+
+@struct
+class Queue:
+    """The driver's view of one queue."""
+
+    number: U32
+    memory: Ptr[QueueMemory] = zeroed()
+    # Next element of the used ring to look at.
+    seen: U16 = U16(0)
+
+    def offer(self, slot: U16) -> None:
+        """Give descriptor `slot` to the device; visible when it is next notified."""
+        available = self.memory.value.available
+        available.ring[available.index % ENTRIES] = slot
+        fence(Order.RELEASE)
+        available.index = available.index.wrapping_add(1)
+        fence(Order.SEQ_CST)
+
+    def has_used(self) -> bool:
+        """Whether the device gave back a descriptor that was not seen yet."""
+        fence(Order.SEQ_CST)
+        return self.memory.value.used.index != self.seen
+
+
+@struct
+class VirtioConsole:
+    """The channel. `taken` bytes of the oldest input buffer are consumed."""
+
+    present: bool
+    registers: VirtAddr
+    control: Queue
+    input: Queue
+    output: Queue
+    taken: U64
+
+    def _write(self, register: U64, value: U32) -> None:
+        cpu.device_write_u32(self.registers.offset(register), value)
+
+    def start(self, frames: FrameSource) -> None:
+        """Negotiate, set up the queues, open the port. Raises OutOfMemory."""
+        status = U64(REGISTER_STATUS)
+        self._write(status, U32(0))
+        self._write(status, U32(STATUS_ACKNOWLEDGE_DRIVER))
+        self._write(U64(REGISTER_FEATURES_SELECT), U32(1))
+        self._write(U64(REGISTER_FEATURES), U32(FEATURE_VERSION_1_HIGH))
+        self._write(U64(REGISTER_FEATURES_SELECT), U32(0))
+        self._write(U64(REGISTER_FEATURES), U32(FEATURE_MULTIPORT))
+        self._write(status, U32(STATUS_FEATURES_OK))
+        memory = mmu.direct(frames.allocate_zeroed())
+        self._set_up(self.control, memory)
+        self._set_up(self.input, memory.offset(QUEUE_SPACING))
+        self._set_up(self.output, memory.offset(2 * QUEUE_SPACING))
+        self._write(status, U32(STATUS_DRIVER_OK))
+        for index in U16.range(ENTRIES):
+            buffer = frames.allocate_zeroed().value
+            self.input.memory.value.descriptors[index] = Descriptor(
+                buffer, U32(BUFFER_SIZE), U16(DEVICE_WRITES), U16(0)
+            )
+            self.input.offer(index)
+        self.input.memory.value.available.flags = U16(NO_INTERRUPT)
+        self.output.memory.value.available.flags = U16(NO_INTERRUPT)
+        self._notify(self.input)
+        self._send_control(U32(ALL_PORTS), U16(EVENT_DEVICE_READY))
+        self._send_control(U32(PORT), U16(EVENT_PORT_READY))
+        self._send_control(U32(PORT), U16(EVENT_PORT_OPEN))
+        self.present = True
+
+    def _set_up(self, queue: Queue, memory: VirtAddr) -> None:
+        queue.memory = Ptr.at(QueueMemory, memory)
+        parts = queue.memory.value
+        self._write(U64(REGISTER_QUEUE_SELECT), queue.number)
+        self._write(U64(REGISTER_QUEUE_SIZE), U32(ENTRIES))
+        self._write_address(U64(REGISTER_QUEUE_DESCRIPTORS), Ptr.to(parts.descriptors).address)
+        self._write_address(U64(REGISTER_QUEUE_AVAILABLE), Ptr.to(parts.available).address)
+        self._write_address(U64(REGISTER_QUEUE_USED), Ptr.to(parts.used).address)
+        self._write(U64(REGISTER_QUEUE_READY), U32(1))
+
+    def _write_address(self, register: U64, address: VirtAddr) -> None:
+        value = mmu.direct_to_physical(address).value
+        self._write(register, U32.truncate(value))
+        self._write(register + 4, U32(value >> 32))
+
+    def _notify(self, queue: Queue) -> None:
+        self._write(U64(REGISTER_QUEUE_NOTIFY), queue.number)
+
+    def _send(self, queue: Queue, address: VirtAddr, length: U64) -> None:
+        frame = mmu.direct_to_physical(address)
+        queue.memory.value.descriptors[0] = Descriptor(frame.value, U32(length), U16(0), U16(0))
+        queue.offer(U16(0))
+        self._notify(queue)
+
+    def _send_control(self, port: U32, event: U16) -> None:
+        message = self.control.memory.value.message
+        message.port = port
+        message.event = event
+        message.value = U16(1)
+        self._send(self.control, Ptr.to(message).address, U64(size_of(ControlMessage)))
+        while not self.control.has_used():
+            cpu.pause()
+        self.control.seen = self.control.seen.wrapping_add(1)
+
+    def write(self, text: Slice[U8]) -> None:
+        """Give `text`, which lies in the direct map, to the device."""
+        self._send(self.output, text.pointer.address, text.length)
+
+    def is_idle(self) -> bool:
+        """Whether the device has taken all output."""
+        if self.output.has_used():
+            self.output.seen = self.output.seen.wrapping_add(1)
+        return self.output.memory.value.available.index == self.output.seen
+
+    def peek(self) -> Slice[U8]:
+        """Input that is there: what is left of the oldest buffer. Empty: the next input will interrupt."""
+        available = self.input.memory.value.available
+        if not self.input.has_used():
+            available.flags = U16(0)
+            if not self.input.has_used():
+                return data(b"")
+        available.flags = U16(NO_INTERRUPT)
+        element = self._oldest()
+        buffer = self.input.memory.value.descriptors[element.id].address
+        all_of_it = Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(buffer))), U64(min(element.length, U32(BUFFER_SIZE))))
+        return all_of_it[self.taken : all_of_it.length]
+
+    def _oldest(self) -> UsedElement:
+        return self.input.memory.value.used.ring[self.input.seen % ENTRIES]
+
+    def consume(self, length: U64) -> None:
+        """Forget the first bytes that `peek` showed; an empty buffer goes back to the device."""
+        self.taken = self.taken + length
+        element = self._oldest()
+        if self.taken >= U64(element.length):
+            self.taken = U64(0)
+            self.input.seen = self.input.seen.wrapping_add(1)
+            self.input.offer(U16(element.id))
+            self._notify(self.input)
+
+    def acknowledge(self) -> None:
+        """Release the interrupt line."""
+        status = cpu.device_read_u32(self.registers.offset(REGISTER_INTERRUPT_STATUS))
+        self._write(U64(REGISTER_INTERRUPT_ACKNOWLEDGE), status)
+
+
+CONSOLE = place(
+    VirtioConsole(
+        False, VirtAddr(0), Queue(U32(QUEUE_CONTROL_OUT)), Queue(U32(QUEUE_IN)), Queue(U32(QUEUE_OUT)), U64(0)
+    )
+)
+
+
+def find_console(frames: FrameSource) -> U64:
+    """Look for a console among the machine's devices; its slot, or SLOTS when there is none. Raises OutOfMemory."""
+    window = mmu.map_device(PhysAddr(MMIO_BASE), U64(SLOTS * MMIO_STRIDE), frames)
+    for slot in U64.range(SLOTS):
+        registers = window.offset(slot * MMIO_STRIDE)
+        if cpu.device_read_u32(registers) != MAGIC:
+            return U64(SLOTS)
+        is_console = cpu.device_read_u32(registers.offset(REGISTER_DEVICE)) == DEVICE_CONSOLE
+        if is_console and cpu.device_read_u32(registers.offset(REGISTER_VERSION)) == MODERN:
+            CONSOLE.registers = registers
+            return slot
+    return U64(SLOTS)

@@ -1,0 +1,21 @@
+"""What the kernel's ELF file is made of: the compiler starts here."""
+
+from __future__ import annotations
+
+from cloudos.kernel import failure, kernel, microkernel
+from cloudos.kernel.hal import image
+from cloudos.lang import ProgramImage
+
+IMAGE = ProgramImage(
+    entries=(
+        kernel.kernel_main,
+        microkernel.system_call,
+        microkernel.bad_return,
+        microkernel.trap,
+        failure.on_panic,
+        failure.on_panic_text,
+    ),
+    assemblies=image.ASSEMBLIES,
+    linker_script=image.LINKER_SCRIPT,
+    entry_symbol=image.ENTRY_SYMBOL,
+)

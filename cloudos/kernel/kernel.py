@@ -1,0 +1,57 @@
+"""The order in which the machine comes up."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from cloudos.abi import layout
+from cloudos.abi.errors import BadArgument, OutOfMemory
+from cloudos.kernel import loader, log
+from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, traps
+from cloudos.kernel.memory import ranges
+from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.objects.console import STREAMS
+from cloudos.kernel.objects.process import PROCESS, finish
+from cloudos.lang import U64, exported
+
+
+@exported("kernel_main")
+def kernel_main(start_information: U64) -> NoReturn:
+    """Entered once, from the boot code, on the kernel's stack."""
+    console.start()  # the log: records can be written, and panics be seen
+    traps.start()  # faults are reported instead of resetting the machine
+    cpu.start()  # protections on, SYSCALL ready
+    try:
+        start_memory(start_information)
+        interrupts.start(FRAMES)  # the controllers; they stay closed until something waits or user code runs
+        timer.start()  # time counts from here
+        console.start_channel(FRAMES)  # the program's streams to the host
+        STREAMS.start()  # their buffer
+        run_first_program()
+    except OutOfMemory:
+        log.record("@refused reason=not enough memory")
+    except (loader.BadProgram, BadArgument):
+        log.record("@refused reason=the program cannot be loaded")
+    finish()
+
+
+def start_memory(start_information: U64) -> None:
+    """From the machine's memory map to the final page tables. Raises OutOfMemory."""
+    boot = platform.read(start_information)  # what memory there is, where the boot module lies
+    image = platform.kernel_image()
+    ranges.reserve(boot, image.start, image.end)  # the kernel itself
+    module = boot.module.value
+    ranges.reserve(boot, module, module + boot.module_length)  # programs and files, used in place
+    FRAMES.start(boot)  # frames can be allocated; those beyond the first gigabyte only after the next line
+    mmu.start(boot, FRAMES)  # W^X, guard pages, all memory in the direct map
+
+
+def run_first_program() -> NoReturn:
+    """Make the first process and enter it. Raises OutOfMemory, BadArgument, BadProgram."""
+    boot = platform.BOOT_INFORMATION
+    bundle = loader.bundle_of(boot.module, boot.module_length)
+    PROCESS.start(boot.module, bundle.length)  # address space with bundle and stack
+    entry = loader.load(PROCESS.space, loader.program_in(bundle))  # the program's segments
+    PROCESS.space.pages.activate()
+    log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
+    traps.enter_user(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)

@@ -1,0 +1,1 @@
+"""Frames, address spaces and access to user memory."""

@@ -1,0 +1,197 @@
+"""The frame allocator: a buddy system over the machine's memory, in blocks of 4 KB times powers of two up to 2 MB.
+
+Contract. `start` gets the usable ranges; `allocate(order)` gives 4096 << order bytes at a multiple of that size,
+contents undefined; `free` takes back any aligned block whose pages are all allocated, so a large block may come back
+in pieces. Managed memory is reached through the direct map.
+
+Lazy. Memory beyond a range's frontier was never handed out: nothing in it is read, written or listed, so that the
+cost of `start` does not depend on how much there is. When the free lists are empty, the frontier moves by one block of
+2 MB. What is known of a frame is one byte, at the start of its range (0.02% of the memory); free blocks are linked
+through their own first bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi.errors import OutOfMemory
+from cloudos.kernel.hal import cpu, mmu
+from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
+from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
+
+MAXIMUM_ORDER = 9
+ORDERS = 10
+LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
+MAXIMUM_ZONES = 32
+# State of a frame: 0 for allocated or inside a free block, else FREE plus the order of the block that it begins.
+FREE = 0x80
+
+
+@struct
+class FreeBlock:
+    """Stands at the start of every free block: frame numbers of its neighbours in the list, 0 for none."""
+
+    next: U64
+    previous: U64
+
+
+@struct
+class Zone:
+    """One contiguous range of memory. Frame numbers: [first, frontier) is managed, [frontier, end) untouched."""
+
+    first: U64 = U64(0)
+    frontier: U64 = U64(0)
+    end: U64 = U64(0)
+
+    def states(self) -> Slice[U8]:
+        """One byte for each frame, kept in the zone's first frames."""
+        return Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(self.first * PAGE_SIZE))), self.end - self.first)
+
+
+@struct
+class FrameAllocator:
+    """All memory. `available` counts free frames, `total` all frames that ever were free."""
+
+    zones: Array[Zone, Literal[32]] = zeroed()
+    zone_count: U64 = U64(0)
+    heads: Array[U64, Literal[10]] = zeroed()
+    available: U64 = U64(0)
+    total: U64 = U64(0)
+
+    def start(self, boot: BootInformation) -> None:
+        """Take over the ranges, of which none overlaps another. Ranges must be added in order of address."""
+        for index in U64.range(boot.count):
+            self._add_zone(boot.ranges[index].start, boot.ranges[index].end)
+
+    def _add_zone(self, start: U64, end: U64) -> None:
+        first = start // PAGE_SIZE
+        last = end // PAGE_SIZE
+        state_frames = (last - first + (PAGE_SIZE - 1)) // PAGE_SIZE
+        if last - first <= state_frames or self.zone_count == MAXIMUM_ZONES:
+            return
+        zone = self.zones[self.zone_count]
+        zone.first = first
+        zone.frontier = first + state_frames
+        zone.end = last
+        states = zone.states()
+        states[U64(0) : state_frames].fill(U8(0))
+        self.zone_count = self.zone_count + 1
+        self.available = self.available + (last - zone.frontier)
+        self.total = self.available
+
+    def allocate(self, order: U64) -> PhysAddr:
+        """A block of 4096 << order bytes. Raises OutOfMemory."""
+        found = self._find(order)
+        frame = self.heads[found]
+        zone = self._zone_of(frame)
+        self._remove(zone, frame, found)
+        while found > order:
+            found = found - 1
+            self._insert(zone, frame + (U64(1) << found), found)
+        self.available = self.available - (U64(1) << order)
+        return PhysAddr(frame * PAGE_SIZE)
+
+    def allocate_zeroed(self) -> PhysAddr:
+        """One frame of zeroes. Raises OutOfMemory."""
+        return self.allocate_zeroed_block(U64(0))
+
+    def allocate_zeroed_block(self, order: U64) -> PhysAddr:
+        """A block of zeroes. Raises OutOfMemory."""
+        frame = self.allocate(order)
+        cpu.zero(mmu.direct(frame), U64(PAGE_SIZE) << order)
+        return frame
+
+    def free(self, address: PhysAddr, order: U64) -> None:
+        """Give a block back. Panics when it was not allocated."""
+        frame = address.value // PAGE_SIZE
+        zone = self._zone_of(frame)
+        assert frame & ((U64(1) << order) - 1) == 0, "freed block is not aligned"
+        assert frame + (U64(1) << order) <= zone.frontier, "freed block was never allocated"
+        assert not self._is_free(zone, frame), "block freed twice"
+        self.available = self.available + (U64(1) << order)
+        self._release(zone, frame, order)
+
+    def _release(self, zone: Zone, frame: U64, order: U64) -> None:
+        """Put a block on its list, after merging it with its free neighbours."""
+        while order < MAXIMUM_ORDER:
+            buddy = frame ^ (U64(1) << order)
+            if buddy < zone.first or buddy >= zone.frontier:
+                break
+            if zone.states()[buddy - zone.first] != U8(FREE) + U8(order):
+                break
+            self._remove(zone, buddy, order)
+            frame = min(frame, buddy)
+            order = order + 1
+        self._insert(zone, frame, order)
+
+    def _is_free(self, zone: Zone, frame: U64) -> bool:
+        """Whether a free block contains the frame."""
+        for order in U64.range(ORDERS):
+            start = frame >> order << order
+            if start >= zone.first and zone.states()[start - zone.first] >= U8(FREE) + U8(order):
+                return True
+        return False
+
+    def _zone_of(self, frame: U64) -> Zone:
+        for index in U64.range(self.zone_count):
+            zone = self.zones[index]
+            if frame >= zone.first and frame < zone.end:
+                return zone
+        return panic("frame outside memory")
+
+    def _find(self, order: U64) -> U64:
+        """The smallest order, at least `order`, that has a free block. Raises OutOfMemory."""
+        while True:
+            for candidate in U64.range(order, ORDERS):
+                if self.heads[candidate] != 0:
+                    return candidate
+            if not self._extend():
+                raise OutOfMemory
+
+    def _extend(self) -> bool:
+        """Move a frontier to the next multiple of 2 MB; false when no memory is left untouched."""
+        for index in U64.range(self.zone_count):
+            zone = self.zones[index]
+            if zone.frontier < zone.end:
+                frame = zone.frontier
+                limit = min((frame // 512 + 1) * 512, zone.end)
+                zone.frontier = limit
+                zone.states()[frame - zone.first : limit - zone.first].fill(U8(0))
+                self._release_range(zone, frame, limit)
+                return True
+        return False
+
+    def _release_range(self, zone: Zone, frame: U64, limit: U64) -> None:
+        """Put frames on the lists, in the largest aligned blocks."""
+        while frame < limit:
+            order = U64(MAXIMUM_ORDER)
+            while frame & ((U64(1) << order) - 1) != 0 or frame + (U64(1) << order) > limit:
+                order = order - 1
+            self._insert(zone, frame, order)
+            frame = frame + (U64(1) << order)
+
+    def _insert(self, zone: Zone, frame: U64, order: U64) -> None:
+        block = _block(frame)
+        block.next = self.heads[order]
+        block.previous = U64(0)
+        if block.next != 0:
+            _block(block.next).previous = frame
+        self.heads[order] = frame
+        zone.states()[frame - zone.first] = U8(FREE) + U8(order)
+
+    def _remove(self, zone: Zone, frame: U64, order: U64) -> None:
+        block = _block(frame)
+        if block.next != 0:
+            _block(block.next).previous = block.previous
+        if block.previous != 0:
+            _block(block.previous).next = block.next
+        else:
+            self.heads[order] = block.next
+        zone.states()[frame - zone.first] = U8(0)
+
+
+def _block(frame: U64) -> FreeBlock:
+    return Ptr.at(FreeBlock, mmu.direct(PhysAddr(frame * PAGE_SIZE))).value
+
+
+FRAMES = place(FrameAllocator())

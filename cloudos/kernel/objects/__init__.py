@@ -1,0 +1,1 @@
+"""Kernel objects, one file each, with the system calls that work on them."""

@@ -1,0 +1,48 @@
+"""What user programs import.
+
+A program is a module with a function `main`, which takes nothing or the arguments (a `List[Text]`, the program's name
+first) and returns nothing or its exit status (a `U8`).
+"""
+
+from __future__ import annotations
+
+from cloudos.abi.errors import NotFound
+from cloudos.sdk.collections import ByteBuffer, Bytes, Comparator, Hashable, List, Map, Ordered, Text
+from cloudos.sdk.console import InputStream, OutputStream, print, print_error, stderr, stdin, stdout
+from cloudos.sdk.environment import args, variable, variable_names
+from cloudos.sdk.errors import BadBundle, InvalidNumber, KeyMissing
+from cloudos.sdk.files import File, file_paths, open_file
+from cloudos.sdk.hosted import run
+from cloudos.sdk.process import exit
+from cloudos.sdk.readers import Reader
+
+__all__ = [
+    "BadBundle",
+    "ByteBuffer",
+    "Bytes",
+    "Comparator",
+    "File",
+    "Hashable",
+    "InputStream",
+    "InvalidNumber",
+    "KeyMissing",
+    "List",
+    "Map",
+    "NotFound",
+    "Ordered",
+    "OutputStream",
+    "Reader",
+    "Text",
+    "args",
+    "exit",
+    "file_paths",
+    "open_file",
+    "print",
+    "print_error",
+    "run",
+    "stderr",
+    "stdin",
+    "stdout",
+    "variable",
+    "variable_names",
+]

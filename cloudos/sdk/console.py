@@ -1,0 +1,147 @@
+"""Standard input, output and error of a program.
+
+Output is buffered: it leaves when the buffer is full, before the program waits for input, and at the end. What was
+written to `stderr` through `print_error` leaves at once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi.errors import BadAddress, BadArgument
+from cloudos.lang import U8, U64, Array, Slice, UserPtr, panic, struct, write_text, zeroed
+from cloudos.sdk.collections.byte_store import ByteStore
+from cloudos.sdk.collections.bytes import Bytes, adopt_bytes
+from cloudos.sdk.collections.slices import find_byte
+from cloudos.sdk.collections.text import Text, adopt_text
+from cloudos.sdk.system import console_read, console_write
+
+BUFFER = 4096  # bytes
+READ_STEP = 65536  # bytes; what read_all asks for at a time
+NEWLINE = 0x0A
+
+
+@struct
+class OutputStream:
+    """A buffered stream of bytes out of the program; a `Sink` for formatted text."""
+
+    stream: U64  # 1 standard output, 2 standard error
+    used: U64 = U64(0)
+    buffer: Array[U8, Literal[4096]] = zeroed()
+
+    def write(self, data: Slice[U8]) -> None:
+        """Write all the bytes, now or with a later flush."""
+        if data.length > U64(BUFFER) - self.used:
+            self.flush()
+            if data.length >= BUFFER:
+                send(self.stream, data)
+                return
+        stop = self.used + data.length
+        self.buffer.slice()[self.used : stop].copy_from(data)
+        self.used = stop
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        pending = self.used
+        self.used = U64(0)
+        send(self.stream, self.buffer.slice()[0:pending])
+
+
+@struct
+class InputStream:
+    """The buffered stream of bytes into the program."""
+
+    start: U64 = U64(0)  # the bytes read ahead are buffer[start:stop]
+    stop: U64 = U64(0)
+    ended: bool = False  # the end was seen; it is asked for only once
+    buffer: Array[U8, Literal[4096]] = zeroed()
+
+    def read(self, into: Slice[U8]) -> U64:
+        """Read some bytes, at least one unless `into` is empty; returns how many. 0 means the end of the input."""
+        if self.start == self.stop:
+            if into.length >= BUFFER:
+                return self.receive(into)
+            if not self.fill():
+                return U64(0)
+        taken = min(into.length, self.stop - self.start)
+        into[0:taken].copy_from(self.buffer.slice()[self.start : self.start + taken])
+        self.start += taken
+        return taken
+
+    def read_line(self) -> Text | None:
+        """The next line without its newline; None at the end of the input."""
+        line = ByteStore()
+        while self.start < self.stop or self.fill():
+            rest = self.buffer.slice()[self.start : self.stop]
+            newline = find_byte(rest, U8(NEWLINE))
+            if newline is not None:
+                line.write(rest[0:newline])
+                self.start += newline + 1
+                line.trim()
+                return adopt_text(line.storage)
+            line.write(rest)
+            self.start = self.stop
+        if line.used == 0:
+            return None
+        line.trim()
+        return adopt_text(line.storage)
+
+    def read_all(self) -> Bytes:
+        """All bytes up to the end of the input."""
+        store = ByteStore()
+        while True:
+            store.reserve(U64(READ_STEP))
+            count = self.read(store.storage[store.used : store.storage.length])
+            if count == 0:
+                store.trim()
+                return adopt_bytes(store.storage)
+            store.used += count
+
+    def fill(self) -> bool:
+        """Refill the empty buffer; False at the end of the input."""
+        self.start = U64(0)
+        self.stop = self.receive(self.buffer.slice())
+        return self.stop > 0
+
+    def receive(self, into: Slice[U8]) -> U64:
+        """Read past the buffer, showing first what the program has written so far."""
+        if self.ended:
+            return U64(0)
+        stdout.flush()
+        stderr.flush()
+        try:
+            count = console_read(UserPtr.at(U8, into.pointer.address.value), into.length)
+        except BadAddress:
+            panic("console_read refused a buffer of this process")
+        self.ended = count == 0
+        return count
+
+
+stdin = InputStream()
+stdout = OutputStream(U64(1))
+stderr = OutputStream(U64(2))
+
+
+def send(stream: U64, data: Slice[U8]) -> None:
+    """Write to the console past all buffers; the system may take the bytes in several portions."""
+    sent = U64(0)
+    while sent < data.length:
+        rest = data[sent : data.length]
+        try:
+            sent += console_write(stream, UserPtr.at(U8, rest.pointer.address.value), rest.length)
+        except (BadAddress, BadArgument):
+            panic("console_write refused a buffer of this process")
+
+
+def print(text: str, end: str = "\n") -> None:
+    """Write a text and a newline, or another end, to standard output."""
+    write_text(stdout, text)
+    write_text(stdout, end)
+
+
+def print_error(text: str, end: str = "\n") -> None:
+    """Write a text and a newline, or another end, to standard error, at once, after all output so far."""
+    stdout.flush()
+    write_text(stderr, text)
+    write_text(stderr, end)
+    stderr.flush()

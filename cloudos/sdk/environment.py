@@ -1,0 +1,38 @@
+"""Arguments and environment variables of a program."""
+
+from __future__ import annotations
+
+from cloudos.abi.bundle import EntryKind
+from cloudos.lang import U32, U64
+from cloudos.sdk.bundle import bundle
+from cloudos.sdk.collections.list import List
+from cloudos.sdk.collections.text import Text
+
+
+def args() -> List[Text]:
+    """The program's arguments; the first is its own name."""
+    result = List[Text]()
+    for i in U64.range(bundle.count):
+        entry = bundle.entry(i)
+        if entry.kind == U32(EntryKind.ARGUMENT):
+            result.append(Text.from_bytes(bundle.data(entry)))
+    return result
+
+
+def variable(name: str) -> Text | None:
+    """The value of an environment variable, None when it is not set."""
+    wanted = Text(name)
+    number = bundle.find(EntryKind.ENVIRONMENT, wanted.content)
+    if number is None:
+        return None
+    return Text.from_bytes(bundle.data(bundle.entry(number)))
+
+
+def variable_names() -> List[Text]:
+    """The names of all environment variables."""
+    result = List[Text]()
+    for i in U64.range(bundle.count):
+        entry = bundle.entry(i)
+        if entry.kind == U32(EntryKind.ENVIRONMENT):
+            result.append(Text.from_bytes(bundle.name(entry)))
+    return result

@@ -1,0 +1,156 @@
+"""The heap of a process.
+
+Blocks of up to 1 KiB come in classes of 16 bytes, blocks of up to 64 KiB in powers of two, and larger ones are
+mapped and unmapped one by one. A released block goes to the free list of its class. No block has a header: its
+owner knows its size and says it on release, which the compiler does for managed objects and for slices.
+
+The two functions that compiled code calls are `allocate` and `release`. Exhaustion is not an error there but a
+null pointer: the caller panics with OUT_OF_MEMORY.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi.errors import BadArgument, OutOfMemory
+from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, null, panic, struct, zeroed
+from cloudos.sdk.system import memory_map, memory_unmap
+
+GRAIN = 16  # bytes; every block is aligned to this
+SMALL_LIMIT = 1024  # bytes; the last of the 16-byte classes
+SMALL_CLASSES = SMALL_LIMIT // GRAIN
+MEDIUM_LIMIT = 65536  # bytes; the last of the power-of-two classes
+MEDIUM_SHIFT = 10  # log2(SMALL_LIMIT)
+CLASS_COUNT = 70  # 64 small ones and 2048, 4096 … 65536
+PAGE = 4096
+FIRST_CHUNK = 65536  # bytes; chunks double from here …
+LAST_CHUNK = 1048576  # … to here, so that a small program stays small
+
+
+@struct
+class FreeBlock:
+    """What a free block holds in its first eight bytes."""
+
+    next: Ptr[FreeBlock] = null()
+
+
+@struct
+class Heap:
+    """Free lists, and the chunk from which new blocks are cut."""
+
+    free: Array[Ptr[FreeBlock], Literal[70]] = zeroed()
+    fresh: U64 = U64(0)  # address of the first byte of the chunk that was never handed out: still zero
+    fresh_end: U64 = U64(0)
+    chunk: U64 = U64(FIRST_CHUNK)  # bytes; the size of the next chunk
+    in_use: U64 = U64(0)  # bytes handed out, rounded up to their class
+
+    def allocate(self, size: U64) -> U64:
+        """The address of a zeroed block of `size` bytes (not 0); raises OutOfMemory."""
+        if size > MEDIUM_LIMIT:
+            rounded = round_to_pages(size)
+            address = memory_map(rounded)
+            self.in_use += rounded
+            return address
+        number = class_of(size)
+        block = self.free[number]
+        rounded = class_size(number)
+        if block.is_null():
+            address = self.cut(rounded)
+        else:
+            self.free[number] = block.value.next
+            address = block.address.value
+            Slice.of(Ptr.at(U64, block.address), rounded // 8).fill(U64(0))
+        self.in_use += rounded
+        return address
+
+    def release(self, address: U64, size: U64) -> None:
+        """Take back the block of `size` bytes at `address`."""
+        if size > MEDIUM_LIMIT:
+            rounded = round_to_pages(size)
+            self.in_use -= rounded
+            unmap(address, rounded)
+            return
+        number = class_of(size)
+        self.in_use -= class_size(number)
+        self.put(address, number)
+
+    def put(self, address: U64, number: U64) -> None:
+        block = Ptr.at(FreeBlock, VirtAddr(address))
+        block.value.next = self.free[number]
+        self.free[number] = block
+
+    def cut(self, rounded: U64) -> U64:
+        """Cut a block from the fresh part of the chunk, starting a new chunk if need be; raises OutOfMemory."""
+        if self.fresh_end - self.fresh < rounded:
+            chunk = memory_map(self.chunk)
+            self.keep_rest()
+            self.fresh = chunk
+            self.fresh_end = chunk + self.chunk
+            if self.chunk < LAST_CHUNK:
+                self.chunk = self.chunk * 2
+        address = self.fresh
+        self.fresh = address + rounded
+        return address
+
+    def keep_rest(self) -> None:
+        """Put what is left of the old chunk on the free lists, in the largest blocks that fit."""
+        while self.fresh_end > self.fresh:
+            number = largest_class_within(self.fresh_end - self.fresh)
+            address = self.fresh
+            self.fresh = address + class_size(number)
+            self.put(address, number)
+
+
+def class_of(size: U64) -> U64:
+    """The number of the smallest class that holds `size` bytes, 1 to MEDIUM_LIMIT."""
+    if size <= SMALL_LIMIT:
+        return (size - 1) // GRAIN
+    return U64(64 - MEDIUM_SHIFT - 1 + SMALL_CLASSES) - U64((size - 1).leading_zeros())
+
+
+def class_size(number: U64) -> U64:
+    """The size in bytes of the blocks of a class."""
+    if number < SMALL_CLASSES:
+        return (number + 1) * GRAIN
+    return U64(2 * SMALL_LIMIT) << (number - SMALL_CLASSES)
+
+
+def largest_class_within(room: U64) -> U64:
+    """The number of the largest class whose blocks fit into `room` bytes, a multiple of 16."""
+    if room < 2 * SMALL_LIMIT:
+        return min(room, U64(SMALL_LIMIT)) // GRAIN - 1
+    return min(U64(63 - MEDIUM_SHIFT - 1 + SMALL_CLASSES) - U64(room.leading_zeros()), U64(CLASS_COUNT - 1))
+
+
+def unmap(address: U64, length: U64) -> None:
+    """Give pages back. Where the system has no room to split a mapping, they stay ours, unused."""
+    try:
+        memory_unmap(address, length)
+    except OutOfMemory:
+        pass
+    except BadArgument:
+        panic("release of memory that was not allocated")
+
+
+def round_to_pages(size: U64) -> U64:
+    return (size + (PAGE - 1)) // PAGE * PAGE
+
+
+heap = Heap()
+
+
+@exported("cloudos_allocate")
+def allocate(size: U64) -> Ptr[U8]:
+    """A zeroed block of `size` bytes, aligned to 16; null when memory is exhausted. Size 0 gets a block of its own."""
+    nothing: Ptr[U8] = null()
+    try:
+        return Ptr.at(U8, VirtAddr(heap.allocate(max(size, U64(1)))))
+    except (OutOfMemory, BadArgument):
+        return nothing
+
+
+@exported("cloudos_release")
+def release(pointer: Ptr[U8], size: U64) -> None:
+    """Give back a block with the size it was allocated with; null is nothing to give back."""
+    if not pointer.is_null():
+        heap.release(pointer.address.value, max(size, U64(1)))

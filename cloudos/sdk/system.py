@@ -1,0 +1,147 @@
+"""The system calls as a program sees them: one function per declaration of `cloudos.abi.system_calls`.
+
+The stubs are made from the declarations. Each puts number and arguments into registers, enters the kernel and turns
+the error that comes back into the declared exception. Under CPython the entry is a model: `cloudos.sdk.models`
+answers the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from cloudos.abi import system_calls
+from cloudos.abi.errors import SystemCallError
+from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
+from cloudos.lang import U64, Template, UserPtr, generate, machine, unreachable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_X86_64_LOST = ("rcx", "r11", "memory", "cc")
+_AARCH64_LOST = (*(f"x{index}" for index in range(9)), "memory", "cc")
+
+
+def _aarch64(arguments: int) -> Template:
+    """Arguments reach their registers through moves: constraints cannot name AArch64 registers."""
+    names = [f"a{index}" for index in range(arguments)]
+    moves = "".join(f"mov x{index}, %[{name}]; " for index, name in enumerate(names))
+    return Template(
+        f"mov x8, %[number]; {moves}svc #0; mov %[result0], x0; mov %[result1], x1",
+        results=("=r", "=r"),
+        inputs={"number": "r", **dict.fromkeys(names, "r")},
+        clobbers=_AARCH64_LOST,
+    )
+
+
+def _x86_64(arguments: int) -> Template:
+    registers = dict(zip(("a0", "a1", "a2"), "DSd", strict=True))
+    inputs = {"number": "a", **{name: registers[name] for name in list(registers)[:arguments]}}
+    return Template("syscall", results=("=a", "=d"), inputs=inputs, clobbers=_X86_64_LOST)
+
+
+@machine(x86_64=_x86_64(0), aarch64=_aarch64(0))
+def _enter0(number: U64) -> tuple[U64, U64]:
+    return _model(number, [])
+
+
+@machine(x86_64=_x86_64(1), aarch64=_aarch64(1))
+def _enter1(number: U64, a0: U64) -> tuple[U64, U64]:
+    return _model(number, [a0])
+
+
+@machine(x86_64=_x86_64(2), aarch64=_aarch64(2))
+def _enter2(number: U64, a0: U64, a1: U64) -> tuple[U64, U64]:
+    return _model(number, [a0, a1])
+
+
+@machine(x86_64=_x86_64(3), aarch64=_aarch64(3))
+def _enter3(number: U64, a0: U64, a1: U64, a2: U64) -> tuple[U64, U64]:
+    return _model(number, [a0, a1, a2])
+
+
+@machine(
+    x86_64=Template(
+        "movq %[a3], %%r10; movq %[a4], %%r8; movq %[a5], %%r9; syscall",
+        results=("=a", "=d"),
+        inputs={"number": "a", "a0": "D", "a1": "S", "a2": "d", "a3": "r", "a4": "r", "a5": "r"},
+        clobbers=("r8", "r9", "r10", *_X86_64_LOST),
+    ),
+    aarch64=_aarch64(6),
+)
+def enter(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64, a5: U64) -> tuple[U64, U64]:
+    """Any system call, as raw registers: error number and value. For tests; programs call the functions below."""
+    if number >= len(SYSTEM_CALLS):
+        return U64(6), U64(0)
+    return _model(number, [a0, a1, a2, a3, a4, a5][: len(SYSTEM_CALLS[int(number)].parameters)])
+
+
+def _model(number: U64, registers: list[U64]) -> tuple[U64, U64]:
+    """What the kernel does, under CPython."""
+    from cloudos.sdk.models import current
+
+    call = SYSTEM_CALLS[int(number)]
+    kinds = call.parameters.values()
+    arguments = [_from_register(kind, value) for kind, value in zip(kinds, registers, strict=True)]
+    try:
+        value = getattr(current(), call.name)(*arguments)
+    except SystemCallError as error:
+        return U64(error.code), U64(0)
+    return U64(0), U64(0) if value is None else value
+
+
+def _from_register(kind: Any, value: U64) -> Any:
+    if getattr(kind, "__origin__", None) is UserPtr:
+        return UserPtr.at(kind.__args__[0], value)
+    return kind(value)
+
+
+def _to_register(name: str, kind: Any) -> str:
+    if getattr(kind, "__origin__", None) is UserPtr:
+        return f"{name}.address"
+    return name if kind is U64 else f"U64({name})"
+
+
+def stub_source(call: SystemCall) -> str:
+    """The text of one stub."""
+    parameters = ", ".join(f"{name}: {_type_text(kind)}" for name, kind in call.parameters.items())
+    arguments = "".join(", " + _to_register(name, kind) for name, kind in call.parameters.items())
+    lines = [
+        f"def {call.name}({parameters}) -> {_type_text(call.result)}:",
+        f"    error, value = _enter{len(call.parameters)}(U64({call.number}){arguments})",
+    ]
+    for error in call.raises:
+        lines += [f"    if error == {error.code}:", f"        raise {error.__name__}"]
+    if call.result is NoReturn:
+        lines.append("    unreachable()")
+    else:
+        lines.append(f'    assert error == 0, "{call.name} failed in a way that it does not declare"')
+    if call.result is U64:
+        lines.append("    return value")
+    return "\n".join(lines) + "\n"
+
+
+def _type_text(kind: Any) -> str:
+    if getattr(kind, "__origin__", None) is UserPtr:
+        return f"UserPtr[{kind.__args__[0].__name__}]"
+    return "None" if kind is type(None) else str(kind.__name__)
+
+
+def _stub(declaration: F) -> F:
+    """The function that a program calls for a declared system call, with the declaration's type and text."""
+    call = next(call for call in SYSTEM_CALLS if call.function is declaration)
+    namespace = {**globals(), **vars(system_calls), "unreachable": unreachable}
+    stub = generate(stub_source(call), call.name, namespace)
+    stub.__doc__ = declaration.__doc__
+    stub.__module__ = __name__
+    return stub  # type: ignore[no-any-return]
+
+
+system_null = _stub(system_calls.system_null)
+process_exit = _stub(system_calls.process_exit)
+process_panic = _stub(system_calls.process_panic)
+console_write = _stub(system_calls.console_write)
+console_read = _stub(system_calls.console_read)
+memory_map = _stub(system_calls.memory_map)
+memory_unmap = _stub(system_calls.memory_unmap)
+clock_read = _stub(system_calls.clock_read)
+thread_sleep = _stub(system_calls.thread_sleep)

@@ -1,0 +1,101 @@
+"""The frame allocator: blocks never overlap, everything comes back, nothing untouched is touched."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudos.abi.errors import OutOfMemory
+from cloudos.kernel.memory.frames import MAXIMUM_ORDER, FrameAllocator
+from cloudos.lang import U64, Panic, PhysAddr
+from tests.unit.kernel.simulated_machine import memory
+
+PAGE = 4096
+MB = 1 << 20
+# Odd borders: partial blocks at both ends, and a zone smaller than one large block.
+MAP = ((1 * MB + 5 * PAGE, 6 * MB + 3 * PAGE), (7 * MB, 7 * MB + 9 * PAGE))
+
+
+def pages(address: PhysAddr, order: int) -> set[int]:
+    return set(range(int(address.value) // PAGE, int(address.value) // PAGE + (1 << order)))
+
+
+operation = st.tuples(st.booleans(), st.integers(0, MAXIMUM_ORDER), st.integers(0, 1 << 16))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(operation, max_size=40))
+def test_blocks_are_aligned_disjoint_and_come_back(operations: list[tuple[bool, int, int]]) -> None:
+    with memory(*MAP) as frames:
+        total = int(frames.available)
+        held: list[tuple[PhysAddr, int]] = []
+        for allocate, order, choice in operations:
+            if allocate or not held:
+                try:
+                    block = frames.allocate(U64(order))
+                except OutOfMemory:
+                    continue
+                assert block.is_aligned(PAGE << order)
+                assert any(start <= int(block.value) < end for start, end in MAP)
+                assert not any(pages(block, order) & pages(other, size) for other, size in held)
+                held.append((block, order))
+            else:
+                block, order = held.pop(choice % len(held))
+                frames.free(block, U64(order))
+            assert int(frames.available) == total - sum(1 << order for _, order in held)
+        for block, order in held:
+            frames.free(block, U64(order))
+        assert int(frames.available) == total
+        assert exhaust(frames) == total
+
+
+def exhaust(frames: FrameAllocator) -> int:
+    """Allocate single frames until there are none; how many there were."""
+    seen: set[int] = set()
+    try:
+        while True:
+            seen.add(int(frames.allocate(U64(0)).value))
+    except OutOfMemory:
+        return len(seen)
+
+
+def test_freed_neighbours_become_a_large_block_again() -> None:
+    with memory((2 * MB, 6 * MB)) as frames:
+        before = frames.allocate(U64(9))
+        frames.free(before, U64(9))
+        blocks = [frames.allocate(U64(0)) for _ in range(int(frames.available))]
+        for block in reversed(blocks):
+            frames.free(block, U64(0))
+        assert frames.allocate(U64(9)) == before
+
+
+def test_a_large_block_comes_back_in_pieces() -> None:
+    with memory((2 * MB, 6 * MB)) as frames:
+        block = frames.allocate(U64(9))
+        for index in range(512):
+            frames.free(block.offset(index * PAGE), U64(0))
+        assert frames.allocate(U64(9)) == block
+
+
+def test_start_touches_only_its_own_records() -> None:
+    with memory((2 * MB, 10 * MB)) as frames:
+        zone = frames.zones[0]
+        assert zone.frontier == zone.first + 1
+        frames.allocate(U64(0))
+        assert zone.frontier == 4 * MB // PAGE
+
+
+def test_freeing_twice_is_a_panic() -> None:
+    with memory((2 * MB, 6 * MB)) as frames:
+        block = frames.allocate(U64(3))
+        frames.free(block, U64(3))
+        with pytest.raises((Panic, AssertionError)):
+            frames.free(block.offset(PAGE), U64(0))
+
+
+def test_no_memory_is_an_error() -> None:
+    with memory((2 * MB, 2 * MB + 2 * PAGE)) as frames:
+        frames.allocate(U64(0))
+        with pytest.raises(OutOfMemory):
+            frames.allocate(U64(0))

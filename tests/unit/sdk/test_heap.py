@@ -1,0 +1,109 @@
+"""The process heap: no two live blocks overlap, every block is zeroed and aligned, and all memory can come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudos.lang import U8, U64, Ptr, Slice
+from cloudos.sdk import heap, models
+from cloudos.sdk.heap import allocate, class_of, class_size, largest_class_within, release
+
+sizes = st.one_of(st.integers(0, 100), st.integers(900, 3000), st.integers(30_000, 140_000))
+
+
+@pytest.fixture(autouse=True)
+def small_machine() -> Iterator[models.SystemModel]:
+    """A fresh heap over a machine of 8 MiB."""
+    model = models.SystemModel(memory_limit=8 << 20)
+    models.install(model)
+    kept = heap.heap
+    heap.heap = heap.Heap()
+    yield model
+    heap.heap = kept
+
+
+def block(pointer: Ptr[U8], size: int) -> Slice[U8]:
+    return Slice.of(pointer, U64(size))
+
+
+def test_classes_are_tight_and_in_order() -> None:
+    previous = 0
+    for number in range(heap.CLASS_COUNT):
+        size = int(class_size(U64(number)))
+        assert size > previous
+        assert size % 16 == 0
+        assert int(class_of(U64(size))) == number
+        assert int(class_of(U64(previous + 1))) == number
+        assert int(largest_class_within(U64(size))) == number
+        previous = size
+    assert previous == heap.MEDIUM_LIMIT
+    assert int(largest_class_within(U64(1 << 20))) == heap.CLASS_COUNT - 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(sizes, st.booleans(), st.integers(0, 30)), max_size=30))
+def test_live_blocks_never_overlap_and_start_zeroed(todo: list[tuple[int, bool, int]]) -> None:
+    models.install(models.SystemModel(memory_limit=16 << 20))
+    heap.heap = heap.Heap()
+    live: list[tuple[Ptr[U8], int, int]] = []
+    for serial, (size, free_one, which) in enumerate(todo):
+        if free_one and live:
+            pointer, old_size, mark = live.pop(which % len(live))
+            assert bytes(block(pointer, old_size)) == bytes([mark]) * old_size
+            release(pointer, U64(old_size))
+            continue
+        pointer = allocate(U64(size))
+        assert not pointer.is_null()
+        assert int(pointer.address.value) % 16 == 0
+        assert bytes(block(pointer, size)) == bytes(size)
+        mark = serial % 255 + 1
+        block(pointer, size).fill(U8(mark))
+        live.append((pointer, size, mark))
+    for pointer, size, mark in live:
+        assert bytes(block(pointer, size)) == bytes([mark]) * size
+        release(pointer, U64(size))
+    assert int(heap.heap.in_use) == 0
+
+
+def test_released_blocks_are_used_again() -> None:
+    first = allocate(U64(40))
+    address = int(first.address.value)
+    release(first, U64(40))
+    assert int(allocate(U64(48)).address.value) == address
+
+
+def test_large_blocks_go_back_to_the_system(small_machine: models.SystemModel) -> None:
+    pointer = allocate(U64(1_000_000))
+    assert len(small_machine.mapped) == 1
+    release(pointer, U64(1_000_000))
+    assert not small_machine.mapped
+
+
+def test_the_rest_of_a_chunk_is_not_lost() -> None:
+    allocate(U64(16))
+    allocate(U64(65536))  # does not fit into what is left of the first chunk
+    kept = 0
+    for number in range(heap.CLASS_COUNT):
+        pointer = heap.heap.free[number]
+        while not pointer.is_null():
+            kept += int(class_size(U64(number)))
+            pointer = pointer.value.next
+    assert kept == heap.FIRST_CHUNK - 16
+
+
+def test_exhaustion_is_null_and_leaves_the_heap_usable() -> None:
+    live = []
+    while True:
+        pointer = allocate(U64(100_000))
+        if pointer.is_null():
+            break
+        live.append(pointer)
+    assert len(live) > 70
+    assert allocate(U64(2**63)).is_null()
+    for pointer in live:
+        release(pointer, U64(100_000))
+    assert not allocate(U64(100_000)).is_null()
