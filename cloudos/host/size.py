@@ -90,9 +90,14 @@ def tabulate(sizes: dict[str, int], spans: Iterable[Span], modules: list[str]) -
         counts[module_of(span.name, modules)][span.kind] += span.end - span.start
         rest[span.kind] -= span.end - span.start
     counts[REST] = rest
-    rows = [Row(name, *(sums[kind] for kind in KINDS), total=sum(sums.values())) for name, sums in counts.items()]
+    rows = [row(name, sums) for name, sums in counts.items()]
     rows.sort(key=lambda row: (row.module.startswith("("), -row.total, row.module))
-    return [*rows, Row("total", *(sizes[kind] for kind in KINDS), total=sum(sizes.values()))]
+    return [*rows, row("total", sizes)]
+
+
+def row(name: str, sums: dict[str, int]) -> Row:
+    """One row from the bytes of each kind."""
+    return Row(name, sums["text"], sums["rodata"], sums["data"], sum(sums.values()))
 
 
 def module_names() -> list[str]:
