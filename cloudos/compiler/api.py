@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cloudos import lang
-from cloudos.compiler import manifest
 from cloudos.compiler.build import Unit, build
 from cloudos.compiler.check import check_program
 from cloudos.compiler.check.annotations import type_of_annotation
@@ -36,10 +35,9 @@ from cloudos.compiler.typesystem import ProtocolType
 
 @dataclass(frozen=True)
 class Artifact:
-    """A linked file; `cached` says that nothing had to be done for it."""
+    """A linked file."""
 
     path: Path
-    cached: bool
 
 
 def cache_folder() -> Path:
@@ -114,18 +112,15 @@ def _reach_prebuilt(program: Program) -> None:
 def compile_kernel(arch: str, out: Path, *, optimize: str = "2") -> Artifact:
     """Build the kernel of an architecture into the ELF file `out`. Raises CompileError."""
     goal = target(arch, "kernel")
-    key = manifest.Key("kernel", goal.name, optimize)
-    cache = cache_folder()
-    if manifest.reuse(cache, key, out):
-        return Artifact(out, True)
-    image = importlib.import_module(f"cloudos.kernel.hal.{arch}.image").IMAGE
+    # One process holds the kernel of one architecture: its hal is chosen when it is imported.
+    os.environ["CLOUDOS_ARCHITECTURE"] = arch
+    image = importlib.import_module("cloudos.kernel.image").IMAGE
     compiled, _ = translate(goal, image.entries, assemblies=image.assemblies)
     build(
         compiled.units, goal, output=out, optimize=optimize, entry=image.entry_symbol,
-        linker_script=image.linker_script, cache=cache, lto=True,
+        linker_script=image.linker_script, cache=cache_folder(), lto=True,
     )  # fmt: skip
-    manifest.record(cache, key, out, [])
-    return Artifact(out, False)
+    return Artifact(out)
 
 
 # Programs
@@ -193,7 +188,8 @@ def _main_of(module: types.ModuleType, source: Path) -> Callable[..., Any]:
     if not inspect.isfunction(main):
         hint = "def main(args: List[Text]) -> U8: …, or def main() -> None: …"
         raise refuse_at(shown_path(str(source.resolve())), 1, 1, "the program has no function 'main'", hint)
-    return main
+    found: Callable[..., Any] = main
+    return found
 
 
 def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
@@ -221,11 +217,6 @@ def _evaluated(note: Any, function: Any) -> Any:
 def compile_program(source: Path, arch: str, out: Path, *, optimize: str = "2") -> Artifact:
     """Build the program in the file `source` into the ELF file `out`. Raises CompileError."""
     goal = target(arch, "user")
-    cache = cache_folder()
-    key = manifest.Key(str(source.resolve()), goal.name, optimize)
-    if manifest.reuse(cache, key, out):
-        return Artifact(out, True)
-    before = set(sys.modules)
     module = import_program(source)
     main = _main_of(module, source)
     start = importlib.import_module("cloudos.sdk.start")
@@ -238,11 +229,9 @@ def compile_program(source: Path, arch: str, out: Path, *, optimize: str = "2") 
     )
     build(
         compiled.units, goal, output=out, optimize=optimize, entry=image.entry_symbol,
-        linker_script=image.linker_script, cache=cache, lto=True,
+        linker_script=image.linker_script, cache=cache_folder(), lto=True,
     )  # fmt: skip
-    files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before]
-    manifest.record(cache, key, out, [source.resolve(), *(Path(file) for file in files if file)])
-    return Artifact(out, False)
+    return Artifact(out)
 
 
 # Host libraries

@@ -40,7 +40,9 @@ class InternalCompilerError(Exception):
     """The compiler produced something that its own back end refuses: a defect of the compiler, never of the program."""
 
 
-def refuse_at(path: str, line: int, column: int, message: str, hint: str = "", source: str | None = None) -> CompileError:
+def refuse_at(
+    path: str, line: int, column: int, message: str, hint: str = "", source: str | None = None
+) -> CompileError:
     """Build the error for one place; the caller raises it. `column` counts from 1."""
     lines = source.splitlines() if source is not None else linecache.getlines(path)
     shown = lines[line - 1].rstrip("\n") if 0 < line <= len(lines) else ""

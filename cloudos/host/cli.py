@@ -158,6 +158,22 @@ def build(
 
 
 @cli.command()
+@FORM
+@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+def size(form: str, arch: str) -> int:
+    """Show the kernel's bytes by module; fails when they are more than the kernel may have."""
+    from cloudos.host import image, listing
+    from cloudos.host import size as command
+
+    rows = command.measure(image.build_kernel(arch))
+    total, keeps = command.verdict(rows)
+    listing.show(rows, form)
+    if form == "table":
+        print(f"{total:,} of {command.LIMIT:,} bytes" + ("" if keeps else ": TOO LARGE"))
+    return 0 if keeps else 1
+
+
+@cli.command()
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
 def test(kind: str, options: tuple[str, ...]) -> int:

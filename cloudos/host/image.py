@@ -88,6 +88,7 @@ def compile_kernel(architecture: str, output: Path) -> None:
     """Compile the kernel into `output`."""
     from cloudos.compiler import api
 
+    state.use_cache()
     api.compile_kernel(architecture, output)
 
 
@@ -95,6 +96,7 @@ def compile_program(source: Path, architecture: str, output: Path) -> None:
     """Compile a program into `output`. Raises what the compiler raises."""
     from cloudos.compiler import api
 
+    state.use_cache()
     api.compile_program(source, architecture, output)
 
 

@@ -66,3 +66,8 @@ def installation() -> str:
     with contextlib.suppress(OSError):
         return str((directory() / "installed.json").stat().st_mtime_ns)
     return "package"
+
+
+def use_cache() -> None:
+    """Let the compiler, here and in processes started from here, keep its cache with everything else of the tool."""
+    os.environ.setdefault("CLOUDOS_CACHE", str(directory() / "cache"))

@@ -28,6 +28,7 @@ def test(kind: str, options: Sequence[str]) -> int:
         Environment(state.ROOT, state.directory()).ensure("test")
     except SetupError as error:
         raise ToolError(str(error), "the tests need these packages") from error
+    state.use_cache()
     folder = "tests" if kind == "all" else f"tests/{kind}"
     processes = ["-n", str(min(4, len(os.sched_getaffinity(0))))]
     steps = {

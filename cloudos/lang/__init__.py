@@ -14,7 +14,7 @@ from cloudos.lang.comptime import align_of, comptime, interpreted, length_of, of
 from cloudos.lang.enums import IntEnum, IntFlag, enum
 from cloudos.lang.errors import Error, error_name
 from cloudos.lang.floats import F32, F64
-from cloudos.lang.formatting import Sink, format_bool, format_character, format_integer, format_padded
+from cloudos.lang.formatting import Sink, format_bool, format_character, format_float, format_integer, format_padded
 from cloudos.lang.generated import GENERATED, generate
 from cloudos.lang.inference import zero_value, zeroed
 from cloudos.lang.integers import I8, I16, I32, I64, INTEGER_TYPES, U8, U16, U32, U64, Integer
@@ -109,6 +109,7 @@ __all__ = [
     "forget",
     "format_bool",
     "format_character",
+    "format_float",
     "format_integer",
     "format_padded",
     "free_slice",

@@ -17,7 +17,7 @@ from cloudos.lang.panics import Panic, PanicKind, intrinsic
 BitsT = TypeVar("BitsT", U32, U64)
 IntegerT = TypeVar("IntegerT", bound=Integer)
 
-_FORMAT_SPEC = re.compile(r"(?:.?[<>^=])?[+\- ]?0?\d*(?:\.\d+f)?", re.DOTALL)
+_FORMAT_SPEC = re.compile(r"(?:.?[<>^=])?0?\d*\.\d{1,3}f", re.DOTALL)
 
 
 class Float(Generic[BitsT]):
@@ -144,7 +144,7 @@ class Float(Generic[BitsT]):
 
     def __format__(self, spec: str) -> str:
         if not _FORMAT_SPEC.fullmatch(spec):
-            raise ValueError(f"invalid format specifier {spec!r} for {type(self).__name__}: use `.Nf`")
+            raise ValueError(f"invalid format specifier {spec!r} for {type(self).__name__}: give the decimals, as .3f")
         return format(self._value, spec)
 
     def __str__(self) -> str:

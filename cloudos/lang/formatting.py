@@ -1,8 +1,9 @@
 """Text output: sinks, and the formatting of numbers, in systems Python itself.
 
-Everything here down to `format_padded` is compiled into every program that formats a number: no heap, no
-floats. The compiler parses the format specification (`parse_integer_spec`) and passes its parts as constants.
-The meaning is that of Python's format mini-language (Python Library Reference, "Format Specification").
+Compiled into every program that formats a number: no heap, and no arithmetic on floats (a float is taken
+apart as an integer). The compiler parses the format specification (`parse_integer_spec`) and passes its parts
+as constants. The meaning is that of Python's format mini-language (Python Library Reference, "Format
+Specification Mini-Language").
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from cloudos.lang.arrays import Array
+from cloudos.lang.floats import F64
 from cloudos.lang.integers import U8, U64
 from cloudos.lang.slices import Slice, data
 
@@ -193,3 +195,125 @@ def format_bool(sink: Sink, value: bool) -> None:
         sink.write(data(b"True"))
     else:
         sink.write(data(b"False"))
+
+
+def format_float(sink: Sink, value: F64, precision: U64, fill: U8, align: U8, width: U64) -> None:
+    """Write a float with `precision` decimals (at most 100), correctly rounded, ties to even, as `.Nf` does.
+
+    `align` is one of < > ^ =. Exact: the number times 10**precision is an integer of up to 1,357 bits.
+    """
+    assert precision <= 100, "a float is written with at most 100 decimals"
+    bits = value.bits()
+    exponent = bits >> 52 & 0x7FF
+    text: Array[U8, Literal[416]] = Array[U8, Literal[416]]()
+    if exponent == 0x7FF:
+        start = _put_not_finite(text, bits & 0xF_FFFF_FFFF_FFFF == 0)
+    else:
+        number: Array[U64, Literal[48]] = Array[U64, Literal[48]]()
+        _scale(number, bits & 0xF_FFFF_FFFF_FFFF, exponent, precision)
+        start = _put_decimals(text, number, precision)
+    first_digit = start
+    # A NaN has no sign that Python would show.
+    if bits.bit(63) and text[start] != 0x6E:
+        start = start - 1
+        text[start] = U8(_MINUS)
+    if align == EQUALS:
+        sink.write(text.slice()[start:first_digit])
+        if width > 416 - start:
+            _write_repeated(sink, fill, width - (416 - start))
+        sink.write(text.slice()[first_digit:416])
+    else:
+        format_padded(sink, text.slice()[start:416], fill, align, width)
+
+
+def _put_not_finite(text: Array[U8, Literal[416]], infinite: bool) -> U64:
+    if infinite:
+        text.slice()[413:416].copy_from(data(b"inf"))
+    else:
+        text.slice()[413:416].copy_from(data(b"nan"))
+    return U64(413)
+
+
+def _scale(number: Array[U64, Literal[48]], fraction: U64, exponent: U64, precision: U64) -> None:
+    """Set `number` (32 bits per element, least first) to the float times 10**precision, rounded."""
+    mantissa = fraction if exponent == 0 else fraction | 0x10_0000_0000_0000
+    power = U64(1) if exponent == 0 else exponent
+    number[0] = mantissa & 0xFFFF_FFFF
+    number[1] = mantissa >> 32
+    for _ in U64.range(precision):
+        _multiply(number, U64(10))
+    # The value is mantissa * 2**(power - 1075).
+    if power >= 1075:
+        for _ in U64.range((power - 1075) // 16):
+            _multiply(number, U64(0x10000))
+        _multiply(number, U64(1) << (power - 1075) % 16)
+    else:
+        _shift_right(number, 1075 - power)
+
+
+def _multiply(number: Array[U64, Literal[48]], factor: U64) -> None:
+    carry = U64(0)
+    for index in U64.range(48):
+        product = number[index] * factor + carry
+        number[index] = product & 0xFFFF_FFFF
+        carry = product >> 32
+
+
+def _shift_right(number: Array[U64, Literal[48]], count: U64) -> None:
+    """Divide by 2**count (count from 1 to 1074), to the nearest, ties to even."""
+    last = (count - 1) // 32
+    place = (count - 1) % 32
+    half = number[last].bit(place)
+    sticky = number[last] & (U64(1) << place) - 1 != 0
+    for index in U64.range(last):
+        sticky = sticky or number[index] != 0
+    whole = count // 32
+    part = count % 32
+    for index in U64.range(48):
+        low = number[index + whole] if index + whole < 48 else U64(0)
+        high = number[index + whole + 1] if index + whole + 1 < 48 else U64(0)
+        number[index] = low >> part | high << 32 - part & 0xFFFF_FFFF
+    if half and (sticky or number[0].bit(0)):
+        index = U64(0)
+        while number[index] == 0xFFFF_FFFF:
+            number[index] = U64(0)
+            index = index + 1
+        number[index] = number[index] + 1
+
+
+def _put_decimals(text: Array[U8, Literal[416]], number: Array[U64, Literal[48]], precision: U64) -> U64:
+    """Put the digits at the end of `text`, a point before the last `precision` ones; returns where they start."""
+    start = U64(416)
+    digits = U64(0)
+    rest = U64(0)
+    more = True
+    while more:
+        if digits % 9 == 0:
+            rest = _divide_by_billion(number)
+        if digits == precision and digits != 0:
+            start = start - 1
+            text[start] = U8(0x2E)
+        start = start - 1
+        text[start] = U8(rest % 10 + _ZERO)
+        rest = rest // 10
+        digits = digits + 1
+        more = digits <= precision or rest != 0 or not _is_zero(number)
+    return start
+
+
+def _divide_by_billion(number: Array[U64, Literal[48]]) -> U64:
+    """Divide in place; returns the remainder."""
+    rest = U64(0)
+    for step in U64.range(48):
+        index = 47 - step
+        part = rest << 32 | number[index]
+        number[index] = part // 1_000_000_000
+        rest = part % 1_000_000_000
+    return rest
+
+
+def _is_zero(number: Array[U64, Literal[48]]) -> bool:
+    for limb in number:  # noqa: SIM110 - compiled code has no generator expressions
+        if limb != 0:
+            return False
+    return True

@@ -118,13 +118,14 @@ def literal_count(kind: Any) -> int:
 
 
 def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
-    origin, arguments = origin_of(kind), getattr(kind, "__args__", ())
+    origin: Any = origin_of(kind)
+    arguments: tuple[Any, ...] = getattr(kind, "__args__", ())
     element = {lang.Ptr: PtrType, lang.Slice: SliceType, lang.UserPtr: UserPtrType, lang.Atomic: AtomicType}
     if origin in element:
         if not arguments:
             raise UnknownAnnotation(f"{origin.__name__} needs the type it refers to: {origin.__name__}[U8]")
         inner = type_of_annotation(arguments[0], bindings, self_type)
-        return typing.cast("Type", element[origin](inner))  # type: ignore[arg-type]
+        return element[origin](inner)  # type: ignore[arg-type]
     if origin is lang.Array:
         if isinstance(arguments[1], TypeVar):
             count = bindings.get(arguments[1])
@@ -144,7 +145,9 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
         return StructType(_specialise(kind, bindings, self_type))
     if own(kind, "__managed__"):
         return ManagedType(_specialise(kind, bindings, self_type))
-    raise UnknownAnnotation(f"{kind.__name__} is not a type that compiled code can hold: decorate it with @struct or @managed")
+    raise UnknownAnnotation(
+        f"{kind.__name__} is not a type that compiled code can hold: decorate it with @struct or @managed"
+    )
 
 
 def _specialise(kind: Any, bindings: Bindings, self_type: Type | None) -> Any:
@@ -171,16 +174,14 @@ def live_of_type(kind: Type) -> Any:
         return bool
     if kind == NONE:
         return None
-    if isinstance(kind, PtrType):
-        return lang.Ptr[live_of_type(kind.element)]
-    if isinstance(kind, SliceType):
-        return lang.Slice[live_of_type(kind.element)]
-    if isinstance(kind, UserPtrType):
-        return lang.UserPtr[live_of_type(kind.element)]
-    if isinstance(kind, AtomicType):
-        return lang.Atomic[live_of_type(kind.element)]
+    generic: dict[type[Type], Any] = {
+        PtrType: lang.Ptr, SliceType: lang.Slice, UserPtrType: lang.UserPtr, AtomicType: lang.Atomic
+    }  # fmt: skip
+    if isinstance(kind, PtrType | SliceType | UserPtrType | AtomicType):
+        return generic[type(kind)][live_of_type(kind.element)]
     if isinstance(kind, ArrayType):
-        return lang.Array[live_of_type(kind.element), Literal[kind.count]]  # type: ignore[valid-type]
+        array: Any = lang.Array
+        return array[live_of_type(kind.element), Literal[kind.count]]
     if isinstance(kind, OptionalType):
         return live_of_type(kind.inner) | None
     if isinstance(kind, LiveType):

@@ -29,9 +29,7 @@ from cloudos.compiler.check.checker import (
 from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, require_present, struct_fields
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
-from cloudos.lang.layout import ZEROED
 from cloudos.compiler.typesystem import (
-    BOOL,
     TEXT,
     ArrayType,
     AtomicType,
@@ -45,6 +43,7 @@ from cloudos.compiler.typesystem import (
     Type,
     TypeOf,
 )
+from cloudos.lang.layout import ZEROED
 
 
 def check_call(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
@@ -122,7 +121,15 @@ def _construct(checker: Checker, cls: Any, node: ast.Call, expected: Type | None
     converted = primitives.conversion(checker, cls, node)
     if converted is not None:
         return converted
-    if cls in (builtins.int, builtins.float, builtins.str, builtins.list, builtins.dict, builtins.range, builtins.bytes):
+    if cls in (
+        builtins.int,
+        builtins.float,
+        builtins.str,
+        builtins.list,
+        builtins.dict,
+        builtins.range,
+        builtins.bytes,
+    ):
         return primitives.builtin_call(checker, cls, node, expected)
     try:
         kind = type_of_annotation(cls, checker.bindings, checker.instance.owner)
@@ -283,7 +290,9 @@ def _infer(checker: Checker, function: Any, owner: Type | None, node: ast.Call) 
         _match(note, found, bindings)
     for variable in _variables(list(notes.values())):
         if variable not in bindings and variable not in known:
-            checker.refuse(node, f"the type {variable} does not follow from the arguments", "give integers a width: U64(…)")
+            checker.refuse(
+                node, f"the type {variable} does not follow from the arguments", "give integers a width: U64(…)"
+            )
     return {variable: kind for variable, kind in bindings.items() if variable not in known}
 
 
@@ -378,7 +387,8 @@ def _method(checker: Checker, base: tree.Expr, kind: StructType | ManagedType, n
     values, before = bind_arguments(checker, instance.parameters[1:], node)
     if before:
         # The object is evaluated before the arguments; keep it so.
-        base = _keep(checker, base, moved := [], node)
+        moved: list[tree.Expr] = []
+        base = _keep(checker, base, moved, node)
         before = [*moved, *before]
     return _after(before, finish_call(checker, instance, [base, *values], node))
 
@@ -400,4 +410,3 @@ def virtual_call(checker: Checker, base: tree.Expr, name: str, values: list[tree
     ]
     checker.program.virtual_calls[base.type, name] = None
     return tree.CallVirtual(signature.result, base.type, name, base, values, line=checker.line(node))
-

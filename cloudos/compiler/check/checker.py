@@ -111,7 +111,7 @@ class Checker:
     def coerce(self, value: tree.Expr, wanted: Type, node: ast.AST) -> tree.Expr:
         """`value` where `wanted` is expected, or a refusal."""
         found = value.type
-        if found == wanted or found == NEVER:
+        if found in (wanted, NEVER):
             return value
         if isinstance(value, tree.Const):
             constant = self._coerce_constant(value, wanted, node)
@@ -177,16 +177,20 @@ class Checker:
         return make_instance(self.program, function, owner, bindings)
 
 
+PROTOCOL_DUNDERS = ("__enter__", "__exit__", "__getitem__", "__eq__", "__lt__")
+
+
 def protocol_methods(cls: Any) -> list[str]:
     """The methods of a Protocol class in the order of their declaration."""
     names: list[str] = []
     for base in reversed(cls.__mro__):
         if getattr(base, "_is_protocol", False):
             for name, value in vars(base).items():
-                dunder = name.startswith("__") and name not in ("__enter__", "__exit__", "__getitem__", "__eq__", "__lt__")
-                if inspect.isfunction(value) and not dunder and name != "_no_init_or_replace_init" and name not in names:
-                    if not name.startswith("_proto") and not getattr(value, "__interpreted__", False):
-                        names.append(name)
+                # typing puts methods of its own, with leading underscores, into every protocol.
+                usable = not name.startswith("_") or name in PROTOCOL_DUNDERS
+                compiled = inspect.isfunction(value) and not getattr(value, "__interpreted__", False)
+                if usable and compiled and name not in names:
+                    names.append(name)
     return names
 
 
@@ -266,10 +270,9 @@ def add_assembly(program: Program, assembly: Any) -> None:
 def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
     node = checker.source.node
     arguments = node.args
-    if arguments.vararg or arguments.kwarg:
-        # __exit__(self, *arguments) takes what CPython passes; compiled code passes nothing.
-        if node.name != "__exit__":
-            checker.refuse(node, "a variable number of parameters is not supported", "name each parameter")
+    # __exit__(self, *arguments) takes what CPython passes; compiled code passes nothing.
+    if (arguments.vararg or arguments.kwarg) and node.name != "__exit__":
+        checker.refuse(node, "a variable number of parameters is not supported", "name each parameter")
     parameters: list[Parameter] = []
     owner = checker.instance.owner
     listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from cloudos import lang
 from cloudos.compiler import tree
@@ -68,7 +68,7 @@ def check_condition(checker: Checker, node: ast.expr) -> tree.Expr:
     return value
 
 
-def _refuse_expression(checker: Checker, node: ast.expr) -> None:
+def _refuse_expression(checker: Checker, node: ast.expr) -> NoReturn:
     names: dict[type, tuple[str, str]] = {
         ast.Lambda: ("a lambda", "write a function at the top level of the module"),
         ast.ListComp: ("a list comprehension", "write a loop that appends"),
@@ -324,9 +324,9 @@ def _choose(checker: Checker, node: ast.IfExp, expected: Type | None) -> tree.Ex
     apply_facts(checker, node.test, False)
     no = check_value(checker, node.orelse, expected)
     checker.flow.become(start)
-    if expected is not None and expected not in (CONST_INT, NONE):
-        if isinstance(yes, tree.Const) or yes.type != no.type:
-            yes, no = checker.coerce(yes, expected, node.body), checker.coerce(no, expected, node.orelse)
+    typed = expected is not None and expected not in (CONST_INT, NONE)
+    if expected is not None and typed and (isinstance(yes, tree.Const) or yes.type != no.type):
+        yes, no = checker.coerce(yes, expected, node.body), checker.coerce(no, expected, node.orelse)
     yes, no = unify(checker, yes, no, node)
     if yes.type in (CONST_INT, CONST_FLOAT):
         checker.refuse(node, "a bare number has no width", "write U64(…) or another integer type")
@@ -371,7 +371,7 @@ def _install() -> dict[type, Callable[[Checker, Any, Type | None], tree.Expr]]:
 class _Handlers(dict[type, Callable[[Checker, Any, "Type | None"], tree.Expr]]):
     """The table of handlers, filled at the first look: operators and calls check expressions themselves."""
 
-    def get(self, key: type, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, key: type, default: Any = None) -> Any:
         if not self:
             self.update(_install())
         return super().get(key, default)

@@ -1,4 +1,4 @@
-"""What is known at a point of a function: which names are set, which optional names are not None, whether it is reached."""
+"""What is known at a point: which names are set, which optional names are not None, whether it is reached."""
 
 from __future__ import annotations
 

@@ -69,7 +69,9 @@ def check_for(checker: Checker, node: ast.For) -> Stmts:
         if isinstance(owner.type, LiveType) and owner.type.value in INTEGERS:
             return _range(checker, node, call, INTEGERS[owner.type.value])
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("range", "enumerate", "zip"):
-        checker.refuse(call, f"the built-in {call.func.id}() has no width", "write U64.range(…), or an index of your own")
+        checker.refuse(
+            call, f"the built-in {call.func.id}() has no width", "write U64.range(…), or an index of your own"
+        )
     iterable = require_present(checker, checker.settle(check_value(checker, call, None), call), call)
     if isinstance(iterable.type, SliceType | ArrayType):
         return _elements(checker, node, iterable)

@@ -208,7 +208,8 @@ def _comparison(checker: Checker, op: ast.cmpop, left: tree.Expr, right: tree.Ex
         return tree.Unary(BOOL, "not", found, line=line) if isinstance(op, ast.NotIn) else found
     symbol, dunder, fold = COMPARISONS[type(op)]
     if isinstance(left, tree.Const) and isinstance(right, tree.Const) and left.type == right.type:
-        if left.value is not None and right.value is not None:
+        known = left.value is not None and right.value is not None
+        if known:
             return tree.Const(BOOL, fold(left.value, right.value), line=line)
     left, right = require_present(checker, left, node), require_present(checker, right, node)
     if isinstance(left.type, StructType | ManagedType):

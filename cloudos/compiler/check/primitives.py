@@ -56,11 +56,15 @@ ATOMIC = ("store", "exchange", "fetch_add", "fetch_sub", "fetch_or", "fetch_and"
 def arguments(checker: Checker, node: ast.Call, *wanted: Type | None) -> list[tree.Expr]:
     """The positional arguments, coerced to `wanted` (None: any type)."""
     if node.keywords or len(node.args) != len(wanted):
-        checker.refuse(node, f"this takes {len(wanted)} arguments by position, not {len(node.args) + len(node.keywords)}")
+        checker.refuse(
+            node, f"this takes {len(wanted)} arguments by position, not {len(node.args) + len(node.keywords)}"
+        )
     values = []
     for entry, kind in zip(node.args, wanted, strict=True):
         value = check_value(checker, entry, kind)
-        values.append(checker.coerce(value, kind, entry) if kind is not None else require_present(checker, value, entry))
+        values.append(
+            checker.coerce(value, kind, entry) if kind is not None else require_present(checker, value, entry)
+        )
     return values
 
 
@@ -229,7 +233,9 @@ def _float_method(checker: Checker, base: tree.Expr, kind: FloatType, name: str,
     return None
 
 
-def _address_method(checker: Checker, base: tree.Expr, kind: AddressType, name: str, node: ast.Call) -> tree.Expr | None:
+def _address_method(
+    checker: Checker, base: tree.Expr, kind: AddressType, name: str, node: ast.Call
+) -> tree.Expr | None:
     line = checker.line(node)
 
     def number(value: tree.Expr) -> tree.Expr:
@@ -310,7 +316,9 @@ def _atomic_method(checker: Checker, base: tree.Expr, kind: AtomicType, name: st
         result = NONE if name == "store" else kind.element
         return tree.Intrinsic(result, f"atomic_{name}", [base, value, _order(checker, node, 1)], line=line)
     if name == "compare_exchange" and len(node.args) >= 2:
-        values = [checker.coerce(check_value(checker, entry, kind.element), kind.element, entry) for entry in node.args[:2]]
+        values = [
+            checker.coerce(check_value(checker, entry, kind.element), kind.element, entry) for entry in node.args[:2]
+        ]
         return tree.Intrinsic(BOOL, "atomic_compare_exchange", [base, *values, _order(checker, node, 2)], line=line)
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from cloudos.compiler import tree
 from cloudos.compiler.check import loops, patterns
@@ -42,7 +42,7 @@ def check_body(checker: Checker, body: list[ast.stmt]) -> Stmts:
     return result
 
 
-def _refuse_statement(checker: Checker, node: ast.stmt) -> None:
+def _refuse_statement(checker: Checker, node: ast.stmt) -> NoReturn:
     names: dict[type, tuple[str, str]] = {
         ast.Delete: ("'del'", "let the name go out of scope, or use the container's own method"),
         ast.FunctionDef: ("a function inside a function", "write it at the top level of the module"),
@@ -97,11 +97,7 @@ def set_name(checker: Checker, name: str, value: tree.Expr, known: Type | None, 
 
 def _unpack(checker: Checker, target: ast.Tuple, value: ast.expr) -> Stmts:
     line = checker.line(target)
-    if isinstance(value, ast.Tuple):
-        checked = check_value(checker, value, None)
-        assert isinstance(checked, tree.MakeTuple)
-    else:
-        checked = check_value(checker, value, None)  # type: ignore[assignment]
+    checked = check_value(checker, value, None)
     kind = checked.type
     if not isinstance(kind, TupleType) or len(kind.items) != len(target.elts):
         checker.refuse(value, f"{kind} cannot be unpacked into {len(target.elts)} names")
@@ -229,12 +225,8 @@ def _try(checker: Checker, node: ast.Try) -> Stmts:
     start = checker.flow.copy()
     touched = assigned_in(node.body)
     body = check_body(checker, node.body)
-    ends = []
-    if node.orelse and not checker.flow.dead:
-        orelse = check_body(checker, node.orelse)
-    else:
-        orelse = []
-    ends.append(checker.flow.copy())
+    orelse = check_body(checker, node.orelse)
+    ends = [checker.flow.copy()]
     handlers = []
     for handler in node.handlers:
         checker.flow.become(start)

@@ -56,7 +56,7 @@ def check_format(checker: Checker, node: ast.JoinedStr) -> tree.Expr:
         value = require_present(checker, check_value(checker, part.value, None), part.value)
         specification = _specification(checker, part)
         if isinstance(value, tree.TextLiteral | tree.Const):
-            held = value
+            held: tree.Expr = value
         else:
             name = f"capture{len(captures)}"
             writer.parameters.append(Parameter(name, value.type))
@@ -122,7 +122,9 @@ def _write_value(
         return _write_object(checker, writer, value, spec, node)
     if any(spec.values()):
         checker.refuse(node, f"{value.type} takes no format here", "leave the format out")
-    checker.refuse(node.value, f"{value.type} cannot stand in an f-string", "convert it, or give its class format_to(sink)")
+    checker.refuse(
+        node.value, f"{value.type} cannot stand in an f-string", "convert it, or give its class format_to(sink)"
+    )
 
 
 def _plain(node: ast.FormattedValue) -> str:

@@ -103,8 +103,8 @@ class Emitter:
 
     def _head(self, functions: list[FunctionInstance]) -> str:
         """What every unit starts with."""
-        protocols = list({protocol for protocol, _ in self.program.virtual_calls} | {p for p, _ in self.program.tables})
-        protocols = [entry for entry in protocols if isinstance(entry, ProtocolType)]
+        used = [protocol for protocol, _ in [*self.program.virtual_calls, *self.program.tables]]
+        protocols = {entry for entry in used if isinstance(entry, ProtocolType)}
         structs = [text_thunk(self.program, entry)[0] for entry in functions if entry.kind == "synthetic"]
         thunks = [f"u32 {e.symbol}__thunk(const void *data, proto_t sink);" for e in functions if e.kind == "synthetic"]
         tables = [

@@ -55,9 +55,7 @@ def scalar_name(kind: Type) -> str | None:
 
 def field_types(kind: StructType | ManagedType) -> list[tuple[str, Type]]:
     """The fields of a class with their types."""
-    return [
-        (entry.name, type_of_annotation(entry.type, class_bindings(kind), kind)) for entry in struct_fields(kind)
-    ]
+    return [(entry.name, type_of_annotation(entry.type, class_bindings(kind), kind)) for entry in struct_fields(kind)]
 
 
 class Declarations:
@@ -116,9 +114,7 @@ class Declarations:
         elif isinstance(kind, OptionalType):
             self._declare_optional(kind, name)
         elif isinstance(kind, TupleType):
-            self.names.append(
-                f"typedef struct S_{name} {name}_s, {name}_v;\n#define ZERO_{name} (({name}_v){{0}})"
-            )
+            self.names.append(f"typedef struct S_{name} {name}_s, {name}_v;\n#define ZERO_{name} (({name}_v){{0}})")
 
     def _declare_optional(self, kind: OptionalType, name: str) -> None:
         inner = self.name(kind.inner)
@@ -130,7 +126,8 @@ class Declarations:
             return
         present = "((x).object != 0)" if isinstance(kind.inner, ProtocolType) else "((x) != 0)"
         self.names.append(
-            f"typedef {inner}_v {name}_v, {name}_s;\n#define ZERO_{name} ZERO_{inner}\n#define PRESENT_{name}(x) {present}"
+            f"typedef {inner}_v {name}_v, {name}_s;\n#define ZERO_{name} ZERO_{inner}\n"
+            f"#define PRESENT_{name}(x) {present}"
         )
 
     def define(self, kind: Type) -> None:
@@ -176,10 +173,10 @@ class Declarations:
             return
         info = kind.cls.__struct__
         self.bodies.append("\n".join([f"struct S_{name} {{", *lines, f"}} __attribute__((aligned({info.align})));"]))
-        checks = [f"_Static_assert(sizeof(struct S_{name}) == {info.size}, \"size of {name}\");"] if info.size else []
+        checks = [f'_Static_assert(sizeof(struct S_{name}) == {info.size}, "size of {name}");'] if info.size else []
         for entry in info.fields:
             place = f"__builtin_offsetof(struct S_{name}, f_{entry.name})"
-            checks.append(f"_Static_assert({place} == {entry.offset}, \"offset of {name}.{entry.name}\");")
+            checks.append(f'_Static_assert({place} == {entry.offset}, "offset of {name}.{entry.name}");')
         self.bodies.extend(checks)
 
     def _result(self, kind: Type) -> str:
@@ -239,7 +236,9 @@ class Declarations:
             inner = self.name(kind.inner)
             if kind.nullable:
                 return f"retain_{inner}(value);", f"release_{inner}(value);"
-            return f"if (value.present) retain_{inner}(value.value);", f"if (value.present) release_{inner}(value.value);"
+            counts = (f"{word}_{inner}(value.value);" for word in ("retain", "release"))
+            retain, release = (f"if (value.present) {count}" for count in counts)
+            return retain, release
         assert isinstance(kind, TupleType)
         parts = [(number, self.name(item)) for number, item in enumerate(kind.items) if is_counted(item)]
         return (

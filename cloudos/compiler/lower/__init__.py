@@ -30,9 +30,9 @@ def lower_function(program: Program, instance: FunctionInstance) -> FunctionCode
         if name in parameters:
             # A parameter may be assigned to; a counted one must then be ours to release.
             builder.set(line, variable, kind, f"p_{name}")
-    kind = result_type(instance)
-    if kind is not None:
-        code.variables[RESULT] = kind
+    result = result_type(instance)
+    if result is not None:
+        code.variables[RESULT] = result
     lower_body(builder, instance.body)
     builder.add(Do(line, ERROR, "0"))
     builder.label("failed")

@@ -56,7 +56,7 @@ def constant(builder: Builder, node: tree.Const) -> str:
 
 def _c_float(number: float, c_type: str) -> str:
     if number != number:
-        return f"(({c_type})__builtin_nan(\"\"))"
+        return f'(({c_type})__builtin_nan(""))'
     if number in (float("inf"), float("-inf")):
         return f"(({c_type}){'-' if number < 0 else ''}__builtin_inf())"
     return f"(({c_type}){number.hex()})"
@@ -72,11 +72,8 @@ def _local(builder: Builder, node: tree.Local) -> str:
 
 
 def _static(builder: Builder, node: tree.Static) -> str:
-    return builder.compute(node.type, node.line, f"({builder.type_name(node.type)}_v)STATIC({{0}}, {node.offset})", _symbol(builder, node.region))
-
-
-def _symbol(builder: Builder, region: Any) -> str:
-    return builder.program.static_symbol(region)
+    form = f"({builder.type_name(node.type)}_v)STATIC({{0}}, {node.offset})"
+    return builder.compute(node.type, node.line, form, builder.program.static_symbol(node.region))
 
 
 def _static_slice(builder: Builder, node: tree.StaticSlice) -> str:

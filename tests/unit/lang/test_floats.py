@@ -91,8 +91,9 @@ def test_sqrt_and_floor(value: float) -> None:
 def test_format_is_pythons(value: float, digits: int, width: int) -> None:
     for spec in (f".{digits}f", f"{width}.{digits}f" if width else f".{digits}f", f"*<{width or 1}.{digits}f"):
         assert f"{F64(value):{spec}}" == f"{value:{spec}}"
-    with pytest.raises(ValueError, match="invalid format"):
-        format(F64(value), "e")
+    for spec in ("", "e", "5", "g", "+.2f", ".3"):
+        with pytest.raises(ValueError, match="invalid format"):
+            format(F64(value), spec)
 
 
 def test_mixing_is_refused() -> None:

@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cloudos.lang import (
+    F64,
     I64,
     INTEGER_TYPES,
     U8,
@@ -18,6 +19,7 @@ from cloudos.lang import (
     data,
     format_bool,
     format_character,
+    format_float,
     format_integer,
     format_padded,
     parse_integer_spec,
@@ -111,6 +113,37 @@ def test_characters_are_written_as_by_cpython(character: str, align: str, width:
     sink = TextBuffer()
     format_character(sink, U64(ord(character)), U8(parts.fill), U8(parts.align), U64(parts.width))
     assert str(sink) == format(ord(character), spec)
+
+
+def formatted_float(value: float, precision: int, fill: str = " ", align: str = ">", width: int = 0) -> str:
+    sink = TextBuffer()
+    format_float(sink, F64(value), U64(precision), U8(ord(fill)), U8(ord(align)), U64(width))
+    return str(sink)
+
+
+FLOATS = st.one_of(
+    st.floats(),
+    st.floats(-1e6, 1e6),
+    st.integers(-10000, 10000).map(lambda number: number / 8),
+    st.sampled_from([0.5, 1.5, 2.5, 0.125, 1e22, 1e23, 5e-324, 1.7976931348623157e308, 0.1, 9.999999, -0.0, 2.0**53]),
+)
+
+
+@settings(max_examples=300)
+@given(FLOATS, st.one_of(st.integers(0, 6), st.integers(0, 100)))
+@example(-(2.0**-1074), 100)
+@example(1.7976931348623157e308, 100)
+@example(0.5, 0)
+@example(1.5, 0)
+@example(2.5, 0)
+def test_floats_are_written_as_by_cpython(value: float, precision: int) -> None:
+    assert formatted_float(value, precision) == f"{value:.{precision}f}"
+
+
+@given(FLOATS, st.integers(0, 3), FILLS, st.sampled_from("<>^="), st.integers(1, 40))
+def test_floats_are_padded_as_by_cpython(value: float, precision: int, fill: str, align: str, width: int) -> None:
+    expected = format(value, f"{fill}{align}{width}.{precision}f")
+    assert formatted_float(value, precision, fill or " ", align, width) == expected
 
 
 def test_bool() -> None:
