@@ -57,24 +57,30 @@ def _show_numbers(items: List[U64]) -> None:
     trace.say(f"#{items.length}")
 
 
+def _position(items: List[U64], script: Script) -> U64:
+    """Mostly a position in the list, sometimes its end, rarely beyond."""
+    drawn = script.next()
+    return drawn if drawn > 250 else drawn % (items.length + 1)
+
+
 def _change_numbers(items: List[U64], operation: U64, script: Script) -> None:
     if operation == 0:
         items.append(script.next())
     elif operation == 1:
-        items.insert(script.next(), script.next())
+        items.insert(_position(items, script), script.next())
     elif operation == 2:
         trace.say(f"popped {items.pop()}")
     elif operation == 3:
-        trace.say(f"removed {items.remove_at(script.next())}")
+        trace.say(f"removed {items.remove_at(_position(items, script))}")
     elif operation == 4:
-        items[script.next()] = script.next()
+        items[_position(items, script)] = script.next()
     elif operation == 5:
         items.extend(items)
     elif operation == 6:
-        part = items.slice(script.next(), script.next())
+        part = items.slice(_position(items, script) // 2, _position(items, script))
         _show_numbers(part)
     elif operation == 7:
-        items.truncate(script.next())
+        items.truncate(_position(items, script))
     elif operation == 8:
         items.reverse()
     elif operation == 9:
