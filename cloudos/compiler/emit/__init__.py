@@ -183,8 +183,7 @@ class Emitter:
     def _files(self) -> str:
         """The names of the source files, for those who read panic sites; not loaded into memory."""
         rows = "".join(f'.asciz \\"{name}\\"\\n' for name in self.program.files)
-        flags = "a" if self.program.target.kind == "host" else ""
-        return f'__asm__(".pushsection cloudos_files,\\"{flags}\\",@progbits\\n{rows}.popsection\\n");'
+        return f'__asm__(".pushsection cloudos_files,\\"\\",@progbits\\n{rows}.popsection\\n");'
 
 
 def emit_program(program: Program, codes: list[FunctionCode], extra: str = "") -> list[Unit]:
