@@ -68,11 +68,11 @@ def test_uninitialised_memory_is_caught_byte_by_byte() -> None:
     region = raw(16, initialised=False)
     word = Ptr.at(U32, at(region))
     with panics(PanicKind.UNINITIALISED):
-        word.value  # noqa: B018
+        word.value
     for offset in range(3):
         Ptr.at(U8, at(region, offset)).value = U8(1)
     with panics(PanicKind.UNINITIALISED):
-        word.value  # noqa: B018
+        word.value
     Ptr.at(U8, at(region, 3)).value = U8(1)
     assert word.value == 0x01010101
 
@@ -84,7 +84,7 @@ def test_uninitialised_stays_so_when_copied() -> None:
     target[0] = source.value
     assert target[0].low == 7
     with panics(PanicKind.UNINITIALISED):
-        target[0].high  # noqa: B018
+        target[0].high
 
 
 def test_freed_memory_is_caught() -> None:
@@ -114,21 +114,21 @@ def test_null_and_unmapped_pointers() -> None:
     nothing: Ptr[Pair] = null()
     assert nothing.is_null()
     with panics(PanicKind.NULL):
-        nothing.value  # noqa: B018
+        nothing.value
     with panics(PanicKind.NULL):
         Ptr.at(U8, VirtAddr(0)).value = U8(1)
     with panics(PanicKind.BAD_ACCESS):
-        Ptr.at(U8, VirtAddr(0xDEAD_0000)).value  # noqa: B018
+        Ptr.at(U8, VirtAddr(0xDEAD_0000)).value
     with panics(PanicKind.BAD_ACCESS):
-        Ptr.to(Pair(U32(1))).offset(1).value.low  # noqa: B018
+        Ptr.to(Pair(U32(1))).offset(1).value.low
     with panics(PanicKind.BAD_ACCESS):
-        Ptr.to(Pair(U32(1))).offset(-1).value.low  # noqa: B018
+        Ptr.to(Pair(U32(1))).offset(-1).value.low
 
 
 def test_misaligned_access_is_caught() -> None:
     region = raw(16)
     with panics(PanicKind.BAD_ACCESS):
-        Ptr.at(U32, at(region, 2)).value  # noqa: B018
+        Ptr.at(U32, at(region, 2)).value
     assert Ptr.at(U16, at(region, 2)).value == 0
 
 
@@ -137,7 +137,7 @@ def test_device_registers_take_their_widths_only() -> None:
     region.widths = frozenset({4})
     Ptr.at(U32, at(region)).value = U32(1)
     with panics(PanicKind.BAD_ACCESS):
-        Ptr.at(U8, at(region)).value  # noqa: B018
+        Ptr.at(U8, at(region)).value
     with panics(PanicKind.BAD_ACCESS):
         Ptr.at(U64, at(region)).value = U64(1)
 
@@ -164,7 +164,7 @@ def test_address_of_a_collected_object_is_dead() -> None:
     address = Ptr.to(Pair(U32(1))).address
     gc.collect()
     with panics(PanicKind.BAD_ACCESS):
-        Ptr.at(Pair, address).value  # noqa: B018
+        Ptr.at(Pair, address).value
 
 
 def test_stored_pointer_keeps_its_target_alive() -> None:
