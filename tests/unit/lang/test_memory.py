@@ -142,6 +142,53 @@ def test_device_registers_take_their_widths_only() -> None:
         Ptr.at(U64, at(region)).value = U64(1)
 
 
+def test_regions_can_model_devices() -> None:
+    class Counter(Region):
+        """Each read gives one more; a write sets it."""
+
+        __slots__ = ("count",)
+
+        def read(self, offset: int, size: int) -> int:
+            self.check(offset, size)
+            self.count += 1
+            return self.count
+
+        def write(self, offset: int, size: int, value: int) -> None:
+            self.check(offset, size, write=True)
+            self.count = value
+
+    device = Counter(8, 8)
+    device.count = 0
+    current_address_space().map(device)
+    register = Ptr.at(U32, at(device))
+    assert register.value == 1 and register.value == 2
+    register.value = U32(40)
+    assert Slice.of(register, 2)[1] == 41
+    with panics(PanicKind.BAD_ACCESS):
+        register.offset(2).value  # noqa: B018
+    current_address_space().free(device)
+    with panics(PanicKind.USE_AFTER_FREE):
+        register.value  # noqa: B018
+
+
+def test_bulk_reads_find_uninitialised_bytes() -> None:
+    region = raw(8, initialised=False)
+    memory = Slice.of(Ptr.at(U8, at(region)), 8)
+    memory[0:7].fill(U8(5))
+    assert bytes(memory[0:7]) == b"\5" * 7
+    with panics(PanicKind.UNINITIALISED):
+        memory.equals(data(b"12345678"))
+    memory.fill(U8(0))
+    assert memory.equals(data(bytes(8)))
+
+
+def test_writes_give_up_no_neighbour() -> None:
+    region = raw(8)
+    Ptr.at(U64, at(region)).value = U64(0x1122334455667788)
+    Ptr.at(U16, at(region, 2)).value = U16(0xABCD)
+    assert Ptr.at(U64, at(region)).value == 0x11223344ABCD7788
+
+
 def test_read_only_data() -> None:
     text = data(b"hello")
     assert bytes(text) == b"hello" and text[1] == 0x65
