@@ -32,6 +32,7 @@ from cloudos.lang.machine import (
     external,
     function_at,
     machine,
+    never_inlined,
     no_return,
     place,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "layout_of",
     "length_of",
     "machine",
+    "never_inlined",
     "managed",
     "new_slice",
     "no_return",
