@@ -30,6 +30,7 @@ from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, require_present, struct_fields
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.compiler.typesystem import (
+    TEXT,
     ArrayType,
     AtomicType,
     LiveType,
@@ -162,7 +163,8 @@ def _new_object(checker: Checker, kind: StructType | ManagedType, node: ast.Call
         instance = make_instance(checker.program, written, kind, {})
         values, before = bind_arguments(checker, instance.parameters[1:], node)
         for value in values:
-            _refuse_local(checker, value, node)
+            if value.type != TEXT:  # a text cannot be a field, so __init__ cannot keep it
+                _refuse_local(checker, value, node)
         made: tree.Expr = tree.Construct(kind, [], instance, values, line=line)
         return _after(before, made)
     parameters = [
