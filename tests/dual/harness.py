@@ -26,6 +26,7 @@ from cloudos.lang import F32, F64, U8, Error, Integer, PhysAddr, Slice, VirtAddr
 Function = Callable[..., Any]
 
 LANGUAGE = str(Path(sys.modules["cloudos.lang"].__file__ or "").parent)
+STANDARD_LIBRARY = str(Path(inspect.__file__).parent)
 
 
 def entries_of(module: types.ModuleType) -> list[Function]:
@@ -112,7 +113,7 @@ def innermost_line(error: BaseException) -> tuple[str, int]:
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(LANGUAGE):
+        if not file.startswith((LANGUAGE, STANDARD_LIBRARY)):
             place = (file, trace.tb_lineno)
         trace = trace.tb_next
     return place

@@ -16,24 +16,25 @@ from cloudos.compiler.check.annotations import U8, U64, type_of_annotation
 from cloudos.compiler.check.calls import finish_call, virtual_call
 from cloudos.compiler.check.checker import Checker, make_instance, member
 from cloudos.compiler.check.expressions import check_value, require_present
+from cloudos.compiler.check.primitives import SINK, use_sink
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.compiler.typesystem import (
     BOOL,
     CONST_INT,
     NONE,
     TEXT,
+    AddressType,
     EnumType,
     FloatType,
     IntType,
     ManagedType,
-    ProtocolType,
     SliceType,
     StructType,
     Type,
 )
 from cloudos.lang import formatting
 
-SINK = ProtocolType(lang.Sink)
+BASES = {"d": 10, "x": 16, "X": 16, "b": 2, "o": 8, "c": 0}
 SPECIFICATION = re.compile(
     r"(?:(?P<fill>.)?(?P<align>[<>^=]))?(?P<prefix>#)?(?P<zero>0)?(?P<width>\d+)?(?P<group>[,_])?"
     r"(?:\.(?P<precision>\d+))?(?P<kind>[dxXbocfs])?$",
@@ -106,6 +107,9 @@ def _write_value(
         return _write(checker, writer, tree.TextLiteral(TEXT, text, line=line), node)
     if isinstance(value.type, EnumType):
         value = tree.Reinterpret(value.type.width, value, line=line)
+    if isinstance(value.type, AddressType):
+        value = tree.Reinterpret(U64, value, line=line)
+        spec = spec if any(spec.values()) else {**spec, "prefix": "#", "kind": "x"}
     if isinstance(value.type, IntType):
         return _write_integer(checker, writer, value, spec, node)
     if isinstance(value.type, FloatType):
@@ -115,7 +119,7 @@ def _write_value(
         value = tree.Choose(TEXT, value, true, false, line=line)
     if value.type == TEXT and not any(spec.values()):
         call: tree.Expr = tree.Intrinsic(NONE, "write_text", [_sink(line), value], line=line)
-        checker.program.virtual_calls[SINK, "write"] = None
+        use_sink(checker, node)
         writer.body.append(tree.Evaluate(line, call))
         return None
     if isinstance(value.type, StructType | ManagedType):
@@ -140,15 +144,21 @@ def _write_integer(
     assert isinstance(value.type, IntType)
     line = value.line
     letter = spec["kind"] or "d"
-    if letter not in "dxXbo" or spec["precision"]:
-        checker.refuse(node, f"an integer has no format '{letter}'", "use d, x, X, b or o")
-    base = {"d": 10, "x": 16, "X": 16, "b": 2, "o": 8}[letter]
+    if letter not in BASES or spec["precision"]:
+        checker.refuse(node, f"an integer has no format '{letter}'", "use d, x, X, b, o or c")
+    base = BASES[letter]
     zero = spec["zero"] is not None and spec["align"] is None
     fill = "0" if spec["zero"] and spec["fill"] is None else (spec["fill"] or " ")
     if len(fill.encode()) != 1:
         checker.refuse(node, "the fill of a format must be an ASCII character")
     align = "=" if zero else (spec["align"] or ">")
     magnitude: tree.Expr = tree.Intrinsic(U64, "magnitude", [value], line=line)
+    if letter == "c":
+        instance = make_instance(checker.program, formatting.format_character, None, {})
+        marks = [_number(ord(fill), U8, line), _number(ord(spec["align"] or "<"), U8, line)]
+        arguments = [_sink(line), magnitude, *marks, _number(int(spec["width"] or 0), U64, line)]
+        writer.body.append(tree.Evaluate(line, finish_call(checker, instance, arguments, node)))
+        return
     negative: tree.Expr = _number(0, BOOL, line)
     if value.type.signed:
         negative = tree.Compare(BOOL, "<", value, _number(0, value.type, line), line=line)

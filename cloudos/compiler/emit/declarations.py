@@ -71,7 +71,7 @@ class Declarations:
 
     def all(self) -> str:
         """The text for every type that has a name so far, and for those that they lead to."""
-        while set(self.program.type_names) - self.declared:
+        while set(self.program.type_names) - (self.declared & self.defined):
             for kind in list(self.program.type_names):
                 self.declare(kind)
                 self.define(kind)
