@@ -61,9 +61,7 @@ def parameter_types(function: Function) -> list[Any]:
 
 
 def plain(value: object) -> tuple[Value, ...]:
-    """A result as the words a compiled function returns: members of tuples, plain numbers, bytes."""
-    if value is None:
-        return ()
+    """A result as a compiled function returns it: members of tuples, plain numbers, bytes, None if absent."""
     if isinstance(value, tuple):
         return tuple(part for item in value for part in _plain_item(item))
     return _plain_item(value)
@@ -96,7 +94,9 @@ def interpret(function: Function, arguments: Iterable[Value]) -> Outcome:
     """What CPython makes of the call."""
     converted = [to_language(kind, value) for kind, value in zip(parameter_types(function), arguments, strict=True)]
     try:
-        return Returned(plain(function(*converted)))
+        result = function(*converted)
+        empty = typing.get_type_hints(function)["return"] is type(None)
+        return Returned(() if empty else plain(result))
     except Error as error:
         return Raised(int(type(error).code))
     except BaseException as error:

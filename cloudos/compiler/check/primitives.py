@@ -461,6 +461,19 @@ def _null(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
     return tree.Const(NullType(), None, line=checker.line(node))
 
 
+def _about_error(name: str) -> Callable[..., tree.Expr]:
+    def handle(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
+        if not checker.handling:
+            checker.refuse(node, f"{name}() belongs into an except block")
+        if checker.program.target.kind == "kernel":
+            checker.refuse(node, "the kernel keeps no names of errors")
+        arguments(checker, node)
+        checker.program.virtual_calls[ProtocolType(lang.Sink), "write"] = None
+        return tree.Intrinsic(TEXT, name, [], line=checker.line(node))
+
+    return handle
+
+
 INTRINSICS: dict[str, Callable[[Checker, ast.Call, Type | None], tree.Expr]] = {
     "size_of": _constant_of_type(lang.size_of),
     "align_of": _constant_of_type(lang.align_of),
@@ -478,6 +491,8 @@ INTRINSICS: dict[str, Callable[[Checker, ast.Call, Type | None], tree.Expr]] = {
     "fence": _fence,
     "code_address": _code_address,
     "copy": _copy,
+    "error_name": _about_error("error_name"),
+    "error_place": _about_error("error_place"),
 }
 
 __all__ = ["INTRINSICS", "ManagedType", "builtin_call", "check_condition", "conversion", "intrinsic_call", "method"]
