@@ -13,13 +13,58 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
-from cloudos.abi.errors import BadAddress, BadArgument, OutOfMemory, SystemCallError
+from cloudos.abi.errors import (
+    BadAddress,
+    BadArgument,
+    BadHandle,
+    BadState,
+    Cancelled,
+    Denied,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    SystemCallError,
+    TimedOut,
+    TooManyHandles,
+    WouldBlock,
+    WrongKind,
+)
+from cloudos.abi.objects import Kind, Rights
 from cloudos.lang import U8, U32, U64, UserPtr
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAXIMUM_ARGUMENTS = 6
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a handle argument must name, and allow: the dispatch checks it before the implementation is called."""
+
+    kind: Kind
+    rights: Rights
+
+
+# What decoding a handle raises.
+HANDLE_ERRORS = (BadHandle, WrongKind, Denied, PeerGone)
+# What making an object, and a handle to it, raises.
+CREATION_ERRORS = (QuotaExceeded, OutOfMemory, TooManyHandles, PeerGone)
+MESSAGE_ERRORS = (BadArgument, BadState, WouldBlock, TimedOut, Cancelled, *CREATION_ERRORS)
+
+ProcessToControl = Annotated[U64, Needs(Kind.PROCESS, Rights.CONTROL)]
+ProcessToInspect = Annotated[U64, Needs(Kind.PROCESS, Rights.INSPECT)]
+ThreadToControl = Annotated[U64, Needs(Kind.THREAD, Rights.CONTROL)]
+ThreadToRead = Annotated[U64, Needs(Kind.THREAD, Rights.READ)]
+ThreadToWrite = Annotated[U64, Needs(Kind.THREAD, Rights.WRITE)]
+EndpointToSend = Annotated[U64, Needs(Kind.ENDPOINT, Rights.SEND)]
+EndpointToReceive = Annotated[U64, Needs(Kind.ENDPOINT, Rights.RECEIVE)]
+ReplyToSend = Annotated[U64, Needs(Kind.REPLY, Rights.SEND)]
+NotificationToSignal = Annotated[U64, Needs(Kind.NOTIFICATION, Rights.SIGNAL)]
+NotificationToWait = Annotated[U64, Needs(Kind.NOTIFICATION, Rights.WAIT)]
+QuotaToSpend = Annotated[U64, Needs(Kind.QUOTA, Rights.ALLOCATE)]
+ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
+ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
 
 
 @dataclass(frozen=True)
@@ -28,7 +73,9 @@ class SystemCall:
 
     number: int
     function: Callable[..., Any]
-    raises: tuple[type[SystemCallError], ...]
+    declared: tuple[type[SystemCallError], ...]
+    # Eight words, tag, badge and reply handle travel in registers besides the arguments: see `cloudos.sdk.ipc`.
+    is_message: bool = False
 
     @property
     def name(self) -> str:
@@ -41,6 +88,22 @@ class SystemCall:
         return {name: hints[name] for name in inspect.signature(self.function).parameters}
 
     @property
+    def needs(self) -> dict[str, Needs]:
+        """What each handle parameter must name."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        return {
+            name: kind.__metadata__[0]
+            for name, kind in hints.items()
+            if typing.get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], Needs)
+        }
+
+    @property
+    def raises(self) -> tuple[type[SystemCallError], ...]:
+        """The errors that the declaration lists, and those of decoding handles."""
+        decoding = HANDLE_ERRORS if self.needs else ()
+        return tuple(dict.fromkeys((*self.declared, *decoding)))
+
+    @property
     def result(self) -> Any:
         """Type of the value returned: U64, NoneType or NoReturn."""
         return typing.get_type_hints(self.function)["return"]
@@ -49,11 +112,13 @@ class SystemCall:
 SYSTEM_CALLS: list[SystemCall] = []
 
 
-def system_call(*, number: int, raises: tuple[type[SystemCallError], ...] = ()) -> Callable[[F], F]:
+def system_call(
+    *, number: int, raises: tuple[type[SystemCallError], ...] = (), message: bool = False
+) -> Callable[[F], F]:
     """Declare the decorated function a system call."""
 
     def declare(function: F) -> F:
-        call = SystemCall(number, function, raises)
+        call = SystemCall(number, function, raises, message)
         if number != len(SYSTEM_CALLS):
             raise ValueError(f"{call.name}: system calls are numbered without gaps, expected {len(SYSTEM_CALLS)}")
         if len(inspect.signature(function).parameters) > MAXIMUM_ARGUMENTS:
@@ -133,4 +198,184 @@ def clock_read() -> U64:
 @system_call(number=8)
 def thread_sleep(duration_ns: U64) -> None:
     """Do nothing for at least `duration_ns` nanoseconds."""
+    raise NotImplementedError
+
+
+@system_call(number=9)
+def thread_yield() -> None:
+    """Let the other ready threads of the same priority run first."""
+    raise NotImplementedError
+
+
+@system_call(number=10)
+def thread_exit() -> NoReturn:
+    """End the calling thread. With its last thread a process ends; the first process then ends with status 0."""
+    raise NotImplementedError
+
+
+@system_call(number=11, raises=(BadArgument, *CREATION_ERRORS))
+def thread_create(process: ProcessToControl, schedule: ScheduleToUse, entry: U64, stack: U64, argument: U64) -> U64:
+    """Make a thread that will begin at `entry` with the stack pointer `stack`, a multiple of 16, and one argument.
+
+    Returns a handle with all rights. The thread is stopped; the quota of `process` pays for it (1 KB).
+    """
+    raise NotImplementedError
+
+
+@system_call(number=12, raises=(BadState,))
+def thread_start(thread: ThreadToControl) -> None:
+    """Let a stopped or suspended thread run. BadState: it is neither."""
+    raise NotImplementedError
+
+
+@system_call(number=13, raises=(BadState,))
+def thread_suspend(thread: ThreadToControl) -> None:
+    """Stop a thread; one that waits stops when it would go on. BadState: it has ended."""
+    raise NotImplementedError
+
+
+@system_call(number=14)
+def thread_kill(thread: ThreadToControl) -> None:
+    """End a thread, whatever it does. Who waits for its reply gets PeerGone once the reply handle is closed."""
+    raise NotImplementedError
+
+
+@system_call(number=15, raises=(BadAddress, BadState))
+def thread_read_registers(thread: ThreadToRead, buffer: UserPtr[U8]) -> None:
+    """Copy the general registers (176 bytes on x86_64) of a stopped or faulting thread."""
+    raise NotImplementedError
+
+
+@system_call(number=16, raises=(BadAddress, BadState))
+def thread_write_registers(thread: ThreadToWrite, buffer: UserPtr[U8]) -> None:
+    """Replace the general registers of a stopped or faulting thread; what would need privilege is left out."""
+    raise NotImplementedError
+
+
+@system_call(number=17, raises=(BadArgument, BadState, *CREATION_ERRORS))
+def thread_set_buffer(address: U64) -> None:
+    """Map a message buffer for the calling thread at `address`, a free page. BadState: it has one.
+
+    Layout: `MessageBuffer` of `cloudos.abi.messages`. It goes with the thread.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=18, raises=(BadState,))
+def thread_bind(notification: NotificationToWait) -> None:
+    """Let message_receive of the calling thread end with signals of `notification` too. BadState: one of them is bound."""
+    raise NotImplementedError
+
+
+@system_call(number=19, raises=(BadArgument, *CREATION_ERRORS))
+def process_create(quota: QuotaToSpend, label: U64) -> U64:
+    """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
+
+    Denied also: only a process of label 0 may choose another label than its own.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=20, raises=(BadAddress, BadArgument, OutOfMemory))
+def process_populate(
+    process: ProcessToControl, address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64
+) -> None:
+    """Give a process `size` bytes of new memory at `address`, beginning with a copy of `length` bytes of the caller's.
+
+    Whole pages, zero where nothing is copied. `access`: 1 read, 2 write, 4 execute. BadArgument: in use, not in user
+    space, not readable, or both writable and executable.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=21, raises=(BadArgument, *CREATION_ERRORS))
+def process_install(process: ProcessToControl, handle: U64, rights: U64, badge: U64) -> U64:
+    """Derive a handle of the caller's into a process; 0 for `rights` keeps all. Returns its number there."""
+    raise NotImplementedError
+
+
+@system_call(number=22, raises=(BadState,))
+def process_kill(process: ProcessToControl) -> None:
+    """End a process with all its threads. BadState: it has ended."""
+    raise NotImplementedError
+
+
+@system_call(number=23)
+def process_inspect(process: ProcessToInspect) -> U64:
+    """0 while the process lives; then 256 plus its exit status."""
+    raise NotImplementedError
+
+
+@system_call(number=24, raises=(BadState,))
+def process_set_fault_endpoint(process: ProcessToControl, handler: EndpointToSend) -> None:
+    """Report faults of the process as calls to `handler`, with the badge of this handle. See `cloudos.abi.tags`."""
+    raise NotImplementedError
+
+
+@system_call(number=25, raises=CREATION_ERRORS)
+def endpoint_create(quota: QuotaToSpend) -> U64:
+    """Make an endpoint; returns a handle with all rights."""
+    raise NotImplementedError
+
+
+@system_call(number=26, raises=MESSAGE_ERRORS, message=True)
+def message_call(endpoint: EndpointToSend, tag: U64) -> None:
+    """Send a message, and wait for the reply."""
+    raise NotImplementedError
+
+
+@system_call(number=27, raises=MESSAGE_ERRORS, message=True)
+def message_send(endpoint: EndpointToSend, tag: U64) -> None:
+    """Send a message, and wait until it is received."""
+    raise NotImplementedError
+
+
+@system_call(number=28, raises=MESSAGE_ERRORS, message=True)
+def message_receive(endpoint: EndpointToReceive, tag: U64) -> None:
+    """Wait for a message, or for signals of the bound notification."""
+    raise NotImplementedError
+
+
+@system_call(number=29, raises=MESSAGE_ERRORS, message=True)
+def message_reply(reply: ReplyToSend, tag: U64) -> None:
+    """Answer a call. The handle is used up. PeerGone: the caller does not wait any more."""
+    raise NotImplementedError
+
+
+@system_call(number=30, raises=(*MESSAGE_ERRORS, WrongKind), message=True)
+def message_reply_receive(endpoint: EndpointToReceive, tag: U64) -> None:
+    """Answer a call, whose reply handle stands in its own register, and wait for the next message in one step."""
+    raise NotImplementedError
+
+
+@system_call(number=31, raises=CREATION_ERRORS)
+def notification_create(quota: QuotaToSpend) -> U64:
+    """Make a notification without signals; returns a handle with all rights."""
+    raise NotImplementedError
+
+
+@system_call(number=32)
+def notification_signal(notification: NotificationToSignal, bits: U64) -> None:
+    """Set signals, or hand them to a thread that waits."""
+    raise NotImplementedError
+
+
+@system_call(number=33, raises=(WouldBlock, TimedOut, Cancelled))
+def notification_wait(notification: NotificationToWait, deadline: U64) -> U64:
+    """Take all signals that are set, or wait for some until `deadline` (absolute, nanoseconds; 0 does not wait)."""
+    raise NotImplementedError
+
+
+@system_call(number=34, raises=(BadArgument, *CREATION_ERRORS))
+def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_ns: U64) -> U64:
+    """Make a schedule: `budget_ns` of each `period_ns` at `priority`, 255 being the most urgent.
+
+    Denied also: a priority above that of the caller's schedule.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=35, raises=(BadArgument,))
+def schedule_change(schedule: ScheduleToControl, priority: U64, budget_ns: U64, period_ns: U64) -> None:
+    """Change a schedule, and fill its budget. Denied also: a priority above that of the caller's schedule."""
     raise NotImplementedError

@@ -1,24 +1,60 @@
 """The dispatch of system calls, made from their declarations.
 
-For each call there is one branch: arguments are converted from registers to their declared types, the implementation
-is called, and the errors that the declaration lists are turned into their numbers. An implementation that could raise
-anything else does not compile.
+For each call there is one branch: handles are decoded to objects of the declared kind with the declared rights, other
+arguments are converted from registers to their declared types, and the implementation is called. An implementation
+that could raise anything but what the declaration lists does not compile, and none can be reached without the check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-from cloudos.abi.errors import BadArgument, BadSystemCall
+from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
+from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import traps
-from cloudos.kernel.objects import clock, console, memory, process
-from cloudos.lang import U8, U16, U32, U64, UserPtr, exported, generate, never_inlined
+from cloudos.kernel.microkernel import leave
+from cloudos.kernel.objects import clock, console, memory, message, notifications, processes, threads
+from cloudos.kernel.objects.endpoint import Endpoint
+from cloudos.kernel.objects.header import Capability, Quota
+from cloudos.kernel.objects.notification import Notification
+from cloudos.kernel.objects.process import Process
+from cloudos.kernel.objects.reply import Reply
+from cloudos.kernel.objects.schedule import Schedule
+from cloudos.kernel.objects.thread import Thread
+from cloudos.kernel.restart import Restart
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.security.capabilities import lookup
+from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, generate, never_inlined
 
-IMPLEMENTED_BY = (process, console, memory, clock)
-SHORT = ("system_null",)
+IMPLEMENTED_BY = (processes, threads, notifications, message, console, memory, clock)
+# These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
+SHORT = ("system_null", "clock_read")
+# Inlining the others would make the dispatch save registers that a short call does not need.
+INLINED = ("system_null",)
+CLASSES: dict[Kind, Any] = {
+    Kind.PROCESS: Process,
+    Kind.THREAD: Thread,
+    Kind.ENDPOINT: Endpoint,
+    Kind.REPLY: Reply,
+    Kind.NOTIFICATION: Notification,
+    Kind.SCHEDULE: Schedule,
+    Kind.QUOTA: Quota,
+}
 INDENT = "            "
+HEAD = """def dispatch(frame: UserFrame) -> bool:
+    try:
+        match frame.number:
+"""
+TAIL = """            case _:
+                raise BadSystemCall
+    except Restart:
+        frame.restart()
+    except SystemCallError:
+        frame.fail(U64(error_code()))
+    return leave()
+"""
 
 
 def system_null() -> U64:
@@ -36,69 +72,75 @@ def implementation_of(call: SystemCall) -> Callable[..., Any]:
     raise LookupError(f"system call {call.name} has no implementation")
 
 
-def _argument(kind: Any, index: int) -> str:
+def _argument(call: SystemCall, name: str, kind: Any, index: int) -> str:
     """The expression for one argument of a declared type."""
     register = f"frame.argument{index}"
+    if name in call.needs:
+        parameters = list(implementation_of(call).__annotations__.values())
+        if parameters[index] == "Ptr[Capability]":
+            return name
+        return f"{name}.value.object.cast({CLASSES[call.needs[name].kind].__name__})"
     if getattr(kind, "__origin__", None) is UserPtr:
         return f"UserPtr.at({kind.__args__[0].__name__}, {register})"
     return register if kind is U64 else f"{kind.__name__}({register})"
 
 
 def _checks(call: SystemCall) -> list[str]:
-    """Refuse arguments that do not fit a narrow type."""
+    """Refuse arguments that do not fit a narrow type, and handles that do not name what they must."""
     lines = []
-    for index, kind in enumerate(call.parameters.values()):
+    for index, (name, kind) in enumerate(call.parameters.items()):
         if kind in (U8, U16, U32):
-            lines.append(f"{INDENT}if frame.argument{index} > {kind.MAX}:")
-            lines += [f"{INDENT}    frame.fail(U64({BadArgument.code}))", f"{INDENT}    return"]
+            lines += [f"if frame.argument{index} > {kind.MAX}:", "    raise BadArgument"]
+        if name in call.needs:
+            needs = call.needs[name]
+            rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
+            lines.append(f"{name} = look_up(frame.argument{index}, Kind.{needs.kind.name}, {rights})")
     return lines
 
 
 def branch(call: SystemCall) -> list[str]:
     """The lines of one case."""
-    arguments = ", ".join(_argument(kind, index) for index, kind in enumerate(call.parameters.values()))
+    kinds = enumerate(call.parameters.items())
+    arguments = ", ".join(_argument(call, name, kind, index) for index, (name, kind) in kinds)
     invocation = f"{call.name}({arguments})"
-    if call.result is U64:
+    if call.is_message:
+        capability = next(iter(call.needs))
+        body = [f"if {call.name}({capability}, frame):", "    return True", "leave()", "return True"]
+    elif call.result is U64:
         body = [f"frame.finish({invocation})"]
-    elif call.result is NoReturn:
-        body = [invocation]
     else:
         body = [invocation, "frame.finish(U64(0))"]
-    lines = [f"        case {call.number}:", *_checks(call)]
-    if not call.raises:
-        return lines + [INDENT + line for line in body]
-    lines += [f"{INDENT}try:"] + [f"{INDENT}    {line}" for line in body]
-    for error in call.raises:
-        lines += [f"{INDENT}except {error.__name__}:", f"{INDENT}    frame.fail(U64({error.code}))"]
-    return lines
+    if call.name in SHORT:
+        body.append("return False")
+    return [f"        case {call.number}:", *(INDENT + line for line in (*_checks(call), *body))]
 
 
 def dispatch_source() -> str:
     """The text of the dispatch function."""
-    lines = ["def dispatch(frame: SystemCallFrame) -> None:", "    match frame.number:"]
-    for call in SYSTEM_CALLS:
-        lines += branch(call)
-    lines += ["        case _:", f"{INDENT}frame.fail(U64({BadSystemCall.code}))"]
-    return "\n".join(lines) + "\n"
+    lines = [line for call in SYSTEM_CALLS for line in branch(call)]
+    return HEAD + "\n".join("    " + line for line in lines) + "\n" + TAIL
+
+
+@never_inlined
+def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
+    """What a handle of the caller's names. Raises BadHandle, WrongKind, Denied, PeerGone."""
+    return lookup(PROCESSOR.current.value.process.value.table, handle, kind, rights)
 
 
 def _namespace() -> dict[str, Any]:
-    names: dict[str, Any] = {
-        "__name__": __name__,
-        "SystemCallFrame": traps.SystemCallFrame,
-        "UserPtr": UserPtr,
-        "U8": U8,
-        "U16": U16,
-    }
-    names |= {"U32": U32, "U64": U64}
+    names: dict[str, Any] = {"__name__": __name__, "UserFrame": traps.UserFrame}
+    used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
+    names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up)}
     for call in SYSTEM_CALLS:
         implementation = implementation_of(call)
-        # The others would make the dispatch save registers that a short call does not need.
-        names[call.name] = implementation if call.name in SHORT else never_inlined(implementation)
-        names |= {error.__name__: error for error in call.raises}
+        if call.name not in INLINED:
+            never_inlined(implementation)
+        # The compiler refuses an implementation that could raise anything else.
+        implementation.__raises__ = (*call.raises, Restart)  # type: ignore[attr-defined]
+        names[call.name] = implementation
     return names
 
 
-_generated: Callable[[traps.SystemCallFrame], None] = generate(dispatch_source(), "dispatch", _namespace())
+_generated: Callable[[traps.UserFrame], bool] = generate(dispatch_source(), "dispatch", _namespace())
 # The entry code calls it straight away: a system call that does nothing must cost next to nothing.
 dispatch = exported("kernel_system_call")(_generated)

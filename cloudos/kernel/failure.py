@@ -40,7 +40,7 @@ def _backtrace(fp: U64) -> NoReturn:
     power.off()
 
 
-def report_trap(frame: traps.TrapFrame) -> NoReturn:
+def report_trap(frame: traps.UserFrame) -> NoReturn:
     """A fault in the kernel."""
     _begin()
     write_text(console.LOG_PORT, f"@kernel-panic trap={frame.vector} error={frame.error:#x}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.abi import layout
-from cloudos.abi.errors import BadArgument, OutOfMemory
-from cloudos.kernel import loader, log
+from cloudos.abi.errors import BadArgument, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
+from cloudos.kernel import first, loader, log
 from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, traps
 from cloudos.kernel.memory import ranges
 from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.objects import quota
 from cloudos.kernel.objects.console import STREAMS
-from cloudos.kernel.objects.process import PROCESS, finish
+from cloudos.kernel.objects.termination import power_off
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.security import labels
 from cloudos.lang import U64, exported
 
 
@@ -29,11 +31,11 @@ def kernel_main(start_information: U64) -> NoReturn:
         STREAMS.start()  # their buffer
         log.record("@ready")  # the host may send input from here on
         run_first_program()
-    except OutOfMemory:
+    except (OutOfMemory, QuotaExceeded, TooManyHandles, PeerGone):
         log.record("@refused reason=not enough memory")
     except (loader.BadProgram, BadArgument):
         log.record("@refused reason=the program cannot be loaded")
-    finish()
+    power_off()
 
 
 def start_memory(start_information: U64) -> None:
@@ -48,11 +50,11 @@ def start_memory(start_information: U64) -> None:
 
 
 def run_first_program() -> NoReturn:
-    """Make the first process and enter it. Raises OutOfMemory, BadArgument, BadProgram."""
+    """Make the first process and enter it. Raises what `first.make` does."""
     boot = platform.BOOT_INFORMATION
     bundle = loader.bundle_of(boot.module, boot.module_length)
-    PROCESS.start(boot.module, bundle.length)  # address space with bundle and stack
-    entry = loader.load(PROCESS.space, loader.program_in(bundle))  # the program's segments
-    PROCESS.space.pages.activate()
-    log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
-    traps.enter_user(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)
+    quota.start()  # all memory that is free now
+    labels.MATRIX.start()  # one label, that may do everything
+    first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
+    scheduler.run_next()
+    traps.enter_user()

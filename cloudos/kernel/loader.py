@@ -13,7 +13,7 @@ from cloudos.kernel import log
 from cloudos.kernel.hal import mmu, platform
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory.address_space import AddressSpace, Backing
-from cloudos.lang import U8, U16, U32, U64, Error, PhysAddr, Ptr, Slice, VirtAddr, size_of, struct
+from cloudos.lang import U8, U16, U32, U64, Error, PhysAddr, Ptr, Slice, size_of, struct
 
 __all__ = ["OutOfMemory"]
 
@@ -185,11 +185,6 @@ def _fill(space: AddressSpace, address: U64, contents: Slice[U8]) -> None:
     """Copy contents into mapped memory, page by page, through the direct map."""
     done = U64(0)
     while done < contents.length:
-        target = address + done
-        mapping = space.pages.lookup(VirtAddr(target))
-        size = mmu.page_bytes(mapping.level)
-        offset = target % size
-        count = min(size - offset, contents.length - done)
-        to = Slice.of(Ptr.at(U8, mmu.direct(mapping.frame.offset(offset))), count)
-        to.copy_from(contents[done : done + count])
-        done = done + count
+        part = space.kernel_view(address + done, contents.length - done)
+        part.copy_from(contents[done : done + part.length])
+        done = done + part.length

@@ -1,58 +1,97 @@
 """Entry into the kernel: what happened, and who deals with it. Nothing else.
 
-The entry code of each architecture calls `kernel_system_call` (made in `dispatch.py`), `kernel_trap` and
-`kernel_bad_return` with the saved registers. The kernel
-is not preemptible: interrupts arrive in user mode, and where a system call waits.
+The entry code of each architecture calls `kernel_system_call` (made in `dispatch.py`) and `kernel_user_trap` with the
+frame of the current thread, and `kernel_trap` with the registers of a trap in the kernel itself. The kernel is not
+preemptible: interrupts arrive in user mode, and while no thread can run. On the way out `leave` chooses who runs next.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn
+from typing import Literal
 
 from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress, OutOfMemory
 from cloudos.abi.faults import Fault
+from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
 from cloudos.kernel.hal import console, cpu, interrupts, timer, traps, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import user_memory
-from cloudos.kernel.objects.process import PROCESS, end_by_fault, obey_host
+from cloudos.kernel.memory.address_space import AddressSpace
+from cloudos.kernel.objects import cleanup, message, termination
+from cloudos.kernel.objects.console import input_arrived
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U8, U64, Array, Slice, exported
 
+EXPIRIES_PER_INTERRUPT = 32
+CLEANUP_STEPS = 64
 
-@exported("kernel_bad_return")
-def bad_return(frame: traps.SystemCallFrame) -> NoReturn:
-    """A system call was made from where it cannot return to."""
-    context = frame.context()
-    end_by_fault(faults.BAD_ADDRESS, context, context.ip)
+
+@exported("kernel_user_trap")
+def user_trap(frame: traps.UserFrame) -> None:
+    """A fault of the current thread, or an interrupt while it ran."""
+    kind = frame.kind()
+    if kind == TrapKind.PAGE_FAULT:
+        user_page_fault(frame)
+    elif kind == TrapKind.FAULT:
+        code = Array[U8, Literal[15]]()
+        termination.fault(PROCESSOR.current, traps.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
+    elif kind == TrapKind.MACHINE_CHECK:
+        failure.report_trap(frame)
+    else:
+        interrupt(kind)
+    leave()
 
 
 @exported("kernel_trap")
-def trap(frame: traps.TrapFrame) -> None:
-    """A fault or an interrupt."""
+def kernel_trap(frame: traps.UserFrame) -> None:
+    """A trap in the kernel: an interrupt while no thread can run, or a fault in a copy from or to user memory."""
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
-        page_fault(frame)
-    elif kind == TrapKind.FAULT:
-        if not frame.from_user:
+        if not user_access.is_recoverable(frame.ip):
             failure.report_trap(frame)
-        code = Array[U8, Literal[15]]()
-        end_by_fault(traps.user_fault(frame, read_code(frame.ip, code.slice())), frame.context(), U64(0))
-    elif kind == TrapKind.MACHINE_CHECK:
+        if not supply_page(frame, cpu.fault_address()):
+            frame.ip = user_access.recovery()
+    elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
-    elif kind == TrapKind.CONSOLE or kind == TrapKind.CHANNEL or kind == TrapKind.TIMER:
-        interrupt(frame, kind)
+    else:
+        interrupt(kind)
 
 
-def interrupt(frame: traps.TrapFrame, kind: TrapKind) -> None:
-    """A device wants attention. Whoever waits in a system call looks for himself, once this is over."""
+def leave() -> bool:
+    """On the way out of the kernel: whether another thread's registers may have to be loaded."""
+    for _ in U64.range(CLEANUP_STEPS):
+        if cleanup.step():
+            break
+    return scheduler.leave()
+
+
+def interrupt(kind: TrapKind) -> None:
+    """A device wants attention."""
     if kind == TrapKind.CHANNEL:
         console.channel_interrupt()
+        input_arrived()
     elif kind == TrapKind.TIMER:
         timer.handle_interrupt()
-    interrupts.acknowledge()
-    if frame.from_user:
-        obey_host(frame.context())
+        expire_timers()
+    if kind == TrapKind.CHANNEL or kind == TrapKind.TIMER or kind == TrapKind.CONSOLE:
+        interrupts.acknowledge()
+        termination.obey_host()
+
+
+def expire_timers() -> None:
+    """Wake threads whose deadline has passed; of very many, the rest with the next interrupt, which comes at once."""
+    PROCESSOR.alarm = U64(NEVER)
+    PROCESSOR.reschedule = True
+    now = timer.now()
+    timers = PROCESSOR.timers
+    for _ in U64.range(EXPIRIES_PER_INTERRUPT):
+        if timers.is_empty or timers.first.value.deadline > now:
+            break
+        thread = timers.first
+        timers.remove(thread)
+        message.expire(thread)
 
 
 def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
@@ -65,28 +104,32 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
     return buffer
 
 
-def page_fault(frame: traps.TrapFrame) -> None:
+def user_page_fault(frame: traps.UserFrame) -> None:
     """Supply the page if the process may have it; else the access was wrong."""
     address = cpu.fault_address()
-    in_copy = not frame.from_user and user_access.is_recoverable(frame.ip)
-    if not frame.from_user and not in_copy:
-        failure.report_trap(frame)
-    exhausted = False
-    if not frame.is_protection_violation:
-        try:
-            if PROCESS.space.resolve(address, frame.is_write, frame.is_execute):
-                return
-        except OutOfMemory:
-            exhausted = True
-    if in_copy:
-        frame.ip = user_access.recovery()
-    elif exhausted:
-        end_by_fault(faults.STACK_MEMORY, frame.context(), address)
-    else:
-        end_by_fault(classify(frame, address), frame.context(), address)
+    try:
+        if not frame.is_protection_violation and current_space().resolve(address, frame.is_write, frame.is_execute):
+            return
+    except OutOfMemory:
+        termination.fault(PROCESSOR.current, faults.STACK_MEMORY, address)
+        return
+    termination.fault(PROCESSOR.current, classify(frame, address), address)
 
 
-def classify(frame: traps.TrapFrame, address: U64) -> Fault:
+def supply_page(frame: traps.UserFrame, address: U64) -> bool:
+    """Whether a fault in a copy was only a page that had to be made."""
+    try:
+        return not frame.is_protection_violation and current_space().resolve(address, frame.is_write, False)
+    except OutOfMemory:
+        return False
+
+
+def current_space() -> AddressSpace:
+    """The user memory that can be reached."""
+    return PROCESSOR.current.value.process.value.space
+
+
+def classify(frame: traps.UserFrame, address: U64) -> Fault:
     """What is wrong with an access by a program."""
     stack = U64(layout.STACK_TOP - layout.STACK_SIZE)
     if address >= layout.USER_END:
@@ -98,8 +141,8 @@ def classify(frame: traps.TrapFrame, address: U64) -> Fault:
     if frame.is_execute:
         if frame.is_protection_violation:
             return faults.EXECUTE_OF_DATA
-        index = PROCESS.space.find(address)
-        if index < PROCESS.space.count and PROCESS.space.regions[index].start <= address:
+        index = current_space().find(address)
+        if index < current_space().count and current_space().regions[index].start <= address:
             return faults.EXECUTE_OF_DATA
         return faults.UNMAPPED_ADDRESS
     if frame.is_protection_violation and frame.is_write:

@@ -12,7 +12,7 @@ from cloudos.lang.arrays import Array
 from cloudos.lang.atomics import Atomic, Order, fence
 from cloudos.lang.comptime import align_of, comptime, interpreted, length_of, offset_of, size_of
 from cloudos.lang.enums import IntEnum, IntFlag, enum
-from cloudos.lang.errors import Error, error_name, error_place
+from cloudos.lang.errors import Error, error_code, error_name, error_place
 from cloudos.lang.floats import F32, F64
 from cloudos.lang.formatting import Sink, format_bool, format_character, format_float, format_integer, format_padded
 from cloudos.lang.generated import GENERATED, generate
@@ -103,6 +103,7 @@ __all__ = [
     "current_address_space",
     "data",
     "enum",
+    "error_code",
     "error_name",
     "error_place",
     "exported",

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import ClassVar
 
+from cloudos.lang.integers import U32
 from cloudos.lang.panics import intrinsic
 
 _FIRST_AUTOMATIC_CODE = 0x8000
@@ -56,6 +57,15 @@ def error_name() -> str:
     if error is None:
         raise RuntimeError("error_name() outside an except block")
     return type(error).__name__
+
+
+@intrinsic("error_code")
+def error_code() -> U32:
+    """The number of the error being handled: for use inside an `except` block, RuntimeError elsewhere."""
+    error = sys.exception()
+    if not isinstance(error, Error):
+        raise RuntimeError("error_code() outside an except block")
+    return U32(type(error).code)
 
 
 @intrinsic("error_place")

@@ -474,6 +474,13 @@ def _about_error(name: str) -> Callable[..., tree.Expr]:
     return handle
 
 
+def _error_code(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
+    if not checker.handling:
+        checker.refuse(node, "error_code() belongs into an except block")
+    arguments(checker, node)
+    return tree.Intrinsic(U32, "error_code", [], line=checker.line(node))
+
+
 INTRINSICS: dict[str, Callable[[Checker, ast.Call, Type | None], tree.Expr]] = {
     "size_of": _constant_of_type(lang.size_of),
     "align_of": _constant_of_type(lang.align_of),
@@ -491,6 +498,7 @@ INTRINSICS: dict[str, Callable[[Checker, ast.Call, Type | None], tree.Expr]] = {
     "fence": _fence,
     "code_address": _code_address,
     "copy": _copy,
+    "error_code": _error_code,
     "error_name": _about_error("error_name"),
     "error_place": _about_error("error_place"),
 }

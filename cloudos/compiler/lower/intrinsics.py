@@ -277,6 +277,10 @@ def _error_name(builder: Builder, node: tree.Intrinsic) -> str:
     return builder.compute(node.type, node.line, form, builder.caught[-1])
 
 
+def _error_code(builder: Builder, node: tree.Intrinsic) -> str:
+    return builder.compute(node.type, node.line, "{0}", builder.caught[-1])
+
+
 def _error_place(builder: Builder, node: tree.Intrinsic) -> str:
     return builder.compute(node.type, node.line, "(text_t){{write_error_place, (void *)(u64)LAST_RAISED}}")
 
@@ -295,6 +299,7 @@ SPECIAL: dict[str, Callable[[Builder, Any], str]] = {
     "write_text": _write_text,
     "linker_symbol": _linker_symbol,
     "code_address": _code_address,
+    "error_code": _error_code,
     "error_name": _error_name,
     "error_place": _error_place,
     "to_enum": _to_enum,

@@ -11,7 +11,8 @@ mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
 platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
-traps       start, enter_user, TrapFrame, SystemCallFrame, user_fault, on_kernel_stack, write_registers
+traps       start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
+            on_kernel_stack, write_registers
 user_access copy, is_recoverable, recovery
 
 The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.
@@ -99,6 +100,13 @@ class FrameSource(Protocol):
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
         ...
+
+
+class FrameSink(Protocol):
+    """Where page tables go."""
+
+    def free(self, address: PhysAddr, order: U64) -> None:
+        """Take back 4096 << order bytes."""
 
 
 class Timer(Protocol):

@@ -15,7 +15,7 @@ from cloudos.abi.errors import BadArgument, OutOfMemory
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.lang import U8, U64, Array, PhysAddr, VirtAddr, enum, struct, zeroed
+from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, enum, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -116,6 +116,52 @@ class AddressSpace:
         access = Access.READ | Access.USER
         self.add(start, start + length, access, Backing.FOREIGN)
         self.pages.map_range(VirtAddr(start), frame, length, access, FRAMES, U64(1))
+
+    def map_shared(self, address: U64, frame: PhysAddr) -> None:
+        """Map one frame that the kernel goes on using, for reading and writing. Raises OutOfMemory, BadArgument."""
+        if address > layout.USER_END:
+            raise BadArgument
+        access = Access.READ | Access.WRITE | Access.USER
+        self.add(address, address + PAGE_SIZE, access, Backing.FOREIGN)
+        try:
+            self.pages.map(VirtAddr(address), frame, U64(0), access, FRAMES)
+        except OutOfMemory:
+            self._forget(address, address + PAGE_SIZE)
+            raise
+
+    def forget_region(self, start: U64) -> None:
+        """Take a region without pages out again."""
+        self._remove(self.find(start))
+
+    def kernel_view(self, address: U64, length: U64) -> Slice[U8]:
+        """Where the kernel sees the first bytes of [address, address + length), which are mapped: at most to the end
+        of their page."""
+        mapping = self.pages.lookup(VirtAddr(address))
+        size = mmu.page_bytes(mapping.level)
+        offset = address % size
+        count = min(size - offset, length)
+        return Slice.of(Ptr.at(U8, mmu.direct(mapping.frame.offset(offset))), count)
+
+    def unmap_foreign(self, start: U64) -> None:
+        """Take back what `map_foreign` mapped at `start`."""
+        index = self.find(start)
+        region = self.regions[index]
+        address = region.start
+        while address < region.end:
+            address = address + mmu.page_bytes(self.pages.unmap(VirtAddr(address)).level)
+        self._remove(index)
+
+    def release_step(self) -> bool:
+        """Give back the last region, or at the end the page tables; whether nothing is left. It is not in use."""
+        if self.count > 0:
+            region = self.regions[self.count - 1]
+            if region.backing != Backing.FOREIGN:
+                self._release_pages(region.start, region.end)
+            self.count = self.count - 1
+            return False
+        if self.pages.root.value != 0:
+            self.pages.release(FRAMES)
+        return True
 
     def map_anonymous(self, length: U64) -> U64:
         """Map zeroed memory where there is room; its address. Raises OutOfMemory, BadArgument."""

@@ -7,12 +7,15 @@ length 0 is the end of the input. Lengths are little endian.
 from __future__ import annotations
 
 from cloudos.abi.errors import BadArgument, OutOfMemory
-from cloudos.kernel.hal import console, cpu, mmu
+from cloudos.kernel.hal import console, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects.process import PROCESS, obey_host, sleep_until_event
-from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, place, struct, zeroed
+from cloudos.kernel.objects.thread import ThreadQueue, ThreadState
+from cloudos.kernel.restart import Restart
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -31,6 +34,8 @@ class Streams:
     length_low: U64 = U64(0)
     has_low: bool = False
     ended: bool = False
+    # Threads that wait for input.
+    readers: ThreadQueue = zeroed()
 
     def start(self) -> None:
         """Get a buffer. Raises OutOfMemory."""
@@ -51,13 +56,25 @@ class Streams:
 STREAMS = place(Streams())
 
 
+def input_arrived() -> None:
+    """Let the threads that wait for input look for themselves."""
+    while not STREAMS.readers.first.is_null():
+        thread = STREAMS.readers.first
+        STREAMS.readers.remove(thread)
+        scheduler.wake(thread)
+
+
 def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
-    """System call. Raises BadAddress, BadArgument."""
+    """System call. Raises BadAddress, BadArgument, Restart."""
     if stream != STANDARD_OUTPUT and stream != STANDARD_ERROR:
         raise BadArgument
     if length == 0:
         return U64(0)
     user_memory.check_range(data.address, length)
+    if not console.channel_is_idle():
+        # The host takes what is in the buffer when it likes: meanwhile others run.
+        scheduler.yield_turn()
+        raise Restart
     buffer = STREAMS.buffer
     count = min(length, buffer.length - HEADER_SIZE)
     user_memory.copy_in(buffer[HEADER_SIZE : HEADER_SIZE + count], data.address)
@@ -65,15 +82,11 @@ def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
     buffer[1] = U8(count & 0xFF)
     buffer[2] = U8(count >> 8)
     console.channel_write(buffer[0 : HEADER_SIZE + count])
-    # The host takes it when it likes: it may rather want the process to end.
-    while not console.channel_is_idle():
-        cpu.pause()
-        obey_host(PROCESS.context())
     return count
 
 
 def console_read(data: UserPtr[U8], length: U64) -> U64:
-    """System call. Raises BadAddress."""
+    """System call. Raises BadAddress, Restart."""
     user_memory.check_range(data.address, length)
     if length == 0:
         return U64(0)
@@ -81,8 +94,12 @@ def console_read(data: UserPtr[U8], length: U64) -> U64:
     while not streams.ended:
         input = console.channel_peek()
         if input.length == 0:
-            sleep_until_event()
-        elif streams.left == 0:
+            thread = PROCESSOR.current
+            thread.value.waiting_on = null()
+            scheduler.block(ThreadState.WAITING)
+            streams.readers.append(thread)
+            raise Restart
+        if streams.left == 0:
             streams.take_header(input[0])
             console.channel_consume(U64(1))
         else:

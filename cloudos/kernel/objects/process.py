@@ -1,126 +1,70 @@
-"""The process: an address space, where its thread is, and how it ends.
-
-There is one process yet, and its end is the end of the machine's work: the records of its end are written to the
-log and the machine is switched off.
-"""
+"""The process: an address space, a capability table, threads, and where its faults are reported."""
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn
-
-from cloudos.abi import faults, layout
-from cloudos.abi.errors import BadAddress
-from cloudos.abi.faults import Fault
-from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, traps
-from cloudos.kernel.hal.interface import Access, UserContext
-from cloudos.kernel.memory import user_memory
+from cloudos.abi import layout
+from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import Kind
+from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory.address_space import AddressSpace, Backing
-from cloudos.lang import U8, U32, U64, Array, PhysAddr, UserPtr, place, struct, write_text, zeroed
+from cloudos.kernel.objects import cleanup
+from cloudos.kernel.objects.header import CapabilityTable, Header, Quota
+from cloudos.lang import U8, U64, PhysAddr, Ptr, null, place, size_of, struct, zeroed
 
-MAXIMUM_FRAMES = 64
-COMMAND_TIMEOUT = 0x54  # "T"
-COMMAND_INTERRUPT = 0x49  # "I"
-FIRST_PRINTABLE = 0x20
-LAST_PRINTABLE = 0x7E
+__all__ = ["BadArgument", "OutOfMemory", "QuotaExceeded"]
 
 
 @struct
 class Process:
-    """The process."""
+    """A process object. `header.quota` pays for all that the process makes the kernel allocate."""
 
+    header: Header = zeroed()
+    table: CapabilityTable = zeroed()
+    # First of its threads, linked through `Thread.next`.
+    threads: Ptr[Header] = null()
+    # Endpoint that is told of faults, and what its receiver sees as the badge.
+    fault_endpoint: Ptr[Header] = null()
+    fault_badge: U64 = U64(0)
+    # Its threads are gone, and no new ones can be made.
+    ended: bool = False
+    emptied: bool = False
+    label: U8 = U8(0)
+    status: U8 = U8(0)
     space: AddressSpace = zeroed()
 
-    def start(self, bundle: PhysAddr, length: U64) -> None:
-        """Become a process without a program, that sees the bundle and has a stack. Raises OutOfMemory, BadArgument."""
-        self.space.start()
+    def map_boot_module(self, bundle: PhysAddr, length: U64) -> None:
+        """Let it read the boot bundle. Raises OutOfMemory, BadArgument."""
         whole_pages = (length + (layout.PAGE_SIZE - 1)) // layout.PAGE_SIZE * layout.PAGE_SIZE
         self.space.map_foreign(U64(layout.BUNDLE_START), bundle, whole_pages)
+
+    def map_stack(self) -> None:
+        """Reserve the addresses of the first thread's stack. Raises OutOfMemory, BadArgument."""
         stack = U64(layout.STACK_TOP - layout.STACK_SIZE)
         access = Access.READ | Access.WRITE | Access.USER
         self.space.add(stack, U64(layout.STACK_TOP), access, Backing.ON_DEMAND)
 
-    def context(self) -> UserContext:
-        """Where the process is, in its system call."""
-        return traps.current_system_call().context()
+
+@struct
+class FirstProcess:
+    """The process that the machine was started for: its end is the end of the machine's work."""
+
+    process: Ptr[Process] = null()
 
 
-PROCESS = place(Process())
+FIRST = place(FirstProcess())
 
 
-def process_exit(status: U8) -> NoReturn:
-    """System call."""
-    log.record(f"@exit status={status}")
-    finish()
-
-
-def process_panic(site: U32, message: UserPtr[U8], length: U64) -> NoReturn:
-    """System call."""
-    write_text(console.LOG_PORT, f"@panic site={site:#x} message=")
-    buffer = Array[U8, Literal[256]]()
-    text = buffer.slice()[0 : min(length, buffer.length)]
+def create(quota: Quota, label: U8) -> Ptr[Process]:
+    """A process without memory, threads or handles. Raises QuotaExceeded, OutOfMemory."""
+    process = cleanup.create(quota, Kind.PROCESS, U64(size_of(Process))).cast(Process)
+    made = process.value
+    made.label = label
+    made.table.quota = Ptr.to(quota)
+    made.table.label = label
     try:
-        user_memory.copy_in(text, message.address)
-        for index in U64.range(text.length):
-            if text[index] < FIRST_PRINTABLE or text[index] > LAST_PRINTABLE:
-                text[index] = U8(FIRST_PRINTABLE)
-        console.LOG_PORT.write(text)
-    except BadAddress:
-        pass
-    log.record("")
-    _backtrace(PROCESS.context())
-    finish()
-
-
-def end_by_fault(fault: Fault, context: UserContext, address: U64) -> NoReturn:
-    """Report that the process did something that it may not, and where; then end it."""
-    write_text(console.LOG_PORT, f"@fault number={fault.number} kind=")
-    console.LOG_PORT.write(fault.name)
-    log.address("ip", context.ip)
-    log.address("address", address)
-    log.address("sp", context.sp)
-    log.record("")
-    _backtrace(context)
-    finish()
-
-
-def _backtrace(context: UserContext) -> None:
-    """One record per frame, innermost first, along the chain of frame pointers as far as it can be read."""
-    log.record(f"@frame ip={context.ip:#x}")
-    fp = context.fp
-    try:
-        for _ in U64.range(MAXIMUM_FRAMES - 1):
-            if fp == 0 or fp % 8 != 0:
-                break
-            log.record(f"@frame ip={user_memory.read_word(fp + 8):#x}")
-            caller = user_memory.read_word(fp)
-            # The stack grows down, so callers lie above; anything else is no chain.
-            if caller <= fp:
-                break
-            fp = caller
-    except BadAddress:
-        pass
-
-
-def obey_host(context: UserContext) -> None:
-    """Do what the host asked on the console, if it did: end the process."""
-    command = console.read_command()
-    if command == COMMAND_TIMEOUT:
-        end_by_fault(faults.TIMED_OUT, context, U64(0))
-    if command == COMMAND_INTERRUPT:
-        end_by_fault(faults.INTERRUPTED, context, U64(0))
-
-
-def sleep_until_event() -> None:
-    """Called from a system call that waits: let interrupts happen, then obey the host."""
-    cpu.wait_for_interrupt()
-    obey_host(PROCESS.context())
-
-
-def finish() -> NoReturn:
-    """The end of the machine's work."""
-    console.drain()
-    log.line("the machine is switched off")
-    log.record("@off")
-    console.drain()
-    power.off()
+        made.space.start()
+    except OutOfMemory:
+        made.header.references = U64(0)
+        cleanup.destroy(process.cast(Header))
+        raise
+    return process

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource, Mapping
+from cloudos.kernel.hal.interface import Access, BootInformation, FrameSink, FrameSource, Mapping
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
 from cloudos.lang import U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, struct, zeroed
@@ -197,9 +197,29 @@ class PageTable:
             table.entries[index] = (mapping.frame.value + index * PAGE_SIZE) | flags
         self._set(address, U64(1), frame.value | TABLE_FLAGS)
 
+    def release(self, frames: FrameSink) -> None:
+        """Free the tables of the user half, which map nothing any more, and the root."""
+        table = _table(self.root)
+        for index in U64.range(FIRST_KERNEL_ENTRY):
+            _release_table(table.entries[index], U64(2), frames)
+        frames.free(self.root, U64(0))
+        self.root = PhysAddr(0)
+
     def activate(self) -> None:
         """Make these the translations in use."""
         cpu.load_page_table_root(self.root.value)
+
+
+def _release_table(entry: U64, level: U64, frames: FrameSink) -> None:
+    """Free the table that an entry names, and those below it. `level`: of the table's entries."""
+    if entry & PRESENT == 0 or entry & LARGE != 0:
+        return
+    frame = PhysAddr(entry & ADDRESS_MASK)
+    if level > 0:
+        table = _table(frame)
+        for index in U64.range(ENTRIES):
+            _release_table(table.entries[index], level - 1, frames)
+    frames.free(frame, U64(0))
 
 
 @struct

@@ -24,14 +24,20 @@ class TaskState:
     unused_half: U16 = U16(0)
     port_map_offset: U16 = U16(104)
 
+    def set_stack(self, top: U64) -> None:
+        """Where the processor pushes on an entry from user mode."""
+        self.stack_low = U32.truncate(top)
+        self.stack_high = U32(top >> 32)
+
 
 @struct
 class Processor:
-    """Fields used by the entry code stand first; it finds them through `offset_of`."""
+    """The entry code finds the fields through `offset_of`. `frame`: where the current thread's registers are kept."""
 
     kernel_stack: U64 = U64(0)
     user_stack: U64 = U64(0)
     has_smap: U64 = U64(0)
+    frame: U64 = U64(0)
 
 
 PROCESSOR = place(Processor(), symbol="processor")
@@ -39,4 +45,5 @@ TASK_STATE = place(TaskState(), symbol="task_state")
 
 KERNEL_STACK = offset_of(Processor, "kernel_stack")
 USER_STACK = offset_of(Processor, "user_stack")
+FRAME = offset_of(Processor, "frame")
 HAS_SMAP = offset_of(Processor, "has_smap")

@@ -14,7 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
-from cloudos.kernel.hal.x86_64.processor import KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
+from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
 from cloudos.lang import (
     U8,
     U16,
@@ -31,7 +31,6 @@ from cloudos.lang import (
     external,
     machine,
     place,
-    size_of,
     struct,
     write_text,
     zeroed,
@@ -39,6 +38,10 @@ from cloudos.lang import (
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
+# Interrupts on; bit 1 is always set.
+USER_FLAGS = 0x202
+# Carry, parity, adjust, zero, sign, trap, direction, overflow.
+USER_SETTABLE_FLAGS = 0xDD5
 STUB_COUNT = 48
 STUB_SIZE = 16
 VECTOR_TIMER = 32
@@ -56,10 +59,27 @@ def _stub(vector: int) -> str:
     return f".p2align 4; {push}pushq ${vector}; jmp {target}\n"
 
 
+# As they stand in a UserFrame, from its end to its start.
 REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
 SAVE = "".join(f"  pushq %{register}\n" for register in REGISTERS)
 RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
+OFFSET = {register: 8 * index for index, register in enumerate(reversed(REGISTERS))}
+VECTOR, IP, FLAGS, SP = 120, 136, 152, 160
+FRAME_SIZE = 176
+# In the place of a vector: the thread entered by SYSCALL, so that rcx and r11 are free.
+BY_SYSTEM_CALL = 256
+# IRET to an address that is not canonical would fault in the kernel.
+LOW_HALF = 0x7FFF_FFFF_FFFF
+
+
+def _store(registers: list[str]) -> str:
+    return "".join(f"  movq %{register}, {OFFSET[register]}(%rsp)\n" for register in registers)
+
+
+def _load(registers: list[str]) -> str:
+    return "".join(f"  movq {OFFSET[register]}(%rsp), %{register}\n" for register in registers)
+
 
 ENTRY = Assembly(
     "entry",
@@ -69,24 +89,56 @@ ENTRY = Assembly(
 .p2align 4
 trap_stubs:
 {"".join(_stub(vector) for vector in range(STUB_COUNT))}
+# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
 # The saved code segment stands 24 bytes up: vector, error, instruction pointer, code segment.
 trap_common:
   testb $3, 24(%rsp)
-  jz 1f
+  jz trap_in_kernel
   swapgs
+trap_in_frame:
+{SAVE}{CLEAR_AC}
+  movq %rsp, %rdi
+  movq %gs:{KERNEL_STACK}, %rsp
+  xorl %ebp, %ebp
+  call kernel_user_trap
+# Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
+return_to_user:
+  movq %gs:{FRAME}, %rsp
+  cmpl ${BY_SYSTEM_CALL}, {VECTOR}(%rsp)
+  jne 1f
+{_load([register for register in REGISTERS if register not in ("rcx", "r11")])}
+  movq {IP}(%rsp), %rcx
+  movq {FLAGS}(%rsp), %r11
+  movq {SP}(%rsp), %rsp
+  swapgs
+  sysretq
 1:
+{RESTORE}
+  addq $16, %rsp
+  swapgs
+  iretq
+
+trap_in_kernel:
 {SAVE}{CLEAR_AC}
   movq %rsp, %rdi
   call kernel_trap
 {RESTORE}
-  testb $3, 24(%rsp)
-  jz 2f
-  swapgs
-2:
   addq $16, %rsp
   iretq
 
+# On a stack of its own. From user mode, GS is certain: go on in the thread's frame as other traps do.
 trap_paranoid:
+  testb $3, 24(%rsp)
+  jz 3f
+  swapgs
+  pushq %rax
+  movq %gs:{FRAME}, %rax
+  addq ${FRAME_SIZE}, %rax
+  xchgq %rax, %rsp
+{"".join(f"  pushq {8 * (index + 1)}(%rax)" + chr(10) for index in range(6, -1, -1))}
+  movq (%rax), %rax
+  jmp trap_in_frame
+3:
 {SAVE}{CLEAR_AC}
   xorl %ebx, %ebx
   movl ${cpu.MSR_GS_BASE:#x}, %ecx
@@ -106,74 +158,41 @@ trap_paranoid:
   addq $16, %rsp
   iretq
 
-# Pushes a SystemCallFrame. The stack in the processor's area is 8 modulo 16, so that the call is aligned.
+# Saves all registers in the frame of the current thread. The return address lies below the page at USER_END, where
+# nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
+# code preserves need not be loaded.
 .p2align 4
 system_call_entry:
   swapgs
   movq %rsp, %gs:{USER_STACK}
-  movq %gs:{KERNEL_STACK}, %rsp
-  pushq %gs:{USER_STACK}
-  pushq %r11
-  pushq %rcx
-  pushq %rbp
-  pushq %r9
-  pushq %r8
-  pushq %r10
-  pushq %rdx
-  pushq %rsi
-  pushq %rdi
-  pushq %rax
+  movq %gs:{FRAME}, %rsp
+{_store([register for register in REGISTERS if register not in ("rcx", "r11")])}
+  movq %rcx, {IP}(%rsp)
+  movq %gs:{USER_STACK}, %rcx
+  movq %r11, {FLAGS}(%rsp)
+  movq %rcx, {SP}(%rsp)
+  movl ${BY_SYSTEM_CALL}, {VECTOR}(%rsp)
+  movq %rsp, %rbx
   movq %rsp, %rdi
+  movq %gs:{KERNEL_STACK}, %rsp
   call kernel_system_call
-  movq 64(%rsp), %rdi
-  shrq $47, %rdi
-  jnz 1f
-  popq %rax
-  popq %rdi
-  popq %rsi
-  popq %rdx
-  popq %r10
-  popq %r8
-  popq %r9
-  popq %rbp
-  popq %rcx
-  popq %r11
-  popq %rsp
+  testb %al, %al
+  jnz return_to_user
+  movq %rbx, %rsp
+{_load(["rax", "rdi", "rsi", "rdx", "r10", "r8", "r9", "rbx"])}
+  movq {IP}(%rsp), %rcx
+  movq {FLAGS}(%rsp), %r11
+  movq {SP}(%rsp), %rsp
   swapgs
   sysretq
-1:
-  movq %rsp, %rdi
-  call kernel_bad_return
-  ud2
 
-# rdi instruction pointer, rsi stack pointer, rdx and rcx first two arguments
+# The end of the boot: from the kernel's first thread of control to the current thread.
 enter_user:
-  pushq ${USER_STACK_SEGMENT}
-  pushq %rsi
-  pushq $0x202
-  pushq ${USER_CODE}
-  pushq %rdi
+  movq %gs:{KERNEL_STACK}, %rsp
   fninit
   pushq $0x1f80
   ldmxcsr (%rsp)
-  addq $8, %rsp
-  movq %rdx, %rdi
-  movq %rcx, %rsi
-  xorl %eax, %eax
-  xorl %ebx, %ebx
-  xorl %ecx, %ecx
-  xorl %edx, %edx
-  xorl %ebp, %ebp
-  xorl %r8d, %r8d
-  xorl %r9d, %r9d
-  xorl %r10d, %r10d
-  xorl %r11d, %r11d
-  xorl %r12d, %r12d
-  xorl %r13d, %r13d
-  xorl %r14d, %r14d
-  xorl %r15d, %r15d
-  swapgs
-  iretq
+  jmp return_to_user
 """,
 )
 
@@ -182,32 +201,47 @@ TRAP_STACKS = LinkerSymbol("trap_stacks")
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
 
 
-@struct
-class TrapFrame:
-    """Registers at a trap, as the stubs push them."""
+@struct(align=16)
+class UserFrame:
+    """All general registers of a thread; also those of the kernel at a trap in the kernel.
 
-    r15: U64
-    r14: U64
-    r13: U64
-    r12: U64
-    r11: U64
-    r10: U64
-    r9: U64
-    r8: U64
-    rbp: U64
-    rdi: U64
-    rsi: U64
-    rdx: U64
-    rcx: U64
-    rbx: U64
-    rax: U64
-    vector: U64
-    error: U64
-    ip: U64
-    code_segment: U64
-    flags: U64
-    sp: U64
-    stack_segment: U64
+    As an entry of a system call: number in rax, arguments in rdi rsi rdx r10 r8 r9; the error leaves in rax, the value
+    in rdx. As a message: handle or badge in rdi, tag in rsi, words in rdx r10 r8 r9 r12 r13 r14 r15, reply handle in
+    rbx.
+    """
+
+    r15: U64 = U64(0)
+    r14: U64 = U64(0)
+    r13: U64 = U64(0)
+    r12: U64 = U64(0)
+    r11: U64 = U64(0)
+    r10: U64 = U64(0)
+    r9: U64 = U64(0)
+    r8: U64 = U64(0)
+    rbp: U64 = U64(0)
+    rdi: U64 = U64(0)
+    rsi: U64 = U64(0)
+    rdx: U64 = U64(0)
+    rcx: U64 = U64(0)
+    rbx: U64 = U64(0)
+    rax: U64 = U64(0)
+    vector: U64 = U64(0)
+    error: U64 = U64(0)
+    ip: U64 = U64(0)
+    code_segment: U64 = U64(0)
+    flags: U64 = U64(0)
+    sp: U64 = U64(0)
+    stack_segment: U64 = U64(0)
+
+    def prepare(self, ip: U64, sp: U64, argument0: U64, argument1: U64) -> None:
+        """Become a thread that starts at `ip`, all registers zero but the two arguments."""
+        self.ip = ip
+        self.sp = sp
+        self.rdi = argument0
+        self.rsi = argument1
+        self.code_segment = U64(USER_CODE)
+        self.stack_segment = U64(USER_STACK_SEGMENT)
+        self.flags = U64(USER_FLAGS)
 
     @property
     def from_user(self) -> bool:
@@ -253,36 +287,137 @@ class TrapFrame:
         """Page fault by an instruction fetch."""
         return self.error.bit(4)
 
+    @property
+    def number(self) -> U64:
+        """Number of the system call."""
+        return self.rax
 
-@struct
-class SystemCallFrame:
-    """Registers at a system call, as the entry pushes them; `number` leaves as the error, `argument2` as the value."""
+    @property
+    def argument0(self) -> U64:
+        """First argument; of a message the handle."""
+        return self.rdi
 
-    number: U64
-    argument0: U64
-    argument1: U64
-    argument2: U64
-    argument3: U64
-    argument4: U64
-    argument5: U64
-    fp: U64
-    ip: U64
-    flags: U64
-    sp: U64
+    @property
+    def argument1(self) -> U64:
+        """Second argument; of a message the tag."""
+        return self.rsi
 
-    def context(self) -> UserContext:
-        """Where the caller is."""
-        return UserContext(self.ip, self.sp, self.fp)
+    @property
+    def argument2(self) -> U64:
+        """Third argument."""
+        return self.rdx
+
+    @property
+    def argument3(self) -> U64:
+        """Fourth argument."""
+        return self.r10
+
+    @property
+    def argument4(self) -> U64:
+        """Fifth argument."""
+        return self.r8
+
+    @property
+    def argument5(self) -> U64:
+        """Sixth argument."""
+        return self.r9
+
+    @property
+    def reply_handle(self) -> U64:
+        """Which call `message_reply_receive` answers."""
+        return self.rbx
 
     def finish(self, value: U64) -> None:
         """Return success."""
-        self.number = U64(0)
-        self.argument2 = value
+        self.rax = U64(0)
+        self.rdx = value
 
     def fail(self, error: U64) -> None:
         """Return an error."""
-        self.number = error
-        self.argument2 = U64(0)
+        self.rax = error
+        self.rdx = U64(0)
+
+    def restart(self) -> None:
+        """Let the thread make its system call again when it continues: SYSCALL is two bytes long."""
+        self.ip = self.ip - 2
+
+    def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
+        """Return success and the message that the sender's registers hold."""
+        self.rax = U64(0)
+        self.rdi = badge
+        self.rbx = reply
+        self.rsi = sender.rsi
+        self.rdx = sender.rdx
+        self.r10 = sender.r10
+        self.r8 = sender.r8
+        self.r9 = sender.r9
+        self.r12 = sender.r12
+        self.r13 = sender.r13
+        self.r14 = sender.r14
+        self.r15 = sender.r15
+
+    def set_message(self, badge: U64, tag: U64, word0: U64, word1: U64, word2: U64, word3: U64) -> None:
+        """Return success and a message of the kernel's own; the other words are zero."""
+        self.rax = U64(0)
+        self.rdi = badge
+        self.rbx = U64(0)
+        self.rsi = tag
+        self.rdx = word0
+        self.r10 = word1
+        self.r8 = word2
+        self.r9 = word3
+        self.r12 = U64(0)
+        self.r13 = U64(0)
+        self.r14 = U64(0)
+        self.r15 = U64(0)
+
+    def set_reply(self, handle: U64) -> None:
+        """Return a reply handle with a message."""
+        self.rbx = handle
+
+    def set_registers(self, other: UserFrame) -> None:
+        """Take the general registers, position and arithmetic flags that a debugger wants."""
+        self.r15 = other.r15
+        self.r14 = other.r14
+        self.r13 = other.r13
+        self.r12 = other.r12
+        self.r11 = other.r11
+        self.r10 = other.r10
+        self.r9 = other.r9
+        self.r8 = other.r8
+        self.rbp = other.rbp
+        self.rdi = other.rdi
+        self.rsi = other.rsi
+        self.rdx = other.rdx
+        self.rcx = other.rcx
+        self.rbx = other.rbx
+        self.rax = other.rax
+        self.flags = (other.flags & USER_SETTABLE_FLAGS) | USER_FLAGS
+        self.set_position(other.ip, other.sp)
+
+    def set_position(self, ip: U64, sp: U64) -> None:
+        """Go on somewhere else, by IRET: that SYSCALL put the registers there is not true any more."""
+        self.ip = ip & LOW_HALF
+        self.sp = sp
+        self.vector = U64(0)
+
+
+@struct(align=16)
+class VectorState:
+    """What FXSAVE stores: AMD64 manual volume 2, section 11.4.4. AVX is off, so this is all there is."""
+
+    control: U16 = U16(0)
+    status: U16 = U16(0)
+    tags: U32 = U32(0)
+    pointers: Array[U64, Literal[2]] = zeroed()
+    vector_control: U32 = U32(0)
+    vector_control_mask: U32 = U32(0)
+    registers: Array[U64, Literal[60]] = zeroed()
+
+    def prepare(self) -> None:
+        """Become what FNINIT and a reset of MXCSR give: all registers zero, no exceptions."""
+        self.control = U16(0x37F)
+        self.vector_control = U32(0x1F80)
 
 
 @struct
@@ -332,16 +467,28 @@ def _load_tables(gdt: VirtAddr, idt: VirtAddr) -> None:
     pass
 
 
+@machine(x86_64=Template("fxsave64 (%[state])", inputs={"state": "r"}, clobbers=("memory",)))
+def save_vectors(state: VirtAddr) -> None:
+    """Keep the vector registers in a VectorState."""
+
+
+@machine(x86_64=Template("fxrstor64 (%[state])", inputs={"state": "r"}, clobbers=("memory",)))
+def load_vectors(state: VirtAddr) -> None:
+    """Load the vector registers from a VectorState."""
+
+
 @external(ENTRY, "enter_user")
-def enter_user(ip: U64, sp: U64, argument0: U64, argument1: U64) -> NoReturn:
-    """Run user code, with all registers zero but the two arguments."""
+def enter_user() -> NoReturn:
+    """Leave the kernel for the current thread."""
     raise NotImplementedError
 
 
-def current_system_call() -> SystemCallFrame:
-    """The registers of the system call being handled: they always lie at the start of the kernel's stack."""
-    address = VirtAddr(PROCESSOR.kernel_stack - size_of(SystemCallFrame))
-    return Ptr.at(SystemCallFrame, address).value
+def set_frame(frame: Ptr[UserFrame]) -> None:
+    """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
+    address = frame.address.value
+    PROCESSOR.frame = address
+    # Traps: the processor itself pushes below this address, which is a multiple of 16.
+    TASK_STATE.set_stack(address + FRAME_SIZE)
 
 
 def _fill_descriptors() -> None:
@@ -377,13 +524,12 @@ def _fill_gates() -> None:
 def start() -> None:
     """Load descriptor tables, trap table and stacks: from here on a fault is reported, not a reset."""
     top = KERNEL_STACK_TOP.address.value
-    TASK_STATE.stack_low = U32.truncate(top)
-    TASK_STATE.stack_high = U32(top >> 32)
+    TASK_STATE.set_stack(top)
     for index in U64.range(4):
         stack = TRAP_STACKS.address.value + (index + 1) * TRAP_STACK_SIZE
         TASK_STATE.interrupt_stacks[index * 2] = U32.truncate(stack)
         TASK_STATE.interrupt_stacks[index * 2 + 1] = U32(stack >> 32)
-    PROCESSOR.kernel_stack = top - 8
+    PROCESSOR.kernel_stack = top
     _fill_descriptors()
     _fill_gates()
     GDT_POINTER.limit = U16(7 * 8 - 1)
@@ -422,7 +568,7 @@ def _is_privileged_extended(second: U8) -> bool:
     return (second >= 0x20 and second <= 0x23) or second == 0x30 or second == 0x32 or second == 0x35
 
 
-def user_fault(frame: TrapFrame, code: Slice[U8]) -> Fault:
+def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     """What a trap other than a page fault says about the program. `code`: bytes at its instruction pointer."""
     vector = frame.vector
     if vector == 0:
@@ -447,7 +593,7 @@ def on_kernel_stack(address: U64) -> bool:
     return address % 8 == 0 and low <= address and address + 16 <= KERNEL_STACK_TOP.address.value
 
 
-def write_registers(frame: TrapFrame, sink: Sink) -> None:
+def write_registers(frame: UserFrame, sink: Sink) -> None:
     """Log the general registers."""
     write_text(sink, f"rax={frame.rax:#x} rbx={frame.rbx:#x} rcx={frame.rcx:#x} rdx={frame.rdx:#x}\n")
     write_text(sink, f"rsi={frame.rsi:#x} rdi={frame.rdi:#x} rbp={frame.rbp:#x} r8={frame.r8:#x}\n")

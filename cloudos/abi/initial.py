@@ -1,0 +1,13 @@
+"""What the first process finds: handles with all rights, generation 1, indices from 1; its priority."""
+
+from __future__ import annotations
+
+_FIRST_GENERATION = 1 << 32
+
+PROCESS = _FIRST_GENERATION | 1
+THREAD = _FIRST_GENERATION | 2
+# All memory that the machine had left when the process was made.
+QUOTA = _FIRST_GENERATION | 3
+SCHEDULE = _FIRST_GENERATION | 4
+
+PRIORITY = 128

@@ -1,0 +1,46 @@
+"""The first process: what the machine was started for, and who holds all authority at the beginning."""
+
+from __future__ import annotations
+
+from cloudos.abi import initial, layout
+from cloudos.abi.errors import BadArgument, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
+from cloudos.abi.objects import ALL_RIGHTS
+from cloudos.kernel import loader, log
+from cloudos.kernel.loader import BadProgram
+from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.objects import process, schedule, threads
+from cloudos.kernel.objects.header import Header
+from cloudos.kernel.objects.process import FIRST, Process
+from cloudos.kernel.objects.quota import ROOT
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.security import capabilities
+from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice
+
+__all__ = ["BadArgument", "BadProgram", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
+
+TURN_NS = 10_000_000
+
+
+def make(module: PhysAddr, bundle: Slice[U8]) -> None:
+    """Make the first process from the boot bundle, with one thread that is ready. Raises all of the above."""
+    made = process.create(ROOT, U8(0))
+    FIRST.process = made
+    space = made.value.space
+    made.value.map_boot_module(module, bundle.length)
+    made.value.map_stack()
+    entry = loader.load(space, loader.program_in(bundle))
+    time = schedule.create(ROOT, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
+    thread = threads.create(made, time, entry, U64(layout.STACK_TOP))
+    thread.value.frame.prepare(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)
+    hold(made, made.cast(Header), U64(initial.PROCESS))
+    hold(made, thread.cast(Header), U64(initial.THREAD))
+    hold(made, Ptr.to(ROOT).cast(Header), U64(initial.QUOTA))
+    hold(made, time.cast(Header), U64(initial.SCHEDULE))
+    log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
+    scheduler.ready(thread)
+
+
+def hold(holder: Ptr[Process], object: Ptr[Header], handle: U64) -> None:
+    """Give the process the handle that programs expect. Raises what `insert_root` does."""
+    given = capabilities.insert_root(holder.value.table, object, ALL_RIGHTS, U64(0))
+    assert given == handle, "the first handles are a part of the binary interface"

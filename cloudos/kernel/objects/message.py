@@ -1,0 +1,564 @@
+"""Messages: call, send, receive, reply, and the same through the fast path.
+
+A message is a tag, eight words and, through the message buffers of the two threads, up to four handles and up to 4,032
+bytes. It goes from sender to receiver in one step, when both are there; until then the first to come waits. A call
+gives the receiver a handle to the caller's reply, in a slot that was reserved before the receiver began to wait, so
+that nothing can fail between taking a message and handing it over but the transfer of handles, which is checked first.
+While a call is served the server runs on the caller's time and at least at its priority.
+
+What `waiting_on`, `through` and the queues say about a thread is kept in step by `_wait` and `detach` alone.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi import tags
+from cloudos.abi.errors import (
+    BadArgument,
+    BadHandle,
+    BadState,
+    Cancelled,
+    Denied,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TimedOut,
+    TooManyHandles,
+    WouldBlock,
+)
+from cloudos.abi.messages import NEVER
+from cloudos.abi.objects import Kind, Rights
+from cloudos.kernel.hal import traps
+from cloudos.kernel.objects import cleanup, termination
+from cloudos.kernel.objects.console import STREAMS
+from cloudos.kernel.objects.endpoint import Endpoint
+from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
+from cloudos.kernel.objects.notification import Notification
+from cloudos.kernel.objects.reply import Reply
+from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.security import capabilities
+from cloudos.lang import U32, U64, Ptr, null, struct
+
+__all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
+
+# Not TRANSFER: the fast path relies on the slot being in the table of the process that received the call.
+REPLY_RIGHTS = Rights.SEND
+
+
+# The fast path
+
+
+def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
+    endpoint = capability.value.object.cast(Endpoint).value
+    server = endpoint.receivers.first
+    if server.is_null() or frame.argument1 & tags.SLOW != 0 or server.value.timer_index != 0:
+        return False
+    if server.value.suspended:
+        return False
+    caller = PROCESSOR.current
+    endpoint.receivers.remove(server)
+    _leave_waiters(server)
+    _give_reply(caller, server)
+    server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
+    server.value.state = ThreadState.RUNNING
+    # Nobody is more urgent: the caller was running, and the server is at least as urgent as it.
+    scheduler.switch_to(server)
+    return True
+
+
+def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """An answer of words alone, by a thread that then waits for the next message. False: not such."""
+    endpoint = capability.value.object.cast(Endpoint).value
+    server = PROCESSOR.current
+    if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
+        return False
+    caller = server.value.client
+    if caller.is_null() or frame.argument1 & tags.SLOW != 0 or caller.value.timer_index != 0 or caller.value.in_fault:
+        return False
+    slot = caller.value.reply.header.capabilities
+    if capabilities.handle_of(slot) != frame.reply_handle or slot.value.generation == U32.MAX:
+        return False
+    if PROCESSOR.ready.has_above(U64(caller.value.priority)) or caller.value.suspended:
+        return False
+    _empty_slot(caller, slot)
+    server.value.reply_slot = slot
+    caller.value.frame.take_message(frame, U64(0), U64(0))
+    caller.value.state = ThreadState.RUNNING
+    _end_service(caller, server)
+    server.value.state = ThreadState.RECEIVING
+    server.value.waiting_on = capability.value.object
+    endpoint.receivers.append(server)
+    _join_waiters(server, capability)
+    scheduler.switch_to(caller)
+    return True
+
+
+def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
+    """The caller waits for a reply of the server, which runs on the caller's time from here on."""
+    previous = server.value.client
+    if not previous.is_null():
+        previous.value.server = null()
+    caller.value.state = ThreadState.CALLING
+    caller.value.server = server
+    server.value.client = caller
+    server.value.borrowed = caller.value.time()
+    if caller.value.priority > server.value.priority:
+        server.value.priority = caller.value.priority
+
+
+def _fill_slot(caller: Ptr[Thread], server: Ptr[Thread]) -> U64:
+    """Put the caller's reply into the server's reserved slot; its handle."""
+    slot = server.value.reply_slot
+    server.value.reply_slot = null()
+    entry = slot.value
+    reply = caller.value.reply.header
+    entry.object = Ptr.to(reply)
+    entry.rights = REPLY_RIGHTS
+    entry.badge = U64(0)
+    entry.child = null()
+    entry.last = null()
+    entry.next = null()
+    entry.previous = null()
+    entry.waiters = null()
+    reply.capabilities = slot
+    reply.references = reply.references + 1
+    return capabilities.handle_of(slot)
+
+
+def _empty_slot(caller: Ptr[Thread], slot: Ptr[Capability]) -> None:
+    """Make the handle to a reply stale. The slot is reserved again."""
+    reply = caller.value.reply.header
+    reply.capabilities = null()
+    reply.references = reply.references - 1
+    slot.value.object = null()
+    slot.value.generation = slot.value.generation + 1
+
+
+def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
+    """The server runs on its own time again. It is not in a queue of the scheduler's."""
+    caller.value.server = null()
+    server.value.client = null()
+    server.value.borrowed = null()
+    server.value.priority = server.value.schedule.value.priority
+
+
+# Waiting
+
+
+def _join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
+    """The thread waits through this capability: it is woken when that is taken away."""
+    first = capability.value.waiters.cast(Thread)
+    thread.value.through = capability
+    thread.value.waiter_next = first
+    thread.value.waiter_previous = null()
+    if not first.is_null():
+        first.value.waiter_previous = thread
+    capability.value.waiters = thread.cast(Header)
+
+
+def _leave_waiters(thread: Ptr[Thread]) -> None:
+    leaving = thread.value
+    if leaving.through.is_null():
+        return
+    if leaving.waiter_previous.is_null():
+        leaving.through.value.waiters = leaving.waiter_next.cast(Header)
+    else:
+        leaving.waiter_previous.value.waiter_next = leaving.waiter_next
+    if not leaving.waiter_next.is_null():
+        leaving.waiter_next.value.waiter_previous = leaving.waiter_previous
+    leaving.through = null()
+
+
+def wait(state: ThreadState, capability: Ptr[Capability], deadline: U64) -> None:
+    """The current thread waits through a capability; the caller puts it into the object's queue. Raises WouldBlock."""
+    if deadline == 0:
+        raise WouldBlock
+    thread = PROCESSOR.current
+    thread.value.waiting_on = capability.value.object
+    _join_waiters(thread, capability)
+    scheduler.block_until(state, deadline)
+
+
+def detach(thread: Ptr[Thread]) -> None:
+    """Take a thread out of whatever it waits for. Its state is still the old one."""
+    scheduler.cancel_timer(thread)
+    _leave_waiters(thread)
+    object = thread.value.waiting_on
+    state = thread.value.state
+    if state == ThreadState.SENDING:
+        object.cast(Endpoint).value.senders.remove(thread)
+    elif state == ThreadState.RECEIVING:
+        object.cast(Endpoint).value.receivers.remove(thread)
+    elif state == ThreadState.CALLING:
+        _abandon_call(thread)
+    elif state == ThreadState.WAITING:
+        if object.is_null():
+            STREAMS.readers.remove(thread)
+        else:
+            object.cast(Notification).value.waiters.remove(thread)
+    thread.value.waiting_on = null()
+
+
+def _abandon_call(caller: Ptr[Thread]) -> None:
+    """Nobody waits for the reply any more."""
+    slot = caller.value.reply.header.capabilities
+    if not slot.is_null():
+        table = capabilities.table_of(slot)
+        _empty_slot(caller, slot)
+        capabilities.give_slot(table, slot)
+    stop_donation(caller)
+
+
+def stop_donation(caller: Ptr[Thread]) -> None:
+    """Whoever serves the caller, and whoever serves those servers, runs on other time from here on."""
+    server = caller.value.server
+    if server.is_null():
+        return
+    caller.value.server = null()
+    server.value.client = null()
+    server.value.borrowed = null()
+    scheduler.set_priority(server, server.value.schedule.value.priority)
+    time = server.value.schedule
+    server = server.value.server
+    while not server.is_null():
+        server.value.borrowed = time
+        server = server.value.server
+
+
+def cancel(thread: Ptr[Thread], error: U64) -> None:
+    """A blocked thread goes on, with an error from its system call."""
+    detach(thread)
+    if thread.value.in_fault:
+        termination.die_of_fault(thread)
+        return
+    thread.value.frame.fail(error)
+    scheduler.wake(thread)
+
+
+def expire(thread: Ptr[Thread]) -> None:
+    """The thread's deadline has passed; it is out of the timers."""
+    state = thread.value.state
+    if state == ThreadState.EXHAUSTED:
+        scheduler.ready(thread)
+    elif state == ThreadState.SLEEPING:
+        thread.value.frame.finish(U64(0))
+        scheduler.wake(thread)
+    else:
+        cancel(thread, U64(TimedOut.code))
+
+
+@struct
+class Waker:
+    """See `cleanup.Waker`."""
+
+    unused: U64 = U64(0)
+
+    def wake_one(self, capability: Ptr[Capability]) -> None:
+        """Cancel the system call of a thread that waits through the capability."""
+        cancel(capability.value.waiters.cast(Thread), U64(Cancelled.code))
+
+
+cleanup.THREADS.waker = Waker()
+
+
+# What travels besides words
+
+
+def _check_tag(tag: U64) -> None:
+    """BadArgument for a tag that no message can have."""
+    handles = (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK
+    length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
+    if tag & 15 > tags.WORDS or handles > tags.MAXIMUM_HANDLES or length > tags.MAXIMUM_BYTES:
+        raise BadArgument
+    if tag & tags.RESERVED != 0:
+        raise BadArgument
+    if tag & tags.SLOW != 0 and PROCESSOR.current.value.buffer.is_null():
+        raise BadArgument
+
+
+def _deadline(tag: U64) -> U64:
+    """Until when the current thread wants to wait."""
+    if tag & tags.DEADLINE == 0:
+        return U64(NEVER)
+    return PROCESSOR.current.value.buffer.value.deadline
+
+
+def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
+    """Hand over handles and bytes: 0, or the number of the error that kept everything from being handed over."""
+    if tag & tags.SLOW & ~U64(tags.DEADLINE) == 0:
+        return U64(0)
+    if receiver.value.buffer.is_null():
+        return U64(BadState.code)
+    try:
+        _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
+    except BadHandle:
+        return U64(BadHandle.code)
+    except (Denied, BadArgument):
+        return U64(Denied.code)
+    except PeerGone:
+        return U64(PeerGone.code)
+    except (QuotaExceeded, OutOfMemory, TooManyHandles):
+        return U64(QuotaExceeded.code)
+    except BadState:
+        return U64(BadState.code)
+    length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
+    source = sender.value.buffer.value.data.slice()[0:length]
+    receiver.value.buffer.value.data.slice()[0:length].copy_from(source)
+    return U64(0)
+
+
+def _table(thread: Ptr[Thread]) -> CapabilityTable:
+    return thread.value.process.value.table
+
+
+def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) -> None:
+    """Copy or move handles. All is checked before the first goes, so that all go or none."""
+    source = sender.value.buffer.value
+    if count == 0:
+        return
+    if sender.value.through_rights & U32(Rights.GRANT) == 0:
+        raise Denied
+    target = _table(receiver)
+    for index in U64.range(count):
+        capability = capabilities.find(_table(sender), source.handles[index])
+        moving = source.moves.bit(U32(index))
+        capabilities.check_sending(capability, target, moving)
+        for other in U64.range(count):
+            if moving and other != index and source.handles[other] == source.handles[index]:
+                raise BadArgument
+    capabilities.reserve(target, count)
+    for index in U64.range(count):
+        capability = capabilities.find(_table(sender), source.handles[index])
+        if source.moves.bit(U32(index)):
+            receiver.value.buffer.value.handles[index] = capabilities.move(capability, target)
+        else:
+            receiver.value.buffer.value.handles[index] = capabilities.copy(capability, target)
+
+
+# Sending and calling
+
+
+def message_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """System call. Like all that follow: whether the next thread is chosen already."""
+    if fast_call(capability, frame):
+        return True
+    _send(capability, frame, True)
+    return False
+
+
+def message_send(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """System call."""
+    _send(capability, frame, False)
+    return False
+
+
+def _send(capability: Ptr[Capability], frame: traps.UserFrame, is_call: bool) -> None:
+    tag = frame.argument1
+    _check_tag(tag)
+    deadline = _deadline(tag)
+    endpoint = capability.value.object.cast(Endpoint).value
+    sender = PROCESSOR.current
+    sender.value.badge = capability.value.badge
+    sender.value.through_rights = U32(capability.value.rights)
+    sender.value.is_call = is_call
+    receiver = endpoint.receivers.first
+    if receiver.is_null():
+        wait(ThreadState.SENDING, capability, deadline)
+        endpoint.senders.append(sender)
+        return
+    error = _transfer(sender, receiver, tag)
+    if error != 0:
+        frame.fail(error)
+        return
+    detach(receiver)
+    if is_call and deadline != NEVER:
+        PROCESSOR.timers.add(sender, deadline)
+    _hand_over(sender, receiver)
+    scheduler.wake(receiver)
+
+
+def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
+    """Put the message into the receiver's registers; the sender goes on, or waits for its reply."""
+    sending = sender.value
+    if sending.is_call:
+        _give_reply(sender, receiver)
+        handle = _fill_slot(sender, receiver)
+        if sending.in_fault:
+            frame = sending.frame
+            number = U64(sending.fault.value.number)
+            tag = U64(tags.FAULT_TAG)
+            receiver.value.frame.set_message(sending.badge, tag, frame.ip, frame.sp, sending.fault_address, number)
+            receiver.value.frame.set_reply(handle)
+        else:
+            receiver.value.frame.take_message(sending.frame, sending.badge, handle)
+        if sender == PROCESSOR.current:
+            PROCESSOR.reschedule = True
+    else:
+        receiver.value.frame.take_message(sending.frame, sending.badge, U64(0))
+        sending.frame.finish(U64(0))
+
+
+def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> None:
+    """Let a running thread tell an endpoint of its fault, and wait for the answer."""
+    faulting = thread.value
+    faulting.badge = badge
+    faulting.is_call = True
+    faulting.in_fault = True
+    queues = endpoint.cast(Endpoint).value
+    scheduler.block(ThreadState.SENDING)
+    faulting.waiting_on = endpoint
+    receiver = queues.receivers.first
+    if receiver.is_null():
+        queues.senders.append(thread)
+        return
+    faulting.waiting_on = null()
+    detach(receiver)
+    _hand_over(thread, receiver)
+    scheduler.wake(receiver)
+
+
+# Receiving
+
+
+def message_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """System call."""
+    tag = frame.argument1
+    if tag & ~U64(tags.RECEIVE) != 0:
+        raise BadArgument
+    _check_tag(tag)
+    _receive(capability, frame, _deadline(tag))
+    return False
+
+
+def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64) -> None:
+    """Take the next message, or wait for it."""
+    receiver = PROCESSOR.current
+    if receiver.value.reply_slot.is_null():
+        receiver.value.reply_slot = capabilities.take_slot(_table(receiver))
+    if _take_signals(receiver):
+        return
+    endpoint = capability.value.object.cast(Endpoint).value
+    while not endpoint.senders.first.is_null():
+        sender = endpoint.senders.first
+        tag = U64(0) if sender.value.in_fault else sender.value.frame.argument1
+        error = _transfer(sender, receiver, tag)
+        if error != 0:
+            cancel(sender, error)
+            continue
+        _take_from(sender, receiver)
+        return
+    wait(ThreadState.RECEIVING, capability, deadline)
+    endpoint.receivers.append(receiver)
+
+
+def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
+    """The message of a thread that is queued. Its deadline holds for its call as a whole."""
+    _leave_waiters(sender)
+    sender.value.waiting_on.cast(Endpoint).value.senders.remove(sender)
+    sender.value.waiting_on = null()
+    is_call = sender.value.is_call
+    _hand_over(sender, receiver)
+    if not is_call:
+        scheduler.cancel_timer(sender)
+        scheduler.wake(sender)
+
+
+def _take_signals(receiver: Ptr[Thread]) -> bool:
+    """Whether the bound notification has signals; then they are the message."""
+    if receiver.value.notification.is_null():
+        return False
+    notification = receiver.value.notification.cast(Notification).value
+    if notification.bits == 0:
+        return False
+    set_signals(receiver, notification.bits)
+    notification.bits = U64(0)
+    return True
+
+
+def set_signals(receiver: Ptr[Thread], bits: U64) -> None:
+    """Let signals be the message that a thread receives."""
+    receiver.value.frame.set_message(U64(0), U64(tags.SIGNALS_TAG), bits, U64(0), U64(0), U64(0))
+
+
+# Replying
+
+
+def message_reply(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """System call."""
+    _reply(capability, frame)
+    frame.finish(U64(0))
+    return False
+
+
+def message_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+    """System call."""
+    if fast_reply_receive(capability, frame):
+        return True
+    tag = frame.argument1
+    _check_tag(tag)
+    deadline = _deadline(tag)
+    if frame.reply_handle != 0:
+        table = _table(PROCESSOR.current)
+        _reply(capabilities.lookup(table, frame.reply_handle, Kind.REPLY, Rights.SEND), frame)
+    _receive(capability, frame, deadline)
+    return False
+
+
+def _reply(slot: Ptr[Capability], frame: traps.UserFrame) -> None:
+    """Answer a call. Raises BadArgument, and what keeps handles from being transferred."""
+    server = PROCESSOR.current
+    tag = frame.argument1
+    _check_tag(tag)
+    caller = slot.value.object.cast(Reply).value.caller.cast(Thread)
+    server.value.through_rights = U32(Rights.GRANT)
+    if not caller.value.in_fault and _transfer(server, caller, tag) != 0:
+        raise Denied
+    _empty_slot(caller, slot)
+    if server.value.reply_slot.is_null() and slot.value.generation != U32.MAX:
+        server.value.reply_slot = slot
+    else:
+        capabilities.give_slot(_table(server), slot)
+    stop_donation(caller)
+    scheduler.cancel_timer(caller)
+    if caller.value.in_fault:
+        _resume(caller, frame)
+        return
+    caller.value.frame.take_message(frame, U64(0), U64(0))
+    scheduler.wake(caller)
+
+
+def _resume(thread: Ptr[Thread], frame: traps.UserFrame) -> None:
+    """Do with a faulting thread what the reply says."""
+    label = frame.argument1 >> tags.LABEL_SHIFT
+    if label == tags.FAULT_RESUME or label == tags.FAULT_REPAIR:
+        if label == tags.FAULT_REPAIR:
+            thread.value.frame.set_position(frame.argument2, frame.argument3)
+        thread.value.in_fault = False
+        scheduler.wake(thread)
+    else:
+        termination.die_of_fault(thread)
+
+
+@struct
+class ReplyHandler:
+    """See `cleanup.Handler`. A reply never ends by itself: it is a part of its thread, which keeps a reference."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """The only handle was closed, or its holder ended: there will be no answer."""
+        caller = object.cast(Reply).value.caller.cast(Thread)
+        stop_donation(caller)
+        cancel(caller, U64(PeerGone.code))
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Nothing to do."""
+        return True
+
+
+cleanup.handled_by(Kind.REPLY, ReplyHandler())

@@ -1,0 +1,27 @@
+"""The notification: 64 signals that stay set until somebody takes them."""
+
+from __future__ import annotations
+
+from cloudos.abi.errors import OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import Kind
+from cloudos.kernel.objects import cleanup
+from cloudos.kernel.objects.header import Header, Quota
+from cloudos.kernel.objects.thread import Thread, ThreadQueue
+from cloudos.lang import U64, Ptr, null, size_of, struct, zeroed
+
+__all__ = ["OutOfMemory", "QuotaExceeded"]
+
+
+@struct
+class Notification:
+    """`bits` is 0 while a thread waits. `bound`: the thread whose `message_receive` waits for signals as well."""
+
+    header: Header = zeroed()
+    bits: U64 = U64(0)
+    waiters: ThreadQueue = zeroed()
+    bound: Ptr[Thread] = null()
+
+
+def create(quota: Quota) -> Ptr[Notification]:
+    """A new notification without signals. Raises QuotaExceeded, OutOfMemory."""
+    return cleanup.create(quota, Kind.NOTIFICATION, U64(size_of(Notification))).cast(Notification)

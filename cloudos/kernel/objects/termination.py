@@ -1,0 +1,280 @@
+"""Ends: of threads, of processes, of the machine's work; and the reports of why.
+
+A process dies with its last thread, by process_exit, by a fault that nobody handles, or because it is killed. The end
+of the first process is the end of the machine's work: records of it are written to the log and the machine is
+switched off. Of others the log tells in lines for people.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from cloudos.abi import faults
+from cloudos.abi.errors import BadAddress
+from cloudos.abi.faults import Fault
+from cloudos.abi.objects import Kind, Rights
+from cloudos.kernel import log
+from cloudos.kernel.hal import console, cpu, mmu, power
+from cloudos.kernel.memory import heap, user_memory
+from cloudos.kernel.objects import cleanup, message
+from cloudos.kernel.objects.header import Header
+from cloudos.kernel.objects.notification import Notification
+from cloudos.kernel.objects.process import FIRST, Process
+from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.security import capabilities
+from cloudos.lang import U8, U64, Ptr, null, struct, write_text
+
+MAXIMUM_FRAMES = 64
+COMMAND_TIMEOUT = 0x54  # "T"
+COMMAND_INTERRUPT = 0x49  # "I"
+
+
+# Threads
+
+
+def end_thread(thread: Ptr[Thread]) -> None:
+    """The thread will never run again; with the last one its process ends. Handles to it stay."""
+    if thread.value.state == ThreadState.DEAD:
+        return
+    process = thread.value.process
+    _stop_thread(thread)
+    if process.value.threads.is_null() and not process.value.ended:
+        if process == FIRST.process:
+            report_exit(U8(0))
+            finish()
+        _end(process)
+
+
+def _stop_thread(thread: Ptr[Thread]) -> None:
+    ending = thread.value
+    message.detach(thread)
+    scheduler.stop(thread, ThreadState.DEAD)
+    client = ending.client
+    if not client.is_null():
+        message.stop_donation(client)
+    if not ending.reply_slot.is_null():
+        capabilities.give_slot(ending.process.value.table, ending.reply_slot)
+        ending.reply_slot = null()
+    if not ending.notification.is_null():
+        ending.notification.cast(Notification).value.bound = null()
+        cleanup.drop(ending.notification)
+        ending.notification = null()
+    _release_buffer(thread)
+    _unlink(thread)
+    cleanup.drop(thread.cast(Header))
+
+
+def discard_thread(thread: Ptr[Thread]) -> None:
+    """A thread that was never started goes; its process stays."""
+    _stop_thread(thread)
+
+
+def _release_buffer(thread: Ptr[Thread]) -> None:
+    buffer = thread.value.buffer
+    if not buffer.is_null():
+        process = thread.value.process.value
+        process.space.unmap_foreign(thread.value.buffer_address)
+        heap.free_frame(process.header.quota.value, mmu.direct_to_physical(buffer.address))
+        thread.value.buffer = null()
+
+
+def _unlink(thread: Ptr[Thread]) -> None:
+    leaving = thread.value
+    if leaving.previous.is_null():
+        leaving.process.value.threads = leaving.next.cast(Header)
+    else:
+        leaving.previous.value.next = leaving.next
+    if not leaving.next.is_null():
+        leaving.next.value.previous = leaving.previous
+
+
+@struct
+class ThreadHandler:
+    """See `cleanup.Handler`."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Free a thread that has ended: until then its process refers to it."""
+        thread = object.cast(Thread)
+        scheduler.forget_thread(thread)
+        PROCESSOR.timers.unreserve()
+        cleanup.drop(thread.value.schedule.cast(Header))
+        cleanup.drop(thread.value.process.cast(Header))
+        cleanup.destroy(object)
+        return True
+
+
+cleanup.handled_by(Kind.THREAD, ThreadHandler())
+
+
+# Processes
+
+
+def end_process(process: Ptr[Process]) -> None:
+    """All its threads end, its handles and memory are given back bit by bit."""
+    if process == FIRST.process:
+        finish()
+    while not process.value.threads.is_null():
+        _stop_thread(process.value.threads.cast(Thread))
+    _end(process)
+
+
+def _end(process: Ptr[Process]) -> None:
+    if not process.value.ended:
+        process.value.ended = True
+        cleanup.queue(process.cast(Header))
+
+
+@struct
+class ProcessHandler:
+    """See `cleanup.Handler`. Each thread refers to its process."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Take one handle, one stretch of memory, or at last the object."""
+        process = object.cast(Process).value
+        process.ended = True
+        if not process.emptied:
+            process.emptied = capabilities.empty_step(process.table)
+            return False
+        scheduler.forget_space(process.space.pages.root)
+        if not process.space.release_step():
+            return False
+        if not process.fault_endpoint.is_null():
+            cleanup.drop(process.fault_endpoint)
+            process.fault_endpoint = null()
+        if process.header.references == 0:
+            cleanup.destroy(object)
+        return True
+
+
+cleanup.handled_by(Kind.PROCESS, ProcessHandler())
+
+
+# Faults
+
+
+def fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
+    """A running thread did something that it may not: ask the handler of its process, or end the process."""
+    thread.value.fault = Ptr.to(kind)
+    thread.value.fault_address = address
+    process = thread.value.process.value
+    endpoint = process.fault_endpoint
+    if endpoint.is_null() or endpoint.value.dying:
+        die_of_fault(thread)
+    else:
+        message.call_with_fault(thread, endpoint, process.fault_badge)
+
+
+def die_of_fault(thread: Ptr[Thread]) -> None:
+    """Report the fault of a thread, and end its process. The thread waits for nothing."""
+    report_fault(thread, thread.value.fault.value, thread.value.fault_address)
+    end_process(thread.value.process)
+
+
+def report_fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
+    """Write what happened, and where."""
+    context = thread.value.frame.context()
+    first = thread.value.process == FIRST.process
+    if first:
+        write_text(console.LOG_PORT, f"@fault number={kind.number} kind=")
+    else:
+        write_text(console.LOG_PORT, "a process is ended by a fault: ")
+    console.LOG_PORT.write(kind.name)
+    log.address("ip", context.ip)
+    log.address("address", address)
+    log.address("sp", context.sp)
+    log.record("")
+    if first:
+        backtrace(thread)
+
+
+def backtrace(thread: Ptr[Thread]) -> None:
+    """One record per frame, innermost first, along the chain of frame pointers as far as it can be read."""
+    context = thread.value.frame.context()
+    _use_space_of(thread)
+    log.record(f"@frame ip={context.ip:#x}")
+    fp = context.fp
+    try:
+        for _ in U64.range(MAXIMUM_FRAMES - 1):
+            if fp == 0 or fp % 8 != 0:
+                break
+            log.record(f"@frame ip={user_memory.read_word(fp + 8):#x}")
+            caller = user_memory.read_word(fp)
+            # The stack grows down, so callers lie above; anything else is no chain.
+            if caller <= fp:
+                break
+            fp = caller
+    except BadAddress:
+        pass
+
+
+def _use_space_of(thread: Ptr[Thread]) -> None:
+    """Make the memory of a thread's process readable: it is the last that is looked at."""
+    PROCESSOR.current = thread
+    PROCESSOR.root = thread.value.process.value.space.pages.root
+    thread.value.process.value.space.pages.activate()
+
+
+# The end of the machine's work
+
+
+def obey_host() -> None:
+    """Do what the host asked on the console, if it did: end the first process."""
+    command = console.read_command()
+    if command == COMMAND_TIMEOUT:
+        _end_first(faults.TIMED_OUT)
+    if command == COMMAND_INTERRUPT:
+        _end_first(faults.INTERRUPTED)
+
+
+def _end_first(kind: Fault) -> None:
+    """Report where the first process is: in its current thread, else in the one that was made first."""
+    thread = PROCESSOR.current
+    if thread.is_null() or thread.value.process != FIRST.process:
+        thread = FIRST.process.value.threads.cast(Thread)
+        while not thread.is_null() and not thread.value.next.is_null():
+            thread = thread.value.next
+    if thread.is_null():
+        power_off()
+    report_fault(thread, kind, U64(0))
+    power_off()
+
+
+def report_exit(status: U8) -> None:
+    """The first process ends in order."""
+    log.record(f"@exit status={status}")
+
+
+def finish() -> NoReturn:
+    """The end of the machine's work, once the host has taken all output or wants no more."""
+    while not console.channel_is_idle():
+        cpu.pause()
+        if console.read_command() != 0:
+            break
+    power_off()
+
+
+def power_off() -> NoReturn:
+    """Say so, then do it."""
+    console.drain()
+    log.line("the machine is switched off")
+    log.record("@off")
+    console.drain()
+    power.off()

@@ -1,0 +1,185 @@
+"""System calls on threads."""
+
+from __future__ import annotations
+
+from cloudos.abi import layout
+from cloudos.abi.errors import (
+    BadAddress,
+    BadArgument,
+    BadState,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TooManyHandles,
+)
+from cloudos.abi.messages import MessageBuffer
+from cloudos.abi.objects import ALL_RIGHTS, Kind
+from cloudos.kernel.hal import mmu, timer, traps
+from cloudos.kernel.memory import heap, user_memory
+from cloudos.kernel.objects import cleanup, message, termination
+from cloudos.kernel.objects.header import Header
+from cloudos.kernel.objects.notification import Notification
+from cloudos.kernel.objects.process import Process
+from cloudos.kernel.objects.schedule import Schedule
+from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.security import capabilities
+from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, UserPtr, size_of
+
+__all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded", "TooManyHandles"]
+
+
+def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> Ptr[Thread]:
+    """A stopped thread with one reference, of its process. Raises PeerGone, QuotaExceeded, OutOfMemory,
+    TooManyHandles."""
+    if process.value.ended:
+        raise PeerGone
+    quota = process.value.header.quota.value
+    PROCESSOR.timers.reserve()
+    try:
+        thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
+    except (QuotaExceeded, OutOfMemory):
+        PROCESSOR.timers.unreserve()
+        raise
+    made = thread.value
+    made.process = process
+    made.schedule = schedule
+    made.priority = schedule.value.priority
+    made.frame.prepare(ip, sp, U64(0), U64(0))
+    made.vectors.prepare()
+    made.reply.header.kind = Kind.REPLY
+    made.reply.header.references = U64(1)
+    made.reply.caller = thread.cast(Header)
+    made.next = process.value.threads.cast(Thread)
+    if not made.next.is_null():
+        made.next.value.previous = thread
+    process.value.threads = thread.cast(Header)
+    cleanup.retain(process.cast(Header))
+    cleanup.retain(schedule.cast(Header))
+    return thread
+
+
+def thread_create(process: Ptr[Process], schedule: Ptr[Schedule], entry: U64, stack: U64, argument: U64) -> U64:
+    """System call."""
+    if entry >= layout.USER_END or stack > layout.USER_END or stack % 16 != 0:
+        raise BadArgument
+    thread = create(process, schedule, entry, stack)
+    thread.value.frame.prepare(entry, stack, argument, U64(0))
+    try:
+        return capabilities.insert_root(own_table(), thread.cast(Header), ALL_RIGHTS, U64(0))
+    except (PeerGone, TooManyHandles, QuotaExceeded, OutOfMemory):
+        termination.discard_thread(thread)
+        raise
+
+
+def own_table() -> capabilities.CapabilityTable:
+    """The handles of the calling process."""
+    return PROCESSOR.current.value.process.value.table
+
+
+def thread_start(thread: Ptr[Thread]) -> None:
+    """System call."""
+    if thread.value.state == ThreadState.STOPPED:
+        scheduler.ready(thread)
+    elif thread.value.state != ThreadState.DEAD and thread.value.suspended:
+        thread.value.suspended = False
+    else:
+        raise BadState
+
+
+def thread_suspend(thread: Ptr[Thread]) -> None:
+    """System call."""
+    state = thread.value.state
+    if state == ThreadState.DEAD:
+        raise BadState
+    if state == ThreadState.READY or state == ThreadState.RUNNING or state == ThreadState.EXHAUSTED:
+        scheduler.stop(thread, ThreadState.STOPPED)
+    elif state != ThreadState.STOPPED:
+        thread.value.suspended = True
+
+
+def thread_kill(thread: Ptr[Thread]) -> None:
+    """System call."""
+    termination.end_thread(thread)
+
+
+def thread_exit() -> None:
+    """System call."""
+    termination.end_thread(PROCESSOR.current)
+
+
+def thread_yield() -> None:
+    """System call."""
+    scheduler.yield_turn()
+
+
+def thread_sleep(duration_ns: U64) -> None:
+    """System call."""
+    scheduler.block_until(ThreadState.SLEEPING, timer.now().saturating_add(duration_ns))
+
+
+def _check_stopped(thread: Ptr[Thread]) -> None:
+    """BadState unless the registers stand still."""
+    state = thread.value.state
+    if state != ThreadState.STOPPED and not thread.value.in_fault:
+        raise BadState
+
+
+def thread_read_registers(thread: Ptr[Thread], buffer: UserPtr[U8]) -> None:
+    """System call."""
+    _check_stopped(thread)
+    frame = Ptr.to(thread.value.frame).cast(U8)
+    user_memory.copy_out(buffer.address, Slice.of(frame, U64(size_of(traps.UserFrame))))
+
+
+def thread_write_registers(thread: Ptr[Thread], buffer: UserPtr[U8]) -> None:
+    """System call."""
+    _check_stopped(thread)
+    copy = traps.UserFrame()
+    user_memory.copy_in(Slice.of(Ptr.to(copy).cast(U8), U64(size_of(traps.UserFrame))), buffer.address)
+    thread.value.frame.set_registers(copy)
+
+
+def thread_set_buffer(address: U64) -> None:
+    """System call."""
+    thread = PROCESSOR.current.value
+    process = thread.process.value
+    if not thread.buffer.is_null():
+        raise BadState
+    quota = process.header.quota.value
+    frame = heap.allocate_frame(quota)
+    try:
+        process.space.map_shared(address, frame)
+    except (BadArgument, OutOfMemory):
+        heap.free_frame(quota, frame)
+        raise
+    _set_buffer(thread, address, frame)
+
+
+def _set_buffer(thread: Thread, address: U64, frame: PhysAddr) -> None:
+    thread.buffer = Ptr.at(MessageBuffer, mmu.direct(frame))
+    thread.buffer_address = address
+
+
+def thread_bind(notification: Ptr[Notification]) -> None:
+    """System call."""
+    thread = PROCESSOR.current
+    if not thread.value.notification.is_null() or not notification.value.bound.is_null():
+        raise BadState
+    notification.value.bound = thread
+    thread.value.notification = notification.cast(Header)
+    cleanup.retain(notification.cast(Header))
+
+
+def resume_signals(notification: Ptr[Notification], bits: U64) -> bool:
+    """Let a thread that receives, and is bound to the notification, have the signals; whether there was one."""
+    bound = notification.value.bound
+    if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
+        return False
+    message.detach(bound)
+    message.set_signals(bound, bits)
+    scheduler.wake(bound)
+    return True
+
+

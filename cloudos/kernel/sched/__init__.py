@@ -1,0 +1,1 @@
+"""Which thread runs, and until when."""

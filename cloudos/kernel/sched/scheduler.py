@@ -1,0 +1,210 @@
+"""Which thread runs: changes of state, the choice of the next, the switch, the alarm.
+
+Contract. System calls change states through `ready`, `block` and `stop`, which never switch. On the way out of the
+kernel `leave` chooses and switches; the entry code then loads the registers of whatever thread is current.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi.messages import NEVER
+from cloudos.kernel.hal import cpu, mmu, timer, traps
+from cloudos.kernel.objects.schedule import Schedule
+from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.lang import U8, U64, PhysAddr, Ptr, null
+
+
+def ready(thread: Ptr[Thread]) -> None:
+    """A thread that was blocked or stopped may run."""
+    thread.value.state = ThreadState.READY
+    PROCESSOR.ready.append(thread)
+    current = PROCESSOR.current
+    # At equal priority too: from now on turns end.
+    if current.is_null() or thread.value.priority >= current.value.priority:
+        PROCESSOR.reschedule = True
+
+
+def wake(thread: Ptr[Thread]) -> None:
+    """A thread that was blocked may go on, unless it was suspended meanwhile."""
+    if thread.value.suspended:
+        thread.value.suspended = False
+        thread.value.state = ThreadState.STOPPED
+    else:
+        ready(thread)
+
+
+def block(state: ThreadState) -> None:
+    """The current thread waits. It stands in no queue of the scheduler's."""
+    PROCESSOR.current.value.state = state
+    PROCESSOR.reschedule = True
+
+
+def block_until(state: ThreadState, deadline: U64) -> None:
+    """The current thread waits, until `deadline` at the latest."""
+    block(state)
+    if deadline != NEVER:
+        PROCESSOR.timers.add(PROCESSOR.current, deadline)
+
+
+def stop(thread: Ptr[Thread], state: ThreadState) -> None:
+    """A thread that is ready, running or exhausted does not run any more."""
+    if thread.value.state == ThreadState.READY:
+        PROCESSOR.ready.remove(thread)
+    elif thread.value.state == ThreadState.RUNNING:
+        PROCESSOR.reschedule = True
+    cancel_timer(thread)
+    thread.value.state = state
+
+
+def cancel_timer(thread: Ptr[Thread]) -> None:
+    """Forget the thread's deadline, if it has one."""
+    if thread.value.timer_index != 0:
+        PROCESSOR.timers.remove(thread)
+
+
+def set_priority(thread: Ptr[Thread], priority: U8) -> None:
+    """Change the effective priority."""
+    if thread.value.priority == priority:
+        return
+    if thread.value.state == ThreadState.READY:
+        PROCESSOR.ready.remove(thread)
+        thread.value.priority = priority
+        ready(thread)
+    else:
+        thread.value.priority = priority
+        if thread.value.state == ThreadState.RUNNING:
+            PROCESSOR.reschedule = True
+
+
+def yield_turn() -> None:
+    """Let the others of the current thread's priority go first."""
+    PROCESSOR.yielded = True
+    PROCESSOR.reschedule = True
+
+
+def leave() -> bool:
+    """On the way out of a system call: whether all registers must be loaded from the current thread's frame."""
+    if not PROCESSOR.reschedule:
+        return False
+    run_next()
+    return True
+
+
+def run_next() -> None:
+    """Choose who runs, and make it current."""
+    _charge(timer.now())
+    PROCESSOR.reschedule = False
+    if not _keeps_running():
+        thread = _take()
+        thread.value.state = ThreadState.RUNNING
+        switch_to(thread)
+        PROCESSOR.reschedule = False
+    PROCESSOR.yielded = False
+    _set_alarm()
+
+
+def _charge(now: U64) -> None:
+    """Count the time since the last charge as used by the current schedule."""
+    current = PROCESSOR.current
+    if not current.is_null():
+        budget = current.value.time().value.budget
+        if budget.charge(PROCESSOR.turn_start, now):
+            PROCESSOR.yielded = True
+        budget.replenish(now)
+    PROCESSOR.turn_start = now
+
+
+def _keeps_running() -> bool:
+    """Whether the current thread goes on. If not, but it could, it is put where it belongs."""
+    current = PROCESSOR.current
+    if current.is_null() or current.value.state != ThreadState.RUNNING:
+        return False
+    schedule = current.value.time()
+    if schedule.value.budget.left == 0:
+        _exhaust(current, schedule)
+        return False
+    queue = PROCESSOR.ready
+    priority = U64(current.value.priority)
+    if not queue.has_above(priority) and not (PROCESSOR.yielded and queue.has_at(priority)):
+        return True
+    current.value.state = ThreadState.READY
+    if PROCESSOR.yielded:
+        queue.append(current)
+    else:
+        queue.prepend(current)
+    return False
+
+
+def _take() -> Ptr[Thread]:
+    """Take the next thread that has time left; sleeps until there is one."""
+    while True:
+        if PROCESSOR.ready.is_empty:
+            _idle()
+        thread = PROCESSOR.ready.take()
+        schedule = thread.value.time()
+        schedule.value.budget.replenish(PROCESSOR.turn_start)
+        if schedule.value.budget.left > 0:
+            return thread
+        _exhaust(thread, schedule)
+
+
+def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
+    """The thread waits for its budget."""
+    thread.value.state = ThreadState.EXHAUSTED
+    PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
+
+
+def _idle() -> None:
+    """Wait, with interrupts, until a thread is ready."""
+    PROCESSOR.current = null()
+    while PROCESSOR.ready.is_empty:
+        _set_alarm()
+        cpu.wait_for_interrupt()
+    PROCESSOR.turn_start = timer.now()
+
+
+def switch_to(thread: Ptr[Thread]) -> None:
+    """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
+    PROCESSOR.current = thread
+    root = thread.value.process.value.space.pages.root
+    if root != PROCESSOR.root:
+        PROCESSOR.root = root
+        thread.value.process.value.space.pages.activate()
+    loaded = PROCESSOR.loaded
+    if loaded != thread:
+        if not loaded.is_null():
+            traps.save_vectors(Ptr.to(loaded.value.vectors).address)
+        traps.load_vectors(Ptr.to(thread.value.vectors).address)
+        PROCESSOR.loaded = thread
+        traps.set_frame(Ptr.to(thread.value.frame))
+
+
+def forget_thread(thread: Ptr[Thread]) -> None:
+    """The thread's memory is about to go."""
+    if PROCESSOR.loaded == thread:
+        PROCESSOR.loaded = null()
+    if PROCESSOR.current == thread:
+        PROCESSOR.current = null()
+
+
+def forget_space(root: PhysAddr) -> None:
+    """These page tables are about to go."""
+    if PROCESSOR.root == root:
+        mmu.KERNEL.pages.activate()
+        PROCESSOR.root = mmu.KERNEL.pages.root
+
+
+def _set_alarm() -> None:
+    """Have the timer interrupt at the next deadline, or when the current thread's turn or budget ends."""
+    deadline = U64(NEVER)
+    if not PROCESSOR.timers.is_empty:
+        deadline = PROCESSOR.timers.first.value.deadline
+    current = PROCESSOR.current
+    if not current.is_null():
+        budget = current.value.time().value.budget
+        if budget.is_limited or PROCESSOR.ready.has_at(U64(current.value.priority)):
+            deadline = min(deadline, PROCESSOR.turn_start + budget.left)
+    # An alarm that comes early does no harm: it sets the next one.
+    if deadline < PROCESSOR.alarm:
+        PROCESSOR.alarm = deadline
+        timer.set_alarm(deadline)
