@@ -53,6 +53,72 @@ class BadSystemCall(SystemCallError):
     code: ClassVar[int] = 6
 
 
+class BadHandle(SystemCallError):
+    """No capability has this handle: it was never given out, or was closed, moved or revoked."""
+
+    code: ClassVar[int] = 7
+
+
+class WrongKind(SystemCallError):
+    """The handle names an object of another kind."""
+
+    code: ClassVar[int] = 8
+
+
+class QuotaExceeded(SystemCallError):
+    """The quota that would pay for this has not enough left."""
+
+    code: ClassVar[int] = 9
+
+
+class TimedOut(SystemCallError):
+    """The deadline passed first."""
+
+    code: ClassVar[int] = 10
+
+
+class Cancelled(SystemCallError):
+    """The handle that the caller waited through was taken away."""
+
+    code: ClassVar[int] = 11
+
+
+class PeerGone(SystemCallError):
+    """The object, or whoever was to answer, no longer exists."""
+
+    code: ClassVar[int] = 12
+
+
+class WouldBlock(SystemCallError):
+    """It cannot be done at once, and the caller does not want to wait."""
+
+    code: ClassVar[int] = 13
+
+
+class NotSealed(SystemCallError):
+    """This needs the policy to be sealed first."""
+
+    code: ClassVar[int] = 14
+
+
+class Sealed(SystemCallError):
+    """The policy can no longer be changed."""
+
+    code: ClassVar[int] = 15
+
+
+class BadState(SystemCallError):
+    """The object is in a state in which this cannot be done."""
+
+    code: ClassVar[int] = 16
+
+
+class TooManyHandles(SystemCallError):
+    """A table of handles has reached the largest size that there is."""
+
+    code: ClassVar[int] = 17
+
+
 def numbered() -> list[tuple[int, type[SystemCallError]]]:
     """Every error with its number, in the order of the numbers."""
     return sorted((error.code, error) for error in SystemCallError.__subclasses__())

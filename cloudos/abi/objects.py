@@ -1,0 +1,91 @@
+"""Kinds of objects, the rights that a capability can carry, and the classes of operations that policy knows.
+
+All are part of the binary interface: a number is never given another meaning.
+"""
+
+from __future__ import annotations
+
+from cloudos.lang import U8, U32, IntEnum, IntFlag, enum
+
+
+@enum(U8)
+class Kind(IntEnum):
+    """What a handle can name."""
+
+    NONE = 0
+    PROCESS = 1
+    THREAD = 2
+    ENDPOINT = 3
+    REPLY = 4
+    NOTIFICATION = 5
+    MEMORY = 6
+    SPACE = 7
+    INTERRUPT = 8
+    DEVICE = 9
+    SCHEDULE = 10
+    QUOTA = 11
+    POLICY = 12
+    AUDIT = 13
+    CONSOLE = 14
+
+
+KINDS = 15
+
+
+@enum(U32)
+class Rights(IntFlag):
+    """What may be done through a handle. Each operation's declaration says which it needs."""
+
+    # Make a weaker copy.
+    DERIVE = 1
+    # Hand it to another process.
+    TRANSFER = 2
+    # Take back everything that was derived from it.
+    REVOKE = 4
+    INSPECT = 8
+    READ = 16
+    WRITE = 32
+    EXECUTE = 64
+    SEND = 128
+    RECEIVE = 256
+    SIGNAL = 512
+    WAIT = 1024
+    CONTROL = 2048
+    # Spend a quota.
+    ALLOCATE = 4096
+    MAP = 8192
+    # Send handles along with a message.
+    GRANT = 16384
+
+
+ALL_RIGHTS_BITS = 32767
+ALL_RIGHTS = Rights(ALL_RIGHTS_BITS)
+
+
+@enum(U8)
+class Operation(IntFlag):
+    """Classes of operations between two processes, as the policy matrix allows or denies them."""
+
+    TRANSFER = 1
+    CALL = 2
+    SIGNAL = 4
+    SHARE = 8
+    CONTROL = 16
+    INSPECT = 32
+
+
+ALL_OPERATIONS = 63
+
+
+@enum(U8)
+class Event(IntEnum):
+    """What an audit record reports."""
+
+    NONE = 0
+    # The policy matrix refused an operation.
+    DENIED = 1
+    POLICY_LOADED = 2
+    POLICY_SEALED = 3
+    PROCESS_CREATED = 4
+    PROCESS_ENDED = 5
+    PROCESS_FAULTED = 6

@@ -1,0 +1,65 @@
+"""Quotas: who pays for memory.
+
+A quota is a part of another one; the machine's own, ROOT, is all memory. Making a part charges its limit and the
+object itself to the parent at once, so that what was promised is there, and charging touches one quota only. A quota
+ends when no capability names it and nothing is charged to it any more; then its limit returns to the parent.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi.errors import OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import Kind, Rights
+from cloudos.kernel.hal.interface import PAGE_SIZE
+from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.objects import cleanup
+from cloudos.kernel.objects.header import Header, Quota
+from cloudos.lang import U64, Ptr, place, size_of, struct
+
+__all__ = ["ROOT", "OutOfMemory", "Quota", "QuotaExceeded", "create", "start"]
+
+ROOT = place(Quota())
+
+
+@struct
+class QuotaHandler:
+    """See `cleanup.Handler`."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Give the limit back and free the object. Whatever was charged kept a reference, so nothing is."""
+        quota = object.cast(Quota).value
+        assert quota.used == 0, "a quota ends with memory still charged to it"
+        quota.parent.value.refund(quota.limit)
+        cleanup.destroy(object)
+        return True
+
+
+cleanup.handled_by(Kind.QUOTA, QuotaHandler())
+
+
+def start() -> None:
+    """Let ROOT be all memory that is free now. It never ends."""
+    ROOT.header.kind = Kind.QUOTA
+    ROOT.header.references = U64(1)
+    ROOT.limit = FRAMES.available * PAGE_SIZE
+    ROOT.used = U64(0)
+
+
+def create(parent: Quota, limit: U64) -> Ptr[Quota]:
+    """A part of `limit` bytes with one reference, the caller's. Raises QuotaExceeded, OutOfMemory."""
+    parent.charge(limit)
+    try:
+        header = cleanup.create(parent, Kind.QUOTA, U64(size_of(Quota)))
+    except (OutOfMemory, QuotaExceeded):
+        parent.refund(limit)
+        raise
+    quota = header.cast(Quota)
+    quota.value.limit = limit
+    return quota

@@ -1,0 +1,1 @@
+"""Capabilities, labels and the audit ring."""

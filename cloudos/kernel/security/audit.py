@@ -1,0 +1,94 @@
+"""The audit ring: records of security events, drained by a service.
+
+When the ring is full, new records are lost and counted: what led up to a flood stays readable. Every record carries
+its number, lost ones included, so that a reader sees where some are missing.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi.audit import AuditRecord
+from cloudos.abi.errors import OutOfMemory
+from cloudos.abi.objects import Event
+from cloudos.kernel.hal import mmu, timer
+from cloudos.kernel.hal.interface import PAGE_SIZE
+from cloudos.kernel.memory.frames import FRAMES
+from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, null, place, size_of, struct, zeroed
+
+__all__ = ["OutOfMemory"]
+
+RECORD_SIZE = size_of(AuditRecord)
+ORDER = 1
+CAPACITY = (PAGE_SIZE << ORDER) // RECORD_SIZE
+
+
+@struct
+class Ring:
+    """`read` and `written` count records for ever; those between are in the ring."""
+
+    memory: Ptr[AuditRecord] = null()
+    capacity: U64 = U64(0)
+    read: U64 = U64(0)
+    written: U64 = U64(0)
+    # Number of the next record, and lost ones that no reader has been told of.
+    number: U64 = U64(0)
+    lost: U64 = U64(0)
+
+    def start(self) -> None:
+        """Get memory; records until then were lost. Raises OutOfMemory."""
+        frame: PhysAddr = FRAMES.allocate_zeroed_block(U64(ORDER))
+        self.memory = Ptr.at(AuditRecord, mmu.direct(frame))
+        self.capacity = U64(CAPACITY)
+
+    def append(self, record: AuditRecord) -> None:
+        """Keep a record, or count it as lost."""
+        record.number = self.number
+        self.number += 1
+        if self.written - self.read == self.capacity:
+            self.lost += 1
+            return
+        self.memory.offset(self.written % self.capacity).value = record
+        self.written += 1
+
+    def peek(self) -> AuditRecord | None:
+        """The oldest record."""
+        if self.read == self.written:
+            return None
+        return self.memory.offset(self.read % self.capacity).value
+
+    def consume(self) -> None:
+        """Forget the oldest record."""
+        self.read += 1
+
+    def take_lost(self) -> U64:
+        """How many were lost since this was asked last."""
+        lost = self.lost
+        self.lost = U64(0)
+        return lost
+
+    def drain(self, buffer: Slice[AuditRecord]) -> U64:
+        """Move the oldest records into the buffer; how many."""
+        count = U64(0)
+        while count < buffer.length:
+            record = self.peek()
+            if record is None:
+                break
+            buffer[count] = record
+            self.consume()
+            count += 1
+        return count
+
+
+RING = place(Ring())
+
+
+def record(event: Event, subject: U64, subject_label: U8, object: U64, object_label: U8, detail: U64) -> None:
+    """Put a security event on record. `subject` and `object` are numbers of processes."""
+    entry: AuditRecord = zeroed()
+    entry.time = timer.now()
+    entry.event = event
+    entry.subject = subject
+    entry.subject_label = subject_label
+    entry.object = object
+    entry.object_label = object_label
+    entry.detail = detail
+    RING.append(entry)

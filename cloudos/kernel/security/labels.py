@@ -1,0 +1,84 @@
+"""Mandatory access control: a matrix that says which operations a process of one label may do to one of another.
+
+The matrix is loaded once, at boot, and sealed; before that there is one label, 0, which may do everything to itself.
+A label is a number below `count`. Nothing that a process holds changes what the matrix says.
+
+Format of a policy: for each subject label one byte for each object label, the bits of `Operation` that are allowed:
+the square of the number of labels in bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi.errors import BadArgument, BadState, Denied, Sealed
+from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation
+from cloudos.kernel.objects.header import CapabilityTable
+from cloudos.kernel.security import audit
+from cloudos.lang import U8, U64, Array, Slice, place, struct, zeroed
+
+__all__ = ["BadArgument", "BadState", "Denied", "Sealed"]
+
+MAXIMUM_LABELS = 64
+
+
+@struct
+class Matrix:
+    """The policy in force."""
+
+    count: U64 = U64(0)
+    loaded: bool = False
+    sealed: bool = False
+    allowed: Array[U8, Literal[4096]] = zeroed()
+
+    def start(self) -> None:
+        """One label that may do everything."""
+        self.count = U64(1)
+        self.loaded = False
+        self.sealed = False
+        self.allowed[0] = U8(ALL_OPERATIONS)
+
+    def load(self, policy: Slice[U8]) -> None:
+        """Put a policy in force. Raises Sealed, BadState (one was loaded before), BadArgument (it is not one)."""
+        if self.sealed:
+            raise Sealed
+        if self.loaded:
+            raise BadState
+        count = U64(1)
+        while count * count < policy.length:
+            count += 1
+        if count > MAXIMUM_LABELS or policy.length != count * count:
+            raise BadArgument
+        for allowed in policy:
+            if allowed & ~U8(ALL_OPERATIONS) != 0:
+                raise BadArgument
+        for subject in U64.range(count):
+            for object in U64.range(count):
+                self.allowed[subject * MAXIMUM_LABELS + object] = policy[subject * count + object]
+        self.count = count
+        self.loaded = True
+        audit.record(Event.POLICY_LOADED, U64(0), U8(0), U64(0), U8(0), count)
+
+    def seal(self) -> None:
+        """From here on the policy stays as it is. Raises Sealed."""
+        if self.sealed:
+            raise Sealed
+        self.sealed = True
+        audit.record(Event.POLICY_SEALED, U64(0), U8(0), U64(0), U8(0), U64(0))
+
+
+MATRIX = place(Matrix())
+
+
+def permits(subject: U8, object: U8, operation: Operation) -> bool:
+    """Whether policy lets processes labelled `subject` do this to those labelled `object`."""
+    if U64(subject) >= MATRIX.count or U64(object) >= MATRIX.count:
+        return False
+    return MATRIX.allowed[U64(subject) * MAXIMUM_LABELS + U64(object)] & U8(operation) == U8(operation)
+
+
+def check(subject: CapabilityTable, object: CapabilityTable, operation: Operation) -> None:
+    """Raises Denied, which is then on record, unless policy permits it between the two processes."""
+    if not permits(subject.label, object.label, operation):
+        audit.record(Event.DENIED, subject.owner, subject.label, object.owner, object.label, U64(operation))
+        raise Denied
