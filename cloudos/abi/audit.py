@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cloudos.abi.objects import Event
-from cloudos.lang import U8, U64, struct
+from cloudos.lang import U8, U64, Array, struct
 
 
 @struct
@@ -20,3 +22,4 @@ class AuditRecord:
     event: Event
     subject_label: U8
     object_label: U8
+    reserved: Array[U8, Literal[5]]

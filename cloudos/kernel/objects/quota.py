@@ -7,15 +7,16 @@ ends when no capability names it and nothing is charged to it any more; then its
 
 from __future__ import annotations
 
-from cloudos.abi.errors import OutOfMemory, QuotaExceeded
-from cloudos.abi.objects import Kind, Rights
+from cloudos.abi.errors import OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
+from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import cleanup
-from cloudos.kernel.objects.header import Header, Quota
+from cloudos.kernel.objects.header import CapabilityTable, Header, Quota
+from cloudos.kernel.security import capabilities
 from cloudos.lang import U64, Ptr, place, size_of, struct
 
-__all__ = ["ROOT", "OutOfMemory", "Quota", "QuotaExceeded", "create", "start"]
+__all__ = ["ROOT", "OutOfMemory", "PeerGone", "Quota", "QuotaExceeded", "TooManyHandles"]
 
 ROOT = place(Quota())
 
@@ -63,3 +64,16 @@ def create(parent: Quota, limit: U64) -> Ptr[Quota]:
     quota = header.cast(Quota)
     quota.value.limit = limit
     return quota
+
+
+def quota_create(table: CapabilityTable, parent: Quota, limit: U64) -> U64:
+    """System call, on a handle with ALLOCATE: the part as a handle of the caller.
+
+    Raises QuotaExceeded, OutOfMemory, TooManyHandles, PeerGone; then nothing has changed.
+    """
+    quota = create(parent, limit)
+    object = Ptr.to(quota.value.header)
+    try:
+        return capabilities.insert_root(table, object, ALL_RIGHTS, U64(0))
+    finally:
+        cleanup.drop(object)

@@ -12,7 +12,7 @@ from cloudos.abi.objects import Event
 from cloudos.kernel.hal import mmu, timer
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, null, place, size_of, struct, zeroed
+from cloudos.lang import U8, U64, Ptr, null, place, size_of, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -25,7 +25,7 @@ CAPACITY = (PAGE_SIZE << ORDER) // RECORD_SIZE
 class Ring:
     """`read` and `written` count records for ever; those between are in the ring."""
 
-    memory: Ptr[AuditRecord] = null()
+    records: Ptr[AuditRecord] = null()
     capacity: U64 = U64(0)
     read: U64 = U64(0)
     written: U64 = U64(0)
@@ -35,8 +35,8 @@ class Ring:
 
     def start(self) -> None:
         """Get memory; records until then were lost. Raises OutOfMemory."""
-        frame: PhysAddr = FRAMES.allocate_zeroed_block(U64(ORDER))
-        self.memory = Ptr.at(AuditRecord, mmu.direct(frame))
+        frame = FRAMES.allocate_zeroed_block(U64(ORDER))
+        self.records = Ptr.at(AuditRecord, mmu.direct(frame))
         self.capacity = U64(CAPACITY)
 
     def append(self, record: AuditRecord) -> None:
@@ -46,14 +46,14 @@ class Ring:
         if self.written - self.read == self.capacity:
             self.lost += 1
             return
-        self.memory.offset(self.written % self.capacity).value = record
+        self.records.offset(self.written % self.capacity).value = record
         self.written += 1
 
     def peek(self) -> AuditRecord | None:
         """The oldest record."""
         if self.read == self.written:
             return None
-        return self.memory.offset(self.read % self.capacity).value
+        return self.records.offset(self.read % self.capacity).value
 
     def consume(self) -> None:
         """Forget the oldest record."""
@@ -64,18 +64,6 @@ class Ring:
         lost = self.lost
         self.lost = U64(0)
         return lost
-
-    def drain(self, buffer: Slice[AuditRecord]) -> U64:
-        """Move the oldest records into the buffer; how many."""
-        count = U64(0)
-        while count < buffer.length:
-            record = self.peek()
-            if record is None:
-                break
-            buffer[count] = record
-            self.consume()
-            count += 1
-        return count
 
 
 RING = place(Ring())

@@ -38,23 +38,35 @@ class Matrix:
         self.sealed = False
         self.allowed[0] = U8(ALL_OPERATIONS)
 
-    def load(self, policy: Slice[U8]) -> None:
-        """Put a policy in force. Raises Sealed, BadState (one was loaded before), BadArgument (it is not one)."""
+    def labels_of(self, length: U64) -> U64:
+        """Number of labels of a policy of so many bytes, if one can be loaded. Raises Sealed, BadState, BadArgument.
+
+        BadState: one was loaded before. BadArgument: no policy has this length.
+        """
         if self.sealed:
             raise Sealed
         if self.loaded:
             raise BadState
         count = U64(1)
-        while count * count < policy.length:
+        while count < MAXIMUM_LABELS and count * count < length:
             count += 1
-        if count > MAXIMUM_LABELS or policy.length != count * count:
+        if count * count != length:
             raise BadArgument
-        for allowed in policy:
+        return count
+
+    def set_row(self, subject: U64, row: Slice[U8]) -> None:
+        """Write what one label may do. Raises BadArgument (undefined operations).
+
+        Row 0 comes last, followed by `commit`: before that, only its first byte is in force.
+        """
+        for allowed in row:
             if allowed & ~U8(ALL_OPERATIONS) != 0:
                 raise BadArgument
-        for subject in U64.range(count):
-            for object in U64.range(count):
-                self.allowed[subject * MAXIMUM_LABELS + object] = policy[subject * count + object]
+        start = subject * MAXIMUM_LABELS
+        self.allowed.slice()[start : start + row.length].copy_from(row)
+
+    def commit(self, count: U64) -> None:
+        """Put the rows in force."""
         self.count = count
         self.loaded = True
         audit.record(Event.POLICY_LOADED, U64(0), U8(0), U64(0), U8(0), count)
