@@ -69,9 +69,24 @@ def snapshot() -> dict[str, Any]:
         "frames": int(FRAMES.available),
         "used": int(quotas.ROOT.used),
         "references": int(quotas.ROOT.header.references),
-        "slabs": [int(slab.address.value) for slab in heap.HEAP.partial],
+        "slabs": [address_of(slab) for slab in heap.HEAP.partial],
         "pending": cleanup.PENDING.first.is_null(),
     }
+
+
+def address_of(pointer: Any) -> int:
+    """0 for null."""
+    return 0 if pointer.is_null() else int(pointer.address.value)
+
+
+def table_state(tables: list[CapabilityTable]) -> list[Any]:
+    """All that an operation on capabilities may change, but for the slots themselves."""
+    state: list[Any] = [snapshot()]
+    for table in tables:
+        pointers = (table.first, table.directory, table.free)
+        numbers = (table.fresh, table.capacity, table.available, table.quota.value.used)
+        state.append(([address_of(pointer) for pointer in pointers], [int(number) for number in numbers]))
+    return state
 
 
 @contextmanager
