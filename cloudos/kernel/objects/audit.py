@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import OutOfMemory
+from cloudos.abi.errors import BadAddress, OutOfMemory
 from cloudos.abi.objects import Kind
+from cloudos.kernel.memory import user_memory
 from cloudos.kernel.objects.header import Header
-from cloudos.kernel.security.audit import RING
-from cloudos.lang import U64, Ptr, place, struct, zeroed
+from cloudos.kernel.security.audit import RECORD_SIZE, RING
+from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, place, struct, zeroed
 
-__all__ = ["OutOfMemory"]
+__all__ = ["BadAddress", "OutOfMemory"]
 
 
 @struct
@@ -27,3 +28,26 @@ def start() -> Ptr[Header]:
     AUDIT.header.kind = Kind.AUDIT
     AUDIT.header.references = U64(1)
     return Ptr.to(AUDIT.header)
+
+
+def audit_read(buffer: UserPtr[U8], length: U64) -> U64:
+    """System call, on a handle with READ. Raises BadAddress; then no record was taken out.
+
+    Number of records moved to the buffer, plus 2^32 times the number lost since the last call (2^32 - 1: or more).
+    """
+    room = length // RECORD_SIZE
+    count = U64(0)
+    while count < room:
+        record = RING.peek()
+        if record is None:
+            break
+        try:
+            source = Slice.of(Ptr.to(record).cast(U8), U64(RECORD_SIZE))
+            user_memory.copy_out(buffer.address + count * RECORD_SIZE, source)
+        except BadAddress:
+            if count == 0:
+                raise
+            break
+        RING.consume()
+        count += 1
+    return min(RING.take_lost(), U64(0xFFFF_FFFF)) << 32 | count
