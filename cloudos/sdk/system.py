@@ -64,9 +64,7 @@ def _x86_64_moves(arguments: int) -> Template:
     others = {f"a{index}": register for index, register in zip(range(3, arguments), ("r10", "r8", "r9"), strict=False)}
     moves = "".join(f"movq %[{name}], %%{register}; " for name, register in others.items())
     inputs = {"number": "a", "a0": "D", "a1": "S", "a2": "d", **dict.fromkeys(others, "r")}
-    return Template(
-        moves + "syscall", results=("=a", "=d"), inputs=inputs, clobbers=(*others.values(), *_X86_64_LOST)
-    )
+    return Template(moves + "syscall", results=("=a", "=d"), inputs=inputs, clobbers=(*others.values(), *_X86_64_LOST))
 
 
 @machine(x86_64=_x86_64_moves(4), aarch64=_aarch64(4))

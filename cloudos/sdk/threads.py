@@ -56,5 +56,3 @@ def start_on(function: VirtAddr, argument: U64, schedule: U64) -> U64:
     thread = system.thread_create(U64(initial.PROCESS), schedule, code_address(entry).value, top, argument)
     system.thread_start(thread)
     return thread
-
-
