@@ -38,7 +38,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U32, U64, Ptr, null, struct
+from cloudos.lang import U32, U64, Ptr, fast, inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
@@ -49,6 +49,7 @@ REPLY_RIGHTS = Rights.SEND
 # The fast path
 
 
+@inlined
 def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
@@ -68,6 +69,7 @@ def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     return True
 
 
+@inlined
 def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """An answer of words alone, by a thread that then waits for the next message. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
@@ -78,12 +80,13 @@ def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> b
     if caller.is_null() or frame.argument1 & tags.SLOW != 0 or caller.value.timer_index != 0 or caller.value.in_fault:
         return False
     slot = caller.value.reply.header.capabilities
-    if capabilities.handle_of(slot) != frame.reply_handle or slot.value.generation == U32.MAX:
+    if caller.value.reply.handle != frame.reply_handle or slot.value.generation == U32.MAX:
         return False
     if PROCESSOR.ready.has_above(U64(caller.value.priority)) or caller.value.suspended:
         return False
     _empty_slot(caller, slot)
     server.value.reply_slot = slot
+    server.value.reply_index = frame.reply_handle & capabilities.INDEX_MASK
     caller.value.frame.take_message(frame, U64(0), U64(0))
     caller.value.state = ThreadState.RUNNING
     _end_service(caller, server)
@@ -95,6 +98,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> b
     return True
 
 
+@inlined
 def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     """The caller waits for a reply of the server, which runs on the caller's time from here on."""
     previous = server.value.client
@@ -108,6 +112,7 @@ def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
         server.value.priority = caller.value.priority
 
 
+@inlined
 def _fill_slot(caller: Ptr[Thread], server: Ptr[Thread]) -> U64:
     """Put the caller's reply into the server's reserved slot; its handle."""
     slot = server.value.reply_slot
@@ -124,9 +129,12 @@ def _fill_slot(caller: Ptr[Thread], server: Ptr[Thread]) -> U64:
     entry.waiters = null()
     reply.capabilities = slot
     reply.references = reply.references + 1
-    return capabilities.handle_of(slot)
+    handle = U64(entry.generation) << 32 | server.value.reply_index
+    caller.value.reply.handle = handle
+    return handle
 
 
+@inlined
 def _empty_slot(caller: Ptr[Thread], slot: Ptr[Capability]) -> None:
     """Make the handle to a reply stale. The slot is reserved again."""
     reply = caller.value.reply.header
@@ -136,6 +144,7 @@ def _empty_slot(caller: Ptr[Thread], slot: Ptr[Capability]) -> None:
     slot.value.generation = slot.value.generation + 1
 
 
+@inlined
 def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     """The server runs on its own time again. It is not in a queue of the scheduler's."""
     caller.value.server = null()
@@ -147,6 +156,7 @@ def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
 # Waiting
 
 
+@inlined
 def _join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
     """The thread waits through this capability: it is woken when that is taken away."""
     first = capability.value.waiters.cast(Thread)
@@ -158,6 +168,7 @@ def _join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
     capability.value.waiters = thread.cast(Header)
 
 
+@inlined
 def _leave_waiters(thread: Ptr[Thread]) -> None:
     leaving = thread.value
     if leaving.through.is_null():
@@ -340,6 +351,7 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
 # Sending and calling
 
 
+@fast
 def message_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """System call. Like all that follow: whether the next thread is chosen already."""
     if fast_call(capability, frame):
@@ -436,7 +448,9 @@ def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64)
     """Take the next message, or wait for it."""
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
-        receiver.value.reply_slot = capabilities.take_slot(_table(receiver))
+        slot = capabilities.take_slot(_table(receiver))
+        receiver.value.reply_slot = slot
+        receiver.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
     if _take_signals(receiver):
         return
     endpoint = capability.value.object.cast(Endpoint).value
@@ -492,6 +506,7 @@ def message_reply(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     return False
 
 
+@fast
 def message_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """System call."""
     if fast_reply_receive(capability, frame):
@@ -518,6 +533,7 @@ def _reply(slot: Ptr[Capability], frame: traps.UserFrame) -> None:
     _empty_slot(caller, slot)
     if server.value.reply_slot.is_null() and slot.value.generation != U32.MAX:
         server.value.reply_slot = slot
+        server.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
     else:
         capabilities.give_slot(_table(server), slot)
     stop_donation(caller)

@@ -119,7 +119,9 @@ def process_set_fault_endpoint(target: Ptr[Process], handler: Ptr[Capability]) -
         cleanup.drop(old)
 
 
-def process_populate(target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64) -> None:
+def process_populate(
+    target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64
+) -> None:
     """System call."""
     if target.value.ended:
         raise PeerGone

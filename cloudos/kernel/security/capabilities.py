@@ -40,7 +40,7 @@ from cloudos.kernel.objects.header import (
     Header,
 )
 from cloudos.kernel.security import labels
-from cloudos.lang import U32, U64, Ptr, null
+from cloudos.lang import U32, U64, Ptr, fast, inlined, null
 
 __all__ = ["Capability", "CapabilityTable", "OutOfMemory", "QuotaExceeded"]
 
@@ -51,6 +51,7 @@ FIRST_GENERATION = 1
 # Handles
 
 
+@inlined
 def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     """The capability with this handle, whatever it names. Raises BadHandle."""
     index = handle & INDEX_MASK
@@ -62,6 +63,7 @@ def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     return capability
 
 
+@inlined
 def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """The capability with this handle, to use its object. Raises BadHandle, WrongKind, Denied, PeerGone."""
     capability = find(table, handle)
@@ -75,6 +77,7 @@ def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> P
     return capability
 
 
+@fast
 def handle_of(capability: Ptr[Capability]) -> U64:
     """The handle by which the owner of the table knows it."""
     index = chunk_of(capability).number * SLOTS_PER_CHUNK + (capability.address.value % PAGE_SIZE) // 64
@@ -86,6 +89,7 @@ def table_of(capability: Ptr[Capability]) -> CapabilityTable:
     return chunk_of(capability).table.value
 
 
+@fast
 def chunk_of(capability: Ptr[Capability]) -> Chunk:
     """The record of its frame."""
     return Ptr.at(Chunk, capability.address.align_down(PAGE_SIZE)).value
@@ -373,6 +377,7 @@ def _grow(table: CapabilityTable) -> None:
     table.available += SLOTS_PER_CHUNK - 1
 
 
+@inlined
 def _slot(table: CapabilityTable, index: U64) -> Ptr[Capability]:
     """The slot of an index below `capacity`."""
     if index < SLOTS_PER_CHUNK:

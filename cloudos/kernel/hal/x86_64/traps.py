@@ -29,6 +29,7 @@ from cloudos.lang import (
     Template,
     VirtAddr,
     external,
+    inlined,
     machine,
     place,
     struct,
@@ -96,9 +97,10 @@ trap_common:
   jz trap_in_kernel
   swapgs
 trap_in_frame:
-{SAVE}{CLEAR_AC}
+{SAVE}
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
+{CLEAR_AC}
   xorl %ebp, %ebp
   call kernel_user_trap
 # Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
@@ -341,6 +343,7 @@ class UserFrame:
         """Let the thread make its system call again when it continues: SYSCALL is two bytes long."""
         self.ip = self.ip - 2
 
+    @inlined
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
         """Return success and the message that the sender's registers hold."""
         self.rax = U64(0)
@@ -483,6 +486,7 @@ def enter_user() -> NoReturn:
     raise NotImplementedError
 
 
+@inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
     address = frame.address.value
