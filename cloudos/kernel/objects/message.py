@@ -59,7 +59,7 @@ def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     if server.value.suspended:
         return False
     caller = PROCESSOR.current
-    endpoint.receivers.remove(server)
+    endpoint.receivers.remove_first(server)
     _leave_waiters(server)
     _give_reply(caller, server)
     server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
@@ -120,15 +120,7 @@ def _fill_slot(caller: Ptr[Thread], server: Ptr[Thread]) -> U64:
     entry = slot.value
     reply = caller.value.reply.header
     entry.object = Ptr.to(reply)
-    entry.rights = REPLY_RIGHTS
-    entry.badge = U64(0)
-    entry.child = null()
-    entry.last = null()
-    entry.next = null()
-    entry.previous = null()
-    entry.waiters = null()
     reply.capabilities = slot
-    reply.references = reply.references + 1
     handle = U64(entry.generation) << 32 | server.value.reply_index
     caller.value.reply.handle = handle
     return handle
@@ -139,7 +131,6 @@ def _empty_slot(caller: Ptr[Thread], slot: Ptr[Capability]) -> None:
     """Make the handle to a reply stale. The slot is reserved again."""
     reply = caller.value.reply.header
     reply.capabilities = null()
-    reply.references = reply.references - 1
     slot.value.object = null()
     slot.value.generation = slot.value.generation + 1
 
@@ -216,9 +207,8 @@ def _abandon_call(caller: Ptr[Thread]) -> None:
     """Nobody waits for the reply any more."""
     slot = caller.value.reply.header.capabilities
     if not slot.is_null():
-        table = capabilities.table_of(slot)
-        _empty_slot(caller, slot)
-        capabilities.give_slot(table, slot)
+        caller.value.reply.header.capabilities = null()
+        capabilities.give_slot(capabilities.table_of(slot), slot)
     stop_donation(caller)
 
 
@@ -449,6 +439,7 @@ def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64)
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
         slot = capabilities.take_slot(_table(receiver))
+        _prepare_slot(slot.value)
         receiver.value.reply_slot = slot
         receiver.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
     if _take_signals(receiver):
@@ -465,6 +456,17 @@ def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64)
         return
     wait(ThreadState.RECEIVING, capability, deadline)
     endpoint.receivers.append(receiver)
+
+
+def _prepare_slot(slot: Capability) -> None:
+    """What every reply handle has. Nothing is derived from one and nobody waits through it, so that it stays true."""
+    slot.rights = REPLY_RIGHTS
+    slot.badge = U64(0)
+    slot.child = null()
+    slot.last = null()
+    slot.next = null()
+    slot.previous = null()
+    slot.waiters = null()
 
 
 def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
@@ -530,11 +532,12 @@ def _reply(slot: Ptr[Capability], frame: traps.UserFrame) -> None:
     server.value.through_rights = U32(Rights.GRANT)
     if not caller.value.in_fault and _transfer(server, caller, tag) != 0:
         raise Denied
-    _empty_slot(caller, slot)
     if server.value.reply_slot.is_null() and slot.value.generation != U32.MAX:
+        _empty_slot(caller, slot)
         server.value.reply_slot = slot
         server.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
     else:
+        caller.value.reply.header.capabilities = null()
         capabilities.give_slot(_table(server), slot)
     stop_donation(caller)
     scheduler.cancel_timer(caller)
@@ -568,6 +571,8 @@ class ReplyHandler:
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """The only handle was closed, or its holder ended: there will be no answer."""
+        # The fast path does not count the handle as a reference; whoever removed it is about to.
+        cleanup.retain(object)
         caller = object.cast(Reply).value.caller.cast(Thread)
         stop_donation(caller)
         cancel(caller, U64(PeerGone.code))

@@ -172,5 +172,3 @@ def schedule_change(target: Ptr[Schedule], priority: U64, budget_ns: U64, period
     _check_priority(priority)
     target.value.priority = U8(priority)
     target.value.budget.set(budget_ns, period_ns)
-
-

@@ -124,6 +124,15 @@ class ThreadQueue:
             self.first.value.queue_previous = thread
         self.first = thread
 
+    @inlined
+    def remove_first(self, thread: Ptr[Thread]) -> None:
+        """Take out the thread that is first in this queue."""
+        self.first = thread.value.queue_next
+        if self.first.is_null():
+            self.last = null()
+        else:
+            self.first.value.queue_previous = null()
+
     @fast
     def remove(self, thread: Ptr[Thread]) -> None:
         """Take out a thread that is in this queue."""

@@ -28,6 +28,7 @@ from cloudos.lang import (
     Slice,
     Template,
     VirtAddr,
+    data,
     external,
     inlined,
     machine,
@@ -198,6 +199,10 @@ enter_user:
 """,
 )
 
+# In the order of a UserFrame, three letters and what follows the value.
+REGISTER_NAMES = data(
+    "".join(f"{name:>3}" + (" \n"[index % 4 == 3]) for index, name in enumerate(reversed(REGISTERS))).encode()
+)
 STUBS = LinkerSymbol("trap_stubs")
 TRAP_STACKS = LinkerSymbol("trap_stacks")
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
@@ -599,7 +604,9 @@ def on_kernel_stack(address: U64) -> bool:
 
 def write_registers(frame: UserFrame, sink: Sink) -> None:
     """Log the general registers."""
-    write_text(sink, f"rax={frame.rax:#x} rbx={frame.rbx:#x} rcx={frame.rcx:#x} rdx={frame.rdx:#x}\n")
-    write_text(sink, f"rsi={frame.rsi:#x} rdi={frame.rdi:#x} rbp={frame.rbp:#x} r8={frame.r8:#x}\n")
-    write_text(sink, f"r9={frame.r9:#x} r10={frame.r10:#x} r11={frame.r11:#x} r12={frame.r12:#x}\n")
-    write_text(sink, f"r13={frame.r13:#x} r14={frame.r14:#x} r15={frame.r15:#x} flags={frame.flags:#x}\n")
+    values = Slice.of(Ptr.to(frame).cast(U64), U64(15))
+    for index in U64.range(15):
+        sink.write(REGISTER_NAMES[index * 4 : index * 4 + 3])
+        write_text(sink, f"={values[index]:#x}")
+        sink.write(REGISTER_NAMES[index * 4 + 3 : index * 4 + 4])
+    write_text(sink, f"flags={frame.flags:#x}\n")
