@@ -40,7 +40,7 @@ from cloudos.kernel.objects.header import (
     Header,
 )
 from cloudos.kernel.security import labels
-from cloudos.lang import U32, U64, Ptr, null
+from cloudos.lang import U32, U64, Ptr, VirtAddr, null
 
 __all__ = ["Capability", "CapabilityTable", "OutOfMemory", "QuotaExceeded"]
 
@@ -218,24 +218,21 @@ def empty_step(table: CapabilityTable) -> bool:
     Nothing can be put into the table from the first step on.
     """
     table.closing = True
-    if table.fresh == 0:
+    if table.capacity == 0:
         if not table.directory.is_null():
-            _free_frame(table, table.directory.cast(Capability))
+            _free_frame(table, table.directory.address)
             table.directory = null()
         return True
-    index = table.fresh - 1
-    capability = _slot(table, index)
-    if not capability.value.object.is_null():
-        remove_step(capability)
+    start = table.capacity - SLOTS_PER_CHUNK
+    if table.fresh <= start:
+        _free_frame(table, _slot(table, start).address)
+        table.capacity = start
         return False
-    table.fresh = index
-    if index % SLOTS_PER_CHUNK == 0:
-        _free_frame(table, capability)
-        table.capacity = index
-        if index == 0:
-            table.first = null()
-            table.free = null()
-            return table.directory.is_null()
+    capability = _slot(table, table.fresh - 1)
+    if capability.value.object.is_null():
+        table.fresh -= 1
+    else:
+        remove_step(capability)
     return False
 
 
@@ -399,5 +396,5 @@ def _give_back(table: CapabilityTable, capability: Ptr[Capability]) -> None:
     table.available += 1
 
 
-def _free_frame(table: CapabilityTable, start: Ptr[Capability]) -> None:
-    heap.free_frame(table.quota.value, mmu.direct_to_physical(start.address))
+def _free_frame(table: CapabilityTable, address: VirtAddr) -> None:
+    heap.free_frame(table.quota.value, mmu.direct_to_physical(address))
