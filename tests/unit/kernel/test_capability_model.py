@@ -7,6 +7,7 @@ be the model's; at the end every frame, slab and charged byte must be back.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -107,9 +108,9 @@ class CapabilityMachine(RuleBasedStateMachine):
             self.things.remove(node.thing)
 
     def pick(self, choice: int) -> Node:
-        """Odd numbers choose among those that something was derived from."""
-        parents = [node for node in self.live if node.children]
-        nodes = parents if choice % 2 and parents else self.live
+        """Half of the choices are among those that were derived and that something was derived from."""
+        inner = [node for node in self.live if node.children and node.parent is not None]
+        nodes = inner if choice % 2 and inner else self.live
         return nodes[choice // 2 % len(nodes)]
 
     def capability(self, node: Node) -> Ptr[Capability]:
@@ -185,7 +186,7 @@ class CapabilityMachine(RuleBasedStateMachine):
             self.add(Node(node.thing, wanted, badge or node.badge, node, table, handle))
 
     @precondition(lambda self: any(Rights.DERIVE in node.rights for node in self.live))
-    @rule(choice=st.integers(0, 999), count=st.sampled_from([2, 3, 4, 66]))
+    @rule(choice=st.integers(0, 999), count=st.sampled_from([2, 3, 4, 5, 66]))
     def copy_many(self, choice: int, count: int) -> None:
         """Tables grow."""
         node = self.pick(choice)
@@ -200,11 +201,14 @@ class CapabilityMachine(RuleBasedStateMachine):
     @rule(choice=st.integers(0, 999), table=st.integers(0, TABLES - 1), fail=st.booleans())
     def move(self, choice: int, table: int, fail: bool) -> None:
         node = self.pick(choice)
-        source, target = self.capability(node), self.tables[table]
         if table != node.table and Rights.TRANSFER not in node.rights:
             with pytest.raises(Denied):
-                capabilities.move(source, target)
+                capabilities.move(self.capability(node), self.tables[table])
             return
+        self.move_node(node, table, fail)
+
+    def move_node(self, node: Node, table: int, fail: bool = False) -> None:
+        source, target = self.capability(node), self.tables[table]
         handle = self.attempt(fail, table, lambda: capabilities.move(source, target))
         if handle is not None:
             self.stale.append((self.tables[node.table], node.handle))
@@ -213,7 +217,9 @@ class CapabilityMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.live)
     @rule(choice=st.integers(0, 999))
     def close(self, choice: int) -> None:
-        node = self.pick(choice)
+        self.close_node(self.pick(choice))
+
+    def close_node(self, node: Node) -> None:
         capabilities.close(self.tables[node.table], U64(node.handle))
         self.remove(node)
         self.kernel.settle()
@@ -222,7 +228,9 @@ class CapabilityMachine(RuleBasedStateMachine):
     @rule(choice=st.integers(0, 999), steps=st.sampled_from([1, 2, 100]))
     def revoke(self, choice: int, steps: int) -> None:
         """Perhaps not to the end: what others do next is then in the middle of it."""
-        node = self.pick(choice)
+        self.revoke_node(self.pick(choice), steps)
+
+    def revoke_node(self, node: Node, steps: int = 1) -> None:
         capability = self.capability(node)
         for _ in range(steps):
             done = capabilities.revoke_step(capability)
@@ -301,6 +309,40 @@ class CapabilityMachine(RuleBasedStateMachine):
         self.context.__exit__(None, None, None)
 
 
+def derive_tree(model: CapabilityMachine, parents: tuple[int, ...]) -> list[Node]:
+    """A root and one more capability for each number, derived from the one that was made as number so many."""
+    model.create(0, 0, False)
+    nodes = [model.live[-1]]
+    for parent in parents:
+        node = nodes[parent]
+        handle = int(capabilities.copy(model.capability(node), model.tables[node.table]))
+        nodes.append(Node(node.thing, node.rights, 0, node, node.table, handle))
+        model.add(nodes[-1])
+    return nodes
+
+
+@pytest.mark.parametrize("operation", ["close", "move", "revoke"])
+def test_every_tree_of_five_and_each_place_in_it(operation: str) -> None:
+    """There are 24 orders of deriving: every shape and every position among siblings."""
+    model = CapabilityMachine()
+    for parents in itertools.product(range(1), range(2), range(3), range(4)):
+        for place in range(5):
+            nodes = derive_tree(model, parents)
+            if operation == "close":
+                model.close_node(nodes[place])
+            elif operation == "move":
+                model.move_node(nodes[place], 1)
+            else:
+                model.revoke_node(nodes[place])
+            model.trees_are_the_models()
+            for node in nodes[::2] + nodes[1::2]:
+                if node in model.live:
+                    model.close_node(node)
+                    model.trees_are_the_models()
+            assert not model.live
+    model.teardown()
+
+
 def walk(first: Ptr[Capability], parent: int | None, nodes: dict[int, Node]) -> set[Node]:
     """The nodes of a list of siblings, whose links must lead both ways and end at the parent."""
     found: set[Node] = set()
@@ -318,4 +360,4 @@ def walk(first: Ptr[Capability], parent: int | None, nodes: dict[int, Node]) -> 
 
 
 TestCapabilityModel = CapabilityMachine.TestCase
-TestCapabilityModel.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestCapabilityModel.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
