@@ -28,7 +28,8 @@ def test_a_million_derivations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     memory = mmap.mmap(-1, MEMORY + ALIGNMENT)
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     assert library.call(stress.start, -base % ALIGNMENT + base, MEMORY, 2026).values == ()  # type: ignore[union-attr]
-    stale, revoked = library.call(stress.run, MILLION).values  # type: ignore[union-attr]
+    stale, revoked, failed = library.call(stress.run, MILLION).values  # type: ignore[union-attr]
     assert isinstance(stale, int) and stale > MILLION // 10
     assert isinstance(revoked, int) and revoked > MILLION // 20
+    assert isinstance(failed, int) and failed > MILLION // 100
     assert library.call(stress.finish).values == (0,)  # type: ignore[union-attr]
