@@ -46,6 +46,8 @@ __all__ = ["Capability", "CapabilityTable", "OutOfMemory", "QuotaExceeded"]
 
 INDEX_MASK = 0xFFFFFFFF
 FIRST_GENERATION = 1
+# A slot that has reached it is not used again: whoever keeps a slot of his own may still count one further.
+LAST_GENERATION = U32.MAX - 1
 
 
 # Handles
@@ -388,7 +390,7 @@ def _give_back(table: CapabilityTable, capability: Ptr[Capability]) -> None:
     """Make a slot free, and its handle stale for ever."""
     entry = capability.value
     entry.object = null()
-    if entry.generation == U32.MAX:
+    if entry.generation >= LAST_GENERATION:
         return
     entry.generation += 1
     entry.next = table.free

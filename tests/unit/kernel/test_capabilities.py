@@ -101,11 +101,12 @@ def test_a_slot_is_used_again_under_another_handle() -> None:
             found(table, old)
 
 
-def test_a_slot_without_generations_left_is_never_used_again() -> None:
+@pytest.mark.parametrize("generation", [capabilities.LAST_GENERATION, capabilities.LAST_GENERATION + 1])
+def test_a_slot_without_generations_left_is_never_used_again(generation: int) -> None:
     with machine() as kernel:
         table = kernel.table()
         capability = found(table, root(kernel, table))
-        capability.value.generation = U32(U32.MAX)
+        capability.value.generation = U32(generation)
         last = capabilities.handle_of(capability)
         capabilities.close(table, last)
         assert int(table.available) == 62

@@ -175,6 +175,20 @@ def test_an_object_that_is_still_referenced_may_ask_for_steps() -> None:
         assert handler.ended == 1
 
 
+def test_who_asks_twice_is_on_the_list_once() -> None:
+    with machine() as kernel:
+        handler = Slow()
+        cleanup.CLASSES.of[U64(Kind.THREAD)].handler = handler
+        slow, plain = kernel.thing(kind=Kind.THREAD), kernel.thing()
+        cleanup.queue(slow)
+        cleanup.drop(plain)
+        cleanup.queue(slow)
+        cleanup.drop(slow)
+        assert slow.value.next_cleanup == plain and plain.value.next_cleanup.is_null()
+        kernel.settle()
+        assert handler.ended == 1
+
+
 def test_destroying_what_is_in_use_is_a_panic() -> None:
     with machine() as kernel:
         thing = kernel.thing()
