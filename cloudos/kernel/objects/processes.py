@@ -28,6 +28,7 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.threads import own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
+from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, write_text
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
@@ -73,7 +74,7 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
 
 def process_create(quota: Ptr[Quota], label: U64) -> U64:
     """System call."""
-    if label > 255:
+    if label >= MATRIX.count:
         raise BadArgument
     own = own_table().label
     if own != 0 and label != U64(own):
