@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
 from cloudos.kernel.hal import cpu, mmu, timer, traps
+from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
@@ -168,8 +169,10 @@ def _idle() -> None:
     """Wait, with interrupts, until a thread is ready."""
     PROCESSOR.current = null()
     while PROCESSOR.ready.is_empty:
-        _set_alarm()
-        cpu.wait_for_interrupt()
+        # Taking ended objects apart may make a thread ready that waited for one of them.
+        if cleanup.step() and PROCESSOR.ready.is_empty:
+            _set_alarm()
+            cpu.wait_for_interrupt()
     PROCESSOR.turn_start = timer.now()
 
 
