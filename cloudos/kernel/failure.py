@@ -43,6 +43,11 @@ def _backtrace(fp: U64) -> NoReturn:
 def report_trap(frame: traps.UserFrame) -> NoReturn:
     """A fault in the kernel."""
     _begin()
+    site = traps.panic_site(frame)
+    if site != 0:
+        log.record(f"@kernel-panic site={site:#x}")
+        log.record(f"@frame ip={frame.ip:#x}")
+        _backtrace(frame.context().fp)
     write_text(console.LOG_PORT, f"@kernel-panic trap={frame.vector} error={frame.error:#x}")
     log.address("ip", frame.ip)
     log.address("address", cpu.fault_address())
