@@ -94,13 +94,13 @@ def entry(place: Place, roots: Roots) -> str:
 def stack(stop: Stop, symbols: Symbols | None) -> list[Place]:
     """The places of a stop, innermost first.
 
-    The first address of a fault is the instruction itself; all others are return addresses, which may already
+    A record with an address of its own names the instruction itself; all others are return addresses, which may already
     belong to the next line: the call is the byte before.
     """
     if symbols is None:
         return []
     places: list[Place] = []
-    fault_address = stop.record.number("ip") if stop.record.name == "fault" else None
+    fault_address = stop.record.number("ip")
     addresses = list(stop.frames)
     if fault_address is not None and addresses[:1] != [fault_address]:
         addresses.insert(0, fault_address)
@@ -160,4 +160,8 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
 def kernel_panic(stop: Stop, symbols: Symbols | None, roots: Roots) -> str:
     """The kernel's own panic."""
     text, site = panic_text(stop, symbols)
+    vector = stop.record.number("trap")
+    if vector is not None:
+        fields = stop.record.fields
+        text = f"trap {vector}, error {fields.get('error', '?')}, address {fields.get('address', '?')}"
     return f"{traceback(from_site(stack(stop, symbols), site), roots)}\nkernel panic: {text}"

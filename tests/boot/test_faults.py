@@ -138,7 +138,8 @@ CASES = [
 def test_a_bug_ends_in_a_traceback(tmp_path: Path, case: Case) -> None:
     program = write(tmp_path, START + case.body + MAIN)
     result = run(program, options=["--memory", "64M", "--timeout", "60"]).check(case.status)
-    assert result.output == b"before\n"
+    # A panic still writes out what the program printed; a fault may come too early for that.
+    assert result.output == b"before\n" or (case.status != 134 and result.output == b"")
     assert [word for word in case.words if word not in result.errors] == [], result.errors
     lines = result.errors.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
