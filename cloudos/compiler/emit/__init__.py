@@ -86,6 +86,7 @@ class Emitter:
             bodies[code.instance.module].append(function_text(self.program, code))
         self.data.write_all()
         tables = self._tables()
+        self.declarations.close()
         data = self._data_unit(tables)
         head = self._head(functions)
         units = [Unit(module, "\n".join([head, *texts, ""])) for module, texts in sorted(bodies.items())]
@@ -101,8 +102,13 @@ class Emitter:
         texts = []
         for protocol, kind in list(self.program.tables):
             assert isinstance(protocol, ProtocolType)
-            texts.append(table_data(self.program, protocol, kind, protocol_methods(protocol.cls)))
+            texts.append(table_data(self.program, protocol, kind, self._called_methods(protocol)))
         return texts
+
+    def _called_methods(self, protocol: ProtocolType) -> list[str]:
+        """The methods that a table needs: those that somebody calls."""
+        known = self.program.instances
+        return [name for name in protocol_methods(protocol.cls) if ("protocol", protocol, name) in known]
 
     def _head(self, functions: list[FunctionInstance]) -> str:
         """What every unit starts with."""
@@ -111,9 +117,8 @@ class Emitter:
         structs = [text_thunk(self.program, entry)[0] for entry in functions if entry.kind == "synthetic"]
         thunks = [f"u32 {e.symbol}__thunk(const void *data, proto_t sink);" for e in functions if e.kind == "synthetic"]
         tables = [
-            table_type(self.program, protocol, protocol_methods(protocol.cls))
+            table_type(self.program, protocol, self._called_methods(protocol))
             for protocol in sorted(protocols, key=self.program.type_name)
-            if ("protocol", protocol, protocol_methods(protocol.cls)[0]) in self.program.instances
         ]
         prototypes = [
             prototype(self.program, entry) + ";"
