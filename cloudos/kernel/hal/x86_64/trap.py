@@ -1,6 +1,6 @@
 """Entry into the kernel and return to user mode: descriptor tables, trap stubs, SYSCALL.
 
-The trap that can arrive before SWAPGS has run in the system call entry (NMI, machine check, double fault, and a
+The traps that can arrive before SWAPGS has run in the system call entry (NMI, machine check, double fault, and a
 debug trap held back by a load of SS) have stacks of their own and look at GS itself instead of the saved code
 segment. SMAP's override flag (AC) is cleared on every entry: SYSCALL does it through its mask, the stubs by hand.
 """
