@@ -7,7 +7,7 @@ first) and returns nothing or its exit status (a `U8`).
 from __future__ import annotations
 
 from cloudos.abi.errors import NotFound
-from cloudos.sdk.collections import ByteBuffer, Bytes, Comparator, Hashable, List, Map, Ordered, Text
+from cloudos.sdk.collections import ByteBuffer, Bytes, Comparator, Counter, Hashable, List, Map, Ordered, Tally, Text
 from cloudos.sdk.console import InputStream, OutputStream, print, print_error, stderr, stdin, stdout
 from cloudos.sdk.environment import args, variable, variable_names
 from cloudos.sdk.errors import BadBundle, InvalidNumber, KeyMissing
@@ -21,6 +21,7 @@ __all__ = [
     "ByteBuffer",
     "Bytes",
     "Comparator",
+    "Counter",
     "File",
     "Hashable",
     "InputStream",
@@ -32,6 +33,7 @@ __all__ = [
     "Ordered",
     "OutputStream",
     "Reader",
+    "Tally",
     "Text",
     "args",
     "exit",

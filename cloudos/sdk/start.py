@@ -10,7 +10,6 @@ from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.console import print_error
-from cloudos.sdk.heap import allocate, release
 from cloudos.sdk.environment import args
 from cloudos.sdk.heap import allocate, release
 from cloudos.sdk.process import exit, on_panic, on_panic_text
