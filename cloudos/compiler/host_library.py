@@ -19,7 +19,7 @@ from cloudos.compiler.prelude import INTEGERS, PANIC_KINDS
 
 HOST_SUPPORT_NAME = "cloudos.host_support"
 
-FILES_SECTION = ".cloudos_files"
+FILES_SECTION = "cloudos_files"
 """ELF section with the names of the source files, each ended by a zero byte, in the order of their numbers."""
 
 HOST_SUPPORT_SOURCE = """

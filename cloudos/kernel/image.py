@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cloudos.kernel import failure, kernel, microkernel
+from cloudos.kernel import dispatch, failure, kernel, microkernel
 from cloudos.kernel.hal import image
 from cloudos.lang import ProgramImage
 
 IMAGE = ProgramImage(
     entries=(
         kernel.kernel_main,
-        microkernel.system_call,
+        dispatch.dispatch,
         microkernel.bad_return,
         microkernel.trap,
         failure.on_panic,

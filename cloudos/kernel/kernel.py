@@ -27,6 +27,7 @@ def kernel_main(start_information: U64) -> NoReturn:
         timer.start()  # time counts from here
         console.start_channel(FRAMES)  # the program's streams to the host
         STREAMS.start()  # their buffer
+        log.record("@ready")  # the host may send input from here on
         run_first_program()
     except OutOfMemory:
         log.record("@refused reason=not enough memory")

@@ -1,6 +1,7 @@
 """Entry into the kernel: what happened, and who deals with it. Nothing else.
 
-The entry code of each architecture calls `kernel_system_call` and `kernel_trap` with the saved registers. The kernel
+The entry code of each architecture calls `kernel_system_call` (made in `dispatch.py`), `kernel_trap` and
+`kernel_bad_return` with the saved registers. The kernel
 is not preemptible: interrupts arrive in user mode, and where a system call waits.
 """
 
@@ -12,32 +13,23 @@ from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress, OutOfMemory
 from cloudos.abi.faults import Fault
 from cloudos.kernel import failure
-from cloudos.kernel.dispatch import dispatch
 from cloudos.kernel.hal import console, cpu, interrupts, timer, traps, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.objects.process import PROCESS, end_by_fault, obey_host
-from cloudos.lang import U8, U64, Array, Ptr, Slice, exported
-
-
-@exported("kernel_system_call")
-def system_call(frame: Ptr[traps.SystemCallFrame]) -> None:
-    """A program asks for something."""
-    PROCESS.frame = frame
-    dispatch(frame.value)
+from cloudos.lang import U8, U64, Array, Slice, exported
 
 
 @exported("kernel_bad_return")
-def bad_return(frame: Ptr[traps.SystemCallFrame]) -> NoReturn:
+def bad_return(frame: traps.SystemCallFrame) -> NoReturn:
     """A system call was made from where it cannot return to."""
-    context = frame.value.context()
+    context = frame.context()
     end_by_fault(faults.BAD_ADDRESS, context, context.ip)
 
 
 @exported("kernel_trap")
-def trap(pointer: Ptr[traps.TrapFrame]) -> None:
+def trap(frame: traps.TrapFrame) -> None:
     """A fault or an interrupt."""
-    frame = pointer.value
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
         page_fault(frame)

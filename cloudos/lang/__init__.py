@@ -12,7 +12,7 @@ from cloudos.lang.arrays import Array
 from cloudos.lang.atomics import Atomic, Order, fence
 from cloudos.lang.comptime import align_of, comptime, interpreted, length_of, offset_of, size_of
 from cloudos.lang.enums import IntEnum, IntFlag, enum
-from cloudos.lang.errors import Error, error_name
+from cloudos.lang.errors import Error, error_name, error_place
 from cloudos.lang.floats import F32, F64
 from cloudos.lang.formatting import Sink, format_bool, format_character, format_float, format_integer, format_padded
 from cloudos.lang.generated import GENERATED, generate
@@ -32,6 +32,7 @@ from cloudos.lang.machine import (
     external,
     function_at,
     machine,
+    never_inlined,
     no_return,
     place,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "data",
     "enum",
     "error_name",
+    "error_place",
     "exported",
     "external",
     "fence",
@@ -123,6 +125,7 @@ __all__ = [
     "length_of",
     "machine",
     "managed",
+    "never_inlined",
     "new_slice",
     "no_return",
     "null",

@@ -8,6 +8,7 @@ An error carries a number and no payload. Hierarchies are made by subclassing:
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import ClassVar
 
@@ -55,3 +56,15 @@ def error_name() -> str:
     if error is None:
         raise RuntimeError("error_name() outside an except block")
     return type(error).__name__
+
+
+@intrinsic("error_place")
+def error_place() -> str:
+    """Where the error being handled was raised, as `file.py:line`: for use inside an `except` block."""
+    error = sys.exception()
+    if error is None:
+        raise RuntimeError("error_place() outside an except block")
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace is not None else "?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.lang import U8, U64, Assembly, Error, ProgramImage
+from cloudos.lang import U8, U64, Assembly, Error, ProgramImage, error_name, error_place
 from cloudos.sdk import hosted
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
@@ -26,7 +26,7 @@ def start(address: U64, length: U64) -> NoReturn:
         bundle.attach(address, length)
         status = program_main(args())
     except Error:
-        print_error("error: the program ended with an error that it did not handle")
+        print_error(f"error: {error_name()}, raised at {error_place()} and not handled")
         exit(U8(1))
     exit(status)
 

@@ -8,10 +8,10 @@ import types
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cloudos.compiler.api import compile_host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloudos.compiler.api import compile_host
 from cloudos.compiler.host_library import HostLibrary, Outcome, Panicked, Value
 from tests.dual.harness import Function, argument_strategy, entries_of, interpret, same
 

@@ -26,6 +26,7 @@ from cloudos.lang import F32, F64, U8, Error, Integer, PhysAddr, Slice, VirtAddr
 Function = Callable[..., Any]
 
 LANGUAGE = str(Path(sys.modules["cloudos.lang"].__file__ or "").parent)
+STANDARD_LIBRARY = str(Path(inspect.__file__).parent)
 
 
 def entries_of(module: types.ModuleType) -> list[Function]:
@@ -60,9 +61,7 @@ def parameter_types(function: Function) -> list[Any]:
 
 
 def plain(value: object) -> tuple[Value, ...]:
-    """A result as the words a compiled function returns: members of tuples, plain numbers, bytes."""
-    if value is None:
-        return ()
+    """A result as a compiled function returns it: members of tuples, plain numbers, bytes, None if absent."""
     if isinstance(value, tuple):
         return tuple(part for item in value for part in _plain_item(item))
     return _plain_item(value)
@@ -95,7 +94,9 @@ def interpret(function: Function, arguments: Iterable[Value]) -> Outcome:
     """What CPython makes of the call."""
     converted = [to_language(kind, value) for kind, value in zip(parameter_types(function), arguments, strict=True)]
     try:
-        return Returned(plain(function(*converted)))
+        result = function(*converted)
+        empty = typing.get_type_hints(function)["return"] is type(None)
+        return Returned(() if empty else plain(result))
     except Error as error:
         return Raised(int(type(error).code))
     except BaseException as error:
@@ -112,7 +113,7 @@ def innermost_line(error: BaseException) -> tuple[str, int]:
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(LANGUAGE):
+        if not file.startswith((LANGUAGE, STANDARD_LIBRARY)):
             place = (file, trace.tb_lineno)
         trace = trace.tb_next
     return place

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from cloudos.compiler.api import compile_host
 
+from cloudos.compiler.api import compile_host
 from cloudos.compiler.diagnostics import CompileError
 from tests.dual.comparison import compare_all, load_text
 from tests.dual.harness import entries_of

@@ -140,8 +140,11 @@ ORIGINAL_BINARY: Callable[[Builder, tree.Binary], str] = expressions.HANDLERS[tr
 
 @pytest.mark.parametrize(
     ("node", "handler", "function"),
-    [(tree.Binary, _right_first, "binary"), (tree.Binary, _right_first, "panic_on_the_left_first")]
-    + [(tree.Logic, _both_sides, "logic")],
+    [
+        (tree.Binary, _right_first, "binary"),
+        (tree.Binary, _right_first, "panic_on_the_left_first"),
+        (tree.Logic, _both_sides, "logic"),
+    ],
     ids=["swapped evaluation order", "swapped order shown by panics", "no short circuit"],
 )
 def test_fault_in_lowering_is_caught(

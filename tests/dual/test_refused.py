@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cloudos.compiler.api import compile_host
 
+from cloudos.compiler.api import compile_host
 from cloudos.compiler.diagnostics import CompileError
 from tests.dual.comparison import load_text
 from tests.dual.refused import CASES, HEADER, HELPERS, Case

@@ -116,7 +116,7 @@ SINGLE: dict[str, Callable[[str, int], int]] = {
 
 def sources() -> tuple[str, dict[object, Entry]]:
     """One entry per operation and type."""
-    text = ['__asm__(".pushsection .cloudos_files,\\"\\"\\n.asciz \\"zero\\"\\n.asciz \\"one\\"\\n.popsection\\n");\n']
+    text = ['__asm__(".pushsection cloudos_files,\\"\\"\\n.asciz \\"zero\\"\\n.asciz \\"one\\"\\n.popsection\\n");\n']
     entries: dict[object, Entry] = {}
 
     def add(key: str, call: str, arguments: tuple[str, ...], result: str) -> None:

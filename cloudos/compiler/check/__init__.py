@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cloudos.compiler.check.checker import Checker, declared_method, make_instance, member, protocol_methods
 from cloudos.compiler.program import FunctionInstance, Program, plain_function
-from cloudos.compiler.typesystem import NEVER, NONE, ManagedType, ProtocolType, StructType, Type
+from cloudos.compiler.typesystem import NEVER, NONE, ManagedType, ProtocolType, StructType, Type, strip_optional
 
 
 def check_instance(program: Program, instance: FunctionInstance) -> None:
@@ -55,6 +55,13 @@ def reach_drop(program: Program, kind: ManagedType) -> None:
     if kind not in program.drops:
         function = plain_function(member(kind.cls, "drop"))
         program.drops[kind] = None
+        from cloudos.compiler.emit.declarations import field_types
+
+        # What its fields hold is released with it, even if this program never makes such an object.
+        for _, inner in field_types(kind):
+            inner = strip_optional(inner)
+            if isinstance(inner, ManagedType):
+                reach_drop(program, inner)
         if function is not None:
             program.drops[kind] = make_instance(program, function, kind, {})
 

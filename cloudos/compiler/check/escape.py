@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudos.compiler import tree
 from cloudos.compiler.check.checker import holds_reference
-from cloudos.compiler.typesystem import TEXT, ArrayType, ManagedType, StructType, Type
+from cloudos.compiler.typesystem import TEXT, ArrayType, ManagedType, StructType, TupleType, Type
 
 if TYPE_CHECKING:
     from cloudos.compiler.check.checker import Checker
@@ -33,9 +33,9 @@ def is_local(checker: Checker, value: tree.Expr) -> bool:
         case tree.Bind(value=inner):
             return is_local(checker, inner)
         case tree.Call(target=target, arguments=arguments):
-            return target.fresh_result or any(is_local(checker, argument) for argument in arguments)
+            return target.fresh_result or _may_pass_on(checker, value.type, arguments)
         case tree.CallVirtual(receiver=receiver, arguments=arguments):
-            return any(is_local(checker, argument) for argument in [receiver, *arguments])
+            return _may_pass_on(checker, value.type, [receiver, *arguments])
         case tree.Intrinsic(name=name, arguments=arguments):
             return name in ("copy", "zeroed_place") or any(is_local(checker, argument) for argument in arguments)
         case tree.Choose(yes=yes, no=no):
@@ -48,6 +48,12 @@ def is_local(checker: Checker, value: tree.Expr) -> bool:
             return is_local(checker, inner)
         case _:
             return False
+
+
+def _may_pass_on(checker: Checker, result: Type, arguments: list[tree.Expr]) -> bool:
+    """Whether a call's result may refer to what its arguments refer to. Only a text can hold on to a text."""
+    texts_too = result == TEXT or isinstance(result, TupleType)
+    return any(is_local(checker, entry) for entry in arguments if texts_too or entry.type != TEXT)
 
 
 def is_fresh(value: tree.Expr) -> bool:

@@ -266,6 +266,8 @@ def _subscript(checker: Checker, node: ast.Subscript, expected: Type | None) -> 
 
 def _live_subscript(checker: Checker, node: ast.Subscript) -> tree.Expr:
     live = checker.evaluate(node, "this type")
+    if isinstance(live, lang.Integer | lang.F32 | lang.F64 | lang.PhysAddr | lang.VirtAddr | bool):
+        return expression_of_live(live, checker.line(node))
     try:
         kind = type_of_annotation(live, checker.bindings, checker.instance.owner)
         return tree.Const(LiveType(live_of_type(kind)), None, line=checker.line(node))

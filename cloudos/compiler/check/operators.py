@@ -117,6 +117,10 @@ def _operands(
             if not isinstance(count, int) or not 0 <= count < left.type.bits:
                 checker.refuse(node, f"a shift of {left.type} by {count}", f"counts are 0 to {left.type.bits - 1}")
         return left, checker.coerce(right, left.type, node)
+    if right.type == CONST_INT and isinstance(right, tree.Const) and isinstance(left.type, EnumType):
+        # Flags are compared with 0.
+        if left.type.flags and right.value == 0 and symbol in ("==", "!="):
+            return left, tree.Const(left.type, 0, line=right.line)
     if left.type != right.type:
         hint = ""
         if isinstance(left.type, IntType) and isinstance(right.type, IntType):
@@ -265,10 +269,13 @@ def _nullable(kind: Type) -> bool:
 def _contains(checker: Checker, left: tree.Expr, right: tree.Expr, node: ast.Compare) -> tree.Expr:
     right = require_present(checker, right, node)
     if isinstance(right.type, EnumType) and right.type.flags and left.type == right.type:
-        both = tree.Binary(right.type, "&", left, right, line=checker.line(node))
-        if isinstance(left, tree.Const | tree.Local):
-            return tree.Compare(BOOL, "==", both, left, line=checker.line(node))
-        checker.refuse(node.left, "the left side of 'in' must be a name or a constant here", "bind it to a name first")
+        line = checker.line(node)
+        kept = left
+        if not isinstance(left, tree.Const | tree.Local):
+            name = checker.temporary(left.type, "sought")
+            kept, left = tree.Local(left.type, name, line=line), tree.Bind(left.type, name, left, line=line)
+        both = tree.Binary(right.type, "&", left, right, line=line)
+        return tree.Compare(BOOL, "==", both, kept, line=line)
     if isinstance(right.type, StructType | ManagedType) and member(right.type.cls, "__contains__") is not None:
         # Python evaluates the left side first, so it is kept before the container is looked at.
         wanted = method_signature(checker, right.type, "__contains__", node).parameters[1].type

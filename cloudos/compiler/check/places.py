@@ -7,16 +7,20 @@ from dataclasses import dataclass, field, replace
 
 from cloudos.compiler import tree
 from cloudos.compiler.check.annotations import U64
-from cloudos.compiler.check.checker import Checker, member
+from cloudos.compiler.check.calls import finish_call
+from cloudos.compiler.check.checker import Checker, make_instance, member
 from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, index_value, require_present
-from cloudos.compiler.check.operators import method_call, method_signature
+from cloudos.compiler.check.operators import method_call, method_signature, property_value
 from cloudos.compiler.typesystem import ArrayType, ManagedType, PtrType, SliceType, StructType, Type
 
 
 @dataclass
 class Place:
-    """Something that can be loaded from and stored into; `kind` is field, index, deref or item (`__setitem__`)."""
+    """Something that can be loaded from and stored into.
+
+    `kind` is field, index, deref, item (`__setitem__`) or property.
+    """
 
     kind: str
     type: Type
@@ -33,6 +37,9 @@ class Place:
             return tree.LoadField(self.type, self.base, self.name, line=line)
         if self.kind == "deref":
             return tree.Deref(self.type, self.base, line=line)
+        if self.kind == "property":
+            assert self.checker is not None
+            return property_value(self.checker, self.base, self.name, self.node)
         assert self.index is not None
         if self.kind == "index":
             return tree.LoadIndex(self.type, self.base, self.index, line=line)
@@ -73,6 +80,11 @@ def _attribute_place(checker: Checker, node: ast.Attribute) -> Place:
         kind = field_type(checker, base.type, node.attr)
         if kind is not None:
             return Place("field", kind, base, name=node.attr, node=node)
+        written = member(base.type.cls, node.attr)
+        if isinstance(written, property) and written.fset is not None:
+            setter = make_instance(checker.program, written.fset, base.type, {})
+            kind = setter.parameters[1].type
+            return Place("property", kind, base, name=node.attr, checker=checker, node=node)
         checker.refuse(node, f"{base.type} has no field '{node.attr}'", "declare it in the body of the class")
     checker.refuse(node, f"'{node.attr}' of {base.type} cannot be assigned to")
 
@@ -100,16 +112,24 @@ def assign_place(checker: Checker, place: Place, value: tree.Expr, node: ast.AST
         return [tree.StoreField(line, place.base, place.name, value)]
     if place.kind == "deref":
         return [tree.StoreDeref(line, place.base, value)]
-    assert place.index is not None
     if place.kind == "index":
+        assert place.index is not None
         return [tree.StoreIndex(line, place.base, place.index, value)]
-    assert place.node is not None
     # Python evaluates the value before the object and the index.
     name = checker.temporary(value.type, "value")
     note_binding(checker, name, value, node)
     held = tree.Local(value.type, name, line=line)
-    call = method_call(checker, place.base, "__setitem__", [place.index, held], place.node)
-    return [tree.SetLocal(line, name, value), tree.Evaluate(line, call)]
+    return [tree.SetLocal(line, name, value), tree.Evaluate(line, _setter_call(checker, place, held))]
+
+
+def _setter_call(checker: Checker, place: Place, value: tree.Expr) -> tree.Expr:
+    """The call that an assignment to an item or a property stands for."""
+    assert place.node is not None and isinstance(place.base.type, StructType | ManagedType)
+    if place.kind == "property":
+        setter = make_instance(checker.program, member(place.base.type.cls, place.name).fset, place.base.type, {})
+        return finish_call(checker, setter, [place.base, value], place.node)
+    assert place.index is not None
+    return method_call(checker, place.base, "__setitem__", [place.index, value], place.node)
 
 
 __all__ = ["U64", "Place", "assign_place", "place_of"]

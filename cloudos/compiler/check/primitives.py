@@ -50,6 +50,7 @@ from cloudos.lang import PanicKind
 SAME = ("wrapping_add", "wrapping_sub", "wrapping_mul", "saturating_add", "saturating_sub", "saturating_mul")
 COUNTED = ("wrapping_shl", "rotate_left", "rotate_right")
 BITS = ("leading_zeros", "trailing_zeros", "count_ones")
+SINK = ProtocolType(lang.Sink)
 ATOMIC = ("store", "exchange", "fetch_add", "fetch_sub", "fetch_or", "fetch_and")
 
 
@@ -335,6 +336,10 @@ def builtin_call(checker: Checker, called: Any, node: ast.Call, expected: Type |
     if called is builtins.isinstance and len(node.args) == 2:
         value = check_value(checker, node.args[0], None)
         return tree.Const(BOOL, value.type == type_argument(checker, node, 1), line=line)
+    if called is builtins.len and len(node.args) == 1:
+        value = check_value(checker, node.args[0], None)
+        if isinstance(value.type, LiveType) and hasattr(value.type.value, "__len__"):
+            return tree.Const(CONST_INT, len(value.type.value), line=line)
     hints = {
         builtins.len: "use .length",
         builtins.range: "use U64.range(…)",
@@ -365,7 +370,11 @@ def _constant_of_type(function: Callable[..., int]) -> Callable[..., tree.Expr]:
         from cloudos.compiler.check.annotations import live_of_type
 
         live = live_of_type(type_argument(checker, node, 0))
-        rest = [checker.evaluate(entry, "this argument") for entry in node.args[1:]]
+        # A field's name is written as a string, which evaluate would take for an annotation.
+        rest = [
+            entry.value if isinstance(entry, ast.Constant) else checker.evaluate(entry, "this argument")
+            for entry in node.args[1:]
+        ]
         return tree.Const(CONST_INT, int(function(live, *rest)), line=checker.line(node))
 
     return handle
@@ -413,9 +422,24 @@ def _on_slice(name: str) -> Callable[..., tree.Expr]:
     return handle
 
 
+def use_sink(checker: Checker, node: ast.AST) -> None:
+    """Record that texts are written: literals call the sink without any call of it in the source."""
+    from cloudos.compiler.check.calls import protocol_signature
+
+    protocol_signature(checker, SINK, "write", node)
+    checker.program.virtual_calls[SINK, "write"] = None
+
+
+def _copy(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
+    value = arguments(checker, node, None)[0]
+    if not value.type.is_place:
+        checker.refuse(node, f"copy takes a struct or an array, not {value.type}")
+    return tree.Intrinsic(value.type, "copy", [value], line=checker.line(node))
+
+
 def _write_text(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
-    sink, text = arguments(checker, node, ProtocolType(lang.Sink), TEXT)
-    checker.program.virtual_calls[ProtocolType(lang.Sink), "write"] = None
+    sink, text = arguments(checker, node, SINK, TEXT)
+    use_sink(checker, node)
     return tree.Intrinsic(NONE, "write_text", [sink, text], line=checker.line(node))
 
 
@@ -437,6 +461,19 @@ def _null(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
     return tree.Const(NullType(), None, line=checker.line(node))
 
 
+def _about_error(name: str) -> Callable[..., tree.Expr]:
+    def handle(checker: Checker, node: ast.Call, expected: Type | None) -> tree.Expr:
+        if not checker.handling:
+            checker.refuse(node, f"{name}() belongs into an except block")
+        if checker.program.target.kind == "kernel":
+            checker.refuse(node, "the kernel keeps no names of errors")
+        arguments(checker, node)
+        checker.program.virtual_calls[ProtocolType(lang.Sink), "write"] = None
+        return tree.Intrinsic(TEXT, name, [], line=checker.line(node))
+
+    return handle
+
+
 INTRINSICS: dict[str, Callable[[Checker, ast.Call, Type | None], tree.Expr]] = {
     "size_of": _constant_of_type(lang.size_of),
     "align_of": _constant_of_type(lang.align_of),
@@ -453,6 +490,9 @@ INTRINSICS: dict[str, Callable[[Checker, ast.Call, Type | None], tree.Expr]] = {
     "write_text": _write_text,
     "fence": _fence,
     "code_address": _code_address,
+    "copy": _copy,
+    "error_name": _about_error("error_name"),
+    "error_place": _about_error("error_place"),
 }
 
 __all__ = ["INTRINSICS", "ManagedType", "builtin_call", "check_condition", "conversion", "intrinsic_call", "method"]

@@ -16,24 +16,24 @@ from cloudos.compiler.check.annotations import U8, U64, type_of_annotation
 from cloudos.compiler.check.calls import finish_call, virtual_call
 from cloudos.compiler.check.checker import Checker, make_instance, member
 from cloudos.compiler.check.expressions import check_value, require_present
+from cloudos.compiler.check.primitives import SINK, use_sink
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.compiler.typesystem import (
     BOOL,
     CONST_INT,
     NONE,
     TEXT,
+    AddressType,
     EnumType,
     FloatType,
     IntType,
     ManagedType,
-    ProtocolType,
     SliceType,
     StructType,
     Type,
 )
 from cloudos.lang import formatting
 
-SINK = ProtocolType(lang.Sink)
 SPECIFICATION = re.compile(
     r"(?:(?P<fill>.)?(?P<align>[<>^=]))?(?P<prefix>#)?(?P<zero>0)?(?P<width>\d+)?(?P<group>[,_])?"
     r"(?:\.(?P<precision>\d+))?(?P<kind>[dxXbocfs])?$",
@@ -106,8 +106,11 @@ def _write_value(
         return _write(checker, writer, tree.TextLiteral(TEXT, text, line=line), node)
     if isinstance(value.type, EnumType):
         value = tree.Reinterpret(value.type.width, value, line=line)
+    if isinstance(value.type, AddressType):
+        value = tree.Reinterpret(U64, value, line=line)
+        return _write_integer(checker, writer, value, _plain(node) or "#x", node)
     if isinstance(value.type, IntType):
-        return _write_integer(checker, writer, value, spec, node)
+        return _write_integer(checker, writer, value, _plain(node), node)
     if isinstance(value.type, FloatType):
         return _write_float(checker, writer, value, spec, node)
     if value.type == BOOL and not any(spec.values()):
@@ -115,7 +118,7 @@ def _write_value(
         value = tree.Choose(TEXT, value, true, false, line=line)
     if value.type == TEXT and not any(spec.values()):
         call: tree.Expr = tree.Intrinsic(NONE, "write_text", [_sink(line), value], line=line)
-        checker.program.virtual_calls[SINK, "write"] = None
+        use_sink(checker, node)
         writer.body.append(tree.Evaluate(line, call))
         return None
     if isinstance(value.type, StructType | ManagedType):
@@ -134,37 +137,36 @@ def _plain(node: ast.FormattedValue) -> str:
     return "".join(str(entry.value) for entry in node.format_spec.values if isinstance(entry, ast.Constant))
 
 
-def _write_integer(
-    checker: Checker, writer: FunctionInstance, value: tree.Expr, spec: dict[str, Any], node: ast.AST
-) -> None:
+def _write_integer(checker: Checker, writer: FunctionInstance, value: tree.Expr, text: str, node: ast.AST) -> None:
     assert isinstance(value.type, IntType)
     line = value.line
-    letter = spec["kind"] or "d"
-    if letter not in "dxXbo" or spec["precision"]:
-        checker.refuse(node, f"an integer has no format '{letter}'", "use d, x, X, b or o")
-    base = {"d": 10, "x": 16, "X": 16, "b": 2, "o": 8}[letter]
-    zero = spec["zero"] is not None and spec["align"] is None
-    fill = "0" if spec["zero"] and spec["fill"] is None else (spec["fill"] or " ")
-    if len(fill.encode()) != 1:
-        checker.refuse(node, "the fill of a format must be an ASCII character")
-    align = "=" if zero else (spec["align"] or ">")
+    try:
+        spec = lang.parse_integer_spec(text)
+    except ValueError as error:
+        checker.refuse(node, str(error), "use [[fill]align][#][0][width][,|_][d|x|X|b|o|c]")
     magnitude: tree.Expr = tree.Intrinsic(U64, "magnitude", [value], line=line)
-    negative: tree.Expr = _number(0, BOOL, line)
+    marks = [_number(spec.fill, U8, line), _number(spec.align, U8, line)]
+    width = _number(spec.width, U64, line)
+    if spec.base == 0:
+        instance = make_instance(checker.program, formatting.format_character, None, {})
+        call = finish_call(checker, instance, [_sink(line), magnitude, *marks, width], node)
+        writer.body.append(tree.Evaluate(line, call))
+        return
+    negative: tree.Expr = tree.Const(BOOL, False, line=line)
     if value.type.signed:
         negative = tree.Compare(BOOL, "<", value, _number(0, value.type, line), line=line)
     instance = make_instance(checker.program, formatting.format_integer, None, {})
     arguments = [
-        tree.Local(SINK, "sink", line=line),
+        _sink(line),
         magnitude,
         negative,
-        _number(base, U64, line),
-        tree.Const(BOOL, letter == "X", line=line),
-        _number(ord(fill), U8, line),
-        _number(ord(align), U8, line),
-        tree.Const(BOOL, align == "=", line=line),
-        tree.Const(BOOL, spec["prefix"] is not None, line=line),
-        _number(int(spec["width"] or 0), U64, line),
-        _number(ord(spec["group"] or "\0"), U8, line),
+        _number(spec.base, U64, line),
+        tree.Const(BOOL, spec.uppercase, line=line),
+        *marks,
+        tree.Const(BOOL, spec.sign_aware_zero, line=line),
+        tree.Const(BOOL, spec.prefix, line=line),
+        width,
+        _number(spec.group, U8, line),
     ]
     writer.body.append(tree.Evaluate(line, finish_call(checker, instance, arguments, node)))
 

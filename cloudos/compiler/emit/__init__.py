@@ -13,6 +13,7 @@ from typing import Any
 from cloudos import lang
 from cloudos.compiler.build import Unit
 from cloudos.compiler.check.checker import make_instance, protocol_methods
+from cloudos.compiler.emit import errors
 from cloudos.compiler.emit.data import StaticData
 from cloudos.compiler.emit.declarations import Declarations, field_types
 from cloudos.compiler.emit.functions import (
@@ -40,8 +41,10 @@ struct header { u32 count; u32 unused; };
 #define STATIC(symbol, offset) ((void *)((u8 *)&symbol + (offset)))
 #define TEXT_LITERAL(string, size) \\
     ({ static const slice_t literal = {(void *)string, size}; (text_t){write_literal, &literal}; })
-#define RAISED(site) (*(u32 *)cloudos_raised = (site))
-extern u8 cloudos_raised[4];
+#define RAISED(site) (LAST_RAISED = (site))
+extern u32 LAST_RAISED;
+u32 write_error_name(const void *code, proto_t sink);
+u32 write_error_place(const void *site, proto_t sink);
 u32 write_literal(const void *environment, proto_t sink);
 /* The heap that the program brings: under these names it has the types that its own source gives it. */
 void *heap_allocate(u64 size) __asm__("cloudos_allocate");
@@ -83,6 +86,7 @@ class Emitter:
             bodies[code.instance.module].append(function_text(self.program, code))
         self.data.write_all()
         tables = self._tables()
+        self.declarations.close()
         data = self._data_unit(tables)
         head = self._head(functions)
         units = [Unit(module, "\n".join([head, *texts, ""])) for module, texts in sorted(bodies.items())]
@@ -98,8 +102,13 @@ class Emitter:
         texts = []
         for protocol, kind in list(self.program.tables):
             assert isinstance(protocol, ProtocolType)
-            texts.append(table_data(self.program, protocol, kind, protocol_methods(protocol.cls)))
+            texts.append(table_data(self.program, protocol, kind, self._called_methods(protocol)))
         return texts
+
+    def _called_methods(self, protocol: ProtocolType) -> list[str]:
+        """The methods that a table needs: those that somebody calls."""
+        known = self.program.instances
+        return [name for name in protocol_methods(protocol.cls) if ("protocol", protocol, name) in known]
 
     def _head(self, functions: list[FunctionInstance]) -> str:
         """What every unit starts with."""
@@ -108,9 +117,8 @@ class Emitter:
         structs = [text_thunk(self.program, entry)[0] for entry in functions if entry.kind == "synthetic"]
         thunks = [f"u32 {e.symbol}__thunk(const void *data, proto_t sink);" for e in functions if e.kind == "synthetic"]
         tables = [
-            table_type(self.program, protocol, protocol_methods(protocol.cls))
+            table_type(self.program, protocol, self._called_methods(protocol))
             for protocol in sorted(protocols, key=self.program.type_name)
-            if ("protocol", protocol, protocol_methods(protocol.cls)[0]) in self.program.instances
         ]
         prototypes = [
             prototype(self.program, entry) + ";"
@@ -118,7 +126,7 @@ class Emitter:
             if entry.kind in ("python", "synthetic", "external") and entry.symbol not in HOOKS
         ]
         machines = [machine_text(self.program, entry) for entry in functions if entry.kind == "machine"]
-        symbols = [f"extern u8 {name}[];" for name in self.program.linker_symbols if name != "cloudos_raised"]
+        symbols = [f"extern u8 {name}[];" for name in self.program.linker_symbols]
         names = [
             f"extern const struct table_{self.program.type_name(p)} {symbol};"
             for (p, _), symbol in self.program.tables.items()
@@ -134,7 +142,7 @@ class Emitter:
         parts.extend(self._drop(kind) for kind in self.program.type_names if isinstance(kind, ManagedType))
         parts.append(self._literal_writer())
         if self.program.target.kind != "kernel":
-            parts.append("__attribute__((aligned(4))) u8 cloudos_raised[4];")
+            parts.append(errors.writers(self.program, self._write_call()))
         if self.program.target.kind == "host":
             parts.append("void cloudos_panic_text(u32 site, text_t message) { cloudos_panic(site); }")
         for assembly in self.program.assemblies.values():
@@ -148,10 +156,16 @@ class Emitter:
         head = "u32 write_literal(const void *environment, proto_t sink)"
         if (sink, "write") not in self.program.virtual_calls:
             return f"{head} {{ return 0; }}"
-        table = f"((const struct table_{self.program.type_name(sink)} *)sink.table)"
-        call = f"{table}->m_write(sink.object, *(const slice_t *)environment)"
+        return f"{head} {{ {self._write_call().replace('DATA', '*(const slice_t *)environment')} }}"
+
+    def _write_call(self) -> str:
+        """C statements that write the slice DATA to `sink` and return the error number."""
+        sink = ProtocolType(lang.Sink)
+        if (sink, "write") not in self.program.virtual_calls:
+            return "return 0;"
+        call = f"((const struct table_{self.program.type_name(sink)} *)sink.table)->m_write(sink.object, DATA)"
         raising = self.program.virtual_signature(sink, "write").abi_raises
-        return f"{head} {{ {f'return {call};' if raising else f'{call}; return 0;'} }}"
+        return f"return {call};" if raising else f"{call}; return 0;"
 
     def _drop(self, kind: ManagedType) -> str:
         name = self.program.type_name(kind)
@@ -183,8 +197,7 @@ class Emitter:
     def _files(self) -> str:
         """The names of the source files, for those who read panic sites; not loaded into memory."""
         rows = "".join(f'.asciz \\"{name}\\"\\n' for name in self.program.files)
-        flags = "a" if self.program.target.kind == "host" else ""
-        return f'__asm__(".pushsection cloudos_files,\\"{flags}\\",@progbits\\n{rows}.popsection\\n");'
+        return f'__asm__(".pushsection cloudos_files,\\"\\",@progbits\\n{rows}.popsection\\n");'
 
 
 def emit_program(program: Program, codes: list[FunctionCode], extra: str = "") -> list[Unit]:

@@ -69,12 +69,16 @@ class Declarations:
         self.declared: set[Type] = set()
         self.defined: set[Type] = set()
 
-    def all(self) -> str:
-        """The text for every type that has a name so far, and for those that they lead to."""
-        while set(self.program.type_names) - self.declared:
+    def close(self) -> None:
+        """Declare and define every type that has a name so far, and those that they lead to."""
+        while set(self.program.type_names) - (self.declared & self.defined):
             for kind in list(self.program.type_names):
                 self.declare(kind)
                 self.define(kind)
+
+    def all(self) -> str:
+        """The text for every type that has a name so far, and for those that they lead to."""
+        self.close()
         counted = [kind for kind in self.program.type_names if is_counted(kind)]
         prototypes = [self._counting_prototypes(kind) for kind in counted]
         for kind in counted:

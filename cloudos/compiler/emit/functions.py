@@ -36,7 +36,9 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
     """The declaration of a function."""
     marks = ""
     if instance.result == NEVER and not instance.abi_raises:
-        marks += "__attribute__((noreturn)) "
+        marks += "__attribute__((noreturn, cold)) "
+    if getattr(instance.live, "__never_inlined__", False):
+        marks += "__attribute__((noinline)) "
     if instance.kept or (instance.exported and instance.kind == "python"):
         marks += "__attribute__((used)) "
     return f"{marks}{c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
@@ -51,24 +53,28 @@ def function_text(program: Program, code: FunctionCode) -> str:
     """The definition of a function."""
     instance = code.instance
     path = instance.source.path
-    lines = [f'#line {instance.source.node.lineno} "{path}"', prototype(program, instance) + " {", "    u32 error = 0;"]
+    first = instance.source.node.lineno
+    lines = [prototype(program, instance) + " {", "    u32 error = 0;"]
     for name, kind in code.variables.items():
         lines.append(f"    {program.type_name(kind)}_v {name} = ZERO_{program.type_name(kind)};")
     for name, kind in code.storage.items():
         lines.append(f"    {program.type_name(kind)}_s {name};")
     for name, text in code.raw.items():
         lines.append(f"    {text} {name};")
-    current = 0
+    # C counts lines on from a #line: all that belongs to one Python line stands on one.
+    rows = [f'#line {first} "{path}"', " ".join(lines)]
+    current = first
     for instruction in code.instructions:
-        line = getattr(instruction, "line", 0)
-        if line and line != current:
-            lines.append(f'#line {line} "{path}"')
-            current = line
+        line = getattr(instruction, "line", 0) or current
         site = f"{site_number(program, path, line)}u"
-        lines.append(_instruction(instruction).replace("@", site))
-    lines.append(_leave(program, instance))
-    lines.append("}")
-    return "\n".join(lines)
+        text = _instruction(instruction).replace("@", site)
+        if line == current:
+            rows[-1] += text
+        else:
+            rows += [f'#line {line} "{path}"', text]
+            current = line
+    rows[-1] += _leave(program, instance) + " }"
+    return "\n".join(rows)
 
 
 def _instruction(instruction: Instruction) -> str:
@@ -83,9 +89,9 @@ def _instruction(instruction: Instruction) -> str:
         return f"    if ({condition}) goto {instruction.target};"
     rows = [f"    switch ({instruction.subject}) {{"]
     for numbers, label in instruction.cases:
-        rows.append("    " + " ".join(f"case {number}:" for number in numbers) + f" goto {label};")
-    rows.append(f"    default: {f'goto {instruction.default}' if instruction.default else '__builtin_unreachable()'};")
-    return "\n".join([*rows, "    }"])
+        rows.append(" ".join(f"case {number}:" for number in numbers) + f" goto {label};")
+    rows.append(f"default: {f'goto {instruction.default}' if instruction.default else 'PANIC(BAD_ENUM, @)'};")
+    return " ".join([*rows, "}"])
 
 
 def _leave(program: Program, instance: FunctionInstance) -> str:

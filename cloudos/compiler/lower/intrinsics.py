@@ -272,6 +272,15 @@ def _fence(builder: Builder, node: tree.Intrinsic) -> str:
     return "0"
 
 
+def _error_name(builder: Builder, node: tree.Intrinsic) -> str:
+    form = "(text_t){{write_error_name, (void *)(u64){0}}}"
+    return builder.compute(node.type, node.line, form, builder.caught[-1])
+
+
+def _error_place(builder: Builder, node: tree.Intrinsic) -> str:
+    return builder.compute(node.type, node.line, "(text_t){{write_error_place, (void *)(u64)LAST_RAISED}}")
+
+
 SPECIAL: dict[str, Callable[[Builder, Any], str]] = {
     "after": _after,
     "panic": _panic,
@@ -286,6 +295,8 @@ SPECIAL: dict[str, Callable[[Builder, Any], str]] = {
     "write_text": _write_text,
     "linker_symbol": _linker_symbol,
     "code_address": _code_address,
+    "error_name": _error_name,
+    "error_place": _error_place,
     "to_enum": _to_enum,
     "fence": _fence,
     "atomic_load": _atomic("__atomic_load_n({0}, ORDER)"),

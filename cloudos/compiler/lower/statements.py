@@ -132,7 +132,7 @@ def _return(builder: Builder, node: tree.Return) -> None:
 def _raise(builder: Builder, node: tree.Raise) -> None:
     code = builder.caught[-1] if node.error is None else str(builder.program.error_code(node.error))
     builder.add(Do(node.line, ERROR, "{0}", (code,)))
-    if node.error is not None and builder.program.target.kind == "user":
+    if node.error is not None and builder.program.target.kind != "kernel":
         builder.do(node.line, "RAISED(@)")
     builder.jump(node.line, builder.error_target())
 

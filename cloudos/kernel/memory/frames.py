@@ -42,6 +42,7 @@ class Zone:
     first: U64 = U64(0)
     frontier: U64 = U64(0)
     end: U64 = U64(0)
+    opened: bool = False
 
     def states(self) -> Slice[U8]:
         """One byte for each frame, kept in the zone's first frames."""
@@ -73,8 +74,6 @@ class FrameAllocator:
         zone.first = first
         zone.frontier = first + state_frames
         zone.end = last
-        states = zone.states()
-        states[U64(0) : state_frames].fill(U8(0))
         self.zone_count = self.zone_count + 1
         self.available = self.available + (last - zone.frontier)
         self.total = self.available
@@ -153,11 +152,14 @@ class FrameAllocator:
         for index in U64.range(self.zone_count):
             zone = self.zones[index]
             if zone.frontier < zone.end:
-                frame = zone.frontier
-                limit = min((frame // 512 + 1) * 512, zone.end)
+                # The first time, also the records of the frames that hold the records.
+                frame = zone.frontier if zone.opened else zone.first
+                start = zone.frontier
+                zone.opened = True
+                limit = min((start // 512 + 1) * 512, zone.end)
                 zone.frontier = limit
                 zone.states()[frame - zone.first : limit - zone.first].fill(U8(0))
-                self._release_range(zone, frame, limit)
+                self._release_range(zone, start, limit)
                 return True
         return False
 

@@ -16,7 +16,7 @@ from cloudos.kernel.hal import console, cpu, power, traps
 from cloudos.kernel.hal.interface import Access, UserContext
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.address_space import AddressSpace, Backing
-from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, UserPtr, place, struct, write_text, zeroed
+from cloudos.lang import U8, U32, U64, Array, PhysAddr, UserPtr, place, struct, write_text, zeroed
 
 MAXIMUM_FRAMES = 64
 COMMAND_TIMEOUT = 0x54  # "T"
@@ -27,10 +27,9 @@ LAST_PRINTABLE = 0x7E
 
 @struct
 class Process:
-    """The process. `frame` is where its registers are while it is in a system call."""
+    """The process."""
 
     space: AddressSpace = zeroed()
-    frame: Ptr[traps.SystemCallFrame] = zeroed()
 
     def start(self, bundle: PhysAddr, length: U64) -> None:
         """Become a process without a program, that sees the bundle and has a stack. Raises OutOfMemory, BadArgument."""
@@ -43,7 +42,7 @@ class Process:
 
     def context(self) -> UserContext:
         """Where the process is, in its system call."""
-        return self.frame.value.context()
+        return traps.current_system_call().context()
 
 
 PROCESS = place(Process())

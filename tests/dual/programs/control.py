@@ -219,7 +219,7 @@ def _counted(a: U8) -> U8:
 
 
 def bool_equality(a: bool, b: bool) -> bool:
-    return (a == b) != (a is b) or (a != b)
+    return (a == b) != (b == a) or (a != b)
 
 
 def match_enum(a: U8) -> U8:

@@ -193,10 +193,10 @@ def _count_and_find(key: U32) -> tuple[U32, Item | None]:
 
 
 def tuple_with_struct(a: U8) -> U32:
-    item, extra = _make(U32(a))
+    item, extra = _chosen(U32(a))
     item.value += extra
-    return item.value
+    return item.value + TABLE.items[0].value
 
 
-def _make(a: U32) -> tuple[Item, U32]:
-    return Item(a, a + 1), a * 2
+def _chosen(a: U32) -> tuple[Item, U32]:
+    return TABLE.items[a % 3], a * 2

@@ -31,6 +31,7 @@ from cloudos.lang import (
     external,
     machine,
     place,
+    size_of,
     struct,
     write_text,
     zeroed,
@@ -335,6 +336,12 @@ def _load_tables(gdt: VirtAddr, idt: VirtAddr) -> None:
 def enter_user(ip: U64, sp: U64, argument0: U64, argument1: U64) -> NoReturn:
     """Run user code, with all registers zero but the two arguments."""
     raise NotImplementedError
+
+
+def current_system_call() -> SystemCallFrame:
+    """The registers of the system call being handled: they always lie at the start of the kernel's stack."""
+    address = VirtAddr(PROCESSOR.kernel_stack - size_of(SystemCallFrame))
+    return Ptr.at(SystemCallFrame, address).value
 
 
 def _fill_descriptors() -> None:
