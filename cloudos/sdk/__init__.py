@@ -14,7 +14,7 @@ from cloudos.sdk.errors import BadBundle, InvalidNumber, KeyMissing
 from cloudos.sdk.files import File, file_paths, open_file
 from cloudos.sdk.hosted import run
 from cloudos.sdk.process import exit
-from cloudos.sdk.readers import Reader
+from cloudos.sdk.readers import Lines, Reader, lines
 
 __all__ = [
     "BadBundle",
@@ -27,6 +27,7 @@ __all__ = [
     "InputStream",
     "InvalidNumber",
     "KeyMissing",
+    "Lines",
     "List",
     "Map",
     "NotFound",
@@ -38,6 +39,7 @@ __all__ = [
     "args",
     "exit",
     "file_paths",
+    "lines",
     "open_file",
     "print",
     "print_error",
