@@ -7,6 +7,7 @@ its result and a digest of the static state: a store lost anywhere shows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,6 +16,7 @@ C = TypeVar("C")
 Choose = Callable[[int], int]
 """Gives a number from 0 to below its argument; small numbers are the simple choices."""
 
+CONSTANT = re.compile(r"[UI]\d+\(-?\d+\)")
 INTEGERS = ("U8", "U16", "U32", "U64", "I8", "I16", "I32", "I64")
 ERRORS = ("First", "Second", "Third")
 
@@ -311,7 +313,9 @@ class Generator:
         if form < 6:
             return f"{kind}.truncate({self._expression(self._pick(INTEGERS), scope, depth - 1)})"
         if form == 6:
-            return f"{kind}({self._expression(self._type(), scope, depth - 1)})"
+            operand = self._expression(self._type(), scope, depth - 1)
+            # A constant that does not fit is refused when compiling, not found when running.
+            return f"{kind}({operand})" if not CONSTANT.fullmatch(operand) else self._leaf(kind, scope)
         right = self._expression(kind, scope, depth - 1)
         if form < 18:
             return f"{left}.{self._pick(('wrapping_add', 'wrapping_sub', 'wrapping_mul', 'saturating_add'))}({right})"
