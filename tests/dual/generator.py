@@ -64,6 +64,19 @@ class State:
 STATE = State()
 
 
+def _reset() -> None:
+    """A panic runs finally clauses under CPython only: no call may depend on what an earlier one left behind."""
+    STATE.a = U8(1)
+    STATE.b = I16(-2)
+    STATE.c = U32(3)
+    STATE.d = I64(-4)
+    STATE.e = True
+    STATE.inner = Inner()
+    STATE.others.fill(Inner(I8(5), I64(1 << 40)))
+    STATE.bytes.fill(U8(200))
+    STATE.words.fill(I32(-70000))
+
+
 def _digest() -> U64:
     x = U64(STATE.a).wrapping_mul(31).wrapping_add(U64.truncate(STATE.b))
     x = x.wrapping_mul(31).wrapping_add(U64(STATE.c)).rotate_left(7) ^ U64.truncate(STATE.d)
@@ -156,7 +169,7 @@ class Generator:
         head = ", ".join(f"{name}: {kind}" for name, kind in variables.items())
         result = f"tuple[{signature.result}, U64]" if entry else signature.result
         scope = Scope(variables, functions, signature.result)
-        lines = [f"def {signature.name}({head}) -> {result}:"]
+        lines = [f"def {signature.name}({head}) -> {result}:", *(["    _reset()"] if entry else [])]
         for _ in range(1 + self._choose(3)):
             kind = self._type()
             value = self._expression(kind, scope, 1)
