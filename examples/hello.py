@@ -1,7 +1,7 @@
 """The smallest program: one line on standard output.
 
-    bin/cloudos run examples/hello.py
-    bin/cloudos run examples/hello.py Ada
+bin/cloudos run examples/hello.py
+bin/cloudos run examples/hello.py Ada
 """
 
 from __future__ import annotations

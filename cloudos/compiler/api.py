@@ -197,7 +197,7 @@ def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
     from cloudos.sdk import List, Text
 
     node_source = shown_path(str(source.resolve()))
-    code = main.__code__
+    code: types.CodeType = main.__code__
     notes = {name: _evaluated(note, main) for name, note in main.__annotations__.items()}
     result = notes.get("return", ...)
     takes = code.co_argcount == 1 and notes.get(code.co_varnames[0]) is List[Text]
@@ -207,7 +207,9 @@ def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
     call = f"main({'arguments' if takes else ''})"
     body = f"return {call}" if result is lang.U8 else f"{call}\n    return U8(0)"
     text = f"def program_main(arguments: List[Text]) -> U8:\n    {body}\n"
-    return lang.generate(text, "program_main", {"main": main, "List": List, "Text": Text, "U8": lang.U8})
+    names = {"main": main, "List": List, "Text": Text, "U8": lang.U8}
+    made: Callable[..., Any] = lang.generate(text, "program_main", names)
+    return made
 
 
 def _evaluated(note: Any, function: Any) -> Any:

@@ -35,12 +35,16 @@ FAULTS = {
     6: "panic",
     7: "misaligned memory access",
     8: "arithmetic fault",
-    9: "ended by the tool",
+    9: "stopped",
     11: "bad memory access",
 }
 """What each fault number says; the numbers are those of POSIX signals."""
 
 SHOWN_REPEATS = 3
+GENERATED = "<generated"
+"""Names of files of functions made while a module was imported begin like this; they have no source to show."""
+
+ENTRY_FILE = "cloudos/sdk/start.py"
 
 
 Roots = Sequence[Path]
@@ -107,6 +111,14 @@ def stack(stop: Stop, symbols: Symbols | None) -> list[Place]:
     return places
 
 
+def inner_part(places: Sequence[Place]) -> list[Place]:
+    """Places without the outermost ones that only lead to the program's `main`, as Python leaves its own out."""
+    shown = [place for place in places if not place.file.startswith(GENERATED)]
+    while len(shown) > 1 and (not shown[-1].line or Path(shown[-1].file).as_posix().endswith(ENTRY_FILE)):
+        shown.pop()
+    return shown or list(places)
+
+
 def panic_text(stop: Stop, symbols: Symbols | None) -> tuple[str, Place | None]:
     """What a panic record says, and the line of its site."""
     word = stop.record.number("site")
@@ -132,7 +144,7 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
     if log.panic is not None:
         text, site = panic_text(log.panic, symbols)
         stop = log.panic if log.panic.frames or log.fault is None else Stop(log.panic.record, log.fault.frames)
-        return f"{traceback(from_site(stack(stop, symbols), site), roots)}\npanic: {text}"
+        return f"{traceback(inner_part(from_site(stack(stop, symbols), site)), roots)}\npanic: {text}"
     if log.fault is None:
         return ""
     record = log.fault.record
@@ -142,7 +154,7 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
     if number in (7, 11) and address is not None:
         text += f" at {address:#x}"
     kind = record.fields.get("kind")
-    return f"{traceback(stack(log.fault, symbols), roots)}\nfault: {text}" + (f" ({kind})" if kind else "")
+    return f"{traceback(inner_part(stack(log.fault, symbols)), roots)}\nfault: {text}" + (f" ({kind})" if kind else "")
 
 
 def kernel_panic(stop: Stop, symbols: Symbols | None, roots: Roots) -> str:

@@ -1,20 +1,26 @@
-"""`cloudos size`: the kernel's bytes by module, from the symbols of its ELF file, and the limit they must keep."""
+"""`cloudos size`: the kernel's bytes by module, from its symbols and line tables, and the limit they must keep."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from cloudos.host import state
+from cloudos.host.symbols import Symbols
 
 LIMIT = 51_200
 """Bytes of .text, .rodata and .data together that the kernel may have on each architecture."""
 
 KINDS = ("text", "rodata", "data")
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+
+Counts = dict[str, dict[str, int]]
+"""Bytes by module, then by kind."""
+
 SUPPORT = "(compiler support)"
 REST = "(constants, padding)"
 
@@ -42,18 +48,34 @@ class Span:
 
 def measure(kernel: Path) -> list[Row]:
     """Rows by module, largest first, then one row with the totals. Raises OSError or ValueError."""
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
+    symbols = Symbols(kernel)
+    sections = {index: section for index, section in enumerate(symbols.elf.iter_sections()) if kind_of(section)}
+    sizes = {kind: sum(s["sh_size"] for s in sections.values() if kind_of(s) == kind) for kind in KINDS}
+    modules = module_names()
+    counts: Counts = defaultdict(lambda: dict.fromkeys(KINDS, 0))
+    for span in symbol_spans(symbols.elf, sections):
+        if span.kind == "text":
+            count_code(counts, span, symbols)
+        else:
+            counts[module_of(span.name, modules)][span.kind] += span.end - span.start
+    return tabulate(sizes, counts)
 
-    with kernel.open("rb") as file:
-        try:
-            elf = ELFFile(file)
-            sections = {index: section for index, section in enumerate(elf.iter_sections()) if kind_of(section)}
-            spans = list(symbol_spans(elf, sections))
-        except ELFError as error:
-            raise ValueError(f"{kernel}: {error}") from error
-        sizes = {kind: sum(s["sh_size"] for s in sections.values() if kind_of(s) == kind) for kind in KINDS}
-    return tabulate(sizes, spans, module_names())
+
+def count_code(counts: Counts, span: Span, symbols: Symbols) -> None:
+    """Count a function's code by the files that its lines come from: what was inlined counts where it was written."""
+    unit = next((unit for unit in symbols.units if unit.covers(span.start)), None)
+    rows = [row for row in unit.rows if span.start <= row.address < span.end] if unit else []
+    edges = [span.start, *(row.address for row in rows), span.end]
+    files = [SUPPORT, *(module_of_file(row.file) for row in rows)]
+    for file, (start, end) in zip(files, pairwise(edges), strict=True):
+        counts[file]["text"] += end - start
+
+
+def module_of_file(name: str) -> str:
+    """The dotted module of a source file named in debug information."""
+    if not name.startswith("cloudos/") or not name.endswith(".py"):
+        return SUPPORT
+    return name.removeprefix("cloudos/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def kind_of(section: Any) -> str:
@@ -82,16 +104,12 @@ def symbol_spans(elf: Any, sections: dict[int, Any]) -> Iterator[Span]:
             reached = span.end
 
 
-def tabulate(sizes: dict[str, int], spans: Iterable[Span], modules: list[str]) -> list[Row]:
-    """Sum spans by module; what no symbol claims is the last row but one."""
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(KINDS, 0))
-    rest = dict(sizes)
-    for span in spans:
-        counts[module_of(span.name, modules)][span.kind] += span.end - span.start
-        rest[span.kind] -= span.end - span.start
-    counts[REST] = rest
-    rows = [row(name, sums) for name, sums in counts.items()]
-    rows.sort(key=lambda row: (row.module.startswith("("), -row.total, row.module))
+def tabulate(sizes: dict[str, int], counts: Counts) -> list[Row]:
+    """The rows; what no symbol claims is the last row but one."""
+    rest = {kind: size - sum(sums[kind] for sums in counts.values()) for kind, size in sizes.items()}
+    rows = [row(name, sums) for name, sums in [*counts.items(), (REST, rest)]]
+    rows = [one for one in rows if one.total]
+    rows.sort(key=lambda one: (one.module.startswith("("), -one.total, one.module))
     return [*rows, row("total", sizes)]
 
 

@@ -14,9 +14,10 @@ from cloudos.abi.errors import BadArgument, BadSystemCall
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import traps
 from cloudos.kernel.objects import clock, console, memory, process
-from cloudos.lang import U8, U16, U32, U64, UserPtr, exported, generate
+from cloudos.lang import U8, U16, U32, U64, UserPtr, exported, generate, never_inlined
 
 IMPLEMENTED_BY = (process, console, memory, clock)
+SHORT = ("system_null",)
 INDENT = "            "
 
 
@@ -91,7 +92,9 @@ def _namespace() -> dict[str, Any]:
     }
     names |= {"U32": U32, "U64": U64}
     for call in SYSTEM_CALLS:
-        names[call.name] = implementation_of(call)
+        implementation = implementation_of(call)
+        # The others would make the dispatch save registers that a short call does not need.
+        names[call.name] = implementation if call.name in SHORT else never_inlined(implementation)
         names |= {error.__name__: error for error in call.raises}
     return names
 

@@ -32,6 +32,7 @@ from cloudos.lang.machine import (
     external,
     function_at,
     machine,
+    never_inlined,
     no_return,
     place,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "length_of",
     "machine",
     "managed",
+    "never_inlined",
     "new_slice",
     "no_return",
     "null",

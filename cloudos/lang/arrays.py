@@ -10,7 +10,7 @@ from cloudos.lang.generics import is_open, specialise
 from cloudos.lang.integers import U64
 from cloudos.lang.layout import AggregateLayout, Layout, layout_of, type_name
 from cloudos.lang.memory import Region
-from cloudos.lang.panics import intrinsic
+from cloudos.lang.panics import Panic, PanicKind, intrinsic
 from cloudos.lang.pointers import make_pointer
 from cloudos.lang.slices import Index, Slice, bounds, fill_elements, index_value, make_slice
 from cloudos.lang.structs import View, copy_view
@@ -25,6 +25,7 @@ class Array(View, Generic[T, N]):
     __slots__ = ()
     element: Any = None
     count: int
+    _item: Layout | None = None
 
     if not TYPE_CHECKING:
 
@@ -40,6 +41,12 @@ class Array(View, Generic[T, N]):
             if "__args__" not in cls.__dict__:
                 raise TypeError("an array needs its element type and length, as Array[U64, Literal[4]]()")
             return object.__new__(cls)
+
+    @classmethod
+    def _find_item(cls) -> Layout:
+        """The layout of the elements, kept in the class once it is known."""
+        layout = cls._item = layout_of(cls.element)
+        return layout
 
     def __init__(self) -> None:
         layout = layout_of(type(self))
@@ -62,16 +69,19 @@ class Array(View, Generic[T, N]):
         if index.__class__ is slice:
             start, end = bounds(index, self.count)
             return make_slice(make_pointer(self.element, self._region, self._offset).offset(start), end - start)
-        layout = layout_of(self.element)
-        return layout.load(self._region, self._offset + index_value(index, self.count) * layout.size)
+        layout = self._item or self._find_item()
+        position = index._value if index.__class__ is U64 else index_value(index, self.count)
+        if not position < self.count:
+            raise Panic(PanicKind.INDEX, f"index {position}, length {self.count}")
+        return layout.load(self._region, self._offset + position * layout.size)
 
     @intrinsic("Array.set")
     def __setitem__(self, index: Index, value: T) -> None:
-        layout = layout_of(self.element)
+        layout = self._item or self._find_item()
         layout.store(self._region, self._offset + index_value(index, self.count) * layout.size, value)
 
     def __iter__(self) -> Iterator[T]:
-        layout = layout_of(self.element)
+        layout = self._item or self._find_item()
         for position in range(self.count):
             yield layout.load(self._region, self._offset + position * layout.size)
 

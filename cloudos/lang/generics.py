@@ -90,32 +90,40 @@ def bindings_of(cls: type[Any]) -> dict[Any, Any]:
 
 def specialise(origin: type[Any], arguments: Any, finish: Callable[[type[Any]], None] | None = None) -> type[Any]:
     """The subclass of `origin` for these type arguments, made on first use; TypeError for a wrong number."""
-    if not isinstance(arguments, tuple):
-        arguments = (arguments,)
+    closed: dict[Any, type[Any]] | None = origin.__dict__.get("__closed__")
+    if closed is None:
+        closed = {}
+        type.__setattr__(origin, "__closed__", closed)
+        type.__setattr__(origin, "__specialisations__", {})
+    elif arguments in closed:
+        return closed[arguments]
+    items = arguments if isinstance(arguments, tuple) else (arguments,)
     expected = parameters_of(origin)
-    if len(arguments) != len(expected):
-        raise TypeError(f"{origin.__name__} takes {len(expected)} type arguments, not {len(arguments)}")
-    arguments = tuple(Literal[item] if type(item) is int else item for item in arguments)
-    if any(is_open(item) for item in arguments):
-        arguments = tuple(close(item) for item in arguments)
-    cache: dict[Any, type[Any]] = origin.__dict__.get("__specialisations__") or {}
-    if not cache:
-        type.__setattr__(origin, "__specialisations__", cache)
-    known = cache.get(arguments)
-    if known is not None:
-        return known
-    name = f"{origin.__name__}[{', '.join(type_name(item) for item in arguments)}]"
+    if len(items) != len(expected):
+        raise TypeError(f"{origin.__name__} takes {len(expected)} type arguments, not {len(items)}")
+    items = tuple(Literal[item] if type(item) is int else item for item in items)
+    if any(is_open(item) for item in items):
+        return _specialisation(origin, tuple(close(item) for item in items), finish)
+    made = closed[arguments] = _specialisation(origin, items, finish)
+    return made
+
+
+def _specialisation(origin: type[Any], items: tuple[Any, ...], finish: Callable[[type[Any]], None] | None) -> type[Any]:
+    cache: dict[Any, type[Any]] = origin.__dict__["__specialisations__"]
+    if items in cache:
+        return cache[items]
+    name = f"{origin.__name__}[{', '.join(type_name(item) for item in items)}]"
     namespace = {
         "__slots__": (),
         "__origin__": origin,
-        "__args__": arguments,
+        "__args__": items,
         "__module__": origin.__module__,
         "__qualname__": origin.__qualname__.removesuffix(origin.__name__) + name,
         "__doc__": origin.__doc__,
     }
     metaclass: Any = type(origin)
     made: type[Any] = metaclass(name, (origin,), namespace)
-    cache[arguments] = made
+    cache[items] = made
     if finish is not None:
         finish(made)
     return made

@@ -31,7 +31,7 @@ class Integer:
     @intrinsic("integer.convert")
     def __init__(self, value: SupportsIndex) -> None:
         """Convert from an int constant, any integer type, bool or enum; LOSSY_CONVERSION when it does not fit."""
-        number = operator.index(value)
+        number = value if value.__class__ is int else operator.index(value)
         if not self.MIN <= number <= self.MAX:
             raise _lossy(type(self), number)
         self._value = number
@@ -90,7 +90,9 @@ class Integer:
         if other.__class__ is cls:
             value = self._value + other._value
         elif other.__class__ is int:
-            value = self._value + _constant(cls, other)
+            if not cls.MIN <= other <= cls.MAX:
+                raise _lossy(cls, other)
+            value = self._value + other
         else:
             return NotImplemented
         if value > cls.MAX or value < cls.MIN:
@@ -107,7 +109,9 @@ class Integer:
         if other.__class__ is cls:
             value = self._value - other._value
         elif other.__class__ is int:
-            value = self._value - _constant(cls, other)
+            if not cls.MIN <= other <= cls.MAX:
+                raise _lossy(cls, other)
+            value = self._value - other
         else:
             return NotImplemented
         if value > cls.MAX or value < cls.MIN:
@@ -122,7 +126,9 @@ class Integer:
         if other.__class__ is cls:
             value = self._value * other._value
         elif other.__class__ is int:
-            value = self._value * _constant(cls, other)
+            if not cls.MIN <= other <= cls.MAX:
+                raise _lossy(cls, other)
+            value = self._value * other
         else:
             return NotImplemented
         if value > cls.MAX or value < cls.MIN:
@@ -192,7 +198,9 @@ class Integer:
         if other.__class__ is cls:
             value = self._value & other._value
         elif other.__class__ is int:
-            value = self._value & _constant(cls, other)
+            if not cls.MIN <= other <= cls.MAX:
+                raise _lossy(cls, other)
+            value = self._value & other
         else:
             return NotImplemented
         result = _new(cls)
@@ -207,7 +215,9 @@ class Integer:
         if other.__class__ is cls:
             value = self._value | other._value
         elif other.__class__ is int:
-            value = self._value | _constant(cls, other)
+            if not cls.MIN <= other <= cls.MAX:
+                raise _lossy(cls, other)
+            value = self._value | other
         else:
             return NotImplemented
         result = _new(cls)
@@ -222,7 +232,9 @@ class Integer:
         if other.__class__ is cls:
             value = self._value ^ other._value
         elif other.__class__ is int:
-            value = self._value ^ _constant(cls, other)
+            if not cls.MIN <= other <= cls.MAX:
+                raise _lossy(cls, other)
+            value = self._value ^ other
         else:
             return NotImplemented
         result = _new(cls)
@@ -278,36 +290,48 @@ class Integer:
     def __eq__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
             return self._value == other._value
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
+            return self._value == other
         return self._value == _comparand(self.__class__, other)
 
     @intrinsic("integer.not_equal")
     def __ne__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
             return self._value != other._value
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
+            return self._value != other
         return self._value != _comparand(self.__class__, other)
 
     @intrinsic("integer.less")
     def __lt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value < other._value
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
+            return self._value < other
         return self._value < _comparand(self.__class__, other)
 
     @intrinsic("integer.less_equal")
     def __le__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value <= other._value
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
+            return self._value <= other
         return self._value <= _comparand(self.__class__, other)
 
     @intrinsic("integer.greater")
     def __gt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value > other._value
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
+            return self._value > other
         return self._value > _comparand(self.__class__, other)
 
     @intrinsic("integer.greater_equal")
     def __ge__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value >= other._value
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
+            return self._value >= other
         return self._value >= _comparand(self.__class__, other)
 
     # Arithmetic that never panics.

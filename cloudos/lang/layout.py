@@ -38,10 +38,12 @@ ZEROED = Zeroed()
 class Layout:
     """Size and alignment in bytes of a type, and how its values are loaded and stored.
 
-    `aggregate` types load as an alias view and store by copying; all others load as a value.
+    `aggregate` types load as an alias view and store by copying; all others load as a value. Values of
+    `bitwise` types are equal exactly when their bytes are.
     """
 
     aggregate = False
+    bitwise = False
 
     def __init__(self, type_: Any, size: int, align: int) -> None:
         self.type = type_
@@ -64,14 +66,28 @@ class Layout:
 class UnsignedLayout(Layout):
     """U8 to U64, PhysAddr, VirtAddr."""
 
+    bitwise = True
+
+    def __init__(self, type_: Any, size: int, align: int) -> None:
+        super().__init__(type_, size, align)
+        self.mask = (1 << (8 * size)) - 1
+
     def load(self, region: Region, offset: int) -> Any:
         result = _new(self.type)
-        result._value = region.read(offset, self.size)
+        end = offset + self.size
+        if region.plain and offset >= 0 and end <= region.size:
+            result._value = int.from_bytes(region.data[offset:end], "little")
+        else:
+            result._value = region.read(offset, self.size)
         return result
 
     def store(self, region: Region, offset: int, value: Any) -> None:
         if value.__class__ is self.type:
-            region.write(offset, self.size, value._value)
+            end = offset + self.size
+            if region.plain and offset >= 0 and end <= region.size:
+                region.data[offset:end] = (value._value & self.mask).to_bytes(self.size, "little")
+            else:
+                region.write(offset, self.size, value._value)
         elif value is ZEROED:
             region.write(offset, self.size, 0)
         else:

@@ -115,6 +115,12 @@ def no_return(function: F) -> F:
     return function
 
 
+def never_inlined(function: F) -> F:
+    """Keep a function's code out of its callers, so that it does not slow down a short path through them."""
+    function.__never_inlined__ = True  # type: ignore[attr-defined]
+    return function
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where the linker puts static data."""

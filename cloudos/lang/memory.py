@@ -23,43 +23,85 @@ _GAP = 4096
 _LIMIT = 1 << 64
 
 
+class _Rules:
+    """What few regions have: shared by all that have none of it."""
+
+    __slots__ = ("freed", "readonly", "widths")
+
+    def __init__(self, freed: bool, readonly: bool, widths: frozenset[int] | None) -> None:
+        self.freed = freed
+        self.readonly = readonly
+        self.widths = widths
+
+
+_NO_RULES = _Rules(False, False, None)
+
+
 class Region:
     """One allocation of simulated memory.
 
     `size` and `align` are in bytes. `owner` is the root struct or array instance, None for raw memory.
-    `widths`, when set, are the only access widths in bytes that the region takes (device registers).
+    `plain` says that an access needs no check but that of its bounds: it may then go to `data` directly.
     Subclasses may override `read` and `write` to model devices.
     """
 
     __slots__ = (
         "__weakref__",
         "_address",
+        "_rules",
         "align",
         "data",
-        "freed",
         "mask",
         "owner",
         "placement",
-        "readonly",
+        "plain",
         "shadows",
         "size",
         "views",
-        "widths",
-    )  # fmt: skip
+    )
 
     def __init__(self, size: int, align: int = 1, *, owner: Any = None, initialised: bool = True) -> None:
         self.size = size
         self.align = align
         self.data = bytearray(size)
-        self.mask: bytearray | None = None if initialised else bytearray(size)
         self.owner = owner
-        self.freed = False
-        self.readonly = False
-        self.widths: frozenset[int] | None = None
+        self.mask: bytearray | None = None if initialised else bytearray(size)
+        self.plain = initialised and self.__class__ is Region
         self.shadows: dict[int, tuple[int, Any]] | None = None
         self.views: dict[tuple[int, type], Any] | None = None
         self.placement: Any = None
+        self._rules = _NO_RULES
         self._address: int | None = None
+
+    @property
+    def freed(self) -> bool:
+        """Whether the memory was given back."""
+        return self._rules.freed
+
+    @freed.setter
+    def freed(self, freed: bool) -> None:
+        self._rules = _Rules(freed, self.readonly, self.widths)
+        self.plain = False
+
+    @property
+    def readonly(self) -> bool:
+        """Whether writes are refused."""
+        return self._rules.readonly
+
+    @readonly.setter
+    def readonly(self, readonly: bool) -> None:
+        self._rules = _Rules(self.freed, readonly, self.widths)
+        self.plain = False
+
+    @property
+    def widths(self) -> frozenset[int] | None:
+        """The only access widths, in bytes, that the region takes (device registers); None for all."""
+        return self._rules.widths
+
+    @widths.setter
+    def widths(self, widths: frozenset[int] | None) -> None:
+        self._rules = _Rules(self.freed, self.readonly, widths)
+        self.plain = False
 
     @property
     def address(self) -> int:
@@ -76,20 +118,20 @@ class Region:
     def read(self, offset: int, size: int) -> int:
         """The little-endian number of `size` bytes at `offset`; panics when the access is not allowed."""
         end = offset + size
-        if offset < 0 or end > self.size or self.freed or self.widths is not None:
+        if not self.plain or offset < 0 or end > self.size:
             self.check(offset, size)
-        if self.mask is not None and self.mask.find(0, offset, end) >= 0:
-            raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
+            if self.mask is not None and self.mask.find(0, offset, end) >= 0:
+                raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
         return int.from_bytes(self.data[offset:end], "little")
 
     def write(self, offset: int, size: int, value: int) -> None:
         """Store the low `size` bytes of `value`, little-endian; panics when the access is not allowed."""
         end = offset + size
-        if offset < 0 or end > self.size or self.freed or self.readonly or self.widths is not None:
+        if not self.plain or offset < 0 or end > self.size:
             self.check(offset, size, write=True)
+            if self.mask is not None:
+                self.mask[offset:end] = b"\1" * size
         self.data[offset:end] = (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
-        if self.mask is not None:
-            self.mask[offset:end] = b"\1" * size
 
     def check(self, offset: int, size: int, *, write: bool = False, scalar: bool = True) -> None:
         """Panic unless an access of `size` bytes at `offset` is allowed."""
@@ -104,7 +146,7 @@ class Region:
 
     def view(self, offset: int, cls: type[Any], size: int) -> Any:
         """The one view object of class `cls` at `offset`: the same object every time."""
-        if offset < 0 or offset + size > self.size or self.freed:
+        if offset < 0 or offset + size > self.size or self._rules.freed:
             self.check(offset, size, scalar=False)
         if offset == 0 and self.owner.__class__ is cls:
             return self.owner
@@ -153,10 +195,25 @@ class Region:
     def _copy_mask(self, offset: int, source: Region, source_offset: int, size: int) -> None:
         if self.mask is None:
             self.mask = bytearray(b"\1") * self.size
+            self.plain = False
         if source.mask is None:
             self.mask[offset : offset + size] = b"\1" * size
         else:
             self.mask[offset : offset + size] = source.mask[source_offset : source_offset + size]
+
+    def repeat(self, offset: int, size: int, count: int) -> None:
+        """Copy the `size` bytes at `offset` over the `count` - 1 places of that size behind them."""
+        self.check(offset, size * count, write=True, scalar=False)
+        self.data[offset : offset + size * count] = self.data[offset : offset + size] * count
+        if self.mask is not None:
+            self.mask[offset : offset + size * count] = self.mask[offset : offset + size] * count
+
+    def content(self, offset: int, size: int) -> bytes:
+        """The bytes of a stretch, all of which must have been written."""
+        self.check(offset, size, scalar=False)
+        if self.mask is not None and self.mask.find(0, offset, offset + size) >= 0:
+            raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
+        return bytes(self.data[offset : offset + size])
 
     def clear(self, offset: int, size: int) -> None:
         """Fill with zero bytes."""
@@ -191,7 +248,10 @@ class AddressSpace:
             if size > self.budget:
                 raise MemoryError(f"{size} bytes asked, {self.budget} left")
             self.budget -= size
-        region = Region(size, align, initialised=initialised)
+        return self.map(Region(size, align, initialised=initialised), address)
+
+    def map(self, region: Region, address: int | None = None) -> Region:
+        """Keep a region made elsewhere (the model of a device) at an address until `free`; returns it."""
         self.place(region, address)
         self._held[region.address] = region
         return region

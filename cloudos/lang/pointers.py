@@ -128,10 +128,16 @@ def _untyped() -> Layout:
     raise Panic(PanicKind.NULL, "null() has no value")
 
 
+_classes: dict[Any, Any] = {}
+
+
 def make_pointer(element: Any, region: Region | None, offset: int) -> Ptr[Any]:
     """A pointer to an element type, from its parts."""
-    made: Any = Ptr
-    result: Ptr[Any] = object.__new__(made[element] if element is not None else made)
+    cls = _classes.get(element)
+    if cls is None:
+        made: Any = Ptr
+        cls = _classes[element] = made[element] if element is not None else made
+    result: Ptr[Any] = object.__new__(cls)
     result.region = region
     result.region_offset = offset
     return result

@@ -48,13 +48,16 @@ def bounds(part: slice, limit: int) -> tuple[int, int]:
 class Slice(Generic[T]):
     """Elements of type T, one after the other in memory that somebody else owns."""
 
-    __slots__ = ("_base", "_count", "pointer")
+    __slots__ = ("_count", "_layout", "_offset", "_region", "_size", "pointer")
     pointer: Ptr[T]
     """Where the first element lies."""
     _count: int
-    _base: tuple[Region, int] | None
+    # Where the elements are, found on the first access: the region is None before.
+    _region: Any
+    _offset: int
+    _layout: Layout
+    _size: int
     element: Any = None
-    element_layout: Layout | None = None
 
     if not TYPE_CHECKING:
 
@@ -80,12 +83,13 @@ class Slice(Generic[T]):
         """How many elements there are."""
         return U64(self._count)
 
-    def _at(self, position: int) -> tuple[Layout, Region, int]:
+    def _find(self) -> None:
+        """Find the memory and how to access it; panics as any access through the pointer would."""
         layout = layout_of(self.element)
-        if self._base is None:
-            self._base = resolve(self.pointer, layout.align)
-        region, offset = self._base
-        return layout, region, offset + position * layout.size
+        region, self._offset = resolve(self.pointer, layout.align)
+        self._layout = layout
+        self._size = layout.size
+        self._region = region
 
     @overload
     def __getitem__(self, index: Index) -> T: ...
@@ -97,18 +101,25 @@ class Slice(Generic[T]):
         if index.__class__ is slice:
             start, end = bounds(index, self._count)
             return make_slice(self.pointer.offset(start) if start else self.pointer, end - start)
-        layout, region, offset = self._at(index_value(index, self._count))
-        return layout.load(region, offset)
+        position = index._value if index.__class__ is U64 else index_value(index, self._count)
+        if not position < self._count:
+            raise Panic(PanicKind.INDEX, f"index {position}, length {self._count}")
+        if self._region is None:
+            self._find()
+        return self._layout.load(self._region, self._offset + position * self._size)
 
     @intrinsic("Slice.set")
     def __setitem__(self, index: Index, value: T) -> None:
-        layout, region, offset = self._at(index_value(index, self._count))
-        layout.store(region, offset, value)
+        position = index_value(index, self._count)
+        if self._region is None:
+            self._find()
+        self._layout.store(self._region, self._offset + position * self._size, value)
 
     def __iter__(self) -> Iterator[T]:
         for position in range(self._count):
-            layout, region, offset = self._at(position)
-            yield layout.load(region, offset)
+            if self._region is None:
+                self._find()
+            yield self._layout.load(self._region, self._offset + position * self._size)
 
     @intrinsic("Slice.copy_from")
     def copy_from(self, other: Slice[T]) -> None:
@@ -118,9 +129,9 @@ class Slice(Generic[T]):
         if self.element is not other.element:
             raise TypeError(f"cannot copy {type_name(type(other))} into {type_name(type(self))}")
         if self._count:
-            layout, region, offset = self._at(0)
-            _, source, source_offset = other._at(0)
-            region.copy_from(offset, source, source_offset, self._count * layout.size)
+            self._find()
+            other._find()
+            self._region.copy_from(self._offset, other._region, other._offset, self._count * self._size)
 
     @intrinsic("Slice.fill")
     def fill(self, value: T) -> None:
@@ -134,6 +145,8 @@ class Slice(Generic[T]):
             raise TypeError(f"{type_name(self.element)} has no equality to compare slices with")
         if self._count != other._count:
             return False
+        if layout_of(self.element).bitwise and self.element is other.element:
+            return bytes(self) == bytes(other)
         return all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     def __eq__(self, other: object) -> bool:
@@ -149,9 +162,9 @@ class Slice(Generic[T]):
         """The bytes of the elements: for tests and models that run under CPython."""
         if not self._count:
             return b""
-        layout, region, offset = self._at(0)
-        region.check(offset, self._count * layout.size, scalar=False)
-        return bytes(region.data[offset : offset + self._count * layout.size])
+        self._find()
+        content: bytes = self._region.content(self._offset, self._count * self._size)
+        return content
 
     def __repr__(self) -> str:
         return f"<{type_name(type(self))} of {self._count} at {self.pointer!r}>"
@@ -161,17 +174,20 @@ def _finish(cls: type[Any]) -> None:
     cls.element = cls.__args__[0]
 
 
-def _slice_class(element: Any) -> Any:
-    made: Any = Slice
-    return made[element] if element is not None else made
+_classes: dict[Any, Any] = {}
 
 
 def make_slice(pointer: Ptr[U], count: int) -> Slice[U]:
     """A slice from its parts."""
-    result: Slice[U] = object.__new__(_slice_class(pointer.element))
+    element = pointer.element
+    cls = _classes.get(element)
+    if cls is None:
+        made: Any = Slice
+        cls = _classes[element] = made[element] if element is not None else made
+    result: Slice[U] = object.__new__(cls)
     result.pointer = pointer
     result._count = count
-    result._base = None
+    result._region = None
     return result
 
 
@@ -179,13 +195,17 @@ def fill_elements(slice_: Slice[Any], value: Any) -> None:
     """Store `value` into every element."""
     if slice_._count == 0:
         return
-    layout, region, offset = slice_._at(0)
+    slice_._find()
+    region, offset, layout = slice_._region, slice_._offset, slice_._layout
     region.check(offset, slice_._count * layout.size, write=True, scalar=False)
     if value is ZEROED:
         region.clear(offset, slice_._count * layout.size)
-        return
-    for position in range(slice_._count):
-        layout.store(region, offset + position * layout.size, value)
+    elif layout.bitwise:
+        layout.store(region, offset, value)
+        region.repeat(offset, layout.size, slice_._count)
+    else:
+        for position in range(slice_._count):
+            layout.store(region, offset + position * layout.size, value)
 
 
 class SliceLayout(Layout):
@@ -259,7 +279,8 @@ def forget(slice_: Slice[Any]) -> None:
     layout = layout_of(slice_.element)
     if not isinstance(layout, ReferenceLayout) or not slice_._count:
         return
-    _, region, offset = slice_._at(0)
+    slice_._find()
+    region, offset = slice_._region, slice_._offset
     region.clear(offset, slice_._count * layout.size)
     for position in range(slice_._count):
         if region.shadows is not None:

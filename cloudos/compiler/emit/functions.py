@@ -36,7 +36,9 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
     """The declaration of a function."""
     marks = ""
     if instance.result == NEVER and not instance.abi_raises:
-        marks += "__attribute__((noreturn)) "
+        marks += "__attribute__((noreturn, cold)) "
+    if getattr(instance.live, "__never_inlined__", False):
+        marks += "__attribute__((noinline)) "
     if instance.kept or (instance.exported and instance.kind == "python"):
         marks += "__attribute__((used)) "
     return f"{marks}{c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from cloudos.host.size import LIMIT, REST, SUPPORT, Row, Span, module_of, symbol_spans, tabulate, verdict
+from collections import defaultdict
+from typing import cast
+
+from cloudos.host.size import (
+    KINDS,
+    LIMIT,
+    REST,
+    SUPPORT,
+    Counts,
+    Row,
+    Span,
+    count_code,
+    module_of,
+    symbol_spans,
+    tabulate,
+    verdict,
+)
+from cloudos.host.symbols import Row as LineRow
+from cloudos.host.symbols import Symbols
 
 MODULES = ["kernel__hal__x86_64__cpu", "kernel__hal__x86_64", "kernel__kernel", "kernel"]
 
@@ -16,13 +34,13 @@ def test_symbols_name_their_modules() -> None:
 
 
 def test_rows_sum_up_to_the_sections() -> None:
-    spans = [
-        Span("text", 0, 100, "kernel__kernel__main"),
-        Span("data", 500, 510, "kernel__kernel__state"),
-        Span("text", 100, 400, "kernel__hal__x86_64__cpu__halt"),
-        Span("text", 400, 404, "memcpy"),
-    ]
-    rows = tabulate({"text": 500, "rodata": 7, "data": 10}, spans, MODULES)
+    counts = {
+        "kernel.kernel": {"text": 100, "rodata": 0, "data": 10},
+        "kernel.hal.x86_64.cpu": {"text": 300, "rodata": 0, "data": 0},
+        "empty": {"text": 0, "rodata": 0, "data": 0},
+        SUPPORT: {"text": 4, "rodata": 0, "data": 0},
+    }
+    rows = tabulate({"text": 500, "rodata": 7, "data": 10}, counts)
     assert rows == [
         Row("kernel.hal.x86_64.cpu", 300, 0, 0, 300),
         Row("kernel.kernel", 100, 0, 10, 110),
@@ -30,6 +48,36 @@ def test_rows_sum_up_to_the_sections() -> None:
         Row(SUPPORT, 4, 0, 0, 4),
         Row("total", 500, 7, 10, 517),
     ]
+
+
+class Unit:
+    """A compilation unit with code from two files."""
+
+    rows = (
+        LineRow(100, "cloudos/kernel/kernel.py", 1, False),
+        LineRow(130, "cloudos/lang/__init__.py", 9, False),
+        LineRow(140, "prelude.c", 9, False),
+    )
+
+    def covers(self, address: int) -> bool:
+        return 100 <= address < 200
+
+
+class Program:
+    """Debug information with that unit."""
+
+    units = (Unit(),)
+
+
+def test_inlined_code_counts_where_it_was_written() -> None:
+    counts: Counts = defaultdict(lambda: dict.fromkeys(KINDS, 0))
+    count_code(counts, Span("text", 100, 150, "kernel_main"), cast(Symbols, Program()))
+    count_code(counts, Span("text", 300, 305, "memcpy"), cast(Symbols, Program()))
+    assert {name: sums["text"] for name, sums in counts.items() if sums["text"]} == {
+        "kernel.kernel": 30,
+        "lang": 10,
+        SUPPORT: 10 + 5,
+    }
 
 
 class Section(dict[str, object]):

@@ -147,7 +147,7 @@ def test_enums_in_memory() -> None:
     assert Cell.__struct__.size == 8  # type: ignore[attr-defined]
     Ptr.to(cell).cast(U8).value = U8(3)
     with panics(PanicKind.BAD_ENUM):
-        cell.color  # noqa: B018
+        cell.color
     wrong: Any = cell
     with pytest.raises(TypeError):
         wrong.color = 1

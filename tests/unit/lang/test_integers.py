@@ -110,7 +110,7 @@ def test_single_operand(single: tuple[type[Integer], int]) -> None:
         assert outcome(lambda: -number) == checked(cls, -value)  # type: ignore[operator]
     else:
         with pytest.raises(TypeError):
-            -number  # type: ignore[operator]  # noqa: B018
+            -number  # type: ignore[operator]
 
 
 @given(PAIRS)

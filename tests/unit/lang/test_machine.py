@@ -92,7 +92,7 @@ def test_marks() -> None:
 def test_linker_symbols_and_code_addresses() -> None:
     symbol = LinkerSymbol("kernel_end")
     with pytest.raises(LookupError, match="kernel_end"):
-        symbol.address  # noqa: B018
+        symbol.address
     symbol.model = VirtAddr(0x1000)
     assert symbol.address == VirtAddr(0x1000)
     assert code_address(read_port) == code_address(read_port)

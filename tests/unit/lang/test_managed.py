@@ -98,7 +98,7 @@ def test_own_constructor_must_set_every_field() -> None:
     half = Half()
     assert half.first == 1
     with pytest.raises(AttributeError, match="never set"):
-        half.second  # noqa: B018
+        half.second
 
 
 def test_zeroed_fields() -> None:

@@ -161,7 +161,7 @@ def test_linked_nodes() -> None:
     assert tail.value == 7
     head.next = null()
     with panics(PanicKind.NULL):
-        head.next.value  # noqa: B018
+        head.next.value
     assert size_of(Node) == 24
 
 
@@ -214,7 +214,7 @@ def test_protocol_field_is_a_reference() -> None:
         Canvas(Point(I64(1)))  # type: ignore[arg-type]
     empty = Canvas(zeroed())
     with panics(PanicKind.NULL):
-        empty.shape  # noqa: B018
+        empty.shape
     assert size_of(Canvas) == 24
 
 
