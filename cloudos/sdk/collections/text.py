@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloudos.lang import I64, U8, U32, U64, Formattable, Sink, Slice, data, interpreted, managed, new_slice
 from cloudos.sdk.collections.byte_store import discard, formatted
 from cloudos.sdk.collections.list import List
-from cloudos.sdk.collections.numbers import parse_integer
+from cloudos.sdk.collections.parsing import parse_integer
 from cloudos.sdk.collections.slices import (
     bytes_less,
     copy_bytes,
