@@ -182,6 +182,21 @@ def test_bulk_reads_find_uninitialised_bytes() -> None:
     assert memory.equals(data(bytes(8)))
 
 
+def test_bytes_that_are_no_bool() -> None:
+    @struct
+    class Flag:
+        value: bool = True
+
+    flag = Flag()
+    byte = Ptr.to(flag).cast(U8)
+    assert byte.value == 1 and flag.value is True
+    byte.value = U8(0)
+    assert flag.value is False
+    byte.value = U8(2)
+    with panics(PanicKind.BAD_ENUM):
+        flag.value
+
+
 def test_writes_give_up_no_neighbour() -> None:
     region = raw(8)
     Ptr.at(U64, at(region)).value = U64(0x1122334455667788)
