@@ -30,7 +30,7 @@ class Namespace:
         self.frame = frame if frame.f_code.co_flags & CO_OPTIMIZED else None
 
     def evaluate(self, annotation: Any, extra: dict[str, Any]) -> Any:
-        """The type that an annotation (text or already a type) means."""
+        """The type that an annotation (text or already a type) means; NameError when it names nothing."""
         if not isinstance(annotation, str):
             return annotation
         local = dict(self.frame.f_locals) if self.frame is not None else {}

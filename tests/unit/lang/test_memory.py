@@ -255,7 +255,7 @@ def test_fixed_addresses() -> None:
     space = AddressSpace()
     region = space.allocate(4096, 4096, address=0x1000)
     assert space.find(0x1FFF) == (region, 0xFFF)
-    assert space.find(0xFFF) is None and space.find(0) is None
+    assert space.find(0xFFF) is None and space.find(0) is None and space.find(0x9000) is None
     for bad in (0x1000, 0x1800, 0x0, 0x800):
         with pytest.raises(ValueError, match=r"cannot lie|is taken"):
             space.allocate(4096, 2048, address=bad)
