@@ -220,6 +220,8 @@ def test_addresses_lead_back_to_their_objects() -> None:
     assert Ptr.at(Pair, address).value is pair
     assert Ptr.at(U32, address.offset(4)).value == 2
     assert Ptr.at(Pair, address) == Ptr.to(pair)
+    assert Ptr.to(pair) != Ptr.to(pair).offset(1) and Ptr.to(pair) != Ptr.to(Pair(U32(1)))
+    assert Ptr.to(pair).offset(2).offset(-2) == Ptr.to(pair) and Ptr.to(pair) != null()
 
 
 def test_address_of_a_collected_object_is_dead() -> None:
