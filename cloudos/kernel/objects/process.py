@@ -12,7 +12,7 @@ from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, traps
+from cloudos.kernel.hal import console, cpu, power, trap
 from cloudos.kernel.hal.interface import Access, UserContext
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.address_space import AddressSpace, Backing
@@ -42,7 +42,7 @@ class Process:
 
     def context(self) -> UserContext:
         """Where the process is, in its system call."""
-        return traps.current_system_call().context()
+        return trap.current_system_call().context()
 
 
 PROCESS = place(Process())
