@@ -103,11 +103,14 @@ def test_freed_memory_is_caught() -> None:
 
 def test_only_whole_heap_slices_are_freed() -> None:
     memory = new_slice(U8, 4)
-    with panics(PanicKind.BAD_ACCESS):
-        free_slice(memory[1:3])
+    for part in (memory[1:3], memory[1:4], memory[0:3]):
+        with panics(PanicKind.BAD_ACCESS):
+            free_slice(part)
     with panics(PanicKind.BAD_ACCESS):
         free_slice(Array[U8, Literal[4]]().slice())
     free_slice(memory)
+    empty: Slice[U8] = zeroed()
+    free_slice(empty)
 
 
 def test_null_and_unmapped_pointers() -> None:
