@@ -8,7 +8,9 @@ code by ``longjmp`` to the call that entered it, so that thousands of failing ca
 from __future__ import annotations
 
 import ctypes
+import shutil
 import struct
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +127,7 @@ class HostLibrary:
 
     def __init__(self, path: Path, entries: Mapping[object, Entry]) -> None:
         self.path = path
-        self._library = ctypes.CDLL(str(path))
+        self._library = _load(path)
         self._call = self._library.cloudos_host_call
         self._call.restype = ctypes.c_uint32
         self._entries = {
@@ -194,6 +196,18 @@ class HostLibrary:
         kind, index = site >> 28, site >> 16 & 0xFFF
         file = self._files[index] if index < len(self._files) else f"file {index}"
         return Panicked(_KIND_NAMES.get(kind, str(kind)), file, site & 0xFFFF)
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    """Load the file that is at ``path`` now.
+
+    The dynamic loader knows libraries by name: asked for a name a second time it gives back what it has, although
+    another file may have taken the place since. A name of its own for every load avoids that.
+    """
+    with tempfile.TemporaryDirectory(prefix="cloudos-load-") as directory:
+        copy = Path(directory, path.name)
+        shutil.copyfile(path, copy)
+        return ctypes.CDLL(str(copy))
 
 
 def file_names(path: Path) -> list[str]:

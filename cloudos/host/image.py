@@ -47,23 +47,34 @@ class Inputs:
 
 
 def build(source: Path, architecture: str) -> Image:
-    """Compile what is not compiled yet. Raises NotFound, CannotRun for a program that is refused, ToolError."""
+    """Compile what is not compiled yet. Raises NotFound, CannotRun and CompileError for the program, ToolError."""
     check_source(source)
-    directory = state.directory() / "build"
     # The kernel first: the modules it was made from must not include the program's.
-    kernel = directory / architecture / "kernel.elf"
-    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+    kernel = build_kernel(architecture)
+    return Image(kernel, build_program(source, architecture))
+
+
+def build_program(source: Path, architecture: str) -> Path:
+    """The program alone, as an ELF file."""
+    check_source(source)
     identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    program = directory / architecture / f"{source.stem}-{identity}.elf"
+    program = state.directory() / "build" / architecture / f"{source.stem}-{identity}.elf"
     compiled(program, str(source), lambda: compile_program(source, architecture, program))
-    return Image(kernel, program)
+    return program
 
 
 def build_kernel(architecture: str) -> Path:
-    """The kernel alone."""
+    """The kernel alone. Raises ToolError for an architecture that has none."""
+    if not has_kernel(architecture):
+        raise ToolError(f"there is no kernel for {architecture} yet", "x86_64 has one")
     kernel = state.directory() / "build" / architecture / "kernel.elf"
     compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
     return kernel
+
+
+def has_kernel(architecture: str) -> bool:
+    """Whether the kernel's hardware layer is written for an architecture."""
+    return (state.ROOT / "cloudos" / "kernel" / "hal" / architecture / "image.py").is_file()
 
 
 def check_source(source: Path) -> None:
@@ -86,18 +97,18 @@ def check_source(source: Path) -> None:
 
 def compile_kernel(architecture: str, output: Path) -> None:
     """Compile the kernel into `output`."""
-    from cloudos.compiler import api
+    from cloudos.compiler.api import compile_kernel as compile_it
 
     state.use_cache()
-    api.compile_kernel(architecture, output)
+    compile_it(architecture, output)
 
 
 def compile_program(source: Path, architecture: str, output: Path) -> None:
     """Compile a program into `output`. Raises what the compiler raises."""
-    from cloudos.compiler import api
+    from cloudos.compiler.api import compile_program as compile_it
 
     state.use_cache()
-    api.compile_program(source, architecture, output)
+    compile_it(source, architecture, output)
 
 
 def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:
@@ -180,7 +191,7 @@ def reads() -> Iterator[set[str]]:
         active = False
 
 
-def make_bundle(image: Image, inputs: Inputs) -> bytes:
+def make_bundle(program: Path, inputs: Inputs) -> bytes:
     """The boot bundle. Raises NotFound or ToolError for a file that cannot be read."""
     files: dict[bytes, bytes] = {}
     for path, guest in inputs.files:
@@ -189,7 +200,7 @@ def make_bundle(image: Image, inputs: Inputs) -> bytes:
         files[os.fsencode(guest)] = read_file(path)
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
-    return bundle.encode(bundle.contents(image.program.read_bytes(), arguments, variables, files))
+    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files))
 
 
 def read_file(path: Path) -> bytes:

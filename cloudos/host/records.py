@@ -4,9 +4,10 @@ A record is a line that begins with `@`:
 
     @exit status=N                                       the program ended by itself
     @fault number=N kind=NAME ip=0x… address=0x… sp=0x…  the kernel ended it; N is the POSIX signal number
-    @panic site=0x… MESSAGE                              the program panicked
+    @panic site=0x… message=TEXT                         the program panicked; TEXT reaches to the end of the line
     @frame ip=0x…                                        after @fault, @panic or @kernel-panic, innermost first
-    @kernel-panic site=0x… MESSAGE                       a defect of the kernel
+    @kernel-panic site=0x… message=TEXT                  a defect of the kernel that it noticed itself
+    @kernel-panic trap=N error=0x… ip=0x… address=0x…    a fault in the kernel; N is the processor's vector
     @off                                                 the machine is about to stop
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-FIELD = re.compile(r"(status|number|kind|ip|address|sp|site)=(\S+)(?: |$)")
+FIELD = re.compile(r"(status|number|kind|ip|address|sp|site|trap|error)=(\S+)(?: |$)")
 LONGEST_LINE = 64 * 1024
 KEPT_LINES = 200
 
@@ -43,7 +44,7 @@ def parse(line: str) -> Record:
     while (found := FIELD.match(rest)) and found[1] not in fields:
         fields[found[1]] = found[2]
         rest = rest[found.end() :]
-    return Record(name, fields, rest)
+    return Record(name, fields, rest.removeprefix("message="))
 
 
 @dataclass

@@ -27,14 +27,14 @@ class Request:
 def run(request: Request) -> int:
     """Run a program to its end; the result is the exit status of the command. Raises ToolError, CompileError."""
     repair_standard_streams()
-    if request.architecture != "x86_64":
-        image.build(request.program, request.architecture)
+    if not image.has_kernel(request.architecture):
+        image.build_program(request.program, request.architecture)
         raise ToolError(
             f"the program compiles for {request.architecture}, but that architecture does not boot yet",
             "run it without --arch, or make its files with `cloudos build --arch aarch64`",
         )
     built = image.build(request.program, request.architecture)
-    bundle = image.make_bundle(built, request.inputs)
+    bundle = image.make_bundle(built.program, request.inputs)
 
     from cloudos.host import accelerator, ending, qemu
 

@@ -6,6 +6,7 @@ as they are set. Fields of struct, array and atomic type are embedded: storing c
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any, TypeVar, dataclass_transform, get_origin
@@ -95,6 +96,8 @@ def managed(cls: type[C]) -> type[C]:
         __hash__=body.get("__hash__") or object.__hash__,
     )
     body.setdefault("__init__", _init_from_fields)
+    if "drop" in body:
+        body["__del__"] = _run_drop
     if "__eq__" not in body:
         body["__eq__"] = _no_equality
     bases = tuple(base for base in cls.__bases__ if base is not object)
@@ -170,6 +173,12 @@ def _set_attribute(self: Any, name: str, value: Any) -> None:
     if not hasattr(access, "__set__"):
         raise AttributeError(f"{type(self).__name__} has no field {name!r}")
     object.__setattr__(self, name, value)
+
+
+def _run_drop(self: Any) -> None:
+    """CPython counts references as compiled code does: an object that was made whole is dropped with the last."""
+    if not sys.is_finalizing() and all(field.name in self.__dict__ for field in type(self).__managed__.fields):
+        self.drop()
 
 
 def _no_equality(self: Any, other: object) -> bool:

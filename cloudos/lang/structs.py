@@ -208,6 +208,8 @@ def _lay_out(cls: type[Any]) -> StructInfo:
         align = max(align, layout.align)
     info = StructInfo(fields, offset + -offset % align, align, type_fields)
     _install(cls, info)
+    if not parameters_of(origin):
+        namespace.frame = None  # evaluated for good: let the defining function's locals go
     return info
 
 

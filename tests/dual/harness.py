@@ -103,8 +103,12 @@ def interpret(function: Function, arguments: Iterable[Value]) -> Outcome:
         kind = panic_kind_of(error)
         if kind is None:
             raise
-        file, line = innermost_line(error)
-        return Panicked(kind.name, file, line)
+        first = error
+        while first.__context__ is not None and panic_kind_of(first.__context__) is not None:
+            # CPython runs finally clauses after a panic, compiled code does not: the first panic counts.
+            first = first.__context__
+        file, line = innermost_line(first)
+        return Panicked((panic_kind_of(first) or kind).name, file, line)
 
 
 def innermost_line(error: BaseException) -> tuple[str, int]:

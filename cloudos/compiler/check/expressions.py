@@ -33,6 +33,7 @@ from cloudos.compiler.typesystem import (
     IntType,
     LiveType,
     ManagedType,
+    NullType,
     OptionalType,
     PtrType,
     SliceType,
@@ -327,7 +328,8 @@ def _choose(checker: Checker, node: ast.IfExp, expected: Type | None) -> tree.Ex
     no = check_value(checker, node.orelse, expected)
     checker.flow.become(start)
     typed = expected is not None and expected not in (CONST_INT, NONE)
-    if expected is not None and typed and (isinstance(yes, tree.Const) or yes.type != no.type):
+    open_type = yes.type in (CONST_INT, CONST_FLOAT, NONE) or isinstance(yes.type, NullType)
+    if expected is not None and typed and (open_type or yes.type != no.type):
         yes, no = checker.coerce(yes, expected, node.body), checker.coerce(no, expected, node.orelse)
     yes, no = unify(checker, yes, no, node)
     if yes.type in (CONST_INT, CONST_FLOAT):

@@ -149,7 +149,8 @@ def _write_integer(checker: Checker, writer: FunctionInstance, value: tree.Expr,
     width = _number(spec.width, U64, line)
     if spec.base == 0:
         instance = make_instance(checker.program, formatting.format_character, None, {})
-        writer.body.append(tree.Evaluate(line, finish_call(checker, instance, [_sink(line), magnitude, *marks, width], node)))
+        call = finish_call(checker, instance, [_sink(line), magnitude, *marks, width], node)
+        writer.body.append(tree.Evaluate(line, call))
         return
     negative: tree.Expr = tree.Const(BOOL, False, line=line)
     if value.type.signed:

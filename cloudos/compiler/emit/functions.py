@@ -90,7 +90,7 @@ def _instruction(instruction: Instruction) -> str:
     rows = [f"    switch ({instruction.subject}) {{"]
     for numbers, label in instruction.cases:
         rows.append(" ".join(f"case {number}:" for number in numbers) + f" goto {label};")
-    rows.append(f"default: {f'goto {instruction.default}' if instruction.default else '__builtin_unreachable()'};")
+    rows.append(f"default: {f'goto {instruction.default}' if instruction.default else 'PANIC(BAD_ENUM, @)'};")
     return " ".join([*rows, "}"])
 
 

@@ -222,6 +222,9 @@ def _load_index(builder: Builder, node: tree.LoadIndex) -> str:
     form = element_form(builder, node.base.type)
     if node.type.is_place:
         return builder.compute(node.type, node.line, f"&{form}", base, index)
+    if isinstance(node.type, ManagedType):
+        # Slots of new_slice start empty.
+        form = f"({builder.type_name(node.type)}_v)nonnull({form}, @)"
     return builder.borrowed(node.type, node.line, form, base, index)
 
 

@@ -37,6 +37,7 @@ class Setting:
 
 
 SETTING = Setting()
+SETTING.history.fill(Color.GREEN)
 
 
 def from_number(a: U8) -> Color:

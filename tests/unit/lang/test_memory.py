@@ -165,10 +165,10 @@ def test_regions_can_model_devices() -> None:
     register.value = U32(40)
     assert Slice.of(register, 2)[1] == 41
     with panics(PanicKind.BAD_ACCESS):
-        register.offset(2).value  # noqa: B018
+        register.offset(2).value
     current_address_space().free(device)
     with panics(PanicKind.USE_AFTER_FREE):
-        register.value  # noqa: B018
+        register.value
 
 
 def test_bulk_reads_find_uninitialised_bytes() -> None:
@@ -180,6 +180,21 @@ def test_bulk_reads_find_uninitialised_bytes() -> None:
         memory.equals(data(b"12345678"))
     memory.fill(U8(0))
     assert memory.equals(data(bytes(8)))
+
+
+def test_bytes_that_are_no_bool() -> None:
+    @struct
+    class Flag:
+        value: bool = True
+
+    flag = Flag()
+    byte = Ptr.to(flag).cast(U8)
+    assert byte.value == 1 and flag.value is True
+    byte.value = U8(0)
+    assert flag.value is False
+    byte.value = U8(2)
+    with panics(PanicKind.BAD_ENUM):
+        flag.value
 
 
 def test_writes_give_up_no_neighbour() -> None:
