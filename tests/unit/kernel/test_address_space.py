@@ -50,7 +50,7 @@ mapping = st.tuples(st.just("map"), st.integers(1, 700), st.just(0))
 unmapping = st.tuples(st.just("unmap"), st.integers(0, 40), st.integers(1, 600))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(mapping | unmapping, max_size=10))
 def test_regions_frames_and_model_agree(operations: list[tuple[str, int, int]]) -> None:
     with address_space() as (space, frames):
