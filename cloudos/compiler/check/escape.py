@@ -16,7 +16,7 @@ from cloudos.compiler.typesystem import TEXT, ArrayType, ManagedType, StructType
 if TYPE_CHECKING:
     from cloudos.compiler.check.checker import Checker
 
-COPY_HINT = "write .copy(), or keep the object in a field of something that lives longer"
+COPY_HINT = "write copy(…), or keep the object in a field of something that lives longer"
 
 
 def is_local(checker: Checker, value: tree.Expr) -> bool:
@@ -108,7 +108,7 @@ def check_return(checker: Checker, value: tree.Expr, result: Type, node: ast.AST
         if uncertain:
             checker.refuse(node, "the result may refer to a local object", COPY_HINT)
         if checker.fresh is not None and checker.fresh != local:
-            checker.refuse(node, "one return gives a new object and another an existing one", "write .copy() here")
+            checker.refuse(node, "one return gives a new object and another an existing one", "write copy(…) here")
         checker.fresh = local
         return
     if local:

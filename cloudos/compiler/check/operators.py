@@ -236,12 +236,18 @@ def _user_comparison(
     """Comparison methods of a class; the missing ones follow from __eq__ and __lt__."""
     assert isinstance(left.type, StructType | ManagedType)
     line = checker.line(node)
-    if plain_function(member(left.type.cls, dunder)) is not None:
+    if _defines(left.type.cls, dunder):
         return method_call(checker, left, dunder, [right], node)
-    if symbol == "!=" and plain_function(member(left.type.cls, "__eq__")) is not None:
+    if symbol == "!=" and _defines(left.type.cls, "__eq__"):
         return tree.Unary(BOOL, "not", method_call(checker, left, "__eq__", [right], node), line=line)
     hint = f"define {dunder} in the class" + (", or compare with 'is'" if symbol in ("==", "!=") else "")
     checker.refuse(node, f"'{symbol}' is not defined for {left.type}", hint)
+
+
+def _defines(cls: Any, name: str) -> bool:
+    """Whether the class itself compares; every class has comparisons from the language library that refuse."""
+    function = plain_function(member(cls, name))
+    return function is not None and not function.__module__.startswith("cloudos.lang.")
 
 
 def _identity(checker: Checker, left: tree.Expr, right: tree.Expr, negated: bool, node: ast.Compare) -> tree.Expr:

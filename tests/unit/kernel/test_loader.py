@@ -41,7 +41,7 @@ class ElfFile:
         default_factory=lambda: [
             (1, READ, 0, 0x40_0000, 0x200, 0x200),
             (1, READ | EXECUTE, 0x1000, 0x40_1000, 0x300, 0x300),
-            (1, READ | WRITE, 0x2008, 0x40_2008, 0x10, 0x3000),
+            (1, READ | WRITE, 0x1008, 0x40_2008, 0x1010, 0x3000),
         ]
     )
     machine: int = 62
@@ -79,6 +79,9 @@ def module(content: bytes) -> Iterator[Slice[U8]]:
 def load(content: bytes) -> tuple[int, dict[int, tuple[Access, bytes]]]:
     """Load a file; the entry, and permissions and contents of every mapped page."""
     with memory((2 * MB, 6 * MB)) as frames, user_table(frames), module(content) as image:
+        # Consecutive pages of the program shall not lie in consecutive frames.
+        for frame in [frames.allocate(U64(0)) for _ in range(64)][::2]:
+            frames.free(frame, U64(0))
         space = AddressSpace()
         space.start()
         entry = loader.load(space, image)
@@ -104,7 +107,8 @@ def test_a_program_is_laid_out_as_its_file_says() -> None:
         **{address: user | Access.WRITE for address in range(0x40_2000, 0x40_6000, PAGE)},
     }
     assert pages[0x40_1000][1] == content[0x1000:0x1300].ljust(PAGE, b"\0")
-    assert pages[0x40_2000][1] == (bytes(8) + content[0x2008:0x2018]).ljust(PAGE, b"\0")
+    assert pages[0x40_2000][1] == bytes(8) + content[0x1008:0x2000]
+    assert pages[0x40_3000][1] == content[0x2000:0x2018].ljust(PAGE, b"\0")
     assert pages[0x40_5000][1] == bytes(PAGE)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import Access
-from cloudos.lang import U64, Panic, PhysAddr, VirtAddr
+from cloudos.lang import U64, Panic, PhysAddr, Ptr, VirtAddr
 from tests.unit.kernel.simulated_machine import memory, user_table
 
 PAGE = 4096
@@ -63,6 +63,15 @@ def test_ranges_use_the_largest_pages_that_fit(start: int, pages: int) -> None:
         assert not table.lookup(VirtAddr(base + pages * PAGE)).present
 
 
+def last_level(table: mmu.PageTable, address: int) -> list[int]:
+    """The raw entries of the last-level table that covers an address."""
+    frame = int(table.root.value)
+    for level in (3, 2, 1):
+        tables = Ptr.at(mmu.Table, mmu.direct(PhysAddr(frame))).value
+        frame = int(tables.entries[U64(address >> (12 + 9 * level) & 511)]) & mmu.ADDRESS_MASK
+    return [int(entry) for entry in Ptr.at(mmu.Table, mmu.direct(PhysAddr(frame))).value.entries]
+
+
 def test_splitting_a_large_page_changes_nothing_but_the_size() -> None:
     with memory((2 * MB, 4 * MB)) as frames, user_table(frames) as table:
         access = READ | Access.WRITE
@@ -72,6 +81,8 @@ def test_splitting_a_large_page_changes_nothing_but_the_size() -> None:
             found = table.lookup(VirtAddr(LARGE + index * PAGE))
             assert (int(found.level), found.access) == (0, access)
             assert int(found.frame.value) == 8 * MB + index * PAGE
+        # In an entry for a small page, the bit that means "large" selects a memory type.
+        assert all(entry & mmu.LARGE == 0 for entry in last_level(table, LARGE))
         table.unmap(VirtAddr(LARGE + PAGE))
         assert table.lookup(VirtAddr(LARGE)).present
         assert not table.lookup(VirtAddr(LARGE + PAGE)).present
