@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,11 @@ import pytest
 
 from tests.boot.harness import ROOT, run, write
 
-PROGRAM = """
+REFERENCE = re.findall(
+    r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", (ROOT / "docs" / "sdk.md").read_text(), re.MULTILINE | re.DOTALL
+)
+
+PROGRAM = '''
 from cloudos.lang import U8, U64, free_slice, new_slice
 from cloudos.sdk import (
     ByteBuffer, KeyMissing, List, Map, NotFound, Text, exit, file_paths, open_file, print, print_error, run, stdin,
@@ -87,7 +92,7 @@ def main(args: List[Text]) -> U8:
 
 if __name__ == "__main__":
     run(main)
-"""
+'''
 
 
 @pytest.mark.parametrize(("way", "status"), [("return", 4), ("exit", 77), ("raise", 1)])
@@ -108,3 +113,11 @@ def test_a_program_does_in_the_machine_what_it_does_under_cpython(tmp_path: Path
     assert ours.errors.startswith("nothing there\n")
     assert theirs.stderr.startswith(b"nothing there\n")
     assert ("KeyMissing" in ours.errors) == (b"KeyMissing" in theirs.stderr) == (way == "raise")
+
+
+def test_the_examples_of_the_reference_do_in_the_machine_what_they_say(tmp_path: Path) -> None:
+    assert REFERENCE
+    for number, (program, output) in enumerate(REFERENCE):
+        path = tmp_path / f"example{number}.py"
+        path.write_text(program)
+        assert run(path).check().output.decode() == output
