@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from cloudos.host import state
-from cloudos.host.errors import KILLED, TIMED_OUT, CannotRun, Interrupted, ToolError
+from cloudos.host.errors import KILLED, TIMED_OUT, CannotRun, ToolError
 from cloudos.host.image import Image
 from cloudos.host.session import Ended, Session
 
+INTERRUPT_NUMBER = 2
 PANIC_NUMBER = 6
 SIGPIPE_NUMBER = 13
 SHOWN_LOG_LINES = 15
@@ -32,12 +33,14 @@ def conclude(session: Session, built: Image, program: Path) -> int:
             return log.status
         if session.ended is Ended.GUEST:
             raise silent_failure(session)
-    say(explanation(session, built, program))
+    text = explanation(session, built, program)
+    if session.ended is Ended.INTERRUPT:
+        say(text or "cloudos: interrupted")
+        return KILLED + INTERRUPT_NUMBER
+    say(text)
     if session.ended is Ended.TIME:
         say(f"cloudos: the program did not end within {session.limits.seconds:g} s (--timeout)")
         return TIMED_OUT
-    if session.ended is Ended.INTERRUPT:
-        raise Interrupted("interrupted")
     number = log.fault.record.number("number") if log.fault else None
     return KILLED + (PANIC_NUMBER if number is None else number)
 

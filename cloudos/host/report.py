@@ -161,7 +161,7 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
     address = record.number("address")
     if number in (7, 11) and address is not None:
         text += f" at {address:#x}"
-    kind = record.fields.get("kind")
+    kind = record.fields.get("kind", text)
     cut = len(log.fault.frames) >= MOST_FRAMES
     return f"{traceback(inner_part(stack(log.fault, symbols)), roots, cut)}\nfault: {text}" + (
         f" ({kind})" if kind else ""

@@ -274,19 +274,24 @@ def repair_standard_streams() -> None:
 
 @contextmanager
 def signals() -> Iterator[int]:
-    """A descriptor on which the numbers of SIGINT, SIGTERM and SIGHUP arrive, one byte each."""
+    """A descriptor on which the numbers of SIGINT, SIGTERM and SIGHUP arrive, one byte each.
+
+    Those that are ignored stay ignored, as they are for a job in the background or under nohup.
+    """
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     try:
-        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
         previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in taken:
+            signal.signal(number, lambda *_: None)
         try:
             yield reader
         finally:
-            signal.set_wakeup_fd(previous)
-            for number, handler in before.items():
+            for number, handler in taken.items():
                 with suppress(TypeError):  # a handler not set from Python reads as None
                     signal.signal(number, handler)
+            signal.set_wakeup_fd(previous)
     finally:
         os.close(reader)
         os.close(writer)

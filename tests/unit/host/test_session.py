@@ -242,6 +242,21 @@ def test_ctrl_c_becomes_the_interrupt_command(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    def behaviour(guest: Guest) -> None:
+        guest.read_frame()
+        os.kill(os.getpid(), signal.SIGHUP)
+        guest.print(b"still here")
+        guest.off()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        result = carry(tmp_path, behaviour)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (result.session.ended, result.output) == (Ended.GUEST, b"still here")
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     def behaviour(guest: Guest) -> None:
         guest.read_frame()
