@@ -46,30 +46,38 @@ class Inputs:
     files: tuple[tuple[Path, str], ...] = ()
 
 
-def build(source: Path, architecture: str) -> Image:
-    """Compile what is not compiled yet. Raises NotFound, CannotRun and CompileError for the program, ToolError."""
+def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
+    """Compile what is not compiled yet; `debug`: without optimisation, so that a debugger sees every line and local.
+
+    Raises NotFound, CannotRun and CompileError for the program, ToolError.
+    """
     check_source(source)
     # The kernel first: the modules it was made from must not include the program's.
-    kernel = build_kernel(architecture)
-    return Image(kernel, build_program(source, architecture))
+    kernel = build_kernel(architecture, debug=debug)
+    return Image(kernel, build_program(source, architecture, debug=debug))
 
 
-def build_program(source: Path, architecture: str) -> Path:
+def build_program(source: Path, architecture: str, *, debug: bool = False) -> Path:
     """The program alone, as an ELF file."""
     check_source(source)
     identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    program = state.directory() / "build" / architecture / f"{source.stem}-{identity}.elf"
-    compiled(program, str(source), lambda: compile_program(source, architecture, program))
+    program = folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+    compiled(program, str(source), lambda: compile_program(source, architecture, program, debug))
     return program
 
 
-def build_kernel(architecture: str) -> Path:
+def build_kernel(architecture: str, *, debug: bool = False) -> Path:
     """The kernel alone. Raises ToolError for an architecture that has none."""
     if not has_kernel(architecture):
         raise ToolError(f"there is no kernel for {architecture} yet", "x86_64 has one")
-    kernel = state.directory() / "build" / architecture / "kernel.elf"
-    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+    kernel = folder(architecture, debug) / "kernel.elf"
+    compiled(kernel, "", lambda: compile_kernel(architecture, kernel, debug))
     return kernel
+
+
+def folder(architecture: str, debug: bool) -> Path:
+    """Where the compiled files of one kind are."""
+    return state.directory() / "build" / (f"{architecture}-debug" if debug else architecture)
 
 
 def has_kernel(architecture: str) -> bool:
@@ -95,20 +103,26 @@ def check_source(source: Path) -> None:
         raise CannotRun(f"{source} is not a Python file", "a program is Python source text in UTF-8")
 
 
-def compile_kernel(architecture: str, output: Path) -> None:
+def compile_kernel(architecture: str, output: Path, debug: bool) -> None:
     """Compile the kernel into `output`."""
-    from cloudos.compiler.api import compile_kernel as compile_it
+    from cloudos.compiler import api
 
     state.use_cache()
-    compile_it(architecture, output)
+    if debug:
+        api.compile_kernel(architecture, output, optimize="0")
+    else:
+        api.compile_kernel(architecture, output)
 
 
-def compile_program(source: Path, architecture: str, output: Path) -> None:
+def compile_program(source: Path, architecture: str, output: Path, debug: bool) -> None:
     """Compile a program into `output`. Raises what the compiler raises."""
-    from cloudos.compiler.api import compile_program as compile_it
+    from cloudos.compiler import api
 
     state.use_cache()
-    compile_it(source, architecture, output)
+    if debug:
+        api.compile_program(source, architecture, output, optimize="0")
+    else:
+        api.compile_program(source, architecture, output)
 
 
 def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:

@@ -89,6 +89,9 @@ def _backtrace(context: UserContext) -> None:
     log.record(f"@frame ip={context.ip:#x}")
     fp = context.fp
     try:
+        if not PROCESS.space.is_executable(context.ip):
+            # A call went astray: it left its return address on the stack, and no frame was made.
+            log.record(f"@frame ip={user_memory.read_word(context.sp):#x}")
         for _ in U64.range(MAXIMUM_FRAMES - 1):
             if fp == 0 or fp % 8 != 0:
                 break

@@ -151,7 +151,7 @@ def test_bad_files_are_refused_with_a_reason(reason: str, file: ElfFile) -> None
     assert reason in reasons[-1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 64 + 3 * 56 - 1), st.integers(0, 255)), max_size=6))
 def test_no_damage_to_the_headers_is_worse_than_a_refusal(damage: list[tuple[int, int]]) -> None:
     content = bytearray(ElfFile().encode())

@@ -26,7 +26,7 @@ page_number = st.builds(
 mapping = st.tuples(page_number, st.integers(0, 1 << 20), st.sampled_from(ACCESSES))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(mapping, max_size=12), st.lists(page_number, max_size=4))
 def test_lookup_finds_what_was_mapped(mappings: list[tuple[int, int, Access]], removed: list[int]) -> None:
     with memory((2 * MB, 4 * MB)) as frames, user_table(frames) as table:
@@ -45,7 +45,7 @@ def test_lookup_finds_what_was_mapped(mappings: list[tuple[int, int, Access]], r
                 assert (int(found.frame.value), int(found.level), found.access) == (frame * PAGE, 0, access)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 600), st.integers(1, 1300))
 def test_ranges_use_the_largest_pages_that_fit(start: int, pages: int) -> None:
     with memory((2 * MB, 4 * MB)) as frames, user_table(frames) as table:
