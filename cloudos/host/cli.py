@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS = ("unit", "dual", "sim", "boot", "conformance", "repo")
 
-PROGRAM_SETTINGS = {"ignore_unknown_options": False, "allow_interspersed_args": False}
+RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -97,7 +97,7 @@ def split_file(text: str) -> tuple[Path, str]:
     return Path(host), guest
 
 
-@cli.command(context_settings=PROGRAM_SETTINGS)
+@cli.command(context_settings=RUN_SETTINGS)
 @program_options
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
@@ -139,7 +139,7 @@ def run(
     return command.run(request)
 
 
-@cli.command(context_settings=PROGRAM_SETTINGS)
+@cli.command()
 @program_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
 def build(
@@ -150,7 +150,10 @@ def build(
     environment: tuple[str, ...],
     output: Path,
 ) -> None:
-    """Compile PROGRAM and write what boots into DIR: kernel, program, bundle, and a README with the command."""
+    """Compile PROGRAM and write what boots into DIR: kernel, program, bundle, and a README with the command.
+
+    ARGS are given to the program when it boots; put -- before those that begin with a dash.
+    """
     from cloudos.host import build as command
 
     for path in command.build(program, arch, inputs(program, arguments, environment, files), output):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cloudos.host import state
-from cloudos.host.errors import KILLED, TIMED_OUT, Interrupted, ToolError
+from cloudos.host.errors import KILLED, TIMED_OUT, CannotRun, Interrupted, ToolError
 from cloudos.host.image import Image
 from cloudos.host.session import Ended, Session
 
@@ -25,6 +25,8 @@ def conclude(session: Session, built: Image, program: Path) -> int:
         return KILLED + session.signal
     if log.kernel_panic is not None:
         raise kernel_failure(session, built, program)
+    if log.refused:
+        raise CannotRun(f"the kernel refused the program: {log.refused}", "a larger --memory may help")
     if log.fault is None and log.panic is None:
         if log.status is not None and session.ended is not Ended.TIME:
             return log.status

@@ -46,24 +46,43 @@ class Inputs:
     files: tuple[tuple[Path, str], ...] = ()
 
 
-def build(source: Path, architecture: str) -> Image:
-    """Compile what is not compiled yet. Raises NotFound, CannotRun for a program that is refused, ToolError."""
+def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
+    """Compile what is not compiled yet; `debug`: without optimisation, so that a debugger sees every line and local.
+
+    Raises NotFound, CannotRun and CompileError for the program, ToolError.
+    """
     check_source(source)
-    directory = state.directory() / "build"
     # The kernel first: the modules it was made from must not include the program's.
-    kernel = directory / architecture / "kernel.elf"
-    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+    kernel = build_kernel(architecture, debug=debug)
+    return Image(kernel, build_program(source, architecture, debug=debug))
+
+
+def build_program(source: Path, architecture: str, *, debug: bool = False) -> Path:
+    """The program alone, as an ELF file."""
+    check_source(source)
     identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    program = directory / architecture / f"{source.stem}-{identity}.elf"
-    compiled(program, str(source), lambda: compile_program(source, architecture, program))
-    return Image(kernel, program)
+    program = folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+    compiled(program, str(source), lambda: compile_program(source, architecture, program, debug))
+    return program
 
 
-def build_kernel(architecture: str) -> Path:
-    """The kernel alone."""
-    kernel = state.directory() / "build" / architecture / "kernel.elf"
-    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+def build_kernel(architecture: str, *, debug: bool = False) -> Path:
+    """The kernel alone. Raises ToolError for an architecture that has none."""
+    if not has_kernel(architecture):
+        raise ToolError(f"there is no kernel for {architecture} yet", "x86_64 has one")
+    kernel = folder(architecture, debug) / "kernel.elf"
+    compiled(kernel, "", lambda: compile_kernel(architecture, kernel, debug))
     return kernel
+
+
+def folder(architecture: str, debug: bool) -> Path:
+    """Where the compiled files of one kind are."""
+    return state.directory() / "build" / (f"{architecture}-debug" if debug else architecture)
+
+
+def has_kernel(architecture: str) -> bool:
+    """Whether the kernel's hardware layer is written for an architecture."""
+    return (state.ROOT / "cloudos" / "kernel" / "hal" / architecture / "image.py").is_file()
 
 
 def check_source(source: Path) -> None:
@@ -84,20 +103,26 @@ def check_source(source: Path) -> None:
         raise CannotRun(f"{source} is not a Python file", "a program is Python source text in UTF-8")
 
 
-def compile_kernel(architecture: str, output: Path) -> None:
+def compile_kernel(architecture: str, output: Path, debug: bool) -> None:
     """Compile the kernel into `output`."""
     from cloudos.compiler import api
 
     state.use_cache()
-    api.compile_kernel(architecture, output)
+    if debug:
+        api.compile_kernel(architecture, output, optimize="0")
+    else:
+        api.compile_kernel(architecture, output)
 
 
-def compile_program(source: Path, architecture: str, output: Path) -> None:
+def compile_program(source: Path, architecture: str, output: Path, debug: bool) -> None:
     """Compile a program into `output`. Raises what the compiler raises."""
     from cloudos.compiler import api
 
     state.use_cache()
-    api.compile_program(source, architecture, output)
+    if debug:
+        api.compile_program(source, architecture, output, optimize="0")
+    else:
+        api.compile_program(source, architecture, output)
 
 
 def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:
@@ -180,7 +205,7 @@ def reads() -> Iterator[set[str]]:
         active = False
 
 
-def make_bundle(image: Image, inputs: Inputs) -> bytes:
+def make_bundle(program: Path, inputs: Inputs) -> bytes:
     """The boot bundle. Raises NotFound or ToolError for a file that cannot be read."""
     files: dict[bytes, bytes] = {}
     for path, guest in inputs.files:
@@ -189,7 +214,7 @@ def make_bundle(image: Image, inputs: Inputs) -> bytes:
         files[os.fsencode(guest)] = read_file(path)
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
-    return bundle.encode(bundle.contents(image.program.read_bytes(), arguments, variables, files))
+    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files))
 
 
 def read_file(path: Path) -> bytes:

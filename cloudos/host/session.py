@@ -112,7 +112,8 @@ class Session:
         if self.log_open:
             wanted[self.machine.log.fileno()] = select.POLLIN | (select.POLLOUT if self.commands else 0)
         if self.program_open:
-            events = select.POLLOUT if self.to_program else 0
+            # What a serial port gets before the kernel has set it up is lost.
+            events = select.POLLOUT if self.to_program and self.log.ready else 0
             if self.output_size < OUTPUT_AHEAD:
                 events |= select.POLLIN
             if events:
@@ -132,7 +133,8 @@ class Session:
             self.commands = self.send(log, self.commands)
             self.read_log()
         if self.program_open and program.fileno() in ready:
-            self.to_program = self.send(program, self.to_program)
+            if self.log.ready:
+                self.to_program = self.send(program, self.to_program)
             self.read_program()
         if self.program_open and self.input_open and self.input_fd in ready:
             self.read_input()

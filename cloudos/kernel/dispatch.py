@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from cloudos.abi.errors import BadArgument, BadSystemCall
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
-from cloudos.kernel.hal import traps
+from cloudos.kernel.hal import trap
 from cloudos.kernel.objects import clock, console, memory, process
 from cloudos.lang import U8, U16, U32, U64, UserPtr, exported, generate, never_inlined
 
@@ -85,7 +85,7 @@ def dispatch_source() -> str:
 def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {
         "__name__": __name__,
-        "SystemCallFrame": traps.SystemCallFrame,
+        "SystemCallFrame": trap.SystemCallFrame,
         "UserPtr": UserPtr,
         "U8": U8,
         "U16": U16,
@@ -99,6 +99,6 @@ def _namespace() -> dict[str, Any]:
     return names
 
 
-_generated: Callable[[traps.SystemCallFrame], None] = generate(dispatch_source(), "dispatch", _namespace())
+_generated: Callable[[trap.SystemCallFrame], None] = generate(dispatch_source(), "dispatch", _namespace())
 # The entry code calls it straight away: a system call that does nothing must cost next to nothing.
 dispatch = exported("kernel_system_call")(_generated)

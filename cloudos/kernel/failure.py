@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, traps
+from cloudos.kernel.hal import console, cpu, power, trap
 from cloudos.lang import U32, U64, Ptr, VirtAddr, exported, place, struct, write_text
 
 MAXIMUM_FRAMES = 32
@@ -30,7 +30,7 @@ def _begin() -> None:
 def _backtrace(fp: U64) -> NoReturn:
     """One record per frame while the chain stays on a kernel stack, then the end."""
     for _ in U64.range(MAXIMUM_FRAMES):
-        if not traps.on_kernel_stack(fp):
+        if not trap.on_kernel_stack(fp):
             break
         record = Ptr.at(U64, VirtAddr(fp))
         log.record(f"@frame ip={record.offset(1).value:#x}")
@@ -40,7 +40,7 @@ def _backtrace(fp: U64) -> NoReturn:
     power.off()
 
 
-def report_trap(frame: traps.TrapFrame) -> NoReturn:
+def report_trap(frame: trap.TrapFrame) -> NoReturn:
     """A fault in the kernel."""
     _begin()
     write_text(console.LOG_PORT, f"@kernel-panic trap={frame.vector} error={frame.error:#x}")
@@ -48,7 +48,7 @@ def report_trap(frame: traps.TrapFrame) -> NoReturn:
     log.address("address", cpu.fault_address())
     log.address("sp", frame.sp)
     log.record("")
-    traps.write_registers(frame, console.LOG_PORT)
+    trap.write_registers(frame, console.LOG_PORT)
     log.record(f"@frame ip={frame.ip:#x}")
     _backtrace(frame.context().fp)
 

@@ -10,8 +10,8 @@ IMAGE = ProgramImage(
     entries=(
         kernel.kernel_main,
         dispatch.dispatch,
-        microkernel.bad_return,
-        microkernel.trap,
+        microkernel.on_bad_return,
+        microkernel.on_trap,
         failure.on_panic,
         failure.on_panic_text,
     ),

@@ -7,7 +7,7 @@ from typing import NoReturn
 from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, OutOfMemory
 from cloudos.kernel import loader, log
-from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, traps
+from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, trap
 from cloudos.kernel.memory import ranges
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects.console import STREAMS
@@ -19,7 +19,7 @@ from cloudos.lang import U64, exported
 def kernel_main(start_information: U64) -> NoReturn:
     """Entered once, from the boot code, on the kernel's stack."""
     console.start()  # the log: records can be written, and panics be seen
-    traps.start()  # faults are reported instead of resetting the machine
+    trap.start()  # faults are reported instead of resetting the machine
     cpu.start()  # protections on, SYSCALL ready
     try:
         start_memory(start_information)
@@ -55,4 +55,4 @@ def run_first_program() -> NoReturn:
     entry = loader.load(PROCESS.space, loader.program_in(bundle))  # the program's segments
     PROCESS.space.pages.activate()
     log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
-    traps.enter_user(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)
+    trap.enter_user(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)

@@ -13,7 +13,7 @@ from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress, OutOfMemory
 from cloudos.abi.faults import Fault
 from cloudos.kernel import failure
-from cloudos.kernel.hal import console, cpu, interrupts, timer, traps, user_access
+from cloudos.kernel.hal import console, cpu, interrupts, timer, trap, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.objects.process import PROCESS, end_by_fault, obey_host
@@ -21,30 +21,30 @@ from cloudos.lang import U8, U64, Array, Slice, exported
 
 
 @exported("kernel_bad_return")
-def bad_return(frame: traps.SystemCallFrame) -> NoReturn:
+def on_bad_return(frame: trap.SystemCallFrame) -> NoReturn:
     """A system call was made from where it cannot return to."""
     context = frame.context()
     end_by_fault(faults.BAD_ADDRESS, context, context.ip)
 
 
 @exported("kernel_trap")
-def trap(frame: traps.TrapFrame) -> None:
+def on_trap(frame: trap.TrapFrame) -> None:
     """A fault or an interrupt."""
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
-        page_fault(frame)
+        on_page_fault(frame)
     elif kind == TrapKind.FAULT:
         if not frame.from_user:
             failure.report_trap(frame)
         code = Array[U8, Literal[15]]()
-        end_by_fault(traps.user_fault(frame, read_code(frame.ip, code.slice())), frame.context(), U64(0))
+        end_by_fault(trap.user_fault(frame, read_code(frame.ip, code.slice())), frame.context(), U64(0))
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     elif kind == TrapKind.CONSOLE or kind == TrapKind.CHANNEL or kind == TrapKind.TIMER:
-        interrupt(frame, kind)
+        on_interrupt(frame, kind)
 
 
-def interrupt(frame: traps.TrapFrame, kind: TrapKind) -> None:
+def on_interrupt(frame: trap.TrapFrame, kind: TrapKind) -> None:
     """A device wants attention. Whoever waits in a system call looks for himself, once this is over."""
     if kind == TrapKind.CHANNEL:
         console.channel_interrupt()
@@ -65,7 +65,7 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
     return buffer
 
 
-def page_fault(frame: traps.TrapFrame) -> None:
+def on_page_fault(frame: trap.TrapFrame) -> None:
     """Supply the page if the process may have it; else the access was wrong."""
     address = cpu.fault_address()
     in_copy = not frame.from_user and user_access.is_recoverable(frame.ip)
@@ -86,7 +86,7 @@ def page_fault(frame: traps.TrapFrame) -> None:
         end_by_fault(classify(frame, address), frame.context(), address)
 
 
-def classify(frame: traps.TrapFrame, address: U64) -> Fault:
+def classify(frame: trap.TrapFrame, address: U64) -> Fault:
     """What is wrong with an access by a program."""
     stack = U64(layout.STACK_TOP - layout.STACK_SIZE)
     if address >= layout.USER_END:

@@ -113,7 +113,7 @@ CASES = [
     Case("interrupts-off", instruction("cli"), 132, ("illegal or privileged instruction",)),
     Case("port", instruction("outb %%al, $0xf4"), 132, ("illegal or privileged instruction",)),
     Case("illegal", instruction("ud2"), 132, ("illegal or privileged instruction",)),
-    Case("breakpoint", instruction("int3"), 133, ("fault",)),
+    Case("breakpoint", instruction("int3"), 133, ("breakpoint",)),
     Case("software-interrupt", instruction("int $0x80"), 132, ("fault",)),
     Case("divide-instruction", instruction("xor %%ecx, %%ecx; div %%ecx"), 136, ("arithmetic fault",)),
     Case("jump-away", instruction("jmp *%[target]", "n + 0x10"), 139, ("bad memory access",)),
@@ -123,7 +123,7 @@ CASES = [
         "def deeper(n: U64) -> U64:\n    return deeper(n + 1) + n\n\n\ndef bug(n: U64) -> None:\n"
         "    print(f'{deeper(n)}')\n",
         139,
-        ("stack-overflow", "Previous line repeated", "deeper(n + 1)"),
+        ("stack-overflow", "Previous line repeated", "deeper(n + 1)", "are not shown"),
     ),
     Case(
         "memory",
@@ -134,16 +134,22 @@ CASES = [
 ]
 
 
+LOST = ("jump-away", "jump-not-canonical", "recursion")
+"""After a wild jump nobody can say where it came from; of a deep recursion only the innermost calls are reported."""
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_bug_ends_in_a_traceback(tmp_path: Path, case: Case) -> None:
     program = write(tmp_path, START + case.body + MAIN)
     result = run(program, options=["--memory", "64M", "--timeout", "60"]).check(case.status)
-    assert result.output == b"before\n"
+    # A panic still writes out what the program printed; a fault may come too early for that.
+    assert result.output == b"before\n" or (case.status != 134 and result.output == b"")
     assert [word for word in case.words if word not in result.errors] == [], result.errors
     lines = result.errors.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert "program.py" in result.errors and ", in main" in result.errors, result.errors
-    assert "    bug(zero(args))" in lines or case.name.startswith("jump"), result.errors
+    if case.name not in LOST:
+        assert "program.py" in result.errors and ", in main" in result.errors, result.errors
+        assert "    bug(zero(args))" in lines, result.errors
     assert "kernel panic" not in result.errors
 
 

@@ -11,7 +11,8 @@ mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
 platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
-traps       start, enter_user, TrapFrame, SystemCallFrame, user_fault, on_kernel_stack, write_registers
+trap        start, enter_user, TrapFrame, SystemCallFrame, current_system_call, user_fault, on_kernel_stack,
+            write_registers
 user_access copy, is_recoverable, recovery
 
 The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.

@@ -12,7 +12,7 @@ from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, traps
+from cloudos.kernel.hal import console, cpu, power, trap
 from cloudos.kernel.hal.interface import Access, UserContext
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.address_space import AddressSpace, Backing
@@ -42,7 +42,7 @@ class Process:
 
     def context(self) -> UserContext:
         """Where the process is, in its system call."""
-        return traps.current_system_call().context()
+        return trap.current_system_call().context()
 
 
 PROCESS = place(Process())
@@ -89,6 +89,9 @@ def _backtrace(context: UserContext) -> None:
     log.record(f"@frame ip={context.ip:#x}")
     fp = context.fp
     try:
+        if not PROCESS.space.is_executable(context.ip):
+            # A call went astray: it left its return address on the stack, and no frame was made.
+            log.record(f"@frame ip={user_memory.read_word(context.sp):#x}")
         for _ in U64.range(MAXIMUM_FRAMES - 1):
             if fp == 0 or fp % 8 != 0:
                 break

@@ -78,14 +78,7 @@ class Map(Generic[K, V]):
         if position is not None:
             self.entry_values[position] = value
             return
-        if self.used == self.hashes.length:
-            self.rebuild()
-        self.hashes[self.used] = mark
-        self.entry_keys[self.used] = key
-        self.entry_values[self.used] = value
-        self.used += 1
-        self.count += 1
-        self.enter(mark, self.used)
+        self.add_entry(key, mark, value)
 
     def pop(self, key: K) -> V:
         """Remove `key` and return its value; raises KeyMissing."""
@@ -137,6 +130,17 @@ class Map(Generic[K, V]):
         while self.index[slot] != 0:
             slot = (slot + 1) & mask
         self.index[slot] = U32(number)
+
+    def add_entry(self, key: K, mark: U32, value: V) -> None:
+        """Append an entry for a key that the map does not have."""
+        if self.used == self.hashes.length:
+            self.rebuild()
+        self.hashes[self.used] = mark
+        self.entry_keys[self.used] = key
+        self.entry_values[self.used] = value
+        self.used += 1
+        self.count += 1
+        self.enter(mark, self.used)
 
     def rebuild(self) -> None:
         """Make room for at least one more entry: close the holes, and double the table unless half of it is holes."""
@@ -232,4 +236,9 @@ class MapItems(Generic[K, V]):
 
 def stored_hash(key: K) -> U32:
     """The hash as the table keeps it: 31 bits and the mark of a live entry."""
-    return U32.truncate(key.hash()) | LIVE
+    return mark_of(key.hash())
+
+
+def mark_of(hash: U64) -> U32:
+    """31 bits of a hash and the mark of a live entry."""
+    return U32.truncate(hash) | LIVE

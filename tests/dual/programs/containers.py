@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.lang import U8, U64, Array, Slice, struct, write_text, zeroed
-from cloudos.sdk.collections import ByteBuffer, Bytes, List, Map, Text
+from cloudos.sdk.collections import ByteBuffer, Bytes, Counter, List, Map, Text
 
 
 @struct
@@ -254,4 +254,15 @@ def buffer_and_bytes(content: Slice[U8]) -> Slice[U8]:
     found = copied.find(content)
     if found is not None:
         trace.say(f"found {found}")
+    return trace.content()
+
+
+def counter_of_pairs(content: Slice[U8]) -> Slice[U8]:
+    trace.begin()
+    counter = Counter()
+    for i in U64.range(content.length):
+        counter.add(content[i : min(i + 2, content.length)])
+    trace.say(f"{counter.length}")
+    for tally in counter.most_common(U64(5)):
+        trace.say(f"{tally.count} {tally.text}")
     return trace.content()

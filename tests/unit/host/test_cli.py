@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cloudos.host import build as build_module
 from cloudos.host import cli, image
 from cloudos.host import run as run_module
 from cloudos.host.machine import describe, parse_memory
@@ -35,6 +36,20 @@ def test_options_before_the_program_are_the_tools_and_all_after_it_are_the_progr
     assert invoke("run", "--cpus", "2", "prog.py", "--cpus", "3", "-n", "5", "--", "--help", "-") == 0
     assert requests[0].options.processors == 2
     assert requests[0].inputs == image.Inputs("prog.py", ("--cpus", "3", "-n", "5", "--", "--help", "-"))
+
+
+def test_build_takes_its_options_on_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def record(*arguments: object) -> list[Path]:
+        seen.append(arguments)
+        return []
+
+    monkeypatch.setattr(build_module, "build", record)
+    assert invoke("build", "prog.py", "-o", "dir", "x", "--", "-y") == 0
+    assert invoke("build", "-o", "dir", "prog.py", "x", "--", "-y") == 0
+    expected = (Path("prog.py"), "x86_64", image.Inputs("prog.py", ("x", "-y")), Path("dir"))
+    assert seen == [expected, expected]
 
 
 def test_the_defaults(requests: list[Request]) -> None:

@@ -124,7 +124,7 @@ def test_the_bundle_carries_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(bytes(range(256)))
     odd = os.fsdecode(b"\xff\xfe")
     inputs = image.Inputs("p.py", (odd, ""), (("K", odd),), ((tmp_path / "data", odd),))
-    entries = bundle.decode(image.make_bundle(image.Image(program, program), inputs))
+    entries = bundle.decode(image.make_bundle(program, inputs))
     assert [entry.data for entry in entries] == [b"ELF", b"p.py", b"\xff\xfe", b"", b"\xff\xfe", bytes(range(256))]
     assert entries[-1].name == b"\xff\xfe"
 
@@ -132,7 +132,7 @@ def test_the_bundle_carries_bytes_that_are_not_utf8(tmp_path: Path) -> None:
 def test_files_that_are_not_there_or_given_twice(tmp_path: Path) -> None:
     (tmp_path / "program.elf").write_bytes(b"ELF")
     (tmp_path / "a").write_bytes(b"")
-    built = image.Image(tmp_path, tmp_path / "program.elf")
+    built = tmp_path / "program.elf"
     with pytest.raises(NotFound, match="missing: no such file"):
         image.make_bundle(built, image.Inputs("p", files=((tmp_path / "missing", "x"),)))
     with pytest.raises(ToolError, match="is a directory"):

@@ -54,7 +54,7 @@ Behaviour = Callable[[Guest], None]
 
 
 @contextmanager
-def running(behaviour: Behaviour) -> Iterator[Machine]:
+def running(behaviour: Behaviour, ready: bool = True) -> Iterator[Machine]:
     """A machine whose guest is a thread. Its process only stands for QEMU's: killing it closes the channels."""
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
@@ -63,6 +63,8 @@ def running(behaviour: Behaviour) -> Iterator[Machine]:
 
     def live() -> None:
         try:
+            if ready:
+                log_far.sendall(b"@ready\n")
             behaviour(Guest(log_far, program_far))
         except (OSError, EOFError):
             pass  # the machine was stopped
@@ -98,14 +100,16 @@ class Result:
     errors: bytes
 
 
-def carry(tmp_path: Path, behaviour: Behaviour, given: bytes = b"", limits: Limits | None = None) -> Result:
+def carry(
+    tmp_path: Path, behaviour: Behaviour, given: bytes = b"", limits: Limits | None = None, ready: bool = True
+) -> Result:
     """Run a guest with standard streams in files."""
     (tmp_path / "in").write_bytes(given)
     with (
         open(tmp_path / "in", "rb") as source,
         open(tmp_path / "out", "wb") as output,
         open(tmp_path / "err", "wb") as errors,
-        running(behaviour) as machine,
+        running(behaviour, ready) as machine,
     ):
         current = Session(machine, limits or Limits(), (source.fileno(), output.fileno(), errors.fileno()))
         current.run()
@@ -284,6 +288,21 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
         pytest.raises(ToolError, match="cannot write standard output: No space left"),
     ):
         Session(machine, Limits(), (nothing.fileno(), full.fileno(), 2)).run()
+
+
+def test_input_waits_until_the_kernel_is_ready(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def behaviour(guest: Guest) -> None:
+        guest.program.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            guest.program.recv(1)
+        guest.log.sendall(b"@ready\n")
+        seen.append(guest.read_frame())
+        guest.off()
+
+    carry(tmp_path, behaviour, b"abc", ready=False)
+    assert seen == [b"abc"]
 
 
 def test_input_frames_stop_after_the_end_of_file(tmp_path: Path) -> None:

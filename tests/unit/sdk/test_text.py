@@ -147,3 +147,13 @@ def test_a_buffer_collects_bytes(pieces: list[int | bytes]) -> None:
     assert bytes(buffer.to_text().content) == bytes(buffer.to_bytes().content) == model
     assert bytes(buffer.take_bytes().content) == model
     assert int(buffer.length) == 0
+
+
+@quick
+@given(st.binary(min_size=1, max_size=40), st.integers(1, 4))
+def test_a_buffer_can_be_written_to_itself(content: bytes, times: int) -> None:
+    buffer = ByteBuffer()
+    buffer.write(data(content))
+    for _ in range(times):
+        buffer.write(buffer.content())
+    assert bytes(buffer.content()) == content * 2**times
