@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any, TypeVar, dataclass_transform, get_origin
 
-from cloudos.lang.generics import bindings_of, caller_namespace, is_open, parameters_of, specialise, substitute
+from cloudos.lang.generics import bindings_of, caller_namespace, is_open, parameters_of, specialise
 from cloudos.lang.layout import POINTER_SIZE, ZEROED, Layout, ReferenceLayout, layout_of
 from cloudos.lang.memory import Region
-from cloudos.lang.structs import NO_DEFAULT, Field, _is_class_variable, _rebind_class_cell
+from cloudos.lang.structs import NO_DEFAULT, Field, _is_class_variable, _rebind_class_cell, field_type
 
 C = TypeVar("C")
 
@@ -118,7 +118,7 @@ def _describe(cls: type[Any]) -> ManagedInfo:
     type_fields: dict[str, Any] = {}
     offset, align = 0, 1
     for name, note in notes.items():
-        type_ = substitute(namespace.evaluate(note, {origin.__name__: origin}), bindings)
+        type_ = field_type(origin, name, note, namespace, bindings)
         if get_origin(type_) is type:
             type_fields[name] = type_.__args__[0]
             continue

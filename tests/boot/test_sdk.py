@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.boot.harness import ROOT, run, write
+
+REFERENCE = re.findall(
+    r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", (ROOT / "docs" / "sdk.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 PROGRAM = """
 from cloudos.lang import U8, U64, free_slice, new_slice
@@ -108,3 +113,11 @@ def test_a_program_does_in_the_machine_what_it_does_under_cpython(tmp_path: Path
     assert ours.errors.startswith("nothing there\n")
     assert theirs.stderr.startswith(b"nothing there\n")
     assert ("KeyMissing" in ours.errors) == (b"KeyMissing" in theirs.stderr) == (way == "raise")
+
+
+def test_the_examples_of_the_reference_do_in_the_machine_what_they_say(tmp_path: Path) -> None:
+    assert REFERENCE
+    for number, (program, output) in enumerate(REFERENCE):
+        path = tmp_path / f"example{number}.py"
+        path.write_text(program)
+        assert run(path).check().output.decode() == output

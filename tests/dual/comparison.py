@@ -62,7 +62,7 @@ def load_text(name: str, text: str, directory: Path) -> types.ModuleType:
     return module
 
 
-SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 def compare_all(module: types.ModuleType, directory: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cloudos.compiler import tree
 from cloudos.compiler.check.annotations import (
@@ -45,6 +45,9 @@ from cloudos.compiler.typesystem import (
     TypeOf,
 )
 
+if TYPE_CHECKING:
+    from cloudos.compiler.check.escape import LoopNames
+
 
 class Checker:
     """Turns the syntax of one function instance into its typed tree."""
@@ -59,8 +62,12 @@ class Checker:
         self.local_names = _assigned_names(self.source.node)
         self.flow = Flow()
         self.tainted: set[str] = set()
-        """Names that refer to storage of this call: they may not leave it."""
-        self.loops: list[set[str]] = []
+        """Names that may refer to storage of this call."""
+        self.carrying: set[str] = set()
+        """Names of structs and arrays that hold references to storage of this call."""
+        self.made_in: dict[str, set[int]] = {}
+        """For names that refer to storage of this call: the loops that make this storage anew every round."""
+        self.loops: list[LoopNames] = []
         """For each loop around this point, the names that its body assigns."""
         self.loop_exits: list[list[Flow]] = []
         self.handling = 0

@@ -19,6 +19,7 @@ from cloudos.compiler.check.annotations import (
     type_of_annotation,
 )
 from cloudos.compiler.check.checker import Checker, class_bindings, member
+from cloudos.compiler.check.construction import require_field
 from cloudos.compiler.check.narrowing import apply_facts
 from cloudos.compiler.typesystem import (
     BOOL,
@@ -219,6 +220,7 @@ def _member(checker: Checker, base: tree.Expr, kind: StructType | ManagedType, n
     if isinstance(found, TypeOf):
         return tree.Const(LiveType(live_of_type(found.type)), None, line=line)
     if found is not None:
+        require_field(checker, base, node.attr, node)
         return tree.LoadField(found, base, node.attr, line=line)
     written = member(kind.cls, node.attr)
     if isinstance(written, property):

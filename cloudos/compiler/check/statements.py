@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from cloudos.compiler import tree
 from cloudos.compiler.check import loops, patterns
 from cloudos.compiler.check.checker import Checker, assigned_in
+from cloudos.compiler.check.construction import require_all
 from cloudos.compiler.check.escape import check_return, check_store, note_binding
 from cloudos.compiler.check.expressions import check_condition, check_value
 from cloudos.compiler.check.flow import merge
@@ -190,6 +191,7 @@ def _return(checker: Checker, node: ast.Return) -> Stmts:
         check_return(checker, value, result, node)
     elif result != NONE:
         checker.refuse(node, f"this function returns {result}")
+    require_all(checker, node)
     checker.flow.dead = True
     return [tree.Return(line, value)]
 
