@@ -194,20 +194,21 @@ def _main_of(module: types.ModuleType, source: Path) -> Callable[..., Any]:
 
 def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
     """The function that stands in for the SDK's hook: gives main what it takes and a status for what it returns."""
-    from cloudos.sdk import List, Text
-
+    # The SDK is what this compiles, not what it is made of: it is looked up like the program itself.
+    sdk = importlib.import_module("cloudos.sdk")
+    texts: Any = sdk.List[sdk.Text]
     node_source = shown_path(str(source.resolve()))
     code: types.CodeType = main.__code__
     notes = {name: _evaluated(note, main) for name, note in main.__annotations__.items()}
     result = notes.get("return", ...)
-    takes = code.co_argcount == 1 and notes.get(code.co_varnames[0]) is List[Text]
+    takes = code.co_argcount == 1 and notes.get(code.co_varnames[0]) is texts
     if (code.co_argcount and not takes) or result not in (None, type(None), lang.U8) or code.co_kwonlyargcount:
         hint = "def main(args: List[Text]) -> U8: …, or without args, or -> None"
         raise refuse_at(node_source, code.co_firstlineno, 1, "'main' has parameters or a result of other types", hint)
     call = f"main({'arguments' if takes else ''})"
     body = f"return {call}" if result is lang.U8 else f"{call}\n    return U8(0)"
     text = f"def program_main(arguments: List[Text]) -> U8:\n    {body}\n"
-    names = {"main": main, "List": List, "Text": Text, "U8": lang.U8}
+    names = {"main": main, "List": sdk.List, "Text": sdk.Text, "U8": lang.U8}
     made: Callable[..., Any] = lang.generate(text, "program_main", names)
     return made
 

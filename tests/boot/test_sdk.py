@@ -16,7 +16,7 @@ REFERENCE = re.findall(
     r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", (ROOT / "docs" / "sdk.md").read_text(), re.MULTILINE | re.DOTALL
 )
 
-PROGRAM = '''
+PROGRAM = """
 from cloudos.lang import U8, U64, free_slice, new_slice
 from cloudos.sdk import (
     ByteBuffer, KeyMissing, List, Map, NotFound, Text, exit, file_paths, open_file, print, print_error, run, stdin,
@@ -92,7 +92,7 @@ def main(args: List[Text]) -> U8:
 
 if __name__ == "__main__":
     run(main)
-'''
+"""
 
 
 @pytest.mark.parametrize(("way", "status"), [("return", 4), ("exit", 77), ("raise", 1)])
