@@ -19,10 +19,10 @@ from pathlib import Path
 
 from cloudos import __version__
 from cloudos.host import bundle, state
-from cloudos.host.bootstrap import write_atomically
+from cloudos.host.bootstrap import say, write_atomically
 from cloudos.host.errors import CannotRun, NotFound, ToolError
 
-FORMAT = 1
+FORMAT = 2
 """Of the list of sources; raise it when its meaning changes."""
 
 SPECIAL = ("/proc/", "/sys/", "/dev/")
@@ -128,29 +128,32 @@ def compile_program(source: Path, architecture: str, output: Path, debug: bool) 
 def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:
     """Make `output` unless it is newer than all it was made from. Raises ToolError and CompileError."""
     record = output.with_suffix(".sources.json")
-    if output.exists() and up_to_date(record, name):
+    if up_to_date(record, name, output):
         return
     output.parent.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)
     started = time.time_ns()
-    with reads() as seen:
+    with reads() as seen, working(f"compiling {name or 'the kernel'}", long=not name):
         compile_it()
     if not output.exists():
         raise ToolError(f"the compiler reported success but {output} is not there", "please report this as a defect")
     sources = describe(set(loaded_modules()) | seen)
     if any(changed >= started for _, changed in sources.values()):
         return  # edited while we compiled: what was read is not known, so that the next run compiles again
-    content = {"format": FORMAT, "name": name, "environment": environment(), "sources": sources}
+    # The output is described too: another process may replace it by what it made from older sources.
+    made = describe([str(output)])
+    content = {"format": FORMAT, "name": name, "environment": environment(), "sources": sources, "made": made}
     write_atomically(record, json.dumps(content).encode())
 
 
-def up_to_date(record: Path, name: str) -> bool:
-    """Whether every file listed in `record` is as it was."""
+def up_to_date(record: Path, name: str, output: Path) -> bool:
+    """Whether `output` and every file listed in `record` are as they were."""
     try:
         known = json.loads(record.read_text())
         sources = known["sources"]
         same = (known["format"], known["name"], known["environment"]) == (FORMAT, name, environment())
-        return bool(same and describe(sources) == sources)
+        made = output.exists() and known["made"] == describe([str(output)])
+        return bool(same and made and describe(sources) == sources)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -158,6 +161,21 @@ def up_to_date(record: Path, name: str) -> bool:
 def environment() -> str:
     """What decides the compiler's output besides the files it reads: this Python and the installed packages."""
     return f"{__version__} {sys.version} {state.installation()}"
+
+
+@contextmanager
+def working(what: str, long: bool) -> Iterator[None]:
+    """Say what is being done: on a terminal while it lasts, elsewhere as a line, and only when it is `long`."""
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    if shown:
+        print(f"\rcloudos: {what} …", end="", file=sys.stderr, flush=True)
+    elif long:
+        say(what)
+    try:
+        yield
+    finally:
+        if shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # CSI K: erase to the end of the line
 
 
 def describe(paths: Iterable[str]) -> dict[str, list[int]]:

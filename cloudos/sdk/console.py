@@ -134,7 +134,7 @@ def send(stream: U64, data: Slice[U8]) -> None:
             panic("console_write refused a buffer of this process")
 
 
-def print(text: str, end: str = "\n") -> None:
+def print(text: str, *, end: str = "\n") -> None:
     """Write a text and a newline, or another end, to standard output."""
     write_text(stdout, text)
     write_text(stdout, end)
@@ -142,7 +142,7 @@ def print(text: str, end: str = "\n") -> None:
         stdout.flush()
 
 
-def print_error(text: str, end: str = "\n") -> None:
+def print_error(text: str, *, end: str = "\n") -> None:
     """Write a text and a newline, or another end, to standard error, at once, after all output so far."""
     stdout.flush()
     write_text(stderr, text)

@@ -146,7 +146,7 @@ def test_a_bug_ends_in_a_traceback(tmp_path: Path, case: Case) -> None:
     assert result.output == b"before\n" or (case.status != 134 and result.output == b"")
     assert [word for word in case.words if word not in result.errors] == [], result.errors
     lines = result.errors.splitlines()
-    assert lines[0] == "Traceback (most recent call last):"
+    assert "Traceback (most recent call last):" in lines
     if case.name not in LOST:
         assert "program.py" in result.errors and ", in main" in result.errors, result.errors
         assert "    bug(zero(args))" in lines, result.errors

@@ -90,6 +90,13 @@ def test_a_source_edited_during_the_compilation_is_read_again(compiler: Compiler
     assert [compiler.run(), compiler.run()] == [1, 2]
 
 
+def test_an_output_replaced_by_another_process_is_not_trusted(compiler: Compiler) -> None:
+    compiler.run()
+    compiler.output.write_text("made by another process from older sources")
+    assert compiler.run() == 2
+    assert compiler.output.read_text() == "1"
+
+
 def test_another_python_or_compiler_makes_everything_stale(compiler: Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler.run()
     monkeypatch.setattr(image, "environment", lambda: "another")
