@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 from cloudos.compiler.prelude import INTEGERS, PANIC_KINDS
 
 HOST_SUPPORT_NAME = "cloudos.host_support"
@@ -212,6 +210,8 @@ def _load(path: Path) -> ctypes.CDLL:
 
 def file_names(path: Path) -> list[str]:
     """The source files that panic sites name by number, from the section that no loader loads."""
+    from elftools.elf.elffile import ELFFile  # 50 ms that only tests need to spend
+
     with path.open("rb") as file:
         section = ELFFile(file).get_section_by_name(FILES_SECTION)
         content = bytes(section.data()) if section is not None else b""

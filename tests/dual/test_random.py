@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.dual.comparison import Comparison, Disagreement, load_text
+from tests.dual.comparison import LONG, Comparison, Disagreement, load_text
 from tests.dual.generator import Generator
 from tests.dual.harness import argument_strategy, entries_of
 
@@ -20,7 +20,7 @@ CALLS = 40
 def test_random_programs(tmp_path: Path) -> None:
     # Shrinking would compile thousands of programs; the entry and the arguments in the message narrow it down instead.
     @settings(
-        max_examples=20,
+        max_examples=300 if LONG else 12,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.explicit, Phase.generate],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cloudos.compiler import tree
 from cloudos.compiler.check.annotations import (
@@ -28,6 +28,7 @@ from cloudos.compiler.typesystem import (
     CONST_INT,
     NEVER,
     NONE,
+    TEXT,
     AddressType,
     ConstFloatType,
     ConstIntType,
@@ -45,6 +46,9 @@ from cloudos.compiler.typesystem import (
     TypeOf,
 )
 
+if TYPE_CHECKING:
+    from cloudos.compiler.check.escape import LoopNames
+
 
 class Checker:
     """Turns the syntax of one function instance into its typed tree."""
@@ -59,8 +63,12 @@ class Checker:
         self.local_names = _assigned_names(self.source.node)
         self.flow = Flow()
         self.tainted: set[str] = set()
-        """Names that refer to storage of this call: they may not leave it."""
-        self.loops: list[set[str]] = []
+        """Names that may refer to storage of this call."""
+        self.carrying: set[str] = set()
+        """Names of structs and arrays that hold references to storage of this call."""
+        self.made_in: dict[str, set[int]] = {}
+        """For names that refer to storage of this call: the loops that make this storage anew every round."""
+        self.loops: list[LoopNames] = []
         """For each loop around this point, the names that its body assigns."""
         self.loop_exits: list[list[Flow]] = []
         self.handling = 0
@@ -94,7 +102,7 @@ class Checker:
         try:
             return type_of_annotation(live, self.bindings, self.instance.owner)
         except UnknownAnnotation as error:
-            self.refuse(node, str(error))
+            self.refuse(node, str(error), error.hint)
 
     def evaluate(self, node: ast.expr, what: str) -> Any:
         """Run an expression at build time in the module of the function."""
@@ -134,6 +142,10 @@ class Checker:
             hint = f"convert explicitly: {wanted}(…) panics when the value does not fit"
         if isinstance(found, OptionalType) and found.inner == wanted:
             hint = "test it first: if value is None: …"
+        if str(wanted) == "str":
+            hint = 'write it into a text: f"{value}"'
+        if str(wanted) == "Text" and found == TEXT:
+            hint = 'make a Text of it: Text("…")'
         self.refuse(node, f"expected {wanted}, found {found}", hint)
 
     def _coerce_constant(self, value: tree.Const, wanted: Type, node: ast.AST) -> tree.Expr | None:
@@ -277,6 +289,7 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
     owner = checker.instance.owner
     listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     defaults = _defaults(function, listed)
+    keyword_only = {entry.arg for entry in arguments.kwonlyargs}
     for position, entry in enumerate(listed):
         if position == 0 and owner is not None and entry.arg == "self" and entry.annotation is None:
             parameters.append(Parameter("self", owner))
@@ -286,7 +299,9 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
         if entry.annotation is None:
             checker.refuse(entry, f"parameter '{entry.arg}' has no type", f"write {entry.arg}: U64, for example")
         kind = checker.annotation(entry.annotation)
-        parameters.append(Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg)))
+        parameters.append(
+            Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg), entry.arg in keyword_only)
+        )
     if node.returns is None:
         checker.refuse(node, f"function '{node.name}' does not say what it returns", "write -> None, or its type")
     return parameters, checker.annotation(node.returns)
