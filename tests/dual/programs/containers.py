@@ -208,7 +208,8 @@ def text_operations(left: Slice[U8], right: Slice[U8]) -> Slice[U8]:
     trace.begin()
     one = Text.from_bytes(left)
     other = Text.from_bytes(right)
-    trace.say(f"{one == other} {one < other} {other in one} {one.hash()} {one + other}")
+    trace.say(f"{one == other} {one != other} {one < other} {one > other} {one <= other} {one >= other}")
+    trace.say(f"{other in one} {one.hash()} {one + other}")
     trace.say(f"{one.starts_with(f'{other}')} {one.ends_with(f'{other}')} {one.lower()} [{one.strip()}]")
     found = one.find(f"{other}")
     if found is not None:
