@@ -156,7 +156,7 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
 
 def _specialise(kind: Any, bindings: Bindings, self_type: Type | None) -> Any:
     """Fill the type variables of a generic class in; `List` inside its own methods means `List[T]`."""
-    arguments: tuple[Any, ...] = getattr(kind, "__args__", None) or getattr(kind, "__parameters__", ())
+    arguments: tuple[Any, ...] = getattr(kind, "__args__", ()) or getattr(kind, "__parameters__", ())
     if str in arguments:
         raise UnknownAnnotation("a str is only formatted and passed on: it cannot be kept", "use Text")
     if not arguments or not any(contains_variable(argument) for argument in arguments):
