@@ -175,6 +175,8 @@ def map_of_numbers(content: Slice[U8]) -> Slice[U8]:
             trace.say(f"{map.pop(key)}")
     for entry_key, entry_value in map.items():
         trace.say(f"{entry_key}={entry_value}")
+    for value in map.values():
+        trace.say(f"{value}")
     return trace.content()
 
 
