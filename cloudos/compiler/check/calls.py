@@ -28,6 +28,7 @@ from cloudos.compiler.check.checker import (
 )
 from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, require_present, struct_fields
+from cloudos.compiler.check.keeping import note_call
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.compiler.typesystem import (
     TEXT,
@@ -350,6 +351,7 @@ def finish_call(checker: Checker, instance: FunctionInstance, values: list[tree.
         from cloudos.compiler.check import check_instance
 
         check_instance(checker.program, instance)
+    note_call(checker, instance, values, node)
     values = [value for value in values if not isinstance(value.type, LiveType)]
     return tree.Call(instance.result, instance, values, line=checker.line(node))
 
@@ -409,4 +411,5 @@ def virtual_call(checker: Checker, base: tree.Expr, name: str, values: list[tree
         for value, parameter in zip(values, signature.parameters[1:], strict=True)
     ]
     checker.program.virtual_calls[base.type, name] = None
+    note_call(checker, (base.type, name), [base, *values], node)
     return tree.CallVirtual(signature.result, base.type, name, base, values, line=checker.line(node))
