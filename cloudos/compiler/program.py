@@ -30,6 +30,7 @@ class Parameter:
     type: Type
     has_default: bool = False
     default: Any = None
+    keyword_only: bool = False
 
 
 @dataclass(eq=False)

@@ -87,6 +87,11 @@ def inputs(program: Path, arguments: tuple[str, ...], environment: tuple[str, ..
     return image.Inputs(str(program), arguments, tuple(pairs), tuple(split_file(text) for text in files))
 
 
+def terminal() -> tuple[str, ...]:
+    """What tells the program that it talks to a person: TERM is set when standard output is a terminal."""
+    return (f"TERM={os.environ.get('TERM') or 'dumb'}",) if sys.stdout.isatty() else ()
+
+
 def split_file(text: str) -> tuple[Path, str]:
     """The two sides of HOST[:GUEST]; without GUEST the guest sees the path as it was written."""
     host, colon, guest = text.rpartition(":")
@@ -131,7 +136,7 @@ def run(
     request = command.Request(
         program,
         arch,
-        inputs(program, arguments, environment, files),
+        inputs(program, arguments, terminal() + environment, files),
         Options(machine, memory, cpus),
         Limits(timeout, kernel_log),
         gdb,

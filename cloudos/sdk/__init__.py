@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloudos.abi.errors import NotFound
 from cloudos.sdk.collections import ByteBuffer, Bytes, Comparator, Counter, Hashable, List, Map, Ordered, Tally, Text
 from cloudos.sdk.console import InputStream, OutputStream, print, print_error, stderr, stdin, stdout
-from cloudos.sdk.environment import args, variable, variable_names
+from cloudos.sdk.environment import args, is_terminal, variable, variable_names
 from cloudos.sdk.errors import BadBundle, InvalidNumber, KeyMissing
 from cloudos.sdk.files import File, file_paths, open_file
 from cloudos.sdk.hosted import run
@@ -39,6 +39,7 @@ __all__ = [
     "args",
     "exit",
     "file_paths",
+    "is_terminal",
     "lines",
     "open_file",
     "print",

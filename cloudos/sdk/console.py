@@ -1,7 +1,7 @@
 """Standard input, output and error of a program.
 
-Output is buffered: it leaves when the buffer is full, before the program waits for input, and at the end. What was
-written to `stderr` through `print_error` leaves at once.
+Output is buffered: it leaves when the buffer is full, before the program waits for input, and at the end; on a
+terminal also with every `print`. What was written to `stderr` through `print_error` leaves at once.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class OutputStream:
 
     stream: U64  # 1 standard output, 2 standard error
     used: U64 = U64(0)
+    terminal: bool = False  # somebody is watching: see `is_terminal` in environment.py
     buffer: Array[U8, Literal[4096]] = zeroed()
 
     def write(self, data: Slice[U8]) -> None:
@@ -133,13 +134,15 @@ def send(stream: U64, data: Slice[U8]) -> None:
             panic("console_write refused a buffer of this process")
 
 
-def print(text: str, end: str = "\n") -> None:
+def print(text: str, *, end: str = "\n") -> None:
     """Write a text and a newline, or another end, to standard output."""
     write_text(stdout, text)
     write_text(stdout, end)
+    if stdout.terminal:
+        stdout.flush()
 
 
-def print_error(text: str, end: str = "\n") -> None:
+def print_error(text: str, *, end: str = "\n") -> None:
     """Write a text and a newline, or another end, to standard error, at once, after all output so far."""
     stdout.flush()
     write_text(stderr, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from tests.boot.kernel_machine import COUNTED, boot, bundle_for, kernel, until
 
@@ -38,10 +40,17 @@ def test_two_megabytes_are_enough() -> None:
     assert boot(bundle_for("echo"), given=b"hello", memory="2M").in_order().output == "hello"
 
 
-def test_a_machine_too_small_for_its_program_says_so() -> None:
-    files = {b"large": bytes(900_000)}
-    run = boot(bundle_for("echo", files=files), memory="2M").in_order()
-    assert run.record("refused") == "reason=not enough memory" or run.record("fault"), run.log
+@pytest.mark.parametrize("pages", [1, 8, 20])
+def test_a_machine_too_small_for_its_program_says_so(pages: int) -> None:
+    """Between kernel and bundle, only so many pages are left."""
+    with kernel().open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(symbols, SymbolTableSection)
+        end = (symbols.get_symbol_by_name("kernel_end") or [])[0]
+    room = (2 << 20) - (end["st_value"] & 0x7FFF_FFFF) - pages * 4096
+    padding = bytes(room - len(bundle_for("echo")) - 4096)
+    run = boot(bundle_for("echo", files={b"padding": padding}), memory="2M").in_order()
+    assert run.record("refused") == "reason=not enough memory"
 
 
 def test_memory_comes_back() -> None:
@@ -65,12 +74,20 @@ def test_sleep_and_clock_agree_with_the_host() -> None:
     assert run.seconds > 0.2
 
 
-@pytest.mark.parametrize("kind", ["microvm", "q35"])
-@pytest.mark.parametrize("mode", ["spin", "wait", "echo", "flood"])
-@pytest.mark.parametrize(("command", "fault"), [(b"T", "number=9 kind=timed-out"), (b"I", "number=2 kind=interrupted")])
+TIMED_OUT = "number=9 kind=timed-out"
+INTERRUPTED = "number=2 kind=interrupted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "command", "fault"),
+    [
+        *(("microvm", mode, b"T", TIMED_OUT) for mode in ("spin", "wait", "echo", "flood")),
+        *(("microvm", mode, b"I", INTERRUPTED) for mode in ("spin", "wait", "echo", "flood")),
+        ("q35", "spin", b"T", TIMED_OUT),
+        ("q35", "echo", b"I", INTERRUPTED),
+    ],
+)
 def test_the_host_can_end_a_program_whatever_it_does(kind: str, mode: str, command: bytes, fault: str) -> None:
-    if kind == "q35" and (mode != "spin" or command != b"T"):
-        pytest.skip("the paths differ between machines only in how the interrupt arrives")
     run = boot(bundle_for(mode), kind=kind, given=None, meanwhile=lambda log: later(log, command)).in_order()
     assert run.record("fault").startswith(f"{fault} ip=0x4")
     assert run.log.count("@frame ip=0x4") >= 2
@@ -79,6 +96,40 @@ def test_the_host_can_end_a_program_whatever_it_does(kind: str, mode: str, comma
 def later(log: socket.socket, command: bytes) -> None:
     time.sleep(0.3)
     log.sendall(command)
+
+
+def ask(monitor: Path, *commands: str) -> str:
+    """What QEMU's monitor answers."""
+    until(monitor.exists)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(str(monitor))
+        channel.sendall("".join(f"{command}\n" for command in (*commands, "info version")).encode())
+        answer = b""
+        while b"(qemu)" not in answer or not answer.rstrip().endswith(b"(qemu)") or b"info version" not in answer:
+            answer += channel.recv(65536)
+        return answer.decode(errors="replace")
+
+
+def test_no_page_is_writable_and_executable(tmp_path: Path) -> None:
+    """QEMU walks the page tables in use: flag X means no-execute, W writable, U user."""
+    monitor, answers = tmp_path / "monitor", []
+
+    def look(log: socket.socket) -> None:
+        time.sleep(0.3)
+        answers.append(ask(monitor, "info tlb", "info registers"))
+        log.sendall(b"T")
+
+    options = ("-monitor", f"unix:{monitor},server=on,wait=off")
+    boot(bundle_for("spin"), *options, given=None, meanwhile=look).in_order()
+    pages = re.findall(r"^([0-9a-f]{16}): [0-9a-f]{16} ([-A-Z]{9})", answers[0], re.MULTILINE)
+    assert len(pages) > 20
+    assert [page for page in pages if "W" in page[1] and "X" not in page[1]] == []
+    executable = [int(address, 16) for address, flags in pages if "X" not in flags]
+    assert all(address < 0x1000_0000 or address >= 0xFFFF_FFFF_8000_0000 for address in executable)
+    assert [page for page in pages if ("U" in page[1]) != (int(page[0], 16) < 1 << 47)] == []
+    control = int(re.findall(r"CR4=([0-9a-f]+)", answers[0])[0], 16)
+    # UMIP, SMEP, SMAP.
+    assert control & (1 << 11 | 1 << 20 | 1 << 21) == 1 << 11 | 1 << 20 | 1 << 21
 
 
 def nmi_storm(monitor: Path) -> Callable[[socket.socket], None]:

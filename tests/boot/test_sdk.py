@@ -95,6 +95,52 @@ if __name__ == "__main__":
 """
 
 
+STRESS = '''from cloudos.lang import U8, U64, Slice, free_slice, managed, new_slice
+from cloudos.sdk import List, Text, print
+
+
+@managed
+class Block:
+    """A piece of heap memory, filled with a mark so that an overlap with any other shows."""
+
+    content: Slice[U8]
+    mark: U8
+
+    def __init__(self, size: U64, mark: U8) -> None:
+        self.content = new_slice(U8, size)
+        for byte in self.content:
+            assert byte == 0, "new memory is not zero"
+        self.content.fill(mark)
+        self.mark = mark
+
+    def drop(self) -> None:
+        for byte in self.content:
+            assert byte == self.mark, "somebody else wrote here"
+        free_slice(self.content)
+
+
+def main() -> None:
+    blocks = List[Block]()
+    state = U64(12345)
+    total = U64(0)
+    for round in U64.range(20_000):
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407)
+        drawn = state >> 33
+        if drawn % 3 == 0 and blocks.length > 0:
+            blocks.remove_at((drawn >> 8) % blocks.length)
+        else:
+            size = U64(1).wrapping_shl(drawn % 18) + (drawn >> 8) % 50
+            if size > 70_000 and drawn % 64 > 8:
+                size = size % 300 + 1
+            total += size
+            blocks.append(Block(size, U8.truncate(round) | 1))
+        if blocks.length > 400:
+            blocks.truncate(U64(100))
+    blocks.clear()
+    print(f"{total}")
+'''
+
+
 @pytest.mark.parametrize(("way", "status"), [("return", 4), ("exit", 77), ("raise", 1)])
 def test_a_program_does_in_the_machine_what_it_does_under_cpython(tmp_path: Path, way: str, status: int) -> None:
     program = write(tmp_path, PROGRAM)
@@ -121,3 +167,8 @@ def test_the_examples_of_the_reference_do_in_the_machine_what_they_say(tmp_path:
         path = tmp_path / f"example{number}.py"
         path.write_text(program)
         assert run(path).check().output.decode() == output
+
+
+def test_the_heap_keeps_blocks_apart_and_zeroes_them(tmp_path: Path) -> None:
+    result = run(write(tmp_path, STRESS), options=["--memory", "128M"]).check()
+    assert int(result.output) > 100_000_000

@@ -28,6 +28,7 @@ from cloudos.compiler.typesystem import (
     CONST_INT,
     NEVER,
     NONE,
+    TEXT,
     AddressType,
     ConstFloatType,
     ConstIntType,
@@ -105,7 +106,7 @@ class Checker:
         try:
             return type_of_annotation(live, self.bindings, self.instance.owner)
         except UnknownAnnotation as error:
-            self.refuse(node, str(error))
+            self.refuse(node, str(error), error.hint)
 
     def evaluate(self, node: ast.expr, what: str) -> Any:
         """Run an expression at build time in the module of the function."""
@@ -145,6 +146,10 @@ class Checker:
             hint = f"convert explicitly: {wanted}(…) panics when the value does not fit"
         if isinstance(found, OptionalType) and found.inner == wanted:
             hint = "test it first: if value is None: …"
+        if str(wanted) == "str":
+            hint = 'write it into a text: f"{value}"'
+        if str(wanted) == "Text" and found == TEXT:
+            hint = 'make a Text of it: Text("…")'
         self.refuse(node, f"expected {wanted}, found {found}", hint)
 
     def _coerce_constant(self, value: tree.Const, wanted: Type, node: ast.AST) -> tree.Expr | None:
@@ -288,6 +293,7 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
     owner = checker.instance.owner
     listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     defaults = _defaults(function, listed)
+    keyword_only = {entry.arg for entry in arguments.kwonlyargs}
     for position, entry in enumerate(listed):
         if position == 0 and owner is not None and entry.arg == "self" and entry.annotation is None:
             parameters.append(Parameter("self", owner))
@@ -297,7 +303,9 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
         if entry.annotation is None:
             checker.refuse(entry, f"parameter '{entry.arg}' has no type", f"write {entry.arg}: U64, for example")
         kind = checker.annotation(entry.annotation)
-        parameters.append(Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg)))
+        parameters.append(
+            Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg), entry.arg in keyword_only)
+        )
     if node.returns is None:
         checker.refuse(node, f"function '{node.name}' does not say what it returns", "write -> None, or its type")
     return parameters, checker.annotation(node.returns)

@@ -53,7 +53,10 @@ def check_value(checker: Checker, node: ast.expr, expected: Type | None) -> tree
     handler = HANDLERS.get(type(node))
     if handler is None:
         _refuse_expression(checker, node)
-    value: tree.Expr = handler(checker, node, expected)
+    try:
+        value: tree.Expr = handler(checker, node, expected)
+    except UnknownAnnotation as error:
+        checker.refuse(node, str(error), error.hint)
     return value
 
 
@@ -142,7 +145,10 @@ def struct_fields(kind: StructType | ManagedType) -> list[Any]:
 
 def fields_info(kind: StructType | ManagedType) -> Any:
     """The description of a class that the language library keeps."""
-    return kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
+    try:
+        return kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
+    except TypeError as error:
+        raise UnknownAnnotation(str(error)) from None
 
 
 def field_type(checker: Checker, kind: StructType | ManagedType, name: str) -> Type | None:
@@ -198,12 +204,20 @@ def _primitive_attribute(base: tree.Expr, kind: Type, name: str, line: int) -> t
     return None
 
 
+def refuse_managed_constant(checker: Checker, owner: Any, node: ast.AST) -> None:
+    """Refuse the use of a managed object that was made at import: the heap exists only when the program runs."""
+    if not isinstance(owner, type) and own(type(owner), "__managed__"):
+        hint = "make it in main and pass it on, or keep plain data in a @struct made at module level"
+        checker.refuse(node, f"this {type(owner).__name__} was made at import, before there is a heap", hint)
+
+
 def _live_attribute(checker: Checker, owner: Any, node: ast.Attribute) -> tree.Expr:
     line = checker.line(node)
     if isinstance(owner, lang.LinkerSymbol) and node.attr == "address":
         return tree.Intrinsic(VIRT, "linker_symbol", [tree.Const(LiveType(owner), None, line=line)], line=line)
     if owner in INTEGERS and node.attr in ("MIN", "MAX", "BITS"):
         return tree.Const(CONST_INT, int(getattr(owner, node.attr)), line=line)
+    refuse_managed_constant(checker, owner, node)
     try:
         value = getattr(owner, node.attr)
     except AttributeError:
@@ -277,7 +291,7 @@ def _live_subscript(checker: Checker, node: ast.Subscript) -> tree.Expr:
     except UnknownAnnotation as error:
         if isinstance(live, int | str | bytes) or own(type(live), "__struct__"):
             return expression_of_live(live, checker.line(node))
-        checker.refuse(node, str(error))
+        checker.refuse(node, str(error), error.hint)
 
 
 def _cut(checker: Checker, node: ast.Subscript, base: tree.Expr) -> tree.Expr:

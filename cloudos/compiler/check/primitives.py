@@ -175,7 +175,7 @@ def type_argument(checker: Checker, node: ast.Call, position: int) -> Type:
         try:
             return type_of_annotation(value.type.value, checker.bindings, checker.instance.owner)
         except UnknownAnnotation as error:
-            checker.refuse(node.args[position], str(error))
+            checker.refuse(node.args[position], str(error), error.hint)
     checker.refuse(node.args[position], "a type is expected here")
 
 
@@ -354,6 +354,10 @@ def builtin_call(checker: Checker, called: Any, node: ast.Call, expected: Type |
         builtins.dict: "use Map[…, …]()",
     }
     name = getattr(called, "__name__", str(called))
+    if getattr(builtins, name, None) is not called:
+        checker.refuse(
+            node, f"'{name}' is not systems Python: it runs only at build time", "use what cloudos.sdk offers"
+        )
     checker.refuse(node, f"the built-in {name}() is not supported in compiled code", hints.get(called, ""))
 
 

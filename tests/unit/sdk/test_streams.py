@@ -104,6 +104,17 @@ def test_output_is_shown_before_input_is_awaited_and_before_errors(output: tuple
     assert err.getvalue() == b"bad\n"
 
 
+def test_output_is_shown_at_once_on_a_terminal(output: tuple[io.BytesIO, io.BytesIO]) -> None:
+    for environ, shown in (({}, b""), ({"TERM": "dumb"}, b"here")):
+        region = attach(make_bundle([], environ, {}))
+        stdout.terminal = environment.is_terminal()
+        print("here", end="")
+        assert output[0].getvalue() == shown
+        stdout.used = U64(0)
+        assert region.size > 0
+    stdout.terminal = False
+
+
 def attach(content: bytes) -> Region:
     region = Region(len(content), 4096)
     region.data[:] = content
