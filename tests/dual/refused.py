@@ -90,6 +90,7 @@ CASES = [
     one_line("bare number", "§x = 3", "width"),
     one_line("bool arithmetic", "x = §t + t", "bool"),
     one_line("string and number", "x = §'a' + a", "str"),
+    one_line("bytes without data", "§x = b'ab'", "data(b"),
     one_line("huge constant", "x = a + (§1 << 1099511627776)", "too large"),
     one_line("array without a type", "x = §Array()", "needs the type"),
     # Statements and expressions that are not supported

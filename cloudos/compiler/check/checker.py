@@ -24,6 +24,7 @@ from cloudos.compiler.program import (
     symbol_for,
 )
 from cloudos.compiler.typesystem import (
+    BYTES,
     CONST_FLOAT,
     CONST_INT,
     NEVER,
@@ -172,6 +173,8 @@ class Checker:
         """A value that a name may hold: not a bare number, not a compile-time object."""
         if value.type in (CONST_INT, CONST_FLOAT):
             self.refuse(node, "a bare number has no width", "write U64(…) or another integer type")
+        if value.type == BYTES:
+            self.refuse(node, "a bytes literal is no value by itself", "make a slice of it: data(b'…')")
         if isinstance(value.type, LiveType | TypeOf):
             self.refuse(node, f"'{value.type}' exists only at build time", "use it directly, at module level")
         if isinstance(value.type, NullType) or value.type == NONE:

@@ -145,12 +145,12 @@ def _augmented(checker: Checker, node: ast.AugAssign) -> Stmts:
 
 
 def _expression(checker: Checker, node: ast.Expr) -> Stmts:
-    if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+    if isinstance(node.value, ast.Constant):
         return []
     if isinstance(node.value, ast.Yield | ast.YieldFrom | ast.Await):
         checker.refuse(node, "generators and coroutines are not supported", "write a loop, or a class with __next__")
     value = check_value(checker, node.value, None)
-    if isinstance(value.type, LiveType):
+    if isinstance(value.type, LiveType) or isinstance(value, tree.Const):
         return []
     if value.type == NEVER:
         checker.flow.dead = True
