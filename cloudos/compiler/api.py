@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from cloudos import lang
 from cloudos.compiler.build import Unit, build
-from cloudos.compiler.check import check_program
+from cloudos.compiler.check import check_program, keeping
 from cloudos.compiler.check.annotations import type_of_annotation
 from cloudos.compiler.check.checker import add_assembly, make_instance
 from cloudos.compiler.diagnostics import CompileError, Diagnostic, refuse_at
@@ -78,6 +78,7 @@ def translate(
         add_assembly(program, assembly)
     check_program(program)
     _reach_prebuilt(program)
+    keeping.solve(program)
     solve(program)
     codes = [lower_function(program, one) for one in program.instances.values() if one.kind in ("python", "synthetic")]
     made = {function: entry(program, one, n) for n, (function, one) in enumerate(roots.items())} if host else {}

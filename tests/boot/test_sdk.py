@@ -156,7 +156,7 @@ def test_a_program_does_in_the_machine_what_it_does_under_cpython(tmp_path: Path
     )  # fmt: skip
     assert ours.output.decode() == theirs.stdout.decode()
     assert theirs.returncode == status
-    assert ours.errors.startswith("nothing there\n")
+    assert "nothing there\n" in ours.errors  # beside what the tool says about compiling
     assert theirs.stderr.startswith(b"nothing there\n")
     assert ("KeyMissing" in ours.errors) == (b"KeyMissing" in theirs.stderr) == (way == "raise")
 

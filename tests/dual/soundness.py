@@ -464,6 +464,69 @@ VIEWS = Array[Slice[U64], Literal[2]]()
 """,
         "local object",
     ),
+    Case(
+        "escape: kept by a function",
+        """\
+def run(a: U64) -> None:
+    items = Array[U64, Literal[4]]()
+    §keep_static(items.slice())
+""",
+        "keeps a reference",
+    ),
+    Case(
+        "escape: kept by a method",
+        """\
+def run(a: U64) -> None:
+    items = Array[U64, Literal[4]]()
+    §KEEPER.keep(items.slice()[1:])
+""",
+        "keeps a reference",
+    ),
+    Case(
+        "escape: kept two calls down",
+        """\
+def run(a: U64) -> None:
+    items = Array[U64, Literal[4]]()
+    §pass_on(KEEPER, items)
+
+
+def pass_on(keeper: Keeper, items: Array[U64, Literal[4]]) -> None:
+    part = items.slice()[1:]
+    keeper.keep(part)
+""",
+        "keeps a reference",
+    ),
+    Case(
+        "escape: kept from inside a struct",
+        """\
+def run(a: U64) -> None:
+    items = Array[U64, Literal[4]]()
+    local = Keeper(items.slice(), shape=HOLDER.point)
+    §take_over(local)
+
+
+def take_over(keeper: Keeper) -> None:
+    KEEPER.view = keeper.view
+""",
+        "keeps a reference",
+    ),
+    Case(
+        "escape: kept through a protocol",
+        """\
+class Taker(Protocol):
+    def keep(self, view: Slice[U64]) -> None: ...
+
+
+def run(a: U64) -> None:
+    items = Array[U64, Literal[4]]()
+    offer(KEEPER, items.slice())
+
+
+def offer(taker: Taker, view: Slice[U64]) -> None:
+    taker.keep(view)
+""",
+        "keeps a reference",
+    ),
 ]
 
 SOUNDNESS_HELPERS = """

@@ -34,6 +34,7 @@ from cloudos.compiler.check.expressions import (
     require_present,
     struct_fields,
 )
+from cloudos.compiler.check.keeping import note_call
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.compiler.typesystem import (
     TEXT,
@@ -361,6 +362,7 @@ def finish_call(checker: Checker, instance: FunctionInstance, values: list[tree.
         from cloudos.compiler.check import check_instance
 
         check_instance(checker.program, instance)
+    note_call(checker, instance, values, node)
     values = [value for value in values if not isinstance(value.type, LiveType)]
     return tree.Call(instance.result, instance, values, line=checker.line(node))
 
@@ -420,4 +422,5 @@ def virtual_call(checker: Checker, base: tree.Expr, name: str, values: list[tree
         for value, parameter in zip(values, signature.parameters[1:], strict=True)
     ]
     checker.program.virtual_calls[base.type, name] = None
+    note_call(checker, (base.type, name), [base, *values], node)
     return tree.CallVirtual(signature.result, base.type, name, base, values, line=checker.line(node))

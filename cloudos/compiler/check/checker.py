@@ -68,6 +68,10 @@ class Checker:
         """Names of structs and arrays that hold references to storage of this call."""
         self.made_in: dict[str, set[int]] = {}
         """For names that refer to storage of this call: the loops that make this storage anew every round."""
+        self.sources: dict[str, set[tuple[int, bool]]] = {
+            parameter.name: {(index, False)} for index, parameter in enumerate(instance.parameters)
+        }
+        """The parameters that a name may refer to, as keeping.py has them."""
         self.loops: list[LoopNames] = []
         """For each loop around this point, the names that its body assigns."""
         self.loop_exits: list[list[Flow]] = []

@@ -10,6 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from cloudos.compiler import tree
+from cloudos.compiler.check import keeping
 from cloudos.compiler.check.checker import holds_reference
 from cloudos.compiler.typesystem import (
     TEXT,
@@ -83,33 +84,38 @@ def is_fresh(value: tree.Expr) -> bool:
             return False
 
 
-def _parts(checker: Checker, value: tree.Expr) -> list[tree.Expr]:
+def parts(value: tree.Expr) -> list[tree.Expr]:
     """The parts of an expression that its value may refer to or lie in."""
     match value:
         case tree.LoadField(base=base) | tree.LoadIndex(base=base) | tree.TupleItem(base=base):
-            parts = [base]
+            return [base]
         case tree.Call(arguments=arguments) | tree.Intrinsic(arguments=arguments):
-            parts = arguments
+            return arguments
         case tree.CallVirtual(receiver=receiver, arguments=arguments):
-            parts = [receiver, *arguments]
+            return [receiver, *arguments]
         case tree.MakeTuple(items=items):
-            parts = items
+            return items
+        case tree.Construct(initial=initial):
+            return [entry for _, entry in initial]
         case tree.Choose(yes=yes, no=no):
-            parts = [yes, no]
+            return [yes, no]
         case tree.Wrap(operand=inner) | tree.Unwrap(operand=inner) | tree.ToProtocol(operand=inner):
-            parts = [inner]
+            return [inner]
         case tree.Reinterpret(operand=inner) | tree.Bind(value=inner):
-            parts = [inner]
+            return [inner]
         case _:
-            parts = []
-    return [part for part in parts if is_local(checker, part)]
+            return []
+
+
+def _local_parts(checker: Checker, value: tree.Expr) -> list[tree.Expr]:
+    return [part for part in parts(value) if is_local(checker, part)]
 
 
 def root_names(checker: Checker, value: tree.Expr) -> set[str]:
     """The local names whose storage `value` may refer to."""
     if isinstance(value, tree.Local):
         return {value.name}
-    return {name for part in _parts(checker, value) for name in root_names(checker, part)}
+    return {name for part in _local_parts(checker, value) for name in root_names(checker, part)}
 
 
 def embeds_reference(kind: Type) -> bool:
@@ -163,7 +169,7 @@ def _made_in(checker: Checker, value: tree.Expr) -> set[int]:
     if is_fresh(value) or isinstance(value, tree.TextFormat):
         return around
     found: set[int] = set()
-    for part in _parts(checker, value):
+    for part in _local_parts(checker, value):
         found |= _made_in(checker, part)
     return found | (checker.made_in.get(value.name, set()) if isinstance(value, tree.Local) else set())
 
@@ -174,6 +180,7 @@ def note_binding(checker: Checker, name: str, value: tree.Expr, node: ast.AST) -
     Storage that a loop makes anew each round is the same storage every time: refuse to keep a reference to it under a
     name that the next round can still see, that is one set before the loop.
     """
+    keeping.note_sources(checker, name, value)
     if value.type.is_place and carries_local(checker, value):
         checker.carrying.add(name)
     if not is_local(checker, value):
@@ -198,6 +205,7 @@ def _check_captures(checker: Checker, value: tree.TextFormat, node: ast.AST) -> 
 
 def check_store(checker: Checker, base: tree.Expr | None, value: tree.Expr, node: ast.AST) -> None:
     """Refuse to store a reference to local storage into something that outlives the call."""
+    keeping.note_store(checker, base, value)
     if not _spreads(checker, value) and not (value.type == TEXT and is_local(checker, value)):
         return
     if base is None or not is_local(checker, base):

@@ -78,9 +78,11 @@ class Counter:
         order = MostCommonFirst()
         room = limit.saturating_mul(2).saturating_add(SLACK)
         worst = Tally(Text(""), U64(0))  # until `limit` candidates are sorted, everything comes before it
-        for text, count in self.counts.items():
-            if count > worst.count or (count == worst.count and text < worst.text):
-                best.append(Tally(text, count))
+        counts = self.counts
+        for i in U64.range(counts.used):  # nothing is ever removed: there are no holes
+            count = counts.entry_values[i]
+            if count > worst.count or (count == worst.count and counts.entry_keys[i] < worst.text):
+                best.append(Tally(counts.entry_keys[i], count))
                 if best.length == room:
                     best.sort_by(order)
                     best.truncate(limit)

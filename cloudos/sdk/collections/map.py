@@ -110,6 +110,10 @@ class Map(Generic[K, V]):
         """Iterates over pairs of key and value, in order."""
         return MapItems[K, V](self)
 
+    def values(self) -> MapValues[K, V]:
+        """Iterates over the values, in order."""
+        return MapValues[K, V](self)
+
     def locate(self, key: K, mark: U32) -> U64 | None:
         """The number of the entry with this key and stored hash."""
         if self.count == 0:
@@ -210,6 +214,28 @@ class MapKeys(Generic[K, V]):
             raise StopIteration
         self.position = position + 1
         return self.map.entry_keys[position]
+
+
+@managed
+class MapValues(Generic[K, V]):
+    """Iterator over the values of a map."""
+
+    map: Map[K, V]
+    position: U64
+
+    def __init__(self, map: Map[K, V]) -> None:
+        self.map = map
+        self.position = U64(0)
+
+    def __iter__(self) -> MapValues[K, V]:
+        return self
+
+    def __next__(self) -> V:
+        position = self.map.next_position(self.position)
+        if position >= self.map.used:
+            raise StopIteration
+        self.position = position + 1
+        return self.map.entry_values[position]
 
 
 @managed

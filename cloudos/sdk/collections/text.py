@@ -66,6 +66,15 @@ class Text(Formattable):
         """Byte order, which for UTF-8 is code point order."""
         return bytes_less(self.content, other.content)
 
+    def __gt__(self, other: Text) -> bool:
+        return other < self
+
+    def __le__(self, other: Text) -> bool:
+        return not other < self
+
+    def __ge__(self, other: Text) -> bool:
+        return not self < other
+
     @interpreted
     def __hash__(self) -> int:
         return int(self.hash())

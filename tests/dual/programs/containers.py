@@ -175,6 +175,8 @@ def map_of_numbers(content: Slice[U8]) -> Slice[U8]:
             trace.say(f"{map.pop(key)}")
     for entry_key, entry_value in map.items():
         trace.say(f"{entry_key}={entry_value}")
+    for value in map.values():
+        trace.say(f"{value}")
     return trace.content()
 
 
@@ -208,7 +210,8 @@ def text_operations(left: Slice[U8], right: Slice[U8]) -> Slice[U8]:
     trace.begin()
     one = Text.from_bytes(left)
     other = Text.from_bytes(right)
-    trace.say(f"{one == other} {one < other} {other in one} {one.hash()} {one + other}")
+    trace.say(f"{one == other} {one != other} {one < other} {one > other} {one <= other} {one >= other}")
+    trace.say(f"{other in one} {one.hash()} {one + other}")
     trace.say(f"{one.starts_with(f'{other}')} {one.ends_with(f'{other}')} {one.lower()} [{one.strip()}]")
     found = one.find(f"{other}")
     if found is not None:

@@ -505,3 +505,64 @@ def text_of_objects(a: U8) -> U64:
     assert following is not None
     write_text(STORE, f"{link.value}->{following.value}")
     return STORE.used
+
+
+@struct
+class Window:
+    view: Slice[U32] = zeroed()
+    start: U64 = U64(0)
+
+    def open(self, view: Slice[U32]) -> None:
+        self.view = view[self.start :]
+
+    def first(self) -> U32:
+        return self.view[0]
+
+
+WINDOW = Window()
+
+
+def local_window_on_a_local_array(a: U8) -> U32:
+    """A local object may keep a reference to another one."""
+    items = Array[U32, Literal[4]]()
+    items[2] = U32(a)
+    window = Window(start=U64(a % 5))
+    window.open(items.slice())
+    return window.first()
+
+
+def static_window_on_a_static_array(a: U8) -> U32:
+    STORE.words[1] = U32(a)
+    WINDOW.start = U64(0)
+    WINDOW.open(STORE.words.slice()[1:3])
+    return WINDOW.first()
+
+
+def windows_in_a_loop(n: U8) -> U32:
+    """What is made and used within one round may refer to what this round made."""
+    total = U32(0)
+    for i in U32.range(U32(n % 5)):
+        items = Array[U32, Literal[3]]()
+        items[1] = i
+        part = items.slice()[1:]
+        pair = Pair(i, part[0])
+        same = pair
+        same.a += 1
+        total = total * 7 + pair.a + part[0] + U32(part.length)
+    return total
+
+
+def parts_of_a_buffer(text: Slice[U8]) -> U32:
+    """Splitting a local buffer: names bound again and again to parts of one array."""
+    buffer = Array[U8, Literal[24]]()
+    rest = buffer.slice()[: min(text.length, U64(24))]
+    rest.copy_from(text[: rest.length])
+    longest = rest[:0]
+    while rest.length > 0:
+        end = U64(0)
+        while end < rest.length and rest[end] != 32:
+            end += 1
+        if end > longest.length:
+            longest = rest[:end]
+        rest = rest[min(end + 1, rest.length) :]
+    return U32(longest.length) * 1000 + (U32(longest[0]) if longest.length > 0 else U32(0))

@@ -28,6 +28,7 @@ def check_same(map: Map[U64, U64], model: dict[int, int]) -> None:
     assert int(map.length) == len(model)
     assert [int(key) for key in map] == list(model)
     assert [(int(key), int(value)) for key, value in map.items()] == list(model.items())
+    assert [int(value) for value in map.values()] == list(model.values())
 
 
 @settings(max_examples=150, deadline=None)

@@ -29,6 +29,7 @@ def test_length_comparison_hash_and_concatenation(left: str, right: str) -> None
     assert int(one.length) == len(left.encode())
     assert (one == other) == (left == right)
     assert (one < other) == (left.encode() < right.encode())
+    assert (one > other, one <= other, one >= other) == (left > right, left <= right, left >= right)
     assert one.hash() == Text(left).hash()
     assert str(one + other) == left + right
     assert (other in one) == (right in left)
@@ -125,6 +126,7 @@ def test_bytes(left: bytes, part: bytes, right: bytes) -> None:
     one, other = Bytes(data(left)), Bytes(data(right))
     assert (one == other) == (left == right)
     assert (one < other) == (left < right)
+    assert (one > other, one <= other, one >= other) == (left > right, left <= right, left >= right)
     assert [int(byte) for byte in one] == list(left)
     found = one.find(data(part))
     assert (int(found) if found is not None else -1) == left.find(part)
