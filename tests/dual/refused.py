@@ -90,6 +90,8 @@ CASES = [
     one_line("bare number", "§x = 3", "width"),
     one_line("bool arithmetic", "x = §t + t", "bool"),
     one_line("string and number", "x = §'a' + a", "str"),
+    one_line("huge constant", "x = a + (§1 << 1099511627776)", "too large"),
+    one_line("array without a type", "x = §Array()", "needs the type"),
     # Statements and expressions that are not supported
     one_line("list display", "x = §[a, b]", "not supported"),
     one_line("dict display", "x = §{a: b}", "not supported"),

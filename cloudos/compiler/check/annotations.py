@@ -132,6 +132,8 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
         inner = type_of_annotation(arguments[0], bindings, self_type)
         return element[origin](inner)  # type: ignore[arg-type]
     if origin is lang.Array:
+        if len(arguments) != 2:
+            raise UnknownAnnotation("an Array needs the type and number of its elements: Array[U8, Literal[16]]")
         if isinstance(arguments[1], TypeVar):
             count = bindings.get(arguments[1])
             if not isinstance(count, LiveType):

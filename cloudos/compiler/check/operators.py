@@ -131,6 +131,8 @@ def _operands(
 
 def _fold(checker: Checker, fold: Callable[[Any, Any], Any], left: tree.Expr, right: tree.Expr, node: Any) -> tree.Expr:
     assert isinstance(left, tree.Const) and isinstance(right, tree.Const)
+    if fold in (operator.lshift, operator.pow) and isinstance(right.value, int) and right.value > 1000:
+        checker.refuse(node, "this constant is too large for any type")
     try:
         value = fold(left.value, right.value)
     except (ZeroDivisionError, ValueError, OverflowError, TypeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from cloudos import lang
@@ -338,7 +338,7 @@ def builtin_call(checker: Checker, called: Any, node: ast.Call, expected: Type |
         return tree.Const(BOOL, value.type == type_argument(checker, node, 1), line=line)
     if called is builtins.len and len(node.args) == 1:
         value = check_value(checker, node.args[0], None)
-        if isinstance(value.type, LiveType) and hasattr(value.type.value, "__len__"):
+        if isinstance(value.type, LiveType) and isinstance(value.type.value, Sized):
             return tree.Const(CONST_INT, len(value.type.value), line=line)
     hints = {
         builtins.len: "use .length",
