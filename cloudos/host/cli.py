@@ -23,6 +23,9 @@ KINDS = ("unit", "dual", "sim", "boot", "conformance", "repo")
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
 
+LONGEST_TIMEOUT = 365 * 24 * 3600
+"""Seconds; a year. Waiting in the operating system takes no such times as 1e300 or infinity."""
+
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
 
@@ -60,6 +63,22 @@ class Memory(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Seconds(click.ParamType[float]):
+    """A time above zero."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error when it is not a number above zero or more than a year."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        if not 0 < seconds <= LONGEST_TIMEOUT:  # also refuses NaN
+            self.fail(f"{value} is not above 0 and at most {LONGEST_TIMEOUT}", param, ctx)
+        return seconds
+
+
 def program_options(command: F) -> F:
     """What `run` and `build` have in common: the program, what it is given, the architecture."""
     decorators = (
@@ -89,13 +108,14 @@ def inputs(program: Path, arguments: tuple[str, ...], environment: tuple[str, ..
 
 def terminal() -> tuple[str, ...]:
     """What tells the program that it talks to a person: TERM is set when standard output is a terminal."""
-    return (f"TERM={os.environ.get('TERM') or 'dumb'}",) if sys.stdout.isatty() else ()
+    return (f"TERM={os.environ.get('TERM') or 'dumb'}",) if os.isatty(1) else ()
 
 
 def split_file(text: str) -> tuple[Path, str]:
     """The two sides of HOST[:GUEST]; without GUEST the guest sees the path as it was written."""
     host, colon, guest = text.rpartition(":")
-    if not colon or (Path(text).exists() and not Path(host).exists()):
+    # os.path.exists and not Path.exists, which raises for names that no file can have.
+    if not colon or (os.path.exists(text) and not os.path.exists(host)):
         host = guest = text
     if not host or not guest:
         raise click.UsageError(f"--file {text!r}: write HOST or HOST:GUEST")
@@ -104,7 +124,7 @@ def split_file(text: str) -> tuple[Path, str]:
 
 @cli.command(context_settings=RUN_SETTINGS)
 @program_options
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End it after this.")
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
 @click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
 @click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
@@ -222,6 +242,10 @@ def defect() -> int:
 
 def main() -> None:
     """Entry point of the launcher and of the installed command; ends the process."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from cloudos.host.session import repair_standard_streams
+
+        repair_standard_streams()
     try:
         status = cli.main(prog_name="cloudos", standalone_mode=False)
     except click.ClickException as error:

@@ -27,6 +27,9 @@ FORMAT = 2
 
 SPECIAL = ("/proc/", "/sys/", "/dev/")
 
+MOST_FILE = 1 << 32
+"""Bytes of a file for the guest at most, where no machine's memory sets the limit."""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -223,25 +226,33 @@ def reads() -> Iterator[set[str]]:
         active = False
 
 
-def make_bundle(program: Path, inputs: Inputs) -> bytes:
-    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read."""
+def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
+    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read or has more than `room` bytes."""
     files: dict[bytes, bytes] = {}
     for path, guest in inputs.files:
         if os.fsencode(guest) in files:
             raise ToolError(f"two files are to be {guest} in the guest", "give each its own path: --file HOST:GUEST")
-        files[os.fsencode(guest)] = read_file(path)
+        files[os.fsencode(guest)] = read_file(path, room)
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
     return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files))
 
 
-def read_file(path: Path) -> bytes:
-    """The content of a file for the guest. Raises NotFound or ToolError."""
+def read_file(path: Path, room: int) -> bytes:
+    """The content of a file for the guest. Raises NotFound, or ToolError also for more than `room` bytes."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            # A regular file tells its size; a device such as /dev/zero may never end.
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > room else file.read(room + 1)
     except FileNotFoundError as error:
         raise NotFound(f"--file: {path}: no such file") from error
     except IsADirectoryError as error:
         raise ToolError(f"--file: {path} is a directory", "give each file with a --file of its own") from error
     except OSError as error:
         raise ToolError(f"--file: cannot read {path}: {error.strerror}") from error
+    if size > room or len(content) > room:
+        from cloudos.host.machine import describe as describe_size
+
+        raise ToolError(f"--file: {path} is larger than {describe_size(room)}", "give the machine more --memory")
+    return content

@@ -159,9 +159,10 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
     number = record.number("number") or 0
     text = FAULTS.get(number, f"fault {number}")
     address = record.number("address")
-    if number in (7, 11) and address is not None:
+    kind = record.fields.get("kind")
+    # x86 does not tell which address was not canonical.
+    if number in (7, 11) and address is not None and (address or kind != "bad-address"):
         text += f" at {address:#x}"
-    kind = record.fields.get("kind", text)
     cut = len(log.fault.frames) >= MOST_FRAMES
     return f"{traceback(inner_part(stack(log.fault, symbols)), roots, cut)}\nfault: {text}" + (
         f" ({kind})" if kind else ""

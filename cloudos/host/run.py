@@ -34,7 +34,7 @@ def run(request: Request) -> int:
             "run it without --arch, or make its files with `cloudos build --arch aarch64`",
         )
     built = image.build(request.program, request.architecture, debug=request.gdb)
-    bundle = image.make_bundle(built.program, request.inputs)
+    bundle = image.make_bundle(built.program, request.inputs, request.options.memory)
 
     from cloudos.host import accelerator, ending, qemu
 

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import stat
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from cloudos.host import frames
 from cloudos.host.errors import ToolError
 from cloudos.host.machine import Machine
 from cloudos.host.records import Log
+
+LONGEST_WAIT = 3_600_000
+"""Milliseconds of one wait; `poll` takes an int of C, less than 25 days."""
 
 INPUT_AHEAD = 64 * 1024
 """Bytes of standard input held for the program at most."""
@@ -100,7 +104,7 @@ class Session:
         if self.final is not None and now >= self.final:
             return None
         limits = [moment for moment in (self.deadline, self.final) if moment is not None]
-        patience = None if not limits else max(0.0, min(limits) - now) * 1000 + 1
+        patience = None if not limits else min(max(0.0, min(limits) - now) * 1000 + 1, LONGEST_WAIT)
         poll = select.poll()
         for descriptor, events in self.interests(wake).items():
             poll.register(descriptor, events)
@@ -270,6 +274,9 @@ def repair_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    # Python has None for such streams, and print(file=None) would send messages to the other one.
+    null = open(os.devnull, "r+")  # noqa: SIM115 - as long as the process
+    sys.stdin, sys.stdout, sys.stderr = sys.stdin or null, sys.stdout or null, sys.stderr or null
 
 
 @contextmanager

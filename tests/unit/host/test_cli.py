@@ -81,6 +81,10 @@ def test_variables_and_files(requests: list[Request], tmp_path: Path) -> None:
         ["run", "--memory", "1K", "p.py"],
         ["run", "--timeout", "0", "p.py"],
         ["run", "--timeout", "-1", "p.py"],
+        ["run", "--timeout", "nan", "p.py"],
+        ["run", "--timeout", "inf", "p.py"],
+        ["run", "--timeout", "1e300", "p.py"],
+        ["run", "--timeout", "soon", "p.py"],
         ["run", "-e", "novalue", "p.py"],
         ["run", "-e", "=x", "p.py"],
         ["run", "--file", "x:", "p.py"],
@@ -146,6 +150,26 @@ def test_what_is_no_size_or_out_of_range(text: str) -> None:
 
 def test_sizes_for_people() -> None:
     assert [describe(size) for size in (100, 2048, 3 << 20, 1536 << 20)] == ["100 bytes", "2 KB", "3 MB", "1.5 GB"]
+
+
+def test_a_name_that_no_file_can_have_is_split_like_any_other() -> None:
+    assert cli.split_file("x:" + "y" * 5000) == (Path("x"), "y" * 5000)
+
+
+def test_closed_standard_streams_become_the_null_device() -> None:
+    """In a process of its own; with output closed, messages must not go to where output was meant to go."""
+    import subprocess
+    import sys
+
+    command = 'exec "$0" -c "from cloudos.host.cli import main; main()" "$@" <&- >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, "run", "none.py"], capture_output=True, check=False, text=True
+    )
+    assert (done.returncode, done.stdout) == (127, "")
+    assert done.stderr.startswith("cloudos: none.py: no such file")
+    command = command.replace("<&- >&-", "2>&-")
+    done = subprocess.run(["sh", "-c", command, sys.executable, "run", "none.py"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (127, b"")
 
 
 def test_split_file_refuses_nothing_on_either_side() -> None:

@@ -136,6 +136,17 @@ def test_the_bundle_carries_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     assert entries[-1].name == b"\xff\xfe"
 
 
+def test_a_file_larger_than_the_machine_is_refused_even_when_it_never_ends(tmp_path: Path) -> None:
+    (tmp_path / "program.elf").write_bytes(b"ELF")
+    (tmp_path / "five").write_bytes(b"12345")
+    for path in (tmp_path / "five", Path("/dev/zero")):
+        inputs = image.Inputs("p", files=((path, "x"),))
+        with pytest.raises(ToolError, match=f"{path} is larger than 4 bytes"):
+            image.make_bundle(tmp_path / "program.elf", inputs, 4)
+    inputs = image.Inputs("p", files=((tmp_path / "five", "x"),))
+    assert bundle.decode(image.make_bundle(tmp_path / "program.elf", inputs, 5))[-1].data == b"12345"
+
+
 def test_files_that_are_not_there_or_given_twice(tmp_path: Path) -> None:
     (tmp_path / "program.elf").write_bytes(b"ELF")
     (tmp_path / "a").write_bytes(b"")

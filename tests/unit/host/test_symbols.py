@@ -47,7 +47,10 @@ __attribute__((noinline)) int helper(int key)
 int main_(void)
 {
 #line 8 "prog.py"
-    return helper(9) + 1;
+    helper(9);
+#line 9 "prog.py"
+    memory = 0;
+    return 0;
 }
 """
 
