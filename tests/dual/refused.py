@@ -138,7 +138,7 @@ CASES = [
     one_line("wrong augmented type", "§a += s", "U64"),
     one_line("wrong argument", "helper(§s)", "expected U64, found U8"),
     one_line("missing argument", "§helper()", "missing"),
-    one_line("too many arguments", "§helper(a, b)", "too many"),
+    one_line("too many arguments", "helper(a, §b)", "too many"),
     one_line("unknown keyword", "helper(wrong=§a)", "wrong"),
     one_line("wrong field type", "x = Point(§a)", "expected U32, found U64"),
     one_line("struct for a number", "helper(§HOLDER.point)", "expected U64"),
