@@ -168,8 +168,8 @@ def test_closed_standard_streams_become_the_null_device() -> None:
     assert (done.returncode, done.stdout) == (127, "")
     assert done.stderr.startswith("cloudos: none.py: no such file")
     command = command.replace("<&- >&-", "2>&-")
-    done = subprocess.run(["sh", "-c", command, sys.executable, "run", "none.py"], capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (127, b"")
+    silent = subprocess.run(["sh", "-c", command, sys.executable, "run", "none.py"], capture_output=True, check=False)
+    assert (silent.returncode, silent.stdout) == (127, b"")
 
 
 def test_split_file_refuses_nothing_on_either_side() -> None:
