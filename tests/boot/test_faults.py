@@ -15,7 +15,7 @@ from tests.boot.harness import run, write
 START = """
 from typing import Literal
 
-from cloudos.lang import I64, U8, U64, Array, Ptr, Template, VirtAddr, machine, new_slice, null, panic, struct
+from cloudos.lang import I64, U8, U64, Array, Ptr, Template, VirtAddr, data, machine, new_slice, null, panic, struct
 from cloudos.sdk import List, Text, print
 
 
@@ -95,13 +95,20 @@ CASES = [
         "not-canonical",
         "def bug(n: U64) -> None:\n    print(f'{Ptr.at(U64, VirtAddr(n + 0x8000000000000000)).value}')\n",
         139,
-        ("bad memory access",),
+        ("bad memory access (bad-address)",),
     ),
     Case(
-        "write-code",
+        "write-image",
         "def bug(n: U64) -> None:\n    Ptr.at(U8, VirtAddr(n + 0x400000)).value = U8(1)\n",
         139,
         ("bad memory access at 0x400000",),
+    ),
+    Case("write-code", instruction("lea 0(%%rip), %%rax; movb $0, (%%rax)"), 139, ("write-to-read-only",)),
+    Case(
+        "write-constant",
+        "WORD = data(b'constant')\n\n\ndef bug(n: U64) -> None:\n    WORD[n] = U8(1)\n    print(f'{WORD[n]}')\n",
+        139,
+        ("write-to-read-only", "WORD[n] = U8(1)"),
     ),
     Case(
         "execute-data",
