@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,21 +133,27 @@ def import_program(source: Path) -> types.ModuleType:
     """Import a program's file. Raises CompileError when it cannot be imported, with the place in it."""
     path = source.resolve()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         compile(text, str(path), "exec")
     except SyntaxError as error:
         message = error.msg or "invalid syntax"
         raise refuse_at(shown_path(str(path)), error.lineno or 1, error.offset or 1, message, "", error.text) from None
+    except RecursionError:
+        hint = "split the long expression over several statements"
+        raise refuse_at(shown_path(str(path)), 1, 1, "Python cannot parse code nested this deeply", hint) from None
     except (UnicodeDecodeError, ValueError):
         raise refuse_at(shown_path(str(path)), 1, 1, "this file is not Python source text in UTF-8") from None
     name = "program_" + hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(name, path)
+    # A loader of our own choice, since the usual one is found by the ending .py, which a program need not have.
+    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        with build_time_streams():
+            spec.loader.exec_module(module)
     except CompileError:
         raise
     except BaseException as error:
@@ -157,6 +165,27 @@ def import_program(source: Path) -> types.ModuleType:
         if getattr(value, "__module__", None) == name:
             _rename(value, path.stem)
     return module
+
+
+@contextmanager
+def build_time_streams() -> Iterator[None]:
+    """What a module prints or reads while it is imported must not mix with the streams of the program that is built.
+
+    Standard output goes to standard error, standard input is empty; the descriptors too, which other code may use.
+    """
+    sys.stdout.flush()
+    kept = [os.dup(0), os.dup(1)]
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        for number, descriptor in enumerate(kept):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(null)
 
 
 def _rename(value: Any, name: str) -> None:

@@ -221,6 +221,14 @@ CASES = [
         "def run(a: U64) -> None:\n    x = §Pair(a, a)\n",
         "",
     ),
+    Case("type argument without width", "def run(a: U64) -> None:\n    x = §Pair[int](a, a)\n", "has no width"),
+    Case(
+        "float format with groups",
+        "def run(a: U64) -> None:\n    write(§f'{F64(a):,.1f}')\n",
+        "do not work for floats",
+    ),
+    Case("bare float", "def run(a: U64) -> None:\n    §x = 3.5\n", "write F64"),
+    Case("generic class without its type", "def run(a: U64) -> bool:\n    return isinstance(a, §Pair)\n", "its types"),
     Case("async function", "§async def run(a: U64) -> None:\n    pass\n", ""),
     Case(
         "managed object in a struct",

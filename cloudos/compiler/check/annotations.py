@@ -85,7 +85,9 @@ def type_of_annotation(kind: Any, bindings: Bindings, self_type: Type | None = N
     if isinstance(kind, TypeVar):
         if kind in bindings:
             return bindings[kind]
-        raise UnknownAnnotation(f"the type variable {kind} is not known here")
+        raise UnknownAnnotation(
+            f"the type variable {kind} is not known here", "give a generic class its types: List[U64]"
+        )
     if kind is typing.Self and self_type is not None:
         return self_type
     try:

@@ -154,6 +154,10 @@ def _construct(checker: Checker, cls: Any, node: ast.Call, expected: Type | None
         if getattr(origin_of(kind.cls), "__parameters__", ()) and not getattr(kind.cls, "__args__", ()):
             name = kind.cls.__name__
             checker.refuse(node, f"{name} needs its type: {name}[U64](…)")
+        for argument in getattr(kind.cls, "__args__", ()):
+            if argument in (builtins.int, builtins.float):
+                name = origin_of(kind.cls).__name__
+                checker.refuse(node, f"{argument.__name__} has no width", f"write {name}[U64], [I64] or [F64]")
         return _new_object(checker, kind, node)
     checker.refuse(node, f"{kind} cannot be made this way")
 

@@ -172,7 +172,8 @@ class Checker:
     def settle(self, value: tree.Expr, node: ast.AST) -> tree.Expr:
         """A value that a name may hold: not a bare number, not a compile-time object."""
         if value.type in (CONST_INT, CONST_FLOAT):
-            self.refuse(node, "a bare number has no width", "write U64(…) or another integer type")
+            hint = "write F64(…) or F32(…)" if value.type == CONST_FLOAT else "write U64(…) or another integer type"
+            self.refuse(node, "a bare number has no width", hint)
         if value.type == BYTES:
             self.refuse(node, "a bytes literal is no value by itself", "make a slice of it: data(b'…')")
         if isinstance(value.type, LiveType | TypeOf):

@@ -177,6 +177,8 @@ def _write_float(
     formatter = getattr(formatting, "format_float", None)
     if formatter is None or spec["precision"] is None or (spec["kind"] or "f") != "f":
         checker.refuse(node, "a float needs a number of digits here", "write {value:.3f}")
+    if spec["prefix"] or spec["group"]:
+        checker.refuse(node, "'#', ',' and '_' do not work for floats", "write {value:12.3f}")
     line = value.line
     f64 = type_of_annotation(lang.F64, {})
     if value.type != f64:
