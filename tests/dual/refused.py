@@ -241,6 +241,75 @@ CASES = [
         "    return shape.area()\n\n\ndef run(a: U64) -> U64:\n    return measure(§HOLDER.point)\n",
         "area",
     ),
+    Case(
+        "inherited fields",
+        """\
+@struct
+class Wide(Point):
+    z: U32 = U32(0)
+
+def run(a: U64) -> U32:
+    wide = §Wide()
+    return wide.z
+""",
+        "inherits the fields of Point",
+    ),
+    Case(
+        "parameter without width",
+        """\
+def shift(n: §int) -> U64:
+    return U64(1)
+
+def run(a: U64) -> U64:
+    return shift(1)
+""",
+        "int has no width",
+    ),
+    Case(
+        "result without width",
+        """\
+def one() -> §int:
+    return 1
+
+def run(a: U64) -> U64:
+    return a + one()
+""",
+        "int has no width",
+    ),
+    Case(
+        "field never set",
+        """\
+@managed
+class Half:
+    left: U64
+    right: U64
+
+    §def __init__(self, a: U64) -> None:
+        self.left = a
+        if a > 3:
+            self.right = a
+
+def run(a: U64) -> U64:
+    return Half(a).left
+""",
+        "without setting the field 'right'",
+    ),
+    Case(
+        "field read before it is set",
+        """\
+@managed
+class Half:
+    left: U64
+
+    def __init__(self, a: U64) -> None:
+        self.left = §self.left + a
+
+def run(a: U64) -> U64:
+    return Half(a).left
+""",
+        "the field 'left' may not be set here",
+    ),
+    one_line("name shown by an f-string", 'write(§f"{a=}")', "= are not supported"),
 ]
 
 HELPERS = """

@@ -150,12 +150,21 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
         raise UnknownAnnotation(f"the enum {kind.__name__} has no width", "decorate it with @enum(U8)")
     if getattr(kind, "_is_protocol", False):
         return ProtocolType(kind)
+    _refuse_inheritance(kind)
     if own(kind, "__struct__"):
         return StructType(_specialise(kind, bindings, self_type))
     if own(kind, "__managed__"):
         return ManagedType(_specialise(kind, bindings, self_type))
     message = f"{kind.__name__} is not a type that compiled code can hold"
     raise UnknownAnnotation(message, "decorate your own class with @managed (on the heap) or @struct (plain memory)")
+
+
+def _refuse_inheritance(kind: Any) -> None:
+    """A class with fields has no base with fields: their layout would have to agree for ever."""
+    for base in origin_of(kind).__mro__[1:]:
+        if "__struct__" in base.__dict__ or "__managed__" in base.__dict__:
+            message = f"{kind.__name__} inherits the fields of {base.__name__}"
+            raise UnknownAnnotation(message, f"give it a field of type {base.__name__}, or use a protocol")
 
 
 def _specialise(kind: Any, bindings: Bindings, self_type: Type | None) -> Any:

@@ -307,12 +307,23 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
         if entry.annotation is None:
             checker.refuse(entry, f"parameter '{entry.arg}' has no type", f"write {entry.arg}: U64, for example")
         kind = checker.annotation(entry.annotation)
+        _refuse_bare(checker, kind, entry.annotation)
         parameters.append(
             Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg), entry.arg in keyword_only)
         )
     if node.returns is None:
         checker.refuse(node, f"function '{node.name}' does not say what it returns", "write -> None, or its type")
-    return parameters, checker.annotation(node.returns)
+    result = checker.annotation(node.returns)
+    _refuse_bare(checker, result, node.returns)
+    return parameters, result
+
+
+def _refuse_bare(checker: Checker, kind: Type, node: ast.AST) -> None:
+    """Refuse a parameter or result that would be a number without a width."""
+    if kind in (CONST_INT, CONST_FLOAT):
+        checker.refuse(
+            node, f"{kind} has no width", "write U64 or another integer type; U64 | int also takes constants"
+        )
 
 
 def _defaults(function: Any, listed: list[ast.arg]) -> dict[str, Any]:

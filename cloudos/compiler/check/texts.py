@@ -52,7 +52,8 @@ def check_format(checker: Checker, node: ast.JoinedStr) -> tree.Expr:
             continue
         assert isinstance(part, ast.FormattedValue)
         if part.conversion != -1:
-            checker.refuse(part, "!r, !s and !a are not supported", "leave the conversion out")
+            hint = "leave the conversion out, and write the name out where {x=} shows it"
+            checker.refuse(part, "!r, !s, !a and = are not supported in f-strings", hint)
         value = require_present(checker, check_value(checker, part.value, None), part.value)
         specification = _specification(checker, part)
         if isinstance(value, tree.TextLiteral | tree.Const):
