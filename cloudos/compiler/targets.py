@@ -7,6 +7,7 @@ The flags that carry meaning of the language rather than taste:
 * ``-ffreestanding``: no C library is assumed, the four memory functions are in :mod:`cloudos.compiler.support`;
 * ``-fno-omit-frame-pointer``: tracebacks are frame-pointer walks;
 * ``-mno-red-zone`` in kernels: an interrupt pushes onto the stack it interrupted;
+* ``-DCLOUDOS_FIRST_PAGE_UNMAPPED`` in kernels: a null pointer is found by the page fault, for nothing;
 * ``-mgeneral-regs-only`` in kernels: vector registers belong to the threads.
 """
 
@@ -56,11 +57,21 @@ _COMMON_LINK_FLAGS = (
 
 _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ("x86_64", "kernel"): (
-        "-mgeneral-regs-only", "-mno-red-zone", "-mcmodel=kernel", "-fno-pic", "-DCLOUDOS_PANIC_TRAP=1",
+        "-mgeneral-regs-only",
+        "-mno-red-zone",
+        "-mcmodel=kernel",
+        "-fno-pic",
+        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_PANIC_TRAP=1",
     ),
     ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
-    ("aarch64", "kernel"): ("-mgeneral-regs-only", "-fno-pic", "-mno-outline-atomics"),
+    ("aarch64", "kernel"): (
+        "-mgeneral-regs-only",
+        "-fno-pic",
+        "-mno-outline-atomics",
+        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+    ),
     ("aarch64", "user"): ("-fno-pic", "-mno-outline-atomics", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
     ("aarch64", "host"): ("-fPIC", "-mno-outline-atomics", "-DCLOUDOS_FLOAT=1"),
 }
