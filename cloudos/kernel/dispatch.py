@@ -26,13 +26,15 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
-from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, never_inlined
+from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, inlined, never_inlined
 
 IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
 # Inlining the others would make the dispatch save registers that a short call does not need.
 INLINED = ("system_null",)
+# The calls with a fast path, whose handle is looked up in place.
+FAST = ("message_call", "message_reply_receive")
 CLASSES: dict[Kind, Any] = {
     Kind.PROCESS: Process,
     Kind.THREAD: Thread,
@@ -43,7 +45,11 @@ CLASSES: dict[Kind, Any] = {
     Kind.QUOTA: Quota,
 }
 INDENT = "            "
+# The null call stands before everything that the others need saved registers for.
 HEAD = """def dispatch(frame: UserFrame) -> bool:
+    if frame.number == 0:
+        frame.finish(system_null())
+        return False
     try:
         match frame.number:
 """
@@ -94,7 +100,8 @@ def _checks(call: SystemCall) -> list[str]:
         if name in call.needs:
             needs = call.needs[name]
             rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
-            lines.append(f"{name} = look_up(frame.argument{index}, Kind.{needs.kind.name}, {rights})")
+            look = "look_up_here" if call.name in FAST else "look_up"
+            lines.append(f"{name} = {look}(frame.argument{index}, Kind.{needs.kind.name}, {rights})")
     return lines
 
 
@@ -121,17 +128,22 @@ def dispatch_source() -> str:
     return HEAD + "\n".join("    " + line for line in lines) + "\n" + TAIL
 
 
-@never_inlined
-@fast
-def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
+@inlined
+def look_up_here(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """What a handle of the caller's names. Raises BadHandle, WrongKind, Denied, PeerGone."""
     return lookup(PROCESSOR.current.value.process.value.table, handle, kind, rights)
+
+
+@never_inlined
+def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
+    """`look_up_here`, called."""
+    return look_up_here(handle, kind, rights)
 
 
 def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame}
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
-    names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up)}
+    names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up, look_up_here)}
     for call in SYSTEM_CALLS:
         implementation = implementation_of(call)
         if call.name not in INLINED:
