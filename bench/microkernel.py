@@ -73,6 +73,16 @@ def echo(endpoint: U64) -> None:
         reply = handle
 
 
+def clock_server(endpoint: U64) -> None:
+    """Answer every call with the time at which it came."""
+    reply = U64(0)
+    now = U64(0)
+    while True:
+        error, _, _tag, _, reply = reply_receive_words(endpoint, U64(1), now, reply)
+        now = cycles()
+        assert error == 0
+
+
 def sink(endpoint: U64) -> None:
     """Receive and forget."""
     message = Message()
@@ -102,6 +112,18 @@ def round_trips(name: str, endpoint: U64) -> None:
 
 
 def one_way(endpoint: U64) -> None:
+    """From before the call to the server's first instruction after it."""
+    total = U64(0)
+    for index in U64.range(ROUNDS):
+        begin = cycles()
+        _, arrived, _, _, _ = call_words(endpoint, U64(1), index)
+        # The first, before the server waits, goes another way.
+        if index > 0:
+            total = total + (arrived - begin)
+    print(f"message_one_way {total // (ROUNDS - 1)}")
+
+
+def send_and_switch(endpoint: U64) -> None:
     message = Message()
     begin = cycles()
     for _ in U64.range(ROUNDS):
@@ -127,12 +149,18 @@ def main() -> None:
     child.start(code_address(echo), system.process_install(child.process, there, U64(0), U64(5)))
     system.thread_yield()
     round_trips("round_trip", there)
-    one_way_endpoint = system.endpoint_create(quota)
+    clock = system.endpoint_create(quota)
+    timekeeper = Child()
+    timekeeper.make(quota)
+    timekeeper.start(code_address(clock_server), system.process_install(timekeeper.process, clock, U64(0), U64(5)))
+    system.thread_yield()
+    one_way(clock)
+    sink_endpoint = system.endpoint_create(quota)
     receiver = Child()
     receiver.make(quota)
-    receiver.start(code_address(sink), system.process_install(receiver.process, one_way_endpoint, U64(0), U64(5)))
+    receiver.start(code_address(sink), system.process_install(receiver.process, sink_endpoint, U64(0), U64(5)))
     system.thread_yield()
-    one_way(one_way_endpoint)
+    send_and_switch(sink_endpoint)
     thread = start(code_address(yielder), U64(0))
     switches("thread_switch_same_space")
     system.thread_kill(thread)
