@@ -65,8 +65,3 @@ def kernel_module(name: str) -> Any:
 
 
 KERNEL = None if TYPE_CHECKING else machine.Kernel(kernel_module("image").IMAGE, MODULES.values())
-
-
-def bundle_of(functions: Sequence[user.UserFunction], *arguments: bytes, files: dict[bytes, bytes] | None = None) -> bytes:
-    """A boot bundle with a program of these functions."""
-    return bundles.encode(bundles.contents(user.executable(functions), [b"program", *arguments], {}, files or {}))

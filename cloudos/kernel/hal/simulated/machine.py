@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from cloudos.abi import layout
-from cloudos.kernel.hal.simulated import board, trap, user_access
+from cloudos.kernel.hal.simulated import board, user_access
 from cloudos.kernel.hal.simulated.board import Access, Board, Denied
 from cloudos.kernel.hal.simulated.processor import PROCESSOR
 from cloudos.kernel.hal.simulated.report import Run
@@ -94,7 +94,8 @@ class Control:
 class Simulation:
     """One machine, from switching on to switching off.
 
-    `functions`: the user code, in the order of its entry points. `after_entry` is called whenever the kernel is left.
+    `functions`: the user code, in the order of its entry points. `after_entry` is called whenever the kernel returns
+    to user mode, `at_end` when the machine has been switched off, before its memory is gone.
     """
 
     def __init__(
@@ -106,10 +107,12 @@ class Simulation:
         seed: int = 0,
         memory: int = DEFAULT_MEMORY,
         after_entry: Callable[[Simulation], None] | None = None,
+        at_end: Callable[[Simulation], None] | None = None,
     ) -> None:
         self.kernel = kernel
         self.functions = functions
         self.after_entry = after_entry
+        self.at_end = at_end
         self.entries = 0
         self.instructions = 0
         self._bundle = bundle
@@ -139,6 +142,8 @@ class Simulation:
             for action in self._before:
                 action(self.board)
             self._go()
+            if self.at_end is not None:
+                self.at_end(self)
             return Run(self.board.log.decode(), bytes(self.board.output), self.board.clock, self.entries)
         finally:
             board.switch_off(self.board)
@@ -174,13 +179,16 @@ class Simulation:
     def _enter(self, symbol: str, *arguments: Any) -> None:
         """Call an exported function of the kernel."""
         self.entries += 1
-        if self.entries + self.instructions > PATIENCE:
-            raise Hung(f"{self.entries} entries and {self.instructions} instructions, and no end")
+        self._check_patience()
         self.board.advance(ENTRY_COST)
         self.kernel.symbols[symbol](*arguments)
         if self.after_entry is not None and arguments[0].from_user:
             self.check_translations()
             self.after_entry(self)
+
+    def _check_patience(self) -> None:
+        if self.entries + self.instructions > PATIENCE:
+            raise Hung(f"{self.entries} entries and {self.instructions} instructions, and no end")
 
     def _trap(self, frame: UserFrame, cause: Cause, why: Denied | None = None) -> None:
         frame.cause = cause
@@ -232,6 +240,7 @@ class Simulation:
             self._interrupt(frame, self.board.pending.popleft())
             return
         self.instructions += 1
+        self._check_patience()
         self._pass_time()
         control = self._control_of(frame)
         if control is not None:
