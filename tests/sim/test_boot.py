@@ -8,8 +8,7 @@ import pytest
 
 from cloudos.abi import layout
 from tests.sim.harness import MB, at, bundle_of, run, simulation
-from tests.sim.world import board, machine, user
-from tests.sim.world import traps as trap
+from tests.sim.world import board, machine, traps, user
 
 call, say, succeed, listen = user.call, user.say, user.succeed, user.listen
 
@@ -186,7 +185,7 @@ def test_a_kernel_bug_is_reported_with_the_registers() -> None:
     """A machine check is nobody's fault but the machine's, and stops it."""
 
     def program(bundle: int, length: int) -> user.UserCode:
-        yield user.Raise(trap.Cause.MACHINE_CHECK)
+        yield user.Raise(traps.Cause.MACHINE_CHECK)
         return 0
 
     log = simulation(program).run().log

@@ -49,14 +49,13 @@ def _import_apart(*names: str) -> dict[str, ModuleType]:
 
 
 if TYPE_CHECKING:
-    from cloudos.kernel.hal.simulated import board, machine, user
-    from cloudos.kernel.hal.simulated import trap as traps
+    from cloudos.kernel.hal.simulated import board, machine, traps, user
 
     MODULES: dict[str, ModuleType] = {}
 else:
     MODULES = _import_apart(f"{PACKAGE}.image", f"{SIMULATED}.machine")
     board, machine = MODULES[f"{SIMULATED}.board"], MODULES[f"{SIMULATED}.machine"]
-    user, traps = MODULES[f"{SIMULATED}.user"], MODULES[f"{SIMULATED}.trap"]
+    user, traps = MODULES[f"{SIMULATED}.user"], MODULES[f"{SIMULATED}.traps"]
 
 
 def kernel_module(name: str) -> Any:

@@ -34,7 +34,7 @@ elif ARCHITECTURE == "simulated":
         platform,
         power,
         timer,
-        trap,
+        traps,
         user_access,
     )
 else:

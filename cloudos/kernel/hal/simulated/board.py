@@ -87,12 +87,14 @@ class Board:
         self.root = 0
         self.translations: dict[int, tuple[int, int, int]] = {}
         self.fault_address = 0
+        self.vectors = 0
         self.module = (0, 0)
         self.log = bytearray()
         self.commands: deque[int] = deque()
         self.output = bytearray()
         self.input = bytearray()
-        self.busy = 0
+        # Until when the host has not taken all output.
+        self.busy_until = 0
         self.pending: deque[str] = deque()
         # Interrupts being handled.
         self.in_service: list[str] = []

@@ -10,6 +10,8 @@ from cloudos.lang import U8, U64, Array, Slice, place, struct, zeroed
 from cloudos.lang import data as constant
 
 BUFFER_SIZE = 4096
+# Nanoseconds that a slow host takes.
+SLOWEST_HOST = 50_000
 
 
 class LogPort:
@@ -50,15 +52,16 @@ def start_channel(frames: FrameSource) -> None:
 def channel_write(data: Slice[U8]) -> None:
     """Send; the host takes a while, as often as `slow_host` says."""
     machine = board.current()
-    assert machine.busy == 0, "written to the channel before it was idle"
+    assert channel_is_idle(), "written to the channel before it was idle"
     machine.output += bytes(data)
     if machine.random.random() < machine.slow_host:
-        machine.busy = machine.random.randint(1, 5)
+        machine.busy_until = machine.clock + machine.random.randint(1, SLOWEST_HOST)
 
 
 def channel_is_idle() -> bool:
     """Whether all that was written has been taken by the host."""
-    return board.current().busy == 0
+    machine = board.current()
+    return machine.busy_until <= machine.clock
 
 
 def channel_peek() -> Slice[U8]:
@@ -84,5 +87,6 @@ def channel_interrupt() -> None:
 
 
 def drain() -> None:
-    """The host has all that was written once it is not busy."""
-    board.current().busy = 0
+    """Wait until the host has all that was written."""
+    machine = board.current()
+    machine.advance(max(machine.busy_until - machine.clock, 0))

@@ -33,9 +33,7 @@ def wait_for_interrupt() -> None:
 
 def pause() -> None:
     """Hint of a busy wait: time passes, but no interrupt is taken."""
-    machine = board.current()
-    machine.busy = max(machine.busy - 1, 0)
-    machine.advance(PAUSE)
+    board.current().advance(PAUSE)
 
 
 def halt() -> None:

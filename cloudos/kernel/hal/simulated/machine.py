@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from cloudos.kernel.hal.simulated import board, user_access
 from cloudos.kernel.hal.simulated.board import Access, Board, Denied
 from cloudos.kernel.hal.simulated.processor import PROCESSOR
 from cloudos.kernel.hal.simulated.report import Run
-from cloudos.kernel.hal.simulated.trap import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
+from cloudos.kernel.hal.simulated.traps import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
 from cloudos.kernel.hal.simulated.user import (
     MARK,
     SLOT,
@@ -32,6 +33,7 @@ from cloudos.kernel.hal.simulated.user import (
     SetRegisters,
     UserCode,
     UserFunction,
+    Vector,
     Work,
     Write,
     call,
@@ -40,7 +42,7 @@ from cloudos.lang import U64, ProgramImage, Ptr, Region, VirtAddr, current_addre
 
 MEGABYTE = 1 << 20
 DEFAULT_MEMORY = 8 * MEGABYTE
-PATIENCE = 1_000_000
+PATIENCE = 200_000
 """Instructions and kernel entries after which a run counts as hung."""
 
 INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER}
@@ -71,6 +73,10 @@ class Kernel:
                 if isinstance(region, Region) and region.owner is value:
                     regions[id(region)] = region
         self._statics = [(region, bytes(region.data), dict(region.shadows or {})) for region in regions.values()]
+
+    def static_regions(self) -> list[Region]:
+        """The memory of the kernel's static data."""
+        return [region for region, _, _ in self._statics]
 
     def reset(self) -> None:
         """Static data as after loading."""
@@ -176,15 +182,17 @@ class Simulation:
 
     # Into the kernel
 
-    def _enter(self, symbol: str, *arguments: Any) -> None:
+    def _enter(self, symbol: str, *arguments: Any) -> Any:
         """Call an exported function of the kernel."""
         self.entries += 1
         self._check_patience()
         self.board.advance(ENTRY_COST)
-        self.kernel.symbols[symbol](*arguments)
-        if self.after_entry is not None and arguments[0].from_user:
+        result = self.kernel.symbols[symbol](*arguments)
+        if symbol != "kernel_trap":
             self.check_translations()
-            self.after_entry(self)
+            if self.after_entry is not None:
+                self.after_entry(self)
+        return result
 
     def _check_patience(self) -> None:
         if self.entries + self.instructions > PATIENCE:
@@ -197,9 +205,7 @@ class Simulation:
             frame.is_protection_violation = why.present
             frame.is_write = why.access.write
             frame.is_execute = why.access.execute
-        from_user = frame.from_user
-        own = from_user and "kernel_user_trap" in self.kernel.symbols
-        self._enter("kernel_user_trap" if own else "kernel_trap", frame)
+        self._enter("kernel_user_trap" if frame.from_user else "kernel_trap", frame)
 
     def _interrupt(self, frame: UserFrame, kind: str) -> None:
         self.board.in_service.append(kind)
@@ -295,7 +301,7 @@ class Simulation:
         try:
             control.instruction = next(control.code) if control.instruction is None else control.code.send(result)
         except StopIteration as stop:
-            control.instruction = call("process_exit", (stop.value or 0) & 0xFF)
+            control.instruction = call("thread_exit") if stop.value is None else call("process_exit", stop.value & 0xFF)
 
     def _execute(self, frame: UserFrame, control: Control) -> None:
         instruction = control.instruction
@@ -304,7 +310,10 @@ class Simulation:
             _set_arguments(frame, instruction)
             frame.ip = after
             frame.cause = Cause.SYSTEM_CALL
-            self._enter("kernel_system_call", frame)
+            before = int(PROCESSOR.frame)
+            everything = self._enter("kernel_system_call", frame)
+            # Otherwise only the results are loaded.
+            assert everything or int(PROCESSOR.frame) == before, "another thread continues with the caller's registers"
         elif isinstance(instruction, Raise):
             # A breakpoint is reported behind its instruction, all else at it.
             if instruction.cause == Cause.BREAKPOINT:
@@ -321,17 +330,22 @@ class Simulation:
             if self._store(frame, instruction.address, instruction.data):
                 frame.ip = after
         else:
-            self._compute(frame, instruction)
+            control.result = self._compute(frame, instruction)
             frame.ip = after
 
-    def _compute(self, frame: UserFrame, instruction: Instruction | None) -> None:
+    def _compute(self, frame: UserFrame, instruction: Instruction | None) -> int | None:
+        """An instruction that needs no memory."""
         if isinstance(instruction, Work):
             self.board.advance(instruction.duration)
         elif isinstance(instruction, SetRegisters):
             frame.sp = frame.sp if instruction.sp is None else U64(instruction.sp)
             frame.fp = frame.fp if instruction.fp is None else U64(instruction.fp)
+        elif isinstance(instruction, Vector):
+            self.board.vectors, result = instruction.value, self.board.vectors
+            return result
         else:
             raise TypeError(f"user code yielded {instruction!r}, which is no instruction")
+        return None
 
     def _places(self, frame: UserFrame, address: int, length: int, access: Access) -> list[tuple[int, int]] | None:
         """Physical address and length of the pieces of a range; None when an access to it trapped."""
@@ -369,13 +383,19 @@ class Simulation:
         return True
 
 
+ARGUMENTS = ("argument0", "argument1", "argument2", "argument3", "argument4", "argument5")
+WORDS = ("word4", "word5", "word6", "word7")
+
+
 def _set_arguments(frame: UserFrame, instruction: Call) -> None:
     frame.number = U64(instruction.number)
-    values = [*instruction.arguments, 0, 0, 0, 0, 0, 0]
-    frame.argument0, frame.argument1, frame.argument2 = (U64(value) for value in values[:3])
-    frame.argument3, frame.argument4, frame.argument5 = (U64(value) for value in values[3:6])
+    for names, values in ((ARGUMENTS, instruction.arguments), (WORDS, instruction.words)):
+        for name, value in zip_longest(names, values, fillvalue=0):
+            setattr(frame, str(name), U64(value))
+    frame.reply_handle = U64(instruction.reply)
 
 
 def _reply(frame: UserFrame) -> Reply:
-    registers = (frame.argument0, frame.argument1, frame.argument2, frame.argument3, frame.argument4, frame.argument5)
-    return Reply(int(frame.number), int(frame.argument2), tuple(int(register) for register in registers))
+    words = tuple(int(getattr(frame, name)) for name in (*ARGUMENTS[2:], *WORDS))
+    badge, tag = int(frame.argument0), int(frame.argument1)
+    return Reply(int(frame.number), int(frame.argument2), badge, tag, words, int(frame.reply_handle))

@@ -7,7 +7,7 @@ memory here. Levels count from 0 (pages of 4 KB) to 3 (the root); a mapping of l
 from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource, Mapping
+from cloudos.kernel.hal.interface import Access, BootInformation, FrameSink, FrameSource, Mapping
 from cloudos.kernel.hal.simulated import board, cpu
 from cloudos.lang import U64, PhysAddr, VirtAddr, struct, zeroed
 
@@ -151,9 +151,23 @@ class PageTable:
         _write(place, table | board.PRESENT)
         cpu.invalidate_page(address.value)
 
+    def release(self, frames: FrameSink) -> None:
+        """Free the tables of the user half, which map nothing any more, and the root."""
+        _release(int(self.root.value), FIRST_KERNEL_ENTRY, frames)
+        self.root = PhysAddr(0)
+
     def activate(self) -> None:
         """Make these the translations in use."""
         cpu.load_page_table_root(self.root.value)
+
+
+def _release(table: int, entries: int, frames: FrameSink) -> None:
+    """Free a table and those that its first entries name."""
+    for index in range(entries):
+        entry = _read(table + 8 * index)
+        if entry & board.PRESENT and not entry & board.LEAF:
+            _release(entry & board.FRAME, ENTRIES, frames)
+    frames.free(PhysAddr(table), U64(0))
 
 
 @struct

@@ -1,7 +1,8 @@
 """User code: generators that yield instructions.
 
 A function of user code takes the two arguments that its thread was started with, and yields instructions; each
-`yield` gives what the instruction results in. Returning ends the process, the number returned being its status.
+`yield` gives what the instruction results in. Returning a number ends the process with that status, returning None
+ends the thread.
 
     def greet(bundle: int, length: int) -> UserCode:
         yield write(SCRATCH, b"hello")
@@ -23,7 +24,7 @@ from typing import Any
 from cloudos.abi import layout
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.kernel.hal.simulated.platform import ELF_MACHINE
-from cloudos.kernel.hal.simulated.trap import Cause
+from cloudos.kernel.hal.simulated.traps import Cause
 
 TEXT = layout.PROGRAM_START
 # Memory of the program, readable and writable, zero at the start.
@@ -40,10 +41,12 @@ NUMBERS = {call.name: call.number for call in SYSTEM_CALLS}
 
 @dataclass(frozen=True)
 class Call:
-    """A system call; results in a Reply. `saved` are the registers behind the six arguments."""
+    """A system call; results in a Reply. `words` and `reply` are the registers that messages use besides."""
 
     number: int
     arguments: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()
+    reply: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,25 @@ class SetRegisters:
 
 
 @dataclass(frozen=True)
+class Vector:
+    """Put a number into the vector register; results in what it held."""
+
+    value: int
+
+
+@dataclass(frozen=True)
 class Reply:
-    """The registers after a system call."""
+    """The registers after a system call. Of a message: badge, tag, eight words and the handle to reply to."""
 
     error: int
     value: int
-    registers: tuple[int, ...] = ()
+    badge: int = 0
+    tag: int = 0
+    words: tuple[int, ...] = ()
+    reply: int = 0
 
 
-Instruction = Call | Read | Write | Jump | Raise | Work | SetRegisters
+Instruction = Call | Read | Write | Jump | Raise | Work | SetRegisters | Vector
 UserCode = Generator[Instruction, Any, int | None]
 UserFunction = Callable[[int, int], UserCode]
 
@@ -108,6 +121,12 @@ UserFunction = Callable[[int, int], UserCode]
 def call(name: str, *arguments: int) -> Call:
     """A system call by its name."""
     return Call(NUMBERS[name], arguments)
+
+
+def message(name: str, handle: int, tag: int = 0, words: Sequence[int] = (), reply: int = 0) -> Call:
+    """A system call that sends or receives a message. The tag's count of words is filled in."""
+    eight = (*words, *[0] * (8 - len(words)))
+    return Call(NUMBERS[name], (handle, tag | len(words), *eight[:4]), eight[4:], reply)
 
 
 def succeed(name: str, *arguments: int) -> Generator[Instruction, Any, int]:

@@ -14,7 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.simulated import board
 from cloudos.kernel.hal.simulated.processor import PROCESSOR
-from cloudos.lang import U8, U64, Ptr, Sink, Slice, VirtAddr, enum, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Ptr, Sink, Slice, VirtAddr, enum, struct, write_text
 
 # Every instruction is this long.
 INSTRUCTION = 2
@@ -63,12 +63,17 @@ FAULTS = {
     Cause.BAD_ADDRESS: faults.BAD_ADDRESS,
 }
 
+# What a message consists of, besides handle or badge: the tag and eight words.
+MESSAGE = ("argument1", "argument2", "argument3", "argument4", "argument5", "word4", "word5", "word6", "word7")
 
-@struct
+
+@struct(align=16)
 class UserFrame:
-    """All registers of a thread. `number` leaves a system call as the error, `argument2` as the value.
+    """All registers of a thread.
 
-    `run` is no register: it says which of the machine's threads of control these are the registers of.
+    As an entry of a system call: number and arguments; `number` leaves as the error, `argument2` as the value. As a
+    message: handle or badge in `argument0`, tag in `argument1`, words in `argument2` to `argument5` and `word4` to
+    `word7`. `run` is no register: it says which of the machine's threads of control these registers belong to.
     """
 
     number: U64 = U64(0)
@@ -78,6 +83,11 @@ class UserFrame:
     argument3: U64 = U64(0)
     argument4: U64 = U64(0)
     argument5: U64 = U64(0)
+    word4: U64 = U64(0)
+    word5: U64 = U64(0)
+    word6: U64 = U64(0)
+    word7: U64 = U64(0)
+    reply_handle: U64 = U64(0)
     fp: U64 = U64(0)
     ip: U64 = U64(0)
     sp: U64 = U64(0)
@@ -129,38 +139,78 @@ class UserFrame:
         self.number = error
         self.argument2 = U64(0)
 
+    def restart(self) -> None:
+        """Let the thread make its system call again when it continues."""
+        self.ip = self.ip - INSTRUCTION
 
-SystemCallFrame = UserFrame
-TrapFrame = UserFrame
+    def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
+        """Return success and the message that the sender's registers hold."""
+        self.number = U64(0)
+        self.argument0 = badge
+        self.reply_handle = reply
+        for name in MESSAGE:
+            setattr(self, name, getattr(sender, name))
+
+    def set_message(self, badge: U64, tag: U64, word0: U64, word1: U64, word2: U64, word3: U64) -> None:
+        """Return success and a message of the kernel's own; the other words are zero."""
+        self.number = U64(0)
+        self.argument0 = badge
+        self.reply_handle = U64(0)
+        for name, value in zip(MESSAGE, (tag, word0, word1, word2, word3, *[U64(0)] * 4), strict=True):
+            setattr(self, name, value)
+
+    def set_reply(self, handle: U64) -> None:
+        """Return a reply handle with a message."""
+        self.reply_handle = handle
+
+    def set_registers(self, other: UserFrame) -> None:
+        """Take the general registers and the position that a debugger wants."""
+        for name in ("number", "argument0", *MESSAGE, "reply_handle", "fp"):
+            setattr(self, name, getattr(other, name))
+        self.set_position(other.ip, other.sp)
+
+    def set_position(self, ip: U64, sp: U64) -> None:
+        """Go on somewhere else."""
+        self.ip = ip
+        self.sp = sp
 
 
-@struct
-class Frames:
-    """The registers of the only thread."""
+@struct(align=16)
+class VectorState:
+    """The vector registers, of which there is one."""
 
-    user: UserFrame = zeroed()
+    value: U64 = U64(0)
 
-
-FRAMES = place(Frames())
+    def prepare(self) -> None:
+        """Become what a thread starts with."""
+        self.value = U64(0)
 
 
 def start() -> None:
     """Nothing to load: the machine calls the kernel's functions."""
 
 
-def enter_user(ip: U64, sp: U64, argument0: U64, argument1: U64) -> NoReturn:
-    """Run user code, with all registers zero but the two arguments."""
-    FRAMES.user.prepare(ip, sp, argument0, argument1)
-    PROCESSOR.frame = Ptr.to(FRAMES.user).address.value
+def save_vectors(state: VirtAddr) -> None:
+    """Keep the vector registers in a VectorState."""
+    Ptr.at(VectorState, state).value.value = U64(board.current().vectors)
+
+
+def load_vectors(state: VirtAddr) -> None:
+    """Load the vector registers from a VectorState."""
+    board.current().vectors = int(Ptr.at(VectorState, state).value.value)
+
+
+def set_frame(frame: Ptr[UserFrame]) -> None:
+    """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
+    PROCESSOR.frame = frame.address.value
+
+
+def enter_user() -> NoReturn:
+    """Leave the kernel for the current thread, at the end of the boot."""
     raise board.UserMode
 
 
-def current_system_call() -> SystemCallFrame:
-    """The registers of the system call being handled."""
-    return Ptr.at(UserFrame, VirtAddr(PROCESSOR.frame)).value
-
-
-def user_fault(frame: TrapFrame, code: Slice[U8]) -> Fault:
+def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     """What a trap other than a page fault says about the program."""
     return FAULTS[frame.cause]
 
@@ -170,7 +220,7 @@ def on_kernel_stack(address: U64) -> bool:
     return False
 
 
-def write_registers(frame: TrapFrame, sink: Sink) -> None:
+def write_registers(frame: UserFrame, sink: Sink) -> None:
     """Log the registers."""
     write_text(sink, f"number={frame.number:#x} argument0={frame.argument0:#x} argument1={frame.argument1:#x}\n")
     write_text(sink, f"argument2={frame.argument2:#x} argument3={frame.argument3:#x}\n")
