@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.abi import faults
+from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.abi.objects import Kind, Rights
@@ -213,7 +213,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
     fp = context.fp
     try:
         for _ in U64.range(MAXIMUM_FRAMES - 1):
-            if fp == 0 or fp % 8 != 0:
+            if fp == 0 or fp % 8 != 0 or fp >= layout.USER_END:
                 break
             log.record(f"@frame ip={user_memory.read_word(fp + 8):#x}")
             caller = user_memory.read_word(fp)

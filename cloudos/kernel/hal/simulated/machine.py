@@ -26,6 +26,7 @@ from cloudos.kernel.hal.simulated.user import (
     SLOT,
     Call,
     Instruction,
+    Interrupt,
     Jump,
     Raise,
     Read,
@@ -318,6 +319,9 @@ class Simulation:
             # A breakpoint is reported behind its instruction, all else at it.
             if instruction.cause == Cause.BREAKPOINT:
                 frame.ip = after
+            self._trap(frame, instruction.cause)
+        elif isinstance(instruction, Interrupt):
+            frame.ip = after
             self._trap(frame, instruction.cause)
         elif isinstance(instruction, Jump):
             frame.ip = U64(instruction.address)

@@ -80,6 +80,13 @@ class Raise:
 
 
 @dataclass(frozen=True)
+class Interrupt:
+    """Before the next instruction the processor is interrupted for this cause."""
+
+    cause: Cause
+
+
+@dataclass(frozen=True)
 class Work:
     """Compute for so many nanoseconds."""
 
@@ -113,7 +120,7 @@ class Reply:
     reply: int = 0
 
 
-Instruction = Call | Read | Write | Jump | Raise | Work | SetRegisters | Vector
+Instruction = Call | Read | Write | Jump | Raise | Work | SetRegisters | Vector | Interrupt
 UserCode = Generator[Instruction, Any, int | None]
 UserFunction = Callable[[int, int], UserCode]
 
