@@ -109,7 +109,7 @@ def _reach_prebuilt(program: Program) -> None:
 # Kernel
 
 
-def compile_kernel(arch: str, out: Path, *, optimize: str = "2") -> Artifact:
+def compile_kernel(arch: str, out: Path, *, optimize: str = "s") -> Artifact:
     """Build the kernel of an architecture into the ELF file `out`. Raises CompileError."""
     goal = target(arch, "kernel")
     # One process holds the kernel of one architecture: its hal is chosen when it is imported.

@@ -110,7 +110,7 @@ def build(
 
 def compile_flags(target: Target, optimize: str, lto: bool) -> tuple[str, ...]:
     """Everything clang is told besides the names of its input and output."""
-    if optimize not in ("0", "2", "s"):
+    if optimize not in ("0", "2", "s", "z"):
         raise ValueError(f"no such optimisation level: {optimize!r}")
     flags = (f"--target={target.triple}", *target.compile_flags, f"-O{optimize}", "-fdebug-compilation-dir=.")
     if target.arch == "aarch64" and optimize == "s":

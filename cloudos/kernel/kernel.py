@@ -55,6 +55,7 @@ def run_first_program() -> NoReturn:
     bundle = loader.bundle_of(boot.module, boot.module_length)
     quota.start()  # all memory that is free now
     labels.MATRIX.start()  # one label, that may do everything
+    scheduler.start()
     first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
     scheduler.run_next()
     traps.enter_user()

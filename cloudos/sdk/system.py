@@ -59,6 +59,29 @@ def _enter3(number: U64, a0: U64, a1: U64, a2: U64) -> tuple[U64, U64]:
     return _model(number, [a0, a1, a2])
 
 
+def _x86_64_moves(arguments: int) -> Template:
+    """From the fourth on, arguments reach their registers through moves."""
+    others = {f"a{index}": register for index, register in zip(range(3, arguments), ("r10", "r8", "r9"), strict=False)}
+    moves = "".join(f"movq %[{name}], %%{register}; " for name, register in others.items())
+    inputs = {"number": "a", "a0": "D", "a1": "S", "a2": "d", **dict.fromkeys(others, "r")}
+    return Template(moves + "syscall", results=("=a", "=d"), inputs=inputs, clobbers=(*others.values(), *_X86_64_LOST))
+
+
+@machine(x86_64=_x86_64_moves(4), aarch64=_aarch64(4))
+def _enter4(number: U64, a0: U64, a1: U64, a2: U64, a3: U64) -> tuple[U64, U64]:
+    return _model(number, [a0, a1, a2, a3])
+
+
+@machine(x86_64=_x86_64_moves(5), aarch64=_aarch64(5))
+def _enter5(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64) -> tuple[U64, U64]:
+    return _model(number, [a0, a1, a2, a3, a4])
+
+
+@machine(x86_64=_x86_64_moves(6), aarch64=_aarch64(6))
+def _enter6(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64, a5: U64) -> tuple[U64, U64]:
+    return _model(number, [a0, a1, a2, a3, a4, a5])
+
+
 @machine(
     x86_64=Template(
         "movq %[a3], %%r10; movq %[a4], %%r8; movq %[a5], %%r9; syscall",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cloudos.abi.messages import NEVER
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched.run_queue import RunQueue
 from cloudos.kernel.sched.timers import Timers
@@ -24,7 +23,7 @@ class Processor:
     # Since when the schedule of the current thread has been used.
     turn_start: U64 = U64(0)
     # The timer will interrupt at this time or before.
-    alarm: U64 = U64(NEVER)
+    alarm: U64 = U64(0)
     ready: RunQueue = zeroed()
     timers: Timers = zeroed()
 

@@ -14,6 +14,11 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U8, U64, PhysAddr, Ptr, null
 
 
+def start() -> None:
+    """No alarm is set yet."""
+    PROCESSOR.alarm = U64(NEVER)
+
+
 def ready(thread: Ptr[Thread]) -> None:
     """A thread that was blocked or stopped may run."""
     thread.value.state = ThreadState.READY
