@@ -6,6 +6,8 @@ memory here. Levels count from 0 (pages of 4 KB) to 3 (the root); a mapping of l
 
 from __future__ import annotations
 
+import struct as struct_module
+
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSink, FrameSource, Mapping
 from cloudos.kernel.hal.simulated import board, cpu
@@ -18,6 +20,7 @@ PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
 ENTRIES = 512
+ENTRY = struct_module.Struct("<Q")
 LARGEST_LEVEL = 2
 
 BITS = (
@@ -163,8 +166,8 @@ class PageTable:
 
 def _release(table: int, entries: int, frames: FrameSink) -> None:
     """Free a table and those that its first entries name."""
-    for index in range(entries):
-        entry = _read(table + 8 * index)
+    content = board.current().memory.content(table, 8 * entries)
+    for (entry,) in ENTRY.iter_unpack(content):
         if entry & board.PRESENT and not entry & board.LEAF:
             _release(entry & board.FRAME, ENTRIES, frames)
     frames.free(PhysAddr(table), U64(0))
@@ -183,8 +186,9 @@ KERNEL = KernelSpace(PageTable(PhysAddr(0)))
 def new_user_table(frames: FrameSource) -> PageTable:
     """Page tables with an empty user half. Raises OutOfMemory."""
     root = frames.allocate_zeroed()
-    for index in range(FIRST_KERNEL_ENTRY, ENTRIES):
-        _write(int(root.value) + 8 * index, _read(int(KERNEL.pages.root.value) + 8 * index))
+    kernel_half = 8 * FIRST_KERNEL_ENTRY
+    memory = board.current().memory
+    memory.copy_from(int(root.value) + kernel_half, memory, int(KERNEL.pages.root.value) + kernel_half, kernel_half)
     return PageTable(root)
 
 
