@@ -47,10 +47,10 @@ PATIENCE = 200_000
 """Instructions and kernel entries after which a run counts as hung."""
 
 INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER}
-# Nanoseconds: an instruction of user code, and at random a long computation between two.
-SHORTEST, LONGEST = 20, 2_000
+# Nanoseconds: the shortest and the longest instruction of user code; how often a long computation comes between two.
+Pace = tuple[int, int, float]
+USUAL_PACE: Pace = (20, 2_000, 0.01)
 LONG = 12_000_000
-LONG_SHARE = 0.01
 ENTRY_COST = 100
 
 
@@ -113,6 +113,7 @@ class Simulation:
         *,
         seed: int = 0,
         memory: int = DEFAULT_MEMORY,
+        pace: Pace = USUAL_PACE,
         after_entry: Callable[[Simulation], None] | None = None,
         at_end: Callable[[Simulation], None] | None = None,
     ) -> None:
@@ -127,6 +128,7 @@ class Simulation:
         self._controls: dict[int, Control] = {}
         self._before: list[Callable[[Board], None]] = []
         self._seed = seed
+        self._pace = pace
         self.board: Board
 
     def prepare(self, action: Callable[[Board], None]) -> Simulation:
@@ -255,8 +257,9 @@ class Simulation:
 
     def _pass_time(self) -> None:
         draw = self.board.random
-        duration = draw.randint(SHORTEST, LONGEST)
-        if draw.random() < LONG_SHARE:
+        shortest, longest, long_share = self._pace
+        duration = draw.randint(shortest, longest)
+        if draw.random() < long_share:
             duration += draw.randint(0, LONG)
         self.board.advance(duration)
 
