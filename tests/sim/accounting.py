@@ -13,7 +13,8 @@ from tests.sim.world import KERNEL, board, kernel_module, machine
 
 PAGE = 4096
 USER_ENTRIES = 256
-LARGEST_SLICE = 1 << 16
+LEAST_SLICE, LARGEST_SLICE = 64, 1 << 16
+LARGEST_ELEMENT = 64
 FRAMES = kernel_module("memory.frames")
 MMU = kernel_module("hal.simulated.mmu")
 QUOTAS = kernel_module("objects.quota")
@@ -44,20 +45,21 @@ class Marker:
         if self.root:
             self._walk(self.root, 512, 3, kernel=True)
         for region in KERNEL.static_regions():
-            self._look_at(words(region.data, 0, region.size))
+            self._look_at(words(region.data, 0, region.size), static=True)
         while self._work:
             self._look_at(words(self.memory, self._work.pop() * PAGE, PAGE))
         return self.tables | self.mapped | self.held
 
-    def _look_at(self, numbers: list[int]) -> None:
+    def _look_at(self, numbers: list[int], *, static: bool = False) -> None:
         for index, number in enumerate(numbers):
             if board.DIRECT_BASE <= number < board.DIRECT_BASE + self.limit:
                 self._hold((number - board.DIRECT_BASE) // PAGE)
-                # What follows may make it a slice.
-                length = numbers[index + 1] if index + 1 < len(numbers) else 0
-                if PAGE < length <= LARGEST_SLICE:
+                # In static data, what follows may make it a slice of so many elements.
+                length = numbers[index + 1] if index + 1 < len(numbers) and static else 0
+                if LEAST_SLICE <= length <= LARGEST_SLICE:
+                    size = length if length > PAGE else length * LARGEST_ELEMENT
                     first = number - board.DIRECT_BASE
-                    for frame in range(first // PAGE, (first + length - 1) // PAGE + 1):
+                    for frame in range(first // PAGE, (first + size - 1) // PAGE + 1):
                         self._hold(frame)
             elif board.MEMORY_START < number < self.limit and number % PAGE == 0 and self._is_root(number):
                 self._walk(number, USER_ENTRIES, 3)
@@ -71,7 +73,9 @@ class Marker:
 
     def _is_root(self, address: int) -> bool:
         frame = address // PAGE
-        return frame not in self.tables and words(self.memory, address + 8 * USER_ENTRIES, 8)[0] == self.mark
+        if not self.mark or frame in self.tables:
+            return False
+        return words(self.memory, address + 8 * USER_ENTRIES, 8)[0] == self.mark
 
     def _walk(self, table: int, count: int, level: int, *, kernel: bool = False) -> None:
         self.tables.add(table // PAGE)
