@@ -24,7 +24,7 @@ from __future__ import annotations
 from cloudos.lang import U64, Slice, U8, UserPtr, data
 from cloudos.sdk import List, Text, system
 from {package} import {module} as rows
-from tests.conformance.support import BOARD
+from tests.conformance.support import BOARD, settle
 
 
 def say(text: Slice[U8]) -> None:
@@ -40,6 +40,7 @@ def main(args: List[Text]) -> None:
 '''
 CALL = """    if args.length <= {number}:
         say(data(b"begin {name}\\n"))
+        settle()
         BOARD.clear()
         rows.{name}()
         say(data(b"end {name}\\n"))

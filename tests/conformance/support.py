@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from cloudos.abi import errors, initial
+from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS
-from cloudos.lang import U32, U64, Array, Ptr, UserPtr, VirtAddr, generate, place, struct, zeroed
+from cloudos.lang import U32, U64, Array, Ptr, VirtAddr, generate, place, struct, zeroed
 from cloudos.sdk import ipc, system, threads
 from cloudos.sdk.ipc import Message
 
@@ -135,13 +136,33 @@ def poke(address: U64, value: U64) -> None:
 
 
 
-def message_error(name: int, handle: U64, message: Message) -> U64:
+def message_error(number: U64, handle: U64, message: Message) -> U64:
     """Make a message's system call; the number of the error."""
-    return ipc.enter(Ptr.to(message).address, U64(name), handle)
+    return ipc.enter(Ptr.to(message).address, number, handle)
 
 
-MESSAGE_CALL = CALLS["message_call"].number
-MESSAGE_SEND = CALLS["message_send"].number
-MESSAGE_RECEIVE = CALLS["message_receive"].number
-MESSAGE_REPLY = CALLS["message_reply"].number
-MESSAGE_REPLY_RECEIVE = CALLS["message_reply_receive"].number
+MESSAGE_CALL = U64(CALLS["message_call"].number)
+MESSAGE_SEND = U64(CALLS["message_send"].number)
+MESSAGE_RECEIVE = U64(CALLS["message_receive"].number)
+MESSAGE_REPLY = U64(CALLS["message_reply"].number)
+MESSAGE_REPLY_RECEIVE = U64(CALLS["message_reply_receive"].number)
+
+
+@struct
+class OwnBuffer:
+    """The message buffer of the thread that runs the rows: it gets one when the first row asks for it."""
+
+    address: U64 = U64(0)
+
+    def own(self) -> MessageBuffer:
+        """The buffer, without deadline or moves."""
+        if self.address == 0:
+            self.address = buffer_page()
+            system.thread_set_buffer(self.address)
+        buffer = Ptr.at(MessageBuffer, VirtAddr(self.address)).value
+        buffer.moves = U32(0)
+        buffer.deadline = U64(0)
+        return buffer
+
+
+BUFFER = place(OwnBuffer())

@@ -49,11 +49,17 @@ REPLY_RIGHTS = Rights.SEND
 # The fast path
 
 
+def _is_plain(tag: U64) -> bool:
+    """Whether a tag says that there are at most eight words, and nothing else but the label."""
+    # Nine words and more carry into bit 4.
+    return (tag | tag.wrapping_add(15 - tags.WORDS)) & tags.SLOW == 0
+
+
 def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = endpoint.receivers.first
-    if server.is_null() or frame.argument1 & tags.SLOW != 0 or server.value.timer_index != 0:
+    if server.is_null() or not _is_plain(frame.argument1) or server.value.timer_index != 0:
         return False
     if server.value.suspended:
         return False
@@ -75,7 +81,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> b
     if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
         return False
     caller = server.value.client
-    if caller.is_null() or frame.argument1 & tags.SLOW != 0 or caller.value.timer_index != 0 or caller.value.in_fault:
+    if caller.is_null() or not _is_plain(frame.argument1) or caller.value.timer_index != 0 or caller.value.in_fault:
         return False
     slot = caller.value.reply.header.capabilities
     if capabilities.handle_of(slot) != frame.reply_handle or slot.value.generation == U32.MAX:
