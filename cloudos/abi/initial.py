@@ -9,5 +9,7 @@ THREAD = _FIRST_GENERATION | 2
 # All memory that the machine had left when the process was made.
 QUOTA = _FIRST_GENERATION | 3
 SCHEDULE = _FIRST_GENERATION | 4
+POLICY = _FIRST_GENERATION | 5
+AUDIT = _FIRST_GENERATION | 6
 
 PRIORITY = 128

@@ -25,6 +25,7 @@ from cloudos.abi.errors import (
     OutOfMemory,
     PeerGone,
     QuotaExceeded,
+    Sealed,
     SystemCallError,
     TimedOut,
     TooManyHandles,
@@ -63,6 +64,9 @@ ReplyToSend = Annotated[U64, Needs(Kind.REPLY, Rights.SEND)]
 NotificationToSignal = Annotated[U64, Needs(Kind.NOTIFICATION, Rights.SIGNAL)]
 NotificationToWait = Annotated[U64, Needs(Kind.NOTIFICATION, Rights.WAIT)]
 QuotaToSpend = Annotated[U64, Needs(Kind.QUOTA, Rights.ALLOCATE)]
+QuotaToInspect = Annotated[U64, Needs(Kind.QUOTA, Rights.INSPECT)]
+PolicyToWrite = Annotated[U64, Needs(Kind.POLICY, Rights.WRITE)]
+AuditToRead = Annotated[U64, Needs(Kind.AUDIT, Rights.READ)]
 ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
 ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
 
@@ -263,7 +267,7 @@ def thread_set_buffer(address: U64) -> None:
 
 @system_call(number=18, raises=(BadState,))
 def thread_bind(notification: NotificationToWait) -> None:
-    """Let message_receive of the calling thread end with signals of `notification` too. BadState: one of them is bound."""
+    """Let message_receive of the calling thread end with signals of `notification` too. BadState: one is bound."""
     raise NotImplementedError
 
 
@@ -378,4 +382,64 @@ def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_n
 @system_call(number=35, raises=(BadArgument,))
 def schedule_change(schedule: ScheduleToControl, priority: U64, budget_ns: U64, period_ns: U64) -> None:
     """Change a schedule, and fill its budget. Denied also: a priority above that of the caller's schedule."""
+    raise NotImplementedError
+
+
+@system_call(number=36, raises=(BadArgument, BadHandle, Denied, *CREATION_ERRORS))
+def handle_derive(handle: U64, rights: U64, badge: U64) -> U64:
+    """Make a weaker copy of a handle, with a badge where the handle has none; returns it.
+
+    Denied: the handle lacks DERIVE or one of `rights`, or has another badge.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=37, raises=(BadHandle,))
+def handle_close(handle: U64) -> None:
+    """Give up a handle. Threads that wait through it get Cancelled. What was derived from it stays."""
+    raise NotImplementedError
+
+
+@system_call(number=38, raises=(BadHandle, Denied))
+def handle_revoke(handle: U64) -> None:
+    """Take away every handle that was derived from this one, in all processes. Denied: it lacks REVOKE."""
+    raise NotImplementedError
+
+
+@system_call(number=39, raises=(BadHandle,))
+def handle_inspect(handle: U64) -> U64:
+    """The kind of the object (bits 0 to 7) and the rights (from bit 8)."""
+    raise NotImplementedError
+
+
+@system_call(number=40, raises=CREATION_ERRORS)
+def quota_create(quota: QuotaToSpend, limit: U64) -> U64:
+    """Split `limit` bytes off a quota; returns a handle to the new one with all rights."""
+    raise NotImplementedError
+
+
+@system_call(number=41, raises=(BadAddress,))
+def quota_inspect(quota: QuotaToInspect, buffer: UserPtr[U8]) -> None:
+    """Store the bytes used and the limit, eight bytes each, in `buffer`."""
+    raise NotImplementedError
+
+
+@system_call(number=42, raises=(BadAddress, BadArgument, BadState, Sealed))
+def policy_load(policy: PolicyToWrite, data: UserPtr[U8], length: U64) -> None:
+    """Put a matrix of labels in force, as `cloudos.abi.policy` makes it. BadState: one was loaded before."""
+    raise NotImplementedError
+
+
+@system_call(number=43, raises=(Sealed,))
+def policy_seal(policy: PolicyToWrite) -> None:
+    """Keep the policy as it is until the machine ends."""
+    raise NotImplementedError
+
+
+@system_call(number=44, raises=(BadAddress,))
+def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
+    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes.
+
+    Returns how many, and from bit 32 how many were lost since the last call.
+    """
     raise NotImplementedError

@@ -16,7 +16,7 @@ BYTES_MASK = 0x1FFF
 DEADLINE = 1 << 20
 FROM_KERNEL = 1 << 24
 LABEL_SHIFT = 32
-# What keeps a message from the fast path.
+# More than words.
 SLOW = 0xFFFF_FFF0
 # What no program may set.
 RESERVED = 0xFFE0_0000

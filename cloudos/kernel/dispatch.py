@@ -15,7 +15,7 @@ from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import traps
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import clock, console, handles, memory, message, notifications, processes, threads
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
 from cloudos.kernel.objects.notification import Notification
@@ -26,9 +26,9 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
-from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, generate, never_inlined
+from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, never_inlined
 
-IMPLEMENTED_BY = (processes, threads, notifications, message, console, memory, clock)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
 # Inlining the others would make the dispatch save registers that a short call does not need.
@@ -122,6 +122,7 @@ def dispatch_source() -> str:
 
 
 @never_inlined
+@fast
 def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """What a handle of the caller's names. Raises BadHandle, WrongKind, Denied, PeerGone."""
     return lookup(PROCESSOR.current.value.process.value.table, handle, kind, rights)
@@ -143,4 +144,4 @@ def _namespace() -> dict[str, Any]:
 
 _generated: Callable[[traps.UserFrame], bool] = generate(dispatch_source(), "dispatch", _namespace())
 # The entry code calls it straight away: a system call that does nothing must cost next to nothing.
-dispatch = exported("kernel_system_call")(_generated)
+dispatch = exported("kernel_system_call")(fast(_generated))

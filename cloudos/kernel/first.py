@@ -8,7 +8,7 @@ from cloudos.abi.objects import ALL_RIGHTS
 from cloudos.kernel import loader, log
 from cloudos.kernel.loader import BadProgram
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects import process, schedule, threads
+from cloudos.kernel.objects import audit, policy, process, schedule, threads
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.quota import ROOT
@@ -36,6 +36,8 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, thread.cast(Header), U64(initial.THREAD))
     hold(made, Ptr.to(ROOT).cast(Header), U64(initial.QUOTA))
     hold(made, time.cast(Header), U64(initial.SCHEDULE))
+    hold(made, policy.start(), U64(initial.POLICY))
+    hold(made, audit.start(), U64(initial.AUDIT))
     log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
     scheduler.ready(thread)
 

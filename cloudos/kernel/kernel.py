@@ -13,7 +13,6 @@ from cloudos.kernel.objects import quota
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.termination import power_off
 from cloudos.kernel.sched import scheduler
-from cloudos.kernel.security import labels
 from cloudos.lang import U64, exported
 
 
@@ -54,7 +53,6 @@ def run_first_program() -> NoReturn:
     boot = platform.BOOT_INFORMATION
     bundle = loader.bundle_of(boot.module, boot.module_length)
     quota.start()  # all memory that is free now
-    labels.MATRIX.start()  # one label, that may do everything
     scheduler.start()
     first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
     scheduler.run_next()

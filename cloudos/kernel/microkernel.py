@@ -22,7 +22,7 @@ from cloudos.kernel.objects import cleanup, message, termination
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Array, Slice, exported
+from cloudos.lang import U8, U64, Array, Slice, exported, fast
 
 EXPIRIES_PER_INTERRUPT = 32
 CLEANUP_STEPS = 64
@@ -59,6 +59,7 @@ def kernel_trap(frame: traps.UserFrame) -> None:
         interrupt(kind)
 
 
+@fast
 def leave() -> bool:
     """On the way out of the kernel: whether another thread's registers may have to be loaded."""
     for _ in U64.range(CLEANUP_STEPS):

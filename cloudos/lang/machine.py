@@ -109,6 +109,18 @@ def exported(symbol: str) -> Callable[[F], F]:
     return decorate
 
 
+def fast(function: F) -> F:
+    """Compile a function of the kernel for speed; all others are compiled for size."""
+    function.__fast__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def inlined(function: F) -> F:
+    """Put a function's code into each of its callers: for steps of a fast path."""
+    function.__inlined__ = True  # type: ignore[attr-defined]
+    return function
+
+
 def no_return(function: F) -> F:
     """Mark a function that never returns (annotating it NoReturn says the same)."""
     function.__no_return__ = True  # type: ignore[attr-defined]

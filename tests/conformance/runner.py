@@ -14,7 +14,7 @@ from cloudos.host.session import Ended
 from cloudos.host.symbols import Symbols
 from tests.conformance.table import ROOT, Row
 
-SECONDS = 20.0
+SECONDS = 10.0
 """After which a machine counts as hung. All rows of a file take less than one."""
 
 PROGRAM = '''"""Made by the conformance suite."""

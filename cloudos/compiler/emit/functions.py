@@ -37,6 +37,11 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
     marks = ""
     if instance.result == NEVER and not instance.abi_raises:
         marks += "__attribute__((noreturn, cold)) "
+    if program.target.kind == "kernel" and not getattr(instance.live, "__fast__", False):
+        # The limit on the kernel's size is tight, and few of its functions are called often.
+        marks += "__attribute__((minsize)) "
+    if getattr(instance.live, "__inlined__", False):
+        marks += "__attribute__((always_inline)) "
     if getattr(instance.live, "__never_inlined__", False):
         marks += "__attribute__((noinline)) "
     if instance.kept or (instance.exported and instance.kind == "python"):

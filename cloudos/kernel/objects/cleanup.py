@@ -15,7 +15,7 @@ from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import KINDS, Kind, Rights
 from cloudos.kernel.memory import heap
 from cloudos.kernel.objects.header import Capability, Header, Quota
-from cloudos.lang import U8, U64, Array, Ptr, interpreted, null, place, struct, zeroed
+from cloudos.lang import U8, U64, Array, Ptr, fast, interpreted, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -161,6 +161,7 @@ def queue(object: Ptr[Header]) -> None:
     PENDING.last = object
 
 
+@fast
 def step() -> bool:
     """Do a bounded part of the pending work; whether nothing is left.
 

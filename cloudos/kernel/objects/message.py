@@ -38,7 +38,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U32, U64, Ptr, null, struct
+from cloudos.lang import U32, U64, Ptr, fast, inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
@@ -49,22 +49,17 @@ REPLY_RIGHTS = Rights.SEND
 # The fast path
 
 
-def _is_plain(tag: U64) -> bool:
-    """Whether a tag says that there are at most eight words, and nothing else but the label."""
-    # Nine words and more carry into bit 4.
-    return (tag | tag.wrapping_add(15 - tags.WORDS)) & tags.SLOW == 0
-
-
+@inlined
 def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = endpoint.receivers.first
-    if server.is_null() or not _is_plain(frame.argument1) or server.value.timer_index != 0:
+    if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_index != 0:
         return False
     if server.value.suspended:
         return False
     caller = PROCESSOR.current
-    endpoint.receivers.remove(server)
+    endpoint.receivers.remove_first(server)
     _leave_waiters(server)
     _give_reply(caller, server)
     server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
@@ -74,6 +69,7 @@ def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     return True
 
 
+@inlined
 def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """An answer of words alone, by a thread that then waits for the next message. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
@@ -81,15 +77,18 @@ def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> b
     if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
         return False
     caller = server.value.client
-    if caller.is_null() or not _is_plain(frame.argument1) or caller.value.timer_index != 0 or caller.value.in_fault:
+    if caller.is_null() or U32.truncate(frame.argument1) > tags.WORDS:
+        return False
+    if caller.value.timer_index != 0 or caller.value.in_fault:
         return False
     slot = caller.value.reply.header.capabilities
-    if capabilities.handle_of(slot) != frame.reply_handle or slot.value.generation == U32.MAX:
+    if caller.value.reply.handle != frame.reply_handle or slot.value.generation == U32.MAX:
         return False
     if PROCESSOR.ready.has_above(U64(caller.value.priority)) or caller.value.suspended:
         return False
     _empty_slot(caller, slot)
     server.value.reply_slot = slot
+    server.value.reply_index = frame.reply_handle & capabilities.INDEX_MASK
     caller.value.frame.take_message(frame, U64(0), U64(0))
     caller.value.state = ThreadState.RUNNING
     _end_service(caller, server)
@@ -101,6 +100,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> b
     return True
 
 
+@inlined
 def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     """The caller waits for a reply of the server, which runs on the caller's time from here on."""
     previous = server.value.client
@@ -114,6 +114,7 @@ def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
         server.value.priority = caller.value.priority
 
 
+@inlined
 def _fill_slot(caller: Ptr[Thread], server: Ptr[Thread]) -> U64:
     """Put the caller's reply into the server's reserved slot; its handle."""
     slot = server.value.reply_slot
@@ -121,27 +122,22 @@ def _fill_slot(caller: Ptr[Thread], server: Ptr[Thread]) -> U64:
     entry = slot.value
     reply = caller.value.reply.header
     entry.object = Ptr.to(reply)
-    entry.rights = REPLY_RIGHTS
-    entry.badge = U64(0)
-    entry.child = null()
-    entry.last = null()
-    entry.next = null()
-    entry.previous = null()
-    entry.waiters = null()
     reply.capabilities = slot
-    reply.references = reply.references + 1
-    return capabilities.handle_of(slot)
+    handle = U64(entry.generation) << 32 | server.value.reply_index
+    caller.value.reply.handle = handle
+    return handle
 
 
+@inlined
 def _empty_slot(caller: Ptr[Thread], slot: Ptr[Capability]) -> None:
     """Make the handle to a reply stale. The slot is reserved again."""
     reply = caller.value.reply.header
     reply.capabilities = null()
-    reply.references = reply.references - 1
     slot.value.object = null()
     slot.value.generation = slot.value.generation + 1
 
 
+@inlined
 def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     """The server runs on its own time again. It is not in a queue of the scheduler's."""
     caller.value.server = null()
@@ -153,6 +149,7 @@ def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
 # Waiting
 
 
+@inlined
 def _join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
     """The thread waits through this capability: it is woken when that is taken away."""
     first = capability.value.waiters.cast(Thread)
@@ -164,6 +161,7 @@ def _join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
     capability.value.waiters = thread.cast(Header)
 
 
+@inlined
 def _leave_waiters(thread: Ptr[Thread]) -> None:
     leaving = thread.value
     if leaving.through.is_null():
@@ -211,9 +209,8 @@ def _abandon_call(caller: Ptr[Thread]) -> None:
     """Nobody waits for the reply any more."""
     slot = caller.value.reply.header.capabilities
     if not slot.is_null():
-        table = capabilities.table_of(slot)
-        _empty_slot(caller, slot)
-        capabilities.give_slot(table, slot)
+        caller.value.reply.header.capabilities = null()
+        capabilities.give_slot(capabilities.table_of(slot), slot)
     stop_donation(caller)
 
 
@@ -346,6 +343,7 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
 # Sending and calling
 
 
+@fast
 def message_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """System call. Like all that follow: whether the next thread is chosen already."""
     if fast_call(capability, frame):
@@ -442,7 +440,10 @@ def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64)
     """Take the next message, or wait for it."""
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
-        receiver.value.reply_slot = capabilities.take_slot(_table(receiver))
+        slot = capabilities.take_slot(_table(receiver))
+        _prepare_slot(slot.value)
+        receiver.value.reply_slot = slot
+        receiver.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
     if _take_signals(receiver):
         return
     endpoint = capability.value.object.cast(Endpoint).value
@@ -457,6 +458,17 @@ def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64)
         return
     wait(ThreadState.RECEIVING, capability, deadline)
     endpoint.receivers.append(receiver)
+
+
+def _prepare_slot(slot: Capability) -> None:
+    """What every reply handle has. Nothing is derived from one and nobody waits through it, so that it stays true."""
+    slot.rights = REPLY_RIGHTS
+    slot.badge = U64(0)
+    slot.child = null()
+    slot.last = null()
+    slot.next = null()
+    slot.previous = null()
+    slot.waiters = null()
 
 
 def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
@@ -498,6 +510,7 @@ def message_reply(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     return False
 
 
+@fast
 def message_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     """System call."""
     if fast_reply_receive(capability, frame):
@@ -521,10 +534,12 @@ def _reply(slot: Ptr[Capability], frame: traps.UserFrame) -> None:
     server.value.through_rights = U32(Rights.GRANT)
     if not caller.value.in_fault and _transfer(server, caller, tag) != 0:
         raise Denied
-    _empty_slot(caller, slot)
     if server.value.reply_slot.is_null() and slot.value.generation != U32.MAX:
+        _empty_slot(caller, slot)
         server.value.reply_slot = slot
+        server.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
     else:
+        caller.value.reply.header.capabilities = null()
         capabilities.give_slot(_table(server), slot)
     stop_donation(caller)
     scheduler.cancel_timer(caller)
@@ -558,6 +573,8 @@ class ReplyHandler:
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """The only handle was closed, or its holder ended: there will be no answer."""
+        # The fast path does not count the handle as a reference; whoever removed it is about to.
+        cleanup.retain(object)
         caller = object.cast(Reply).value.caller.cast(Thread)
         stop_donation(caller)
         cancel(caller, U64(PeerGone.code))

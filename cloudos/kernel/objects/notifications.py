@@ -64,5 +64,3 @@ def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
         target.value.waiters.append(PROCESSOR.current)
     target.value.bits = U64(0)
     return bits
-
-

@@ -49,6 +49,8 @@ class FirstProcess:
     """The process that the machine was started for: its end is the end of the machine's work."""
 
     process: Ptr[Process] = null()
+    # Number of processes made so far.
+    made: U64 = U64(0)
 
 
 FIRST = place(FirstProcess())
@@ -61,6 +63,8 @@ def create(quota: Quota, label: U8) -> Ptr[Process]:
     made.label = label
     made.table.quota = Ptr.to(quota)
     made.table.label = label
+    FIRST.made = FIRST.made + 1
+    made.table.owner = FIRST.made
     try:
         made.space.start()
     except OutOfMemory:

@@ -28,6 +28,7 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.threads import own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
+from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, write_text
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
@@ -73,7 +74,7 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
 
 def process_create(quota: Ptr[Quota], label: U64) -> U64:
     """System call."""
-    if label > 255:
+    if label >= MATRIX.count:
         raise BadArgument
     own = own_table().label
     if own != 0 and label != U64(own):
@@ -119,7 +120,9 @@ def process_set_fault_endpoint(target: Ptr[Process], handler: Ptr[Capability]) -
         cleanup.drop(old)
 
 
-def process_populate(target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64) -> None:
+def process_populate(
+    target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64
+) -> None:
     """System call."""
     if target.value.ended:
         raise PeerGone
@@ -170,5 +173,3 @@ def schedule_change(target: Ptr[Schedule], priority: U64, budget_ns: U64, period
     _check_priority(priority)
     target.value.priority = U8(priority)
     target.value.budget.set(budget_ns, period_ns)
-
-

@@ -7,7 +7,7 @@ holds it, fails the call with PeerGone.
 from __future__ import annotations
 
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import Ptr, null, struct, zeroed
+from cloudos.lang import U64, Ptr, null, struct, zeroed
 
 
 @struct
@@ -16,3 +16,5 @@ class Reply:
 
     header: Header = zeroed()
     caller: Ptr[Header] = null()
+    # By which the process that serves the call knows this.
+    handle: U64 = U64(0)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.abi import faults
+from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
-from cloudos.abi.objects import Kind, Rights
+from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console, cpu, mmu, power
 from cloudos.kernel.memory import heap, user_memory
@@ -23,7 +23,7 @@ from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.security import capabilities
+from cloudos.kernel.security import audit, capabilities
 from cloudos.lang import U8, U64, Ptr, null, struct, write_text
 
 MAXIMUM_FRAMES = 64
@@ -131,6 +131,8 @@ def end_process(process: Ptr[Process]) -> None:
 def _end(process: Ptr[Process]) -> None:
     if not process.value.ended:
         process.value.ended = True
+        table = process.value.table
+        audit.record(Event.PROCESS_ENDED, table.owner, table.label, U64(0), U8(0), U64(process.value.status))
         cleanup.queue(process.cast(Header))
 
 
@@ -213,7 +215,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
     fp = context.fp
     try:
         for _ in U64.range(MAXIMUM_FRAMES - 1):
-            if fp == 0 or fp % 8 != 0:
+            if fp == 0 or fp % 8 != 0 or fp >= layout.USER_END:
                 break
             log.record(f"@frame ip={user_memory.read_word(fp + 8):#x}")
             caller = user_memory.read_word(fp)

@@ -13,7 +13,7 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.lang import U8, U32, U64, IntEnum, Ptr, enum, null, struct, zeroed
+from cloudos.lang import U8, U32, U64, IntEnum, Ptr, enum, fast, inlined, null, struct, zeroed
 
 
 @enum(U8)
@@ -41,9 +41,16 @@ class Thread:
     """A thread object."""
 
     header: Header = zeroed()
-    frame: traps.UserFrame = zeroed()
-    vectors: traps.VectorState = zeroed()
-    reply: Reply = zeroed()
+    # What is used most stands within the reach of short instructions.
+    state: ThreadState = ThreadState.STOPPED
+    # Effective, with what callers lend; the thread's own is its schedule's.
+    priority: U8 = U8(0)
+    # While SENDING: a reply is wanted.
+    is_call: bool = False
+    # A fault message instead of registers; its reply resumes the thread.
+    in_fault: bool = False
+    # A suspension that takes effect when it would become ready.
+    suspended: bool = False
     process: Ptr[Process] = null()
     schedule: Ptr[Schedule] = null()
     # Of the caller that is being served; null when the thread runs on its own.
@@ -74,18 +81,14 @@ class Thread:
     buffer_address: U64 = U64(0)
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
+    reply_index: U64 = U64(0)
     # Bound notification.
     notification: Ptr[Header] = null()
-    state: ThreadState = ThreadState.STOPPED
-    # Effective, with what callers lend; the thread's own is its schedule's.
-    priority: U8 = U8(0)
-    # While SENDING: a reply is wanted.
-    is_call: bool = False
-    # A fault message instead of registers; its reply resumes the thread.
-    in_fault: bool = False
-    # A suspension that takes effect when it would become ready.
-    suspended: bool = False
+    frame: traps.UserFrame = zeroed()
+    vectors: traps.VectorState = zeroed()
+    reply: Reply = zeroed()
 
+    @inlined
     def time(self) -> Ptr[Schedule]:
         """The schedule that the thread runs on."""
         if self.borrowed.is_null():
@@ -100,6 +103,7 @@ class ThreadQueue:
     first: Ptr[Thread] = null()
     last: Ptr[Thread] = null()
 
+    @fast
     def append(self, thread: Ptr[Thread]) -> None:
         """Put at the end."""
         thread.value.queue_next = null()
@@ -120,6 +124,16 @@ class ThreadQueue:
             self.first.value.queue_previous = thread
         self.first = thread
 
+    @inlined
+    def remove_first(self, thread: Ptr[Thread]) -> None:
+        """Take out the thread that is first in this queue."""
+        self.first = thread.value.queue_next
+        if self.first.is_null():
+            self.last = null()
+        else:
+            self.first.value.queue_previous = null()
+
+    @fast
     def remove(self, thread: Ptr[Thread]) -> None:
         """Take out a thread that is in this queue."""
         leaving = thread.value

@@ -181,5 +181,3 @@ def resume_signals(notification: Ptr[Notification], bits: U64) -> bool:
     message.set_signals(bound, bits)
     scheduler.wake(bound)
     return True
-
-

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, struct, zeroed
+from cloudos.lang import U64, Array, fast, struct, zeroed
 
 PIECES = 8
 
@@ -47,6 +47,7 @@ class Budget:
         """Whether it can be exhausted for longer than a moment."""
         return self.limit < self.period
 
+    @fast
     def charge(self, start: U64, end: U64) -> bool:
         """Use [start, end). Use beyond what is left is forgiven: the timer is not exact.
 
@@ -72,6 +73,7 @@ class Budget:
         self.pieces[(self.first + self.count) % PIECES] = Piece(start.saturating_add(self.period), amount)
         self.count = self.count + 1
 
+    @fast
     def replenish(self, now: U64) -> None:
         """Take back what is due."""
         while self.count > 0 and self.pieces[self.first].time <= now:

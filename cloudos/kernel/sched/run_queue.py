@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.kernel.objects.thread import Thread, ThreadQueue
-from cloudos.lang import U64, Array, Ptr, struct, zeroed
+from cloudos.lang import U64, Array, Ptr, fast, inlined, struct, zeroed
 
 PRIORITIES = 256
 NONE = -1
@@ -19,6 +19,7 @@ class RunQueue:
     bitmap: Array[U64, Literal[4]] = zeroed()
     queues: Array[ThreadQueue, Literal[256]] = zeroed()
 
+    @fast
     def append(self, thread: Ptr[Thread]) -> None:
         """At the end of its priority."""
         priority = U64(thread.value.priority)
@@ -31,11 +32,13 @@ class RunQueue:
         self.queues[priority].prepend(thread)
         self._mark(priority)
 
+    @fast
     def _mark(self, priority: U64) -> None:
         word = priority >> 6
         self.bitmap[word] = self.bitmap[word] | (U64(1) << (priority & 63))
         self.summary = self.summary | (U64(1) << word)
 
+    @fast
     def remove(self, thread: Ptr[Thread]) -> None:
         """Take out a thread that is in the queue of its priority."""
         priority = U64(thread.value.priority)
@@ -51,11 +54,13 @@ class RunQueue:
         """Whether no thread is ready."""
         return self.summary == 0
 
+    @inlined
     def highest(self) -> U64:
         """The most urgent priority that has a thread. There must be one."""
         word = U64(63 - self.summary.leading_zeros())
         return (word << 6) + U64(63 - self.bitmap[word].leading_zeros())
 
+    @inlined
     def has_above(self, priority: U64) -> bool:
         """Whether a thread of a more urgent priority is ready."""
         return self.summary != 0 and self.highest() > priority
@@ -64,6 +69,7 @@ class RunQueue:
         """Whether a thread of this priority is ready."""
         return not self.queues[priority].first.is_null()
 
+    @fast
     def take(self) -> Ptr[Thread]:
         """Remove and return the first of the most urgent threads. There must be one."""
         thread = self.queues[self.highest()].first

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
 from cloudos.kernel.hal import cpu, mmu, timer, traps
+from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, PhysAddr, Ptr, null
+from cloudos.lang import U8, U64, PhysAddr, Ptr, fast, null
 
 
 def start() -> None:
@@ -87,6 +88,7 @@ def yield_turn() -> None:
     PROCESSOR.reschedule = True
 
 
+@fast
 def leave() -> bool:
     """On the way out of a system call: whether all registers must be loaded from the current thread's frame."""
     if not PROCESSOR.reschedule:
@@ -95,6 +97,7 @@ def leave() -> bool:
     return True
 
 
+@fast
 def run_next() -> None:
     """Choose who runs, and make it current."""
     _charge(timer.now())
@@ -108,6 +111,7 @@ def run_next() -> None:
     _set_alarm()
 
 
+@fast
 def _charge(now: U64) -> None:
     """Count the time since the last charge as used by the current schedule."""
     current = PROCESSOR.current
@@ -119,6 +123,7 @@ def _charge(now: U64) -> None:
     PROCESSOR.turn_start = now
 
 
+@fast
 def _keeps_running() -> bool:
     """Whether the current thread goes on. If not, but it could, it is put where it belongs."""
     current = PROCESSOR.current
@@ -140,6 +145,7 @@ def _keeps_running() -> bool:
     return False
 
 
+@fast
 def _take() -> Ptr[Thread]:
     """Take the next thread that has time left; sleeps until there is one."""
     while True:
@@ -163,11 +169,14 @@ def _idle() -> None:
     """Wait, with interrupts, until a thread is ready."""
     PROCESSOR.current = null()
     while PROCESSOR.ready.is_empty:
-        _set_alarm()
-        cpu.wait_for_interrupt()
+        # Taking ended objects apart may make a thread ready that waited for one of them.
+        if cleanup.step() and PROCESSOR.ready.is_empty:
+            _set_alarm()
+            cpu.wait_for_interrupt()
     PROCESSOR.turn_start = timer.now()
 
 
+@fast
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
@@ -199,6 +208,7 @@ def forget_space(root: PhysAddr) -> None:
         PROCESSOR.root = mmu.KERNEL.pages.root
 
 
+@fast
 def _set_alarm() -> None:
     """Have the timer interrupt at the next deadline, or when the current thread's turn or budget ends."""
     deadline = U64(NEVER)

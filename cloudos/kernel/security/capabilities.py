@@ -40,17 +40,20 @@ from cloudos.kernel.objects.header import (
     Header,
 )
 from cloudos.kernel.security import labels
-from cloudos.lang import U32, U64, Ptr, null
+from cloudos.lang import U32, U64, Ptr, VirtAddr, fast, inlined, null
 
 __all__ = ["Capability", "CapabilityTable", "OutOfMemory", "QuotaExceeded"]
 
 INDEX_MASK = 0xFFFFFFFF
 FIRST_GENERATION = 1
+# A slot that has reached it is not used again: whoever keeps a slot of his own may still count one further.
+LAST_GENERATION = U32.MAX - 1
 
 
 # Handles
 
 
+@inlined
 def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     """The capability with this handle, whatever it names. Raises BadHandle."""
     index = handle & INDEX_MASK
@@ -62,6 +65,7 @@ def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     return capability
 
 
+@inlined
 def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """The capability with this handle, to use its object. Raises BadHandle, WrongKind, Denied, PeerGone."""
     capability = find(table, handle)
@@ -75,6 +79,7 @@ def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> P
     return capability
 
 
+@fast
 def handle_of(capability: Ptr[Capability]) -> U64:
     """The handle by which the owner of the table knows it."""
     index = chunk_of(capability).number * SLOTS_PER_CHUNK + (capability.address.value % PAGE_SIZE) // 64
@@ -86,6 +91,7 @@ def table_of(capability: Ptr[Capability]) -> CapabilityTable:
     return chunk_of(capability).table.value
 
 
+@fast
 def chunk_of(capability: Ptr[Capability]) -> Chunk:
     """The record of its frame."""
     return Ptr.at(Chunk, capability.address.align_down(PAGE_SIZE)).value
@@ -218,24 +224,21 @@ def empty_step(table: CapabilityTable) -> bool:
     Nothing can be put into the table from the first step on.
     """
     table.closing = True
-    if table.fresh == 0:
+    if table.capacity == 0:
         if not table.directory.is_null():
-            _free_frame(table, table.directory.cast(Capability))
+            _free_frame(table, table.directory.address)
             table.directory = null()
         return True
-    index = table.fresh - 1
-    capability = _slot(table, index)
-    if not capability.value.object.is_null():
-        remove_step(capability)
+    start = table.capacity - SLOTS_PER_CHUNK
+    if table.fresh <= start:
+        _free_frame(table, _slot(table, start).address)
+        table.capacity = start
         return False
-    table.fresh = index
-    if index % SLOTS_PER_CHUNK == 0:
-        _free_frame(table, capability)
-        table.capacity = index
-        if index == 0:
-            table.first = null()
-            table.free = null()
-            return table.directory.is_null()
+    capability = _slot(table, table.fresh - 1)
+    if capability.value.object.is_null():
+        table.fresh -= 1
+    else:
+        remove_step(capability)
     return False
 
 
@@ -373,6 +376,7 @@ def _grow(table: CapabilityTable) -> None:
     table.available += SLOTS_PER_CHUNK - 1
 
 
+@inlined
 def _slot(table: CapabilityTable, index: U64) -> Ptr[Capability]:
     """The slot of an index below `capacity`."""
     if index < SLOTS_PER_CHUNK:
@@ -412,7 +416,7 @@ def _give_back(table: CapabilityTable, capability: Ptr[Capability]) -> None:
     """Make a slot free, and its handle stale for ever."""
     entry = capability.value
     entry.object = null()
-    if entry.generation == U32.MAX:
+    if entry.generation >= LAST_GENERATION:
         return
     entry.generation += 1
     entry.next = table.free
@@ -420,5 +424,5 @@ def _give_back(table: CapabilityTable, capability: Ptr[Capability]) -> None:
     table.available += 1
 
 
-def _free_frame(table: CapabilityTable, start: Ptr[Capability]) -> None:
-    heap.free_frame(table.quota.value, mmu.direct_to_physical(start.address))
+def _free_frame(table: CapabilityTable, address: VirtAddr) -> None:
+    heap.free_frame(table.quota.value, mmu.direct_to_physical(address))

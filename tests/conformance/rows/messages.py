@@ -68,13 +68,13 @@ def _receiver_of_badges(handle: U64) -> None:
 
 
 def _doubler(handle: U64) -> None:
-    """Answer every call with its words doubled and its label and count of words plus one."""
+    """Answer every call with its words doubled, its label plus one, and one word less."""
     message = Message()
     ipc.receive(handle, message)
     while True:
         for index in U64.range(8):
             message.words[index] = message.words[index] * 2
-        message.tag = (message.label + 1) << tags.LABEL_SHIFT | (message.tag & 15) + 1
+        message.tag = (message.label + 1) << tags.LABEL_SHIFT | (message.tag & 15) - 1
         ipc.reply_and_receive(handle, message)
 
 
@@ -138,7 +138,7 @@ def label_and_number_of_words_travel() -> None:
     message = Message()
     message.set(U64(0xFFFF_FFFE), U64(3))
     ipc.call(handle, message)
-    assert message.label == 0xFFFF_FFFF and message.tag & 15 == 4, "the tag of the reply"
+    assert message.label == 0xFFFF_FFFF and message.tag & 15 == 2, "the tag of the reply"
 
 
 def the_receiver_sees_the_badge_of_the_handle() -> None:

@@ -90,26 +90,34 @@ def table_state(tables: list[CapabilityTable]) -> list[Any]:
 
 
 @contextmanager
+def as_built() -> Iterator[None]:
+    """Static state as at boot, and every object but quotas a plain one."""
+    kept = [(index, entry.handler) for index, entry in enumerate(cleanup.CLASSES.of) if index != Kind.QUOTA]
+    waker, period = cleanup.THREADS.waker, timer.CLOCK.cycle_period
+    for instance in (FRAMES, heap.HEAP, heap.FAILURES, cleanup.PENDING, quotas.ROOT, labels.MATRIX, audit.RING):
+        erase(instance)
+    for index, _ in kept:
+        cleanup.CLASSES.of[index].handler = cleanup.PLAIN
+    cleanup.THREADS.waker = cleanup.NoWaker()
+    timer.CLOCK.cycle_period = U64(1)
+    try:
+        yield
+    finally:
+        timer.CLOCK.cycle_period = period
+        cleanup.THREADS.waker = waker
+        for index, handler in kept:
+            cleanup.CLASSES.of[index].handler = handler
+
+
+@contextmanager
 def machine(megabytes: int = 4) -> Iterator[Machine]:
     """A machine on which nothing may be left over."""
-    kept = [(index, entry.handler) for index, entry in enumerate(cleanup.CLASSES.of) if index != Kind.QUOTA]
-    period = timer.CLOCK.cycle_period
-    with memory((MB, (1 + megabytes) * MB)):
-        for instance in (heap.HEAP, heap.FAILURES, cleanup.PENDING, quotas.ROOT, labels.MATRIX, audit.RING):
-            erase(instance)
-        timer.CLOCK.cycle_period = U64(1)
-        for index, _ in kept:
-            cleanup.CLASSES.of[index].handler = cleanup.PLAIN
+    with as_built(), memory((MB, (1 + megabytes) * MB)):
         policy.start()
         audit.RING.start()
         quotas.start()
         before = snapshot()
         kernel = Machine()
-        try:
-            yield kernel
-            kernel.finish()
-            assert snapshot() == before
-        finally:
-            timer.CLOCK.cycle_period = period
-            for index, handler in kept:
-                cleanup.CLASSES.of[index].handler = handler
+        yield kernel
+        kernel.finish()
+        assert snapshot() == before

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.errors import BadHandle
+from cloudos.abi.errors import BadHandle, OutOfMemory
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
 from cloudos.kernel.hal.interface import BootInformation, MemoryRange
+from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import cleanup, quota
 from cloudos.kernel.objects.header import CapabilityTable, Quota
@@ -16,6 +17,8 @@ from cloudos.lang import U64, Array, PhysAddr, Ptr, VirtAddr, place, struct, zer
 
 TABLES = 4
 HANDLES = 256
+# Of so many operations, one has its first allocation fail, one its second.
+FAILING = 8
 LIMIT = 1 << 20
 THING_SIZE = 100
 NO_BADGE = U64(0)
@@ -40,6 +43,7 @@ class World:
     derived: U64 = U64(0)
     stale: U64 = U64(0)
     revoked: U64 = U64(0)
+    failed: U64 = U64(0)
     available: U64 = U64(0)
 
     def random(self, limit: U64) -> U64:
@@ -133,12 +137,17 @@ def forget(known: Known) -> None:
         WORLD.stale += 1
 
 
-def run(derivations: U64) -> tuple[U64, U64]:
-    """Operations until there were so many derivations; stale handles met, capabilities revoked."""
+def run(derivations: U64) -> tuple[U64, U64, U64]:
+    """Operations until there were so many derivations; stale handles met, capabilities revoked, failures."""
     goal = WORLD.derived + derivations
     while WORLD.derived < goal:
-        one_operation()
-    return WORLD.stale, WORLD.revoked
+        heap.FAILURES.at = WORLD.random(U64(FAILING))
+        try:
+            one_operation()
+        except OutOfMemory:
+            WORLD.failed += 1
+        heap.FAILURES.at = U64(0)
+    return WORLD.stale, WORLD.revoked, WORLD.failed
 
 
 def finish() -> U64:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -13,7 +15,7 @@ from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import quota as quotas
 from cloudos.lang import U8, U64, Panic, Ptr, Slice
-from tests.unit.kernel.capability_machine import machine, snapshot
+from tests.unit.kernel.capability_machine import address_of, machine, snapshot
 
 PAGE = 4096
 
@@ -32,6 +34,52 @@ def test_a_slab_wastes_little(size: int) -> None:
     slab = int(heap._slab_bytes(kind))
     blocks = (slab - heap.RECORD) // size
     assert blocks * size >= 0.87 * slab
+
+
+@pytest.mark.parametrize("size", heap.SIZES)
+@pytest.mark.parametrize("missing", [-1, 0, 1, 2])
+def test_around_a_full_slab(size: int, missing: int) -> None:
+    """Whether a slab has room must be known to the block, from whichever side that border is crossed."""
+    with machine() as kernel:
+        payer = kernel.quota()
+        count = (int(heap._slab_bytes(U64(heap.SIZES.index(size)))) - heap.RECORD) // size - missing
+        blocks = [heap.allocate(payer, U64(size)) for _ in range(count)]
+        for _ in range(3):
+            heap.free(payer, blocks.pop(0), U64(size))
+            blocks += [heap.allocate(payer, U64(size)) for _ in range(2)]
+        assert len({int(block.address.value) for block in blocks}) == len(blocks) == count + 3
+        for block in blocks[::2] + blocks[1::2]:
+            heap.free(payer, block, U64(size))
+
+
+def check_lists() -> None:
+    """Every listed slab has room, and the links lead both ways."""
+    for kind, first in enumerate(heap.HEAP.partial):
+        before, at = 0, first
+        while not at.is_null():
+            slab = at.value
+            assert address_of(slab.previous) == before
+            room = int(slab.fresh) + heap.SIZES[kind] <= int(heap._slab_bytes(U64(kind)))
+            assert slab.used != 0 and (room or not slab.free.is_null())
+            before, at = int(at.address.value), slab.next
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([256, 384, 1024, 2048]), st.randoms(use_true_random=False))
+def test_many_slabs_of_one_class(size: int, random: Random) -> None:
+    with machine() as kernel:
+        payer = kernel.quota()
+        blocks = [heap.allocate(payer, U64(size)) for _ in range(40)]
+        for share in (30, 10):
+            random.shuffle(blocks)
+            for _ in range(share):
+                heap.free(payer, blocks.pop(), U64(size))
+                check_lists()
+            blocks += [heap.allocate(payer, U64(size)) for _ in range(share // 2)]
+            check_lists()
+        for block in blocks:
+            heap.free(payer, block, U64(size))
+            check_lists()
 
 
 def test_zeroed_again_after_use() -> None:

@@ -27,13 +27,14 @@ SECTIONS
   . = ALIGN(4096);
   kernel_rodata_start = .;
   .note : AT(ADDR(.note) - {KERNEL_BASE:#x}) {{ KEEP(*(.note.pvh)) }} :rodata :note
-  .rodata : AT(ADDR(.rodata) - {KERNEL_BASE:#x}) {{ *(.rodata .rodata.*) KEEP(*(cloudos_files)) }} :rodata
+  .rodata : AT(ADDR(.rodata) - {KERNEL_BASE:#x}) {{ *(.rodata .rodata.*) }} :rodata
   . = ALIGN(4096);
   kernel_data_start = .;
   .data : AT(ADDR(.data) - {KERNEL_BASE:#x}) {{ *(.data .data.*) }} :data
   .bss : AT(ADDR(.bss) - {KERNEL_BASE:#x}) {{ *(.bss .bss.* COMMON) }} :data
   . = ALIGN(4096);
   kernel_end = .;
+  cloudos_files 0 : {{ KEEP(*(cloudos_files)) }}
   /DISCARD/ : {{ *(.comment) *(.eh_frame*) *(.note.GNU-stack) }}
 }}
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U16, U32, U64, Array, offset_of, place, struct, zeroed
+from cloudos.lang import U16, U32, U64, Array, inlined, offset_of, place, struct, zeroed
 
 
 @struct
@@ -24,6 +24,7 @@ class TaskState:
     unused_half: U16 = U16(0)
     port_map_offset: U16 = U16(104)
 
+    @inlined
     def set_stack(self, top: U64) -> None:
         """Where the processor pushes on an entry from user mode."""
         self.stack_low = U32.truncate(top)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64 import cpu, interrupts
 from cloudos.kernel.hal.x86_64.traps import VECTOR_TIMER
-from cloudos.lang import U8, U16, U32, U64, place, struct
+from cloudos.lang import U8, U16, U32, U64, fast, place, struct
 
 REGISTER_TIMER = 0x320
 REGISTER_INITIAL_COUNT = 0x380
@@ -116,6 +116,7 @@ def handle_interrupt() -> None:
         _calibrate(U64(1))
 
 
+@fast
 def now() -> U64:
     """Nanoseconds since `start`; never goes back."""
     if CLOCK.cycle_period == 0:

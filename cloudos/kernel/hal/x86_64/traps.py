@@ -28,7 +28,9 @@ from cloudos.lang import (
     Slice,
     Template,
     VirtAddr,
+    data,
     external,
+    inlined,
     machine,
     place,
     struct,
@@ -96,9 +98,10 @@ trap_common:
   jz trap_in_kernel
   swapgs
 trap_in_frame:
-{SAVE}{CLEAR_AC}
+{SAVE}
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
+{CLEAR_AC}
   xorl %ebp, %ebp
   call kernel_user_trap
 # Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
@@ -196,6 +199,10 @@ enter_user:
 """,
 )
 
+# In the order of a UserFrame, three letters and what follows the value.
+REGISTER_NAMES = data(
+    "".join(f"{name:>3}" + (" \n"[index % 4 == 3]) for index, name in enumerate(reversed(REGISTERS))).encode()
+)
 STUBS = LinkerSymbol("trap_stubs")
 TRAP_STACKS = LinkerSymbol("trap_stacks")
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
@@ -341,6 +348,7 @@ class UserFrame:
         """Let the thread make its system call again when it continues: SYSCALL is two bytes long."""
         self.ip = self.ip - 2
 
+    @inlined
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
         """Return success and the message that the sender's registers hold."""
         self.rax = U64(0)
@@ -483,6 +491,7 @@ def enter_user() -> NoReturn:
     raise NotImplementedError
 
 
+@inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
     address = frame.address.value
@@ -595,7 +604,9 @@ def on_kernel_stack(address: U64) -> bool:
 
 def write_registers(frame: UserFrame, sink: Sink) -> None:
     """Log the general registers."""
-    write_text(sink, f"rax={frame.rax:#x} rbx={frame.rbx:#x} rcx={frame.rcx:#x} rdx={frame.rdx:#x}\n")
-    write_text(sink, f"rsi={frame.rsi:#x} rdi={frame.rdi:#x} rbp={frame.rbp:#x} r8={frame.r8:#x}\n")
-    write_text(sink, f"r9={frame.r9:#x} r10={frame.r10:#x} r11={frame.r11:#x} r12={frame.r12:#x}\n")
-    write_text(sink, f"r13={frame.r13:#x} r14={frame.r14:#x} r15={frame.r15:#x} flags={frame.flags:#x}\n")
+    values = Slice.of(Ptr.to(frame).cast(U64), U64(15))
+    for index in U64.range(15):
+        sink.write(REGISTER_NAMES[index * 4 : index * 4 + 3])
+        write_text(sink, f"={values[index]:#x}")
+        sink.write(REGISTER_NAMES[index * 4 + 3 : index * 4 + 4])
+    write_text(sink, f"flags={frame.flags:#x}\n")
