@@ -9,7 +9,7 @@ from cloudos.abi import errors, initial
 from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS
-from cloudos.lang import U32, U64, Array, Ptr, VirtAddr, generate, place, struct, zeroed
+from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, VirtAddr, generate, place, struct, zeroed
 from cloudos.sdk import ipc, system, threads
 from cloudos.sdk.ipc import Message
 
@@ -155,6 +155,13 @@ MESSAGE_SEND = U64(CALLS["message_send"].number)
 MESSAGE_RECEIVE = U64(CALLS["message_receive"].number)
 MESSAGE_REPLY = U64(CALLS["message_reply"].number)
 MESSAGE_REPLY_RECEIVE = U64(CALLS["message_reply_receive"].number)
+
+
+def quota_used() -> U64:
+    """How many bytes of the first process's quota are used."""
+    numbers = Array[U64, Literal[2]]()
+    system.quota_inspect(QUOTA, UserPtr.at(U8, Ptr.to(numbers).address.value))
+    return numbers[0]
 
 
 @struct

@@ -101,6 +101,7 @@ def _prompt_server(handle: U64) -> None:
     message = Message()
     ipc.receive(handle, message)
     while True:
+        message.set(U64(0), U64(0))
         ipc.reply_and_receive(handle, message)
 
 
