@@ -89,8 +89,8 @@ def _fault_of(handler: U64) -> Message:
     return message
 
 
-def _answer(message: Message, label: int) -> None:
-    message.set(U64(label), U64(2))
+def _answer(message: Message, label: U64) -> None:
+    message.set(label, U64(2))
     ipc.reply(message)
 
 
@@ -147,7 +147,7 @@ def a_fault_is_resumed_after_its_cause_is_gone() -> None:
     page[0] = U64(44)
     source = UserPtr.at(U8, Ptr.to(page).address.value)
     system.process_populate(child.process, U64(MISSING), source, U64(8), U64(PAGE), U64(3))
-    _answer(message, tags.FAULT_RESUME)
+    _answer(message, U64(tags.FAULT_RESUME))
     settle()
     assert system.process_inspect(child.process) == 256 + 44, "it read what is there now"
 
@@ -159,7 +159,7 @@ def a_fault_that_is_resumed_unchanged_comes_again() -> None:
     child.start(code_address(_read_missing), U64(0))
     message = _fault_of(handler)
     for _ in U64.range(5):
-        _answer(message, tags.FAULT_RESUME)
+        _answer(message, U64(tags.FAULT_RESUME))
         message = _fault_of(handler)
         assert message.words[2] == MISSING, "the same"
 
@@ -173,7 +173,7 @@ def a_fault_is_repaired() -> None:
     stack = message.words[1] // 16 * 16 - 8
     message.words[0] = code_address(_repaired).value
     message.words[1] = stack
-    _answer(message, tags.FAULT_REPAIR)
+    _answer(message, U64(tags.FAULT_REPAIR))
     settle()
     assert system.process_inspect(child.process) == 256 + 33, "went on there"
 
@@ -185,7 +185,7 @@ def a_repair_to_a_kernel_address_faults_in_user_mode() -> None:
     child.start(code_address(_read_missing), U64(0))
     message = _fault_of(handler)
     message.words[0] = U64(0xFFFF_FFFF_8010_0000)
-    _answer(message, tags.FAULT_REPAIR)
+    _answer(message, U64(tags.FAULT_REPAIR))
     settle()
     if system.process_inspect(child.process) == 0:
         again = _fault_of(handler)
@@ -198,7 +198,7 @@ def a_fault_is_answered_with_death() -> None:
     child = _watched(handler)
     child.start(code_address(_read_missing), U64(0))
     message = _fault_of(handler)
-    _answer(message, tags.FAULT_KILL)
+    _answer(message, U64(tags.FAULT_KILL))
     settle()
     assert system.process_inspect(child.process) & 256 != 0, "ended"
 
@@ -209,7 +209,7 @@ def an_unknown_answer_to_a_fault_is_death() -> None:
     child = _watched(handler)
     child.start(code_address(_read_missing), U64(0))
     message = _fault_of(handler)
-    _answer(message, 999)
+    _answer(message, U64(999))
     settle()
     assert system.process_inspect(child.process) & 256 != 0, "ended"
 
@@ -294,7 +294,7 @@ def registers_of_a_faulting_thread_are_read_and_written() -> None:
         elif registers[index] == message.words[1]:
             registers[index] = message.words[1] // 16 * 16 - 8
     system.thread_write_registers(child.thread, buffer)
-    _answer(message, tags.FAULT_RESUME)
+    _answer(message, U64(tags.FAULT_RESUME))
     settle()
     assert system.process_inspect(child.process) == 256 + 33, "went on where it was told"
 
@@ -357,7 +357,7 @@ def faults_nest() -> None:
     assert message.words[2] == MISSING + PAGE, "the handler's"
     source = UserPtr.at(U8, U64(0))
     system.process_populate(handler.process, U64(MISSING + PAGE), source, U64(0), U64(PAGE), U64(3))
-    _answer(message, tags.FAULT_RESUME)
+    _answer(message, U64(tags.FAULT_RESUME))
     settle()
     assert system.process_inspect(child.process) & 256 != 0, "the handler went on and answered"
 

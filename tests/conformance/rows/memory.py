@@ -13,6 +13,7 @@ from tests.conformance.support import (
     BAD_ARGUMENT,
     OUT_OF_MEMORY,
     PAGE,
+    QUOTA,
     attempt,
     peek,
     poke,
@@ -21,7 +22,7 @@ from tests.conformance.support import (
 _map = attempt("memory_map")
 _unmap = attempt("memory_unmap")
 _write = attempt("console_write")
-_read = attempt("console_read")
+_inspect = attempt("quota_inspect")
 
 KERNEL = 0xFFFF_FFFF_8010_0000
 
@@ -151,16 +152,18 @@ def the_kernel_reads_only_the_callers_memory() -> None:
 
 
 def the_kernel_writes_only_the_callers_memory() -> None:
-    """console_read into the kernel's memory or into the program's code is BadAddress."""
-    assert _read(U64(KERNEL), U64(1)) == BAD_ADDRESS, "the kernel's"
-    assert _read(U64(8), U64(1)) == BAD_ADDRESS, "null"
-    assert _read(U64(1 << 47), U64(1)) == BAD_ADDRESS, "not canonical"
+    """A pointer to a result that is null, the kernel's, not canonical or the program's code is BadAddress."""
+    assert _inspect(QUOTA, U64(KERNEL)) == BAD_ADDRESS, "the kernel's"
+    assert _inspect(QUOTA, U64(8)) == BAD_ADDRESS, "null"
+    assert _inspect(QUOTA, U64(1 << 47)) == BAD_ADDRESS, "not canonical"
+    assert _inspect(QUOTA, U64(layout.USER_END - 8)) == BAD_ADDRESS, "across the end"
+    assert _inspect(QUOTA, U64(layout.PROGRAM_START + PAGE)) == BAD_ADDRESS, "code"
 
 
 def untouched_memory_can_be_passed_to_the_kernel() -> None:
     """Memory that was mapped and never touched can be handed to a system call like any other."""
     address = system.memory_map(U64(PAGE))
-    system.quota_inspect(U64(0x1_0000_0003), UserPtr.at(U8, address + 8))
+    system.quota_inspect(QUOTA, UserPtr.at(U8, address + 8))
     assert peek(address + 16) != 0, "written"
 
 

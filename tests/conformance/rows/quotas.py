@@ -129,7 +129,7 @@ def a_quota_of_nothing_pays_for_nothing() -> None:
 
 def a_failed_creation_charges_nothing() -> None:
     """A process that a quota cannot pay for leaves the quota as it was."""
-    quota = system.quota_create(QUOTA, U64(2048))
+    quota = system.quota_create(QUOTA, U64(512))
     before, _ = _numbers(quota)
     assert _process_create(quota, U64(0)) == QUOTA_EXCEEDED, "too small"
     settle()
