@@ -14,13 +14,13 @@ from __future__ import annotations
 from cloudos.abi import tags
 from cloudos.abi.errors import (
     BadArgument,
-    BadHandle,
     BadState,
     Cancelled,
     Denied,
     OutOfMemory,
     PeerGone,
     QuotaExceeded,
+    SystemCallError,
     TimedOut,
     TooManyHandles,
     WouldBlock,
@@ -38,7 +38,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U32, U64, Ptr, fast, inlined, null, struct
+from cloudos.lang import U32, U64, Ptr, error_code, fast, inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
@@ -296,16 +296,8 @@ def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
         return U64(BadState.code)
     try:
         _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
-    except BadHandle:
-        return U64(BadHandle.code)
-    except (Denied, BadArgument):
-        return U64(Denied.code)
-    except PeerGone:
-        return U64(PeerGone.code)
-    except (QuotaExceeded, OutOfMemory, TooManyHandles):
-        return U64(QuotaExceeded.code)
-    except BadState:
-        return U64(BadState.code)
+    except SystemCallError:
+        return U64(error_code())
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     source = sender.value.buffer.value.data.slice()[0:length]
     receiver.value.buffer.value.data.slice()[0:length].copy_from(source)
