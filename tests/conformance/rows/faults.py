@@ -255,7 +255,7 @@ def reading_the_kernel_is_a_fault() -> None:
 def the_first_pages_are_never_mapped() -> None:
     """An access near address 0 is a fault."""
     handler = endpoint()
-    for address in U64.range(0, 0x1_0000, 0x7FF8):
+    for address in U64.range(8, 0x1_0000, 0x7FF8):
         child = _watched(handler)
         child.start(code_address(_write_null), address)
         message = _fault_of(handler)
