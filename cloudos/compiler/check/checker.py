@@ -307,6 +307,8 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
         if entry.annotation is None:
             checker.refuse(entry, f"parameter '{entry.arg}' has no type", f"write {entry.arg}: U64, for example")
         kind = checker.annotation(entry.annotation)
+        if kind in (CONST_INT, CONST_FLOAT):
+            checker.refuse(entry.annotation, f"{kind} has no width", "write U64, I64 or F64, for example")
         parameters.append(
             Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg), entry.arg in keyword_only)
         )
