@@ -19,7 +19,10 @@ NOT_PYTHON = {"bin/cloudos", ".ci/run", "LICENSE", ".gitignore", "pyproject.toml
 DOCUMENTS = (".md",)
 MANIFESTS = (".toml",)
 
-STANDARD_NAMES = {"collections": "the SDK's containers; inside its package the name misleads nobody"}
+STANDARD_NAMES = {
+    "collections": "the SDK's containers; inside its package the name misleads nobody",
+    "platform": "a part of every architecture's hardware layer, only ever imported from there",
+}
 """Modules named like one of Python's own, each with its reason."""
 
 TEMPLATE_PLACES = ("cloudos/kernel/hal/", "cloudos/lang/", "cloudos/sdk/")

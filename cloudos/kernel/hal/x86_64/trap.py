@@ -596,6 +596,17 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     return faults.BAD_ADDRESS
 
 
+def panic_site(frame: UserFrame) -> U64:
+    """A failed check of the kernel's own: UD2, followed by the compiled place in four bytes. 0: not such a trap."""
+    if frame.vector != 6:
+        return U64(0)
+    code = Ptr.at(U8, VirtAddr(frame.ip + 2))
+    site = U64(0)
+    for index in U64.range(4):
+        site = site | U64(code.offset(index).value) << (index * 8)
+    return site
+
+
 def on_kernel_stack(address: U64) -> bool:
     """Whether a frame record at this address would lie on a kernel stack."""
     low = TRAP_STACKS.address.value
