@@ -13,7 +13,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["KERNEL", "board", "kernel_module", "machine", "report", "traps", "user"]
+__all__ = ["KERNEL", "board", "kernel_module", "machine", "report", "trap", "user"]
 
 PACKAGE = "cloudos.kernel"
 VARIABLE = "CLOUDOS_ARCHITECTURE"
@@ -48,13 +48,13 @@ def _import_apart(*names: str) -> dict[str, ModuleType]:
 
 
 if TYPE_CHECKING:
-    from cloudos.kernel.hal.simulated import board, machine, report, traps, user
+    from cloudos.kernel.hal.simulated import board, machine, report, trap, user
 
     MODULES: dict[str, ModuleType] = {}
 else:
     MODULES = _import_apart(f"{PACKAGE}.image", f"{SIMULATED}.machine")
-    board, machine, report, traps, user = (
-        MODULES[f"{SIMULATED}.{name}"] for name in ("board", "machine", "report", "traps", "user")
+    board, machine, report, trap, user = (
+        MODULES[f"{SIMULATED}.{name}"] for name in ("board", "machine", "report", "trap", "user")
     )
 
 
