@@ -13,7 +13,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["KERNEL", "board", "kernel_module", "machine", "report", "trap", "user"]
+__all__ = ["KERNEL", "MODULES", "board", "kernel_module", "machine", "report", "trap", "user"]
 
 PACKAGE = "cloudos.kernel"
 VARIABLE = "CLOUDOS_ARCHITECTURE"
