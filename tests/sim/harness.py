@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudos.host import bundle as bundles
 from tests.sim.accounting import check_frames
-from tests.sim.world import KERNEL, board, machine, user
+from tests.sim.world import KERNEL, board, machine, report, user
 
 MB = 1 << 20
 LARGEST_FRAME = 65535
@@ -34,7 +34,7 @@ def simulation(*functions: user.UserFunction, given: bytes | None = b"", **optio
     return made
 
 
-def run(*functions: user.UserFunction, **options: Any) -> machine.Run:
+def run(*functions: user.UserFunction, **options: Any) -> report.Run:
     """Boot, run, and check that the kernel switched the machine off in order."""
     result = simulation(*functions, **options).run()
     assert result.log.splitlines()[-1:] == ["@off"], result.log

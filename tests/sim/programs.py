@@ -17,7 +17,9 @@ STACK = layout.STACK_TOP
 BUFFERS = 0x6000_0000
 
 
-def new_thread(function: int, argument: int = 0, process: int = initial.PROCESS, schedule: int = initial.SCHEDULE) -> Steps:
+def new_thread(
+    function: int, argument: int = 0, process: int = initial.PROCESS, schedule: int = initial.SCHEDULE
+) -> Steps:
     """Make a thread that will run function number `function`; its handle."""
     entry = user.entry_of(function)
     return (yield from user.succeed("thread_create", process, schedule, entry, STACK - PAGE * function, argument))

@@ -8,7 +8,7 @@ import pytest
 
 from cloudos.abi import layout
 from tests.sim.harness import MB, at, bundle_of, run, simulation
-from tests.sim.world import board, machine, traps, user
+from tests.sim.world import board, machine, trap, user
 
 call, say, succeed, listen = user.call, user.say, user.succeed, user.listen
 
@@ -185,11 +185,11 @@ def test_a_kernel_bug_is_reported_with_the_registers() -> None:
     """A machine check is nobody's fault but the machine's, and stops it."""
 
     def program(bundle: int, length: int) -> user.UserCode:
-        yield user.Raise(traps.Cause.MACHINE_CHECK)
+        yield user.Raise(trap.Cause.MACHINE_CHECK)
         return 0
 
     log = simulation(program).run().log
-    assert "@kernel-panic trap=14" in log and "argument0=" in log
+    assert "@kernel-panic trap=0xe" in log and "argument0=" in log
 
 
 def test_user_code_that_fails_fails_the_test() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from cloudos.abi import faults, layout
 from tests.sim.harness import MB, run
-from tests.sim.world import board, traps, user
+from tests.sim.world import board, trap, user
 
-Cause = traps.Cause
+Cause = trap.Cause
 HOLE = 0x1000_0000
 NOT_CANONICAL = 1 << 47
 STACK_BOTTOM = layout.STACK_TOP - layout.STACK_SIZE
@@ -69,7 +69,7 @@ def test_a_fault_ends_the_process_and_says_why(
     if isinstance(instruction, user.Jump):
         where = instruction.address
     elif isinstance(instruction, user.Raise) and instruction.cause == Cause.BREAKPOINT:
-        where = TEXT + traps.INSTRUCTION
+        where = TEXT + trap.INSTRUCTION
     name = bytes(fault.name).decode()
     expected = f"number={fault.number} kind={name} ip={where:#x} address={address:#x} sp={layout.STACK_TOP:#x}"
     record, log = record_of(instruction)
@@ -78,7 +78,7 @@ def test_a_fault_ends_the_process_and_says_why(
 
 
 @pytest.mark.parametrize("cause", [Cause.SPURIOUS, Cause.NON_MASKABLE])
-def test_interrupts_of_no_meaning_are_ignored(cause: traps.Cause) -> None:
+def test_interrupts_of_no_meaning_are_ignored(cause: trap.Cause) -> None:
     def program(bundle: int, length: int) -> user.UserCode:
         yield user.Interrupt(cause)
         return 5

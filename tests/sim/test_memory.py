@@ -69,7 +69,7 @@ def test_unmapped_pages_fault_and_their_neighbours_stay(gone: int) -> None:
         return 0
 
     address = layout.HEAP_START + gone * PAGE
-    assert f"kind=unmapped-address ip=0x401" in (record := run(program).record("fault")) and f"{address:#x}" in record
+    assert "kind=unmapped-address ip=0x401" in (record := run(program).record("fault")) and f"{address:#x}" in record
 
 
 def test_a_part_of_a_large_page_can_be_given_back() -> None:

@@ -12,7 +12,7 @@ from cloudos.abi.objects import Rights
 from tests.sim import programs
 from tests.sim.accounting import ledger
 from tests.sim.harness import MB, run
-from tests.sim.world import user
+from tests.sim.world import trap, user
 
 call, succeed, message, start_thread = user.call, user.succeed, user.message, programs.start_thread
 SEEDS = range(6)
@@ -57,7 +57,7 @@ def test_calls_of_many_clients_are_answered_once_each(seed: int, reply_receive: 
                 got = yield message("message_receive", endpoint)
 
     def client(endpoint: int, _: int) -> user.UserCode:
-        badge = None
+        badge = 0
         for step in range(rounds):
             answer = yield message("message_call", endpoint, words=(step, step * 3, *[7] * 6))
             badge = badge or answer.words[0]
@@ -223,7 +223,7 @@ def test_faults_are_messages_and_their_replies_decide() -> None:
         raise AssertionError("went on after a fault")
 
     def elsewhere(_: int, __: int) -> user.UserCode:
-        yield user.Raise(user.Cause.DIVIDE)
+        yield user.Raise(trap.Cause.DIVIDE)
         raise AssertionError("went on after a fault")
 
     assert run(main, faulty, elsewhere).record("exit") == "status=0"

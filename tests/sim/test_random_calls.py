@@ -14,7 +14,7 @@ from random import Random
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from cloudos.abi import initial, layout
+from cloudos.abi import layout
 from cloudos.abi.errors import BadSystemCall
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from tests.sim import programs

@@ -10,11 +10,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from cloudos.host import bundle as bundles
+__all__ = ["KERNEL", "MODULES", "board", "kernel_module", "machine", "report", "trap", "user"]
 
 PACKAGE = "cloudos.kernel"
 VARIABLE = "CLOUDOS_ARCHITECTURE"
@@ -49,13 +48,14 @@ def _import_apart(*names: str) -> dict[str, ModuleType]:
 
 
 if TYPE_CHECKING:
-    from cloudos.kernel.hal.simulated import board, machine, traps, user
+    from cloudos.kernel.hal.simulated import board, machine, report, trap, user
 
     MODULES: dict[str, ModuleType] = {}
 else:
     MODULES = _import_apart(f"{PACKAGE}.image", f"{SIMULATED}.machine")
-    board, machine = MODULES[f"{SIMULATED}.board"], MODULES[f"{SIMULATED}.machine"]
-    user, traps = MODULES[f"{SIMULATED}.user"], MODULES[f"{SIMULATED}.traps"]
+    board, machine, report, trap, user = (
+        MODULES[f"{SIMULATED}.{name}"] for name in ("board", "machine", "report", "trap", "user")
+    )
 
 
 def kernel_module(name: str) -> Any:
@@ -63,4 +63,4 @@ def kernel_module(name: str) -> Any:
     return MODULES[f"{PACKAGE}.{name}"]
 
 
-KERNEL = None if TYPE_CHECKING else machine.Kernel(kernel_module("image").IMAGE, MODULES.values())
+KERNEL: machine.Kernel = machine.Kernel(kernel_module("image").IMAGE, MODULES.values())

@@ -34,7 +34,7 @@ elif ARCHITECTURE == "simulated":
         platform,
         power,
         timer,
-        traps,
+        trap,
         user_access,
     )
 else:

@@ -20,7 +20,7 @@ from cloudos.kernel.hal.simulated import board, user_access
 from cloudos.kernel.hal.simulated.board import Access, Board, Denied
 from cloudos.kernel.hal.simulated.processor import PROCESSOR
 from cloudos.kernel.hal.simulated.report import Run
-from cloudos.kernel.hal.simulated.traps import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
+from cloudos.kernel.hal.simulated.trap import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
 from cloudos.kernel.hal.simulated.user import (
     MARK,
     SLOT,

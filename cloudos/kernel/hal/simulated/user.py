@@ -24,7 +24,7 @@ from typing import Any
 from cloudos.abi import layout
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.kernel.hal.simulated.platform import ELF_MACHINE
-from cloudos.kernel.hal.simulated.traps import Cause
+from cloudos.kernel.hal.simulated.trap import Cause
 
 TEXT = layout.PROGRAM_START
 # Memory of the program, readable and writable, zero at the start.
