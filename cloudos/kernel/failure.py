@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, traps
+from cloudos.kernel.hal import console, cpu, power, trap
 from cloudos.lang import U32, U64, Ptr, VirtAddr, exported, place, struct
 
 MAXIMUM_FRAMES = 32
@@ -35,7 +35,7 @@ def _report_site(site: U64) -> None:
 def _backtrace(fp: U64) -> NoReturn:
     """One record per frame while the chain stays on a kernel stack, then the end."""
     for _ in U64.range(MAXIMUM_FRAMES):
-        if not traps.on_kernel_stack(fp):
+        if not trap.on_kernel_stack(fp):
             break
         record = Ptr.at(U64, VirtAddr(fp))
         log.frame(record.offset(1).value)
@@ -45,10 +45,10 @@ def _backtrace(fp: U64) -> NoReturn:
     power.off()
 
 
-def report_trap(frame: traps.UserFrame) -> NoReturn:
+def report_trap(frame: trap.UserFrame) -> NoReturn:
     """A fault in the kernel."""
     _begin()
-    site = traps.panic_site(frame)
+    site = trap.panic_site(frame)
     if site != 0:
         _report_site(site)
         log.record("")
@@ -61,7 +61,7 @@ def report_trap(frame: traps.UserFrame) -> NoReturn:
     log.address("address", cpu.fault_address())
     log.address("sp", frame.sp)
     log.record("")
-    traps.write_registers(frame, console.LOG_PORT)
+    trap.write_registers(frame, console.LOG_PORT)
     log.frame(frame.ip)
     _backtrace(frame.context().fp)
 

@@ -288,6 +288,13 @@ class AddressSpace:
                 FRAMES.free(mapping.frame, mapping.level * LARGE_ORDER)
             address = address + mmu.page_bytes(mapping.level)
 
+    def is_executable(self, address: U64) -> bool:
+        """Whether there may be instructions at `address`."""
+        index = self.find(address)
+        if index == self.count or self.regions[index].start > address:
+            return False
+        return Access.EXECUTE in self.regions[index].access
+
     def resolve(self, address: U64, write: bool, execute: bool) -> bool:
         """Handle a page fault on a page that is not mapped; whether the access may be tried again.
 

@@ -214,6 +214,9 @@ def backtrace(thread: Ptr[Thread]) -> None:
     log.frame(context.ip)
     fp = context.fp
     try:
+        if not thread.value.process.value.space.is_executable(context.ip):
+            # A call went astray: it left its return address on the stack, and no frame was made.
+            log.frame(user_memory.read_word(context.sp))
         for _ in U64.range(MAXIMUM_FRAMES - 1):
             if fp == 0 or fp % 8 != 0 or fp >= layout.USER_END:
                 break

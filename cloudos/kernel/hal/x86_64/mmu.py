@@ -110,6 +110,17 @@ def _access(entry: U64) -> Access:
     return access
 
 
+def _largest_level(low_bits: U64, length: U64, largest: U64) -> U64:
+    """The largest page that may start at addresses with these bits and is no longer than `length`."""
+    level = largest
+    while level > 0:
+        size = page_bytes(level)
+        if low_bits & (size - 1) == 0 and length >= size:
+            break
+        level = level - 1
+    return level
+
+
 @struct
 class PageTable:
     """The translations of one address space."""
@@ -140,17 +151,21 @@ class PageTable:
         self, address: VirtAddr, frame: PhysAddr, length: U64, access: Access, frames: FrameSource, largest: U64
     ) -> None:
         """Map consecutive memory with the largest pages that fit, at most of level `largest`. Raises OutOfMemory."""
+        flags = _flags(access, U64(0))
         done = U64(0)
         while done < length:
-            level = largest
-            while level > 0:
-                size = page_bytes(level)
-                low_bits = (address.value + done) | (frame.value + done)
-                if low_bits & (size - 1) == 0 and length - done >= size:
-                    break
-                level = level - 1
-            self.map(address.offset(done), frame.offset(done), level, access, frames)
-            done = done + page_bytes(level)
+            level = _largest_level((address.value + done) | (frame.value + done), length - done, largest)
+            size = page_bytes(level)
+            table = self._descend(address.offset(done), level, frames)
+            index = _index(address.offset(done), level)
+            entry = (frame.value + done) | flags
+            if level > 0:
+                entry = entry | LARGE
+            # A larger page can begin only where this table ends.
+            for slot in U64.range(index, min(index + (length - done) // size, U64(ENTRIES))):
+                table.entries[slot] = entry
+                entry = entry + size
+                done = done + size
 
     def lookup(self, address: VirtAddr) -> Mapping:
         """How `address` is mapped; level and frame are those of its page. Not present: level of the missing entry."""
