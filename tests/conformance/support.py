@@ -143,8 +143,6 @@ def poke(address: U64, value: U64) -> None:
     Ptr.at(U64, VirtAddr(address)).value = value
 
 
-
-
 def message_error(number: U64, handle: U64, message: Message) -> U64:
     """Make a message's system call; the number of the error."""
     return ipc.enter(Ptr.to(message).address, number, handle)
