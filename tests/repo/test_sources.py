@@ -22,6 +22,7 @@ MANIFESTS = (".toml",)
 STANDARD_NAMES = {
     "collections": "the SDK's containers; inside its package the name misleads nobody",
     "platform": "a part of every architecture's hardware layer, only ever imported from there",
+    "sched": "the scheduler, a folder of the kernel; nothing imports the standard library there",
 }
 """Modules named like one of Python's own, each with its reason."""
 

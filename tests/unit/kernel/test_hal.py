@@ -29,10 +29,10 @@ def test_functions_of_the_interface_exist() -> None:
             assert name.startswith("_") or callable(getattr(module, name))
 
 
-def trap_frame(vector: int) -> trap.TrapFrame:
-    values = [U64(0)] * 22
-    values[15] = U64(vector)
-    return trap.TrapFrame(*values)
+def trap_frame(vector: int) -> trap.UserFrame:
+    frame = trap.UserFrame()
+    frame.vector = U64(vector)
+    return frame
 
 
 @pytest.mark.parametrize(
