@@ -183,8 +183,10 @@ def creating_a_process_needs_a_quota_to_spend() -> None:
     assert _create(PROCESS, U64(0)) == WRONG_KIND, "kind"
 
 
-def labels_are_below_256() -> None:
-    """process_create with a label above 255 is BadArgument."""
+def before_a_policy_there_is_one_label() -> None:
+    """While no policy is loaded process_create with another label than 0 is BadArgument."""
+    assert _create(QUOTA, U64(0)) == 0, "0"
+    assert _create(QUOTA, U64(1)) == BAD_ARGUMENT, "1"
     assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "256"
     assert _create(QUOTA, U64(1 << 40)) == BAD_ARGUMENT, "beyond 32 bits"
 
