@@ -109,9 +109,9 @@ def thread_exit() -> None:
     termination.end_thread(PROCESSOR.current)
 
 
-def thread_yield() -> None:
-    """System call."""
-    scheduler.yield_turn()
+def thread_yield() -> bool:
+    """System call: whether another thread is current."""
+    return scheduler.yield_turn()
 
 
 def thread_sleep(duration_ns: U64) -> None:
