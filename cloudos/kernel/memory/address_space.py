@@ -209,7 +209,9 @@ class AddressSpace:
 
     def _populate_page(self, address: U64, end: U64, access: Access) -> U64:
         """Map one page, a large one where it fits and there is one; how many bytes it covers."""
-        if address % LARGE_PAGE_SIZE == 0 and end - address >= LARGE_PAGE_SIZE:
+        # Where smaller pages were before, their table is still there.
+        untouched = self.pages.lookup(VirtAddr(address)).level > 0
+        if address % LARGE_PAGE_SIZE == 0 and end - address >= LARGE_PAGE_SIZE and untouched:
             try:
                 self._map_new(address, U64(1), access)
                 return U64(LARGE_PAGE_SIZE)
