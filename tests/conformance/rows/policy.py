@@ -77,7 +77,9 @@ class Records:
 
     def drain(self) -> None:
         """Take what is there."""
-        result = system.audit_read(AUDIT, UserPtr.at(U8, Ptr.to(self.records).address.value), U64(RECORDS * RECORD_SIZE))
+        result = system.audit_read(
+            AUDIT, UserPtr.at(U8, Ptr.to(self.records).address.value), U64(RECORDS * RECORD_SIZE)
+        )
         self.count = result & 0xFFFF_FFFF
         self.lost = result >> 32
 
