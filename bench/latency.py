@@ -1,8 +1,8 @@
 """How long the kernel keeps an urgent thread waiting, in instructions.
 
-The first thread waits again and again for a deadline, while a less urgent one computes or makes the kernel work. How
-late it reads the counter after each deadline is the way from the timer's interrupt to the first instructions of the
-thread, and the time for which interrupts were off when it came.
+The first thread waits again and again for a deadline, while a less urgent one computes or makes the kernel work. When
+that one computes it says how long ago its last instruction was; when the kernel works, how late the counter is read
+after the deadline is the way from the timer's interrupt to the thread, and the time for which interrupts were off.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from cloudos.abi import initial
 from cloudos.abi.errors import TimedOut, WouldBlock
 from cloudos.abi.objects import ALL_RIGHTS_BITS
-from cloudos.lang import U64, Template, VirtAddr, code_address, machine, place, struct
+from cloudos.lang import U64, Atomic, Order, Template, VirtAddr, code_address, machine, place, struct
 from cloudos.sdk import print, system
 from cloudos.sdk.processes import Child
 from cloudos.sdk.threads import start_on
@@ -31,7 +31,10 @@ class Shared:
 
     offset: U64 = U64(0)
     done: U64 = U64(0)
+    woken: U64 = U64(0)
     seed: U64 = U64(1)
+    # When the computing thread was last seen computing.
+    seen: Atomic[U64] = Atomic(U64(0))
 
 
 SHARED = place(Shared())
@@ -56,7 +59,8 @@ def lateness(never: U64) -> U64:
         system.notification_wait(never, deadline)
     except (TimedOut, WouldBlock):
         pass
-    return cycles().wrapping_add(SHARED.offset) - deadline
+    SHARED.woken = cycles()
+    return SHARED.woken.wrapping_add(SHARED.offset) - deadline
 
 
 def longest(never: U64) -> U64:
@@ -68,9 +72,15 @@ def longest(never: U64) -> U64:
 
 
 def spin(argument: U64) -> None:
-    """Compute in user mode."""
+    """Compute in user mode, and say when."""
     while True:
-        SHARED.seed = SHARED.seed ^ argument
+        SHARED.seen.store(cycles(), Order.RELAXED)
+
+
+def answer(never: U64) -> U64:
+    """From the last that the computing thread did before an interrupt to the thread that waited for it."""
+    lateness(never)
+    return SHARED.woken - SHARED.seen.load(Order.RELAXED)
 
 
 def revoke(handle: U64) -> None:
@@ -116,7 +126,7 @@ def main() -> None:
     spinner = less_urgent(code_address(spin), U64(3), schedule)
     total = U64(0)
     for _ in U64.range(500):
-        total = total + lateness(never)
+        total = total + answer(never)
     system.thread_kill(spinner)
     print(f"interrupt_to_handler {total // 500}")
     parent = system.notification_create(quota)

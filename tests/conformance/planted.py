@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudos.lang import U64
+from cloudos.sdk import system
 from tests.conformance.support import BOARD, poke
 
 
@@ -25,6 +26,12 @@ def holds_again() -> None:
 def faults() -> None:
     """A row that makes a bad access."""
     poke(U64(8), U64(1))
+
+
+def hangs() -> None:
+    """A row that does not end."""
+    while True:
+        system.system_null()
 
 
 def holds_after_all() -> None:

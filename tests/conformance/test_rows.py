@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance import runner
 from tests.conformance.runner import run
 from tests.conformance.table import Row, module_names, rows_of
 
@@ -17,10 +18,12 @@ def test_the_rows_of_a_file_hold(module: str, tmp_path: Path) -> None:
     assert not failures, "\n\n".join(failures)
 
 
-def test_rows_that_panic_fault_or_hang_fail_alone(tmp_path: Path) -> None:
-    names = ["holds", "panics", "holds_again", "faults", "holds_after_all"]
+def test_rows_that_panic_fault_or_hang_fail_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "SECONDS", 4.0)
+    names = ["holds", "panics", "holds_again", "faults", "hangs", "holds_after_all"]
     rows = [Row("planted", name, "") for name in names]
     verdicts = run("planted", rows, tmp_path, "tests.conformance")
-    assert [bool(verdict.failure) for verdict in verdicts] == [False, True, False, True, False]
+    assert [bool(verdict.failure) for verdict in verdicts] == [False, True, False, True, True, False]
     assert "planted on purpose" in verdicts[1].failure
     assert "planted.py" in verdicts[3].failure
+    assert verdicts[4].failure.startswith("hangs")

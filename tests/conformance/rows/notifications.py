@@ -5,9 +5,11 @@ Signals are bits; waiting takes all that are set.
 
 from __future__ import annotations
 
+from cloudos.abi import tags
 from cloudos.abi.objects import Rights
 from cloudos.lang import U64, code_address
-from cloudos.sdk import system
+from cloudos.sdk import ipc, system
+from cloudos.sdk.ipc import Message
 from tests.conformance.support import (
     BAD_HANDLE,
     BOARD,
@@ -204,3 +206,83 @@ def a_waiter_that_is_killed_takes_no_signal() -> None:
     settle()
     assert BOARD.count == 0, "the dead do not run"
     assert system.notification_wait(handle, U64(0)) == 1, "kept"
+
+
+def _bound_receiver(handle: U64) -> None:
+    """Bind the notification of cell 15, receive twice, and write down badge, tag and first word."""
+    system.thread_bind(BOARD.cells[15])
+    message = Message()
+    for _ in U64.range(2):
+        message.set(U64(0), U64(0))
+        ipc.receive(handle, message)
+        BOARD.note(message.badge)
+        BOARD.note(message.tag)
+        BOARD.note(message.words[0])
+
+
+def _bound() -> tuple[U64, U64]:
+    """An endpoint and a notification, for both of which a thread waits."""
+    handle = endpoint()
+    signals = notification()
+    BOARD.cells[15] = signals
+    run(code_address(_bound_receiver), handle)
+    return handle, signals
+
+
+def a_bound_signal_ends_a_receive() -> None:
+    """A signal of the bound notification reaches a thread that receives, as a message of the kernel's with the bits in
+    its first word."""
+    _, signals = _bound()
+    system.notification_signal(signals, U64(12))
+    settle()
+    assert BOARD.count == 3, "received"
+    assert BOARD.cells[1] == tags.SIGNALS_TAG and BOARD.cells[2] == 12, "tag and bits"
+
+
+def a_bound_signal_that_came_first_is_received_first() -> None:
+    """Signals that are set when a thread begins to receive are its first message."""
+    handle = endpoint()
+    signals = notification()
+    system.notification_signal(signals, U64(3))
+    BOARD.cells[15] = signals
+    run(code_address(_bound_receiver), handle)
+    assert BOARD.count == 3 and BOARD.cells[2] == 3, "at once"
+    assert _wait(signals, U64(0)) == WOULD_BLOCK, "taken"
+
+
+def a_bound_thread_still_receives_messages() -> None:
+    """A thread with a bound notification receives messages as before, and signals between them."""
+    handle, signals = _bound()
+    message = Message()
+    message.set(U64(5), U64(1))
+    message.words[0] = U64(70)
+    ipc.send(handle, message)
+    settle()
+    system.notification_signal(signals, U64(1))
+    settle()
+    assert BOARD.count == 6, "both"
+    assert BOARD.cells[1] == U64(5) << 32 | 1 and BOARD.cells[2] == 70, "the message"
+    assert BOARD.cells[4] == tags.SIGNALS_TAG and BOARD.cells[5] == 1, "the signal"
+
+
+def a_bound_thread_answers_calls() -> None:
+    """A call to a server with a bound notification is answered as usual."""
+    handle = endpoint()
+    BOARD.cells[15] = notification()
+    run(code_address(_bound_server), handle)
+    message = Message()
+    for value in U64.range(3):
+        message.set(U64(0), U64(1))
+        message.words[0] = value
+        ipc.call(handle, message)
+        assert message.words[0] == value + 1, "answered"
+
+
+def _bound_server(handle: U64) -> None:
+    system.thread_bind(BOARD.cells[15])
+    message = Message()
+    ipc.receive(handle, message)
+    while True:
+        message.words[0] = message.words[0] + 1
+        message.set(U64(0), U64(1))
+        ipc.reply_and_receive(handle, message)

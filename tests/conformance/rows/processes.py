@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cloudos.abi import layout
 from cloudos.abi.objects import Rights
-from cloudos.lang import U8, U32, U64, code_address
+from cloudos.lang import U8, U32, U64, UserPtr, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.processes import Child
@@ -27,6 +27,8 @@ from tests.conformance.support import (
     attempt,
     endpoint,
     notification,
+    peek,
+    poke,
     quota_used,
     settle,
     weaker,
@@ -183,8 +185,10 @@ def creating_a_process_needs_a_quota_to_spend() -> None:
     assert _create(PROCESS, U64(0)) == WRONG_KIND, "kind"
 
 
-def labels_are_below_256() -> None:
-    """process_create with a label above 255 is BadArgument."""
+def before_a_policy_there_is_one_label() -> None:
+    """While no policy is loaded process_create with another label than 0 is BadArgument."""
+    assert _create(QUOTA, U64(0)) == 0, "0"
+    assert _create(QUOTA, U64(1)) == BAD_ARGUMENT, "1"
     assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "256"
     assert _create(QUOTA, U64(1 << 40)) == BAD_ARGUMENT, "beyond 32 bits"
 
@@ -315,6 +319,80 @@ def data_comes_from_memory_of_the_caller() -> None:
     child.make(QUOTA)
     kernel = U64(0xFFFF_FFFF_8010_0000)
     assert _populate(child.process, U64(FREE), kernel, U64(8), U64(PAGE), U64(3)) == BAD_ADDRESS, "the kernel's"
+
+
+def memory_of_a_new_process_is_what_was_asked_for() -> None:
+    """process_populate copies the data, and makes all of the memory after it zero."""
+    handle = endpoint()
+    child = Child()
+    child.make(QUOTA)
+    source = system.memory_map(U64(PAGE))
+    for offset in U64.range(0, PAGE, 8):
+        poke(source + offset, offset + 1)
+    system.process_populate(child.process, U64(FREE), UserPtr.at(U8, source), U64(1000), U64(3 * PAGE), U64(3))
+    child.start(code_address(_check_memory), system.process_install(child.process, handle, U64(0), U64(0)))
+    message = Message()
+    ipc.call(handle, message)
+    assert message.words[0] == 125 and message.words[1] == 0, "copied words, and others that are not zero"
+
+
+def _check_memory(handle: U64) -> None:
+    """Answer with how many words are as copied, and how many of the others are not zero."""
+    message = Message()
+    ipc.receive(handle, message)
+    copied, strange = U64(0), U64(0)
+    for offset in U64.range(0, 3 * PAGE, 8):
+        word = peek(FREE + offset)
+        if offset < 1000 and word == offset + 1:
+            copied = copied + 1
+        elif word != 0:
+            strange = strange + 1
+    message.words[0] = copied
+    message.words[1] = strange
+    ipc.reply(message)
+    system.thread_sleep(U64(1 << 60))
+
+
+def a_new_process_sees_nothing_of_an_ended_one() -> None:
+    """Memory that an ended process left is zero when another process gets it: a planted secret is not found."""
+    first = Child()
+    first.make(QUOTA)
+    first.start(code_address(_plant), U64(0))
+    settle()
+    assert system.process_inspect(first.process) & 256 != 0, "ended"
+    system.handle_close(first.thread)
+    system.handle_close(first.process)
+    settle()
+    handle = endpoint()
+    second = Child()
+    second.make(QUOTA)
+    second.start(code_address(_search), system.process_install(second.process, handle, U64(0), U64(0)))
+    message = Message()
+    ipc.call(handle, message)
+    assert message.words[0] == 0, "no secret"
+
+
+SECRET = 0x5EC2_E75E_C2E7_5EC2
+
+
+def _plant(argument: U64) -> None:
+    address = system.memory_map(U64(1 << 20))
+    for offset in U64.range(0, 1 << 20, 8):
+        poke(address + offset, U64(SECRET))
+
+
+def _search(handle: U64) -> None:
+    """Answer with how many words of new memory are not zero."""
+    message = Message()
+    ipc.receive(handle, message)
+    found = U64(0)
+    address = system.memory_map(U64(2 << 20))
+    for offset in U64.range(0, 2 << 20, 8):
+        if peek(address + offset) != 0:
+            found = found + 1
+    message.words[0] = found
+    ipc.reply(message)
+    system.thread_sleep(U64(1 << 60))
 
 
 def processes_come_and_go() -> None:

@@ -289,7 +289,7 @@ def all_handles_go_or_none() -> None:
 
 
 def a_handle_is_not_moved_twice_in_one_message() -> None:
-    """The same handle moved twice, or moved and copied, in one message is Denied."""
+    """The same handle moved twice, or moved and copied, in one message is BadArgument."""
     handle = endpoint()
     run(code_address(_handle_taker), handle)
     buffer = BUFFER.own()
@@ -300,7 +300,7 @@ def a_handle_is_not_moved_twice_in_one_message() -> None:
     for moves in U32.range(1, 4):
         buffer.moves = moves
         message.tag = _handles(U64(2))
-        assert message_error(MESSAGE_SEND, handle, message) == DENIED, "refused"
+        assert message_error(MESSAGE_SEND, handle, message) == BAD_ARGUMENT, "refused"
     assert _signal(signals, U64(1)) == 0, "stays"
 
 

@@ -1,0 +1,262 @@
+"""Labels, policy and audit
+
+The matrix of labels binds whatever rights a process holds; what it refuses is on record.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi import initial
+from cloudos.abi.audit import AuditRecord
+from cloudos.abi.errors import Sealed
+from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation, Rights
+from cloudos.lang import U8, U64, Array, Ptr, UserPtr, place, struct
+from cloudos.sdk import system
+from tests.conformance.support import (
+    BAD_ADDRESS,
+    BAD_ARGUMENT,
+    BAD_HANDLE,
+    BAD_STATE,
+    DENIED,
+    QUOTA,
+    WRONG_KIND,
+    attempt,
+    notification,
+    quota_used,
+    weaker,
+)
+
+_load = attempt("policy_load")
+_seal = attempt("policy_seal")
+_read = attempt("audit_read")
+_install = attempt("process_install")
+_create = attempt("process_create")
+
+POLICY = U64(initial.POLICY)
+AUDIT = U64(initial.AUDIT)
+SEALED = Sealed.code
+RECORDS = 64
+RECORD_SIZE = 48
+
+
+@struct
+class Matrix:
+    """Three labels: the first may do everything to all but the last."""
+
+    allowed: Array[U8, Literal[9]]
+    loaded: bool = False
+
+
+MATRIX = place(Matrix(Array[U8, Literal[9]](), False))
+
+
+def _address() -> U64:
+    return Ptr.to(MATRIX.allowed).address.value
+
+
+def _loaded() -> None:
+    """Load the policy unless a row before did."""
+    if MATRIX.loaded:
+        return
+    for index in U64.range(9):
+        MATRIX.allowed[index] = U8(0)
+    MATRIX.allowed[0] = U8(ALL_OPERATIONS)
+    MATRIX.allowed[1] = U8(ALL_OPERATIONS)
+    system.policy_load(POLICY, UserPtr.at(U8, _address()), U64(9))
+    MATRIX.loaded = True
+
+
+@struct
+class Records:
+    """What was read from the audit ring."""
+
+    records: Array[AuditRecord, Literal[64]]
+    count: U64 = U64(0)
+    lost: U64 = U64(0)
+
+    def drain(self) -> None:
+        """Take what is there."""
+        result = system.audit_read(
+            AUDIT, UserPtr.at(U8, Ptr.to(self.records).address.value), U64(RECORDS * RECORD_SIZE)
+        )
+        self.count = result & 0xFFFF_FFFF
+        self.lost = result >> 32
+
+    def number_of(self, event: Event) -> U64:
+        """How many records of an event were read."""
+        found = U64(0)
+        for index in U64.range(self.count):
+            if self.records[index].event == event:
+                found = found + 1
+        return found
+
+
+AUDITED = place(Records(Array[AuditRecord, Literal[64]]()))
+
+
+def a_policy_is_a_square() -> None:
+    """policy_load of a length that is no square of 1 to 64 is BadArgument."""
+    assert _load(POLICY, _address(), U64(0)) == BAD_ARGUMENT, "nothing"
+    assert _load(POLICY, _address(), U64(8)) == BAD_ARGUMENT, "no square"
+    assert _load(POLICY, _address(), U64(65 * 65)) == BAD_ARGUMENT, "too many labels"
+    assert _load(POLICY, _address(), U64(1 << 40)) == BAD_ARGUMENT, "far too many"
+
+
+def a_policy_has_known_operations() -> None:
+    """policy_load with bits that are no operations is BadArgument, and loads nothing."""
+    for index in U64.range(9):
+        MATRIX.allowed[index] = U8(0)
+    MATRIX.allowed[8] = U8(64)
+    assert _load(POLICY, _address(), U64(9)) == BAD_ARGUMENT, "unknown"
+
+
+def a_policy_comes_from_memory_of_the_caller() -> None:
+    """policy_load from memory that is not the caller's is BadAddress."""
+    assert _load(POLICY, U64(8), U64(9)) == BAD_ADDRESS, "nowhere"
+    assert _load(POLICY, U64(0xFFFF_FFFF_8010_0000), U64(9)) == BAD_ADDRESS, "the kernel's"
+
+
+def loading_a_policy_needs_the_right_to_write() -> None:
+    """policy_load and policy_seal without WRITE are Denied, through another object WrongKind."""
+    weak = weaker(POLICY, Rights.READ | Rights.INSPECT)
+    assert _load(weak, _address(), U64(9)) == DENIED, "load"
+    assert _seal(weak) == DENIED, "seal"
+    assert _load(QUOTA, _address(), U64(9)) == WRONG_KIND, "kind"
+    assert _seal(U64(3)) == BAD_HANDLE, "none"
+
+
+def a_policy_is_loaded_once() -> None:
+    """A second policy_load is BadState."""
+    _loaded()
+    assert _load(POLICY, _address(), U64(9)) == BAD_STATE, "twice"
+
+
+def the_policy_allows_what_it_says() -> None:
+    """A process is given handles of another label's when the matrix allows TRANSFER between the two."""
+    _loaded()
+    same = system.process_create(QUOTA, U64(0))
+    other = system.process_create(QUOTA, U64(1))
+    assert _install(same, notification(), U64(0), U64(0)) == 0, "the same label"
+    assert _install(other, notification(), U64(0), U64(0)) == 0, "another"
+
+
+def the_policy_denies_in_spite_of_all_rights() -> None:
+    """What the matrix does not allow is Denied, whatever rights the handles carry."""
+    _loaded()
+    outcast = system.process_create(QUOTA, U64(2))
+    assert _install(outcast, notification(), U64(0), U64(0)) == DENIED, "denied"
+
+
+def a_label_that_the_policy_does_not_know_is_refused() -> None:
+    """process_create with a label beyond those of the policy is BadArgument."""
+    _loaded()
+    assert _create(QUOTA, U64(2)) == 0, "the last"
+    assert _create(QUOTA, U64(3)) == BAD_ARGUMENT, "one more"
+    assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "no label at all"
+
+
+def a_denial_is_on_record() -> None:
+    """Each operation that the matrix refuses leaves an audit record with both labels and the operation."""
+    _loaded()
+    AUDITED.drain()
+    outcast = system.process_create(QUOTA, U64(2))
+    _install(outcast, notification(), U64(0), U64(0))
+    AUDITED.drain()
+    assert AUDITED.number_of(Event.DENIED) == 1, "one"
+    for index in U64.range(AUDITED.count):
+        record = AUDITED.records[index]
+        if record.event == Event.DENIED:
+            assert record.subject_label == 0 and record.object_label == 2, "labels"
+            assert record.detail == U64(Operation.TRANSFER), "operation"
+            assert record.subject != record.object, "processes"
+
+
+def a_missing_right_is_not_on_record() -> None:
+    """What is refused for want of a right is no matter of policy, and leaves no record."""
+    AUDITED.drain()
+    _install(system.process_create(QUOTA, U64(0)), weaker(notification(), Rights.SIGNAL), U64(0), U64(0))
+    AUDITED.drain()
+    assert AUDITED.number_of(Event.DENIED) == 0, "none"
+
+
+def records_are_numbered_in_order() -> None:
+    """Audit records are numbered without gaps while none is lost, and their times do not go back."""
+    _loaded()
+    AUDITED.drain()
+    outcast = system.process_create(QUOTA, U64(2))
+    for _ in U64.range(5):
+        _install(outcast, notification(), U64(0), U64(0))
+    AUDITED.drain()
+    assert AUDITED.count >= 5 and AUDITED.lost == 0, "all there"
+    for index in U64.range(1, AUDITED.count):
+        before = AUDITED.records[index - 1]
+        record = AUDITED.records[index]
+        assert record.number == before.number + 1 and record.time >= before.time, "in order"
+
+
+def lost_records_are_counted() -> None:
+    """When the ring is full new records are lost, and the next read says how many: written and lost add up."""
+    _loaded()
+    AUDITED.drain()
+    while AUDITED.count != 0:
+        AUDITED.drain()
+    outcast = system.process_create(QUOTA, U64(2))
+    signals = notification()
+    for _ in U64.range(500):
+        _install(outcast, signals, U64(0), U64(0))
+    total = U64(0)
+    lost = U64(0)
+    AUDITED.drain()
+    while AUDITED.count != 0:
+        total = total + AUDITED.number_of(Event.DENIED)
+        lost = lost + AUDITED.lost
+        AUDITED.drain()
+    assert lost > 0 and total + lost >= 500, "counted"
+    assert total + lost <= 502, "not more than there were"
+
+
+def records_go_to_memory_of_the_caller() -> None:
+    """audit_read into memory that is not the caller's is BadAddress, and loses no record."""
+    _loaded()
+    outcast = system.process_create(QUOTA, U64(2))
+    _install(outcast, notification(), U64(0), U64(0))
+    assert _read(AUDIT, U64(8), U64(480)) == BAD_ADDRESS, "nowhere"
+    assert _read(AUDIT, U64(0xFFFF_FFFF_8010_0000), U64(480)) == BAD_ADDRESS, "the kernel's"
+    AUDITED.drain()
+    assert AUDITED.number_of(Event.DENIED) >= 1, "still there"
+
+
+def reading_records_needs_the_right_to_read() -> None:
+    """audit_read without READ is Denied, through another object WrongKind."""
+    address = Ptr.to(AUDITED.records).address.value
+    assert _read(weaker(AUDIT, Rights.WRITE | Rights.INSPECT), address, U64(480)) == DENIED, "right"
+    assert _read(POLICY, address, U64(480)) == WRONG_KIND, "kind"
+
+
+def a_buffer_smaller_than_a_record_takes_none() -> None:
+    """audit_read into less than 48 bytes gives no record, and takes none."""
+    _loaded()
+    _install(system.process_create(QUOTA, U64(2)), notification(), U64(0), U64(0))
+    address = Ptr.to(AUDITED.records).address.value
+    assert system.audit_read(AUDIT, UserPtr.at(U8, address), U64(47)) & 0xFFFF_FFFF == 0, "none"
+    AUDITED.drain()
+    assert AUDITED.count >= 1, "still there"
+
+
+def a_policy_that_is_sealed_stays() -> None:
+    """After policy_seal neither loading nor sealing is possible: Sealed."""
+    _loaded()
+    system.policy_seal(POLICY)
+    assert _load(POLICY, _address(), U64(9)) == SEALED, "load"
+    assert _seal(POLICY) == SEALED, "seal"
+
+
+def a_sealed_policy_is_in_force() -> None:
+    """Sealing changes nothing of what is allowed and denied."""
+    _loaded()
+    _seal(POLICY)
+    before = quota_used()
+    assert _install(system.process_create(QUOTA, U64(1)), notification(), U64(0), U64(0)) == 0, "allowed"
+    assert _install(system.process_create(QUOTA, U64(2)), notification(), U64(0), U64(0)) == DENIED, "denied"
+    assert quota_used() > before and _create(QUOTA, U64(1)) == 0, "processes of any label are made"
