@@ -200,6 +200,53 @@ def _slow_server(handle: U64) -> None:
         ipc.reply_and_receive(handle, message)
 
 
+def a_lent_priority_is_given_back() -> None:
+    """After its reply a server runs at its own priority again: a thread between the two goes first."""
+    handle = endpoint()
+    start_on(code_address(_one_reply), handle, _schedule(U64(PRIORITY - 2)))
+    settle()
+    ipc.call(handle, Message())
+    start_on(code_address(_noter), U64(1), _schedule(U64(PRIORITY - 1)))
+    settle()
+    assert BOARD.count == 2 and BOARD.cells[0] == 1 and BOARD.cells[1] == 2, "the thread between first"
+
+
+def a_priority_lent_to_a_queued_call_is_given_back() -> None:
+    """The same when the caller came first, and when its call ends without a reply because it is killed."""
+    handle = endpoint()
+    caller = start_on(code_address(_caller), handle, _schedule(U64(PRIORITY)))
+    settle()
+    start_on(code_address(_one_receive), handle, _schedule(U64(PRIORITY - 2)))
+    settle()
+    assert BOARD.count == 1 and BOARD.cells[0] == 7, "received"
+    system.thread_kill(caller)
+    start_on(code_address(_noter), U64(1), _schedule(U64(PRIORITY - 1)))
+    system.notification_signal(BOARD.cells[14], U64(1))
+    settle()
+    assert BOARD.count == 3 and BOARD.cells[1] == 1 and BOARD.cells[2] == 2, "the thread between first"
+
+
+def _caller(handle: U64) -> None:
+    ipc.call(handle, Message())
+
+
+def _one_reply(handle: U64) -> None:
+    """Answer one call, then write down a 2."""
+    message = Message()
+    ipc.receive(handle, message)
+    ipc.reply(message)
+    BOARD.note(U64(2))
+
+
+def _one_receive(handle: U64) -> None:
+    """Receive a call, write down a 7, wait for a signal, then write down a 2."""
+    ipc.receive(handle, Message())
+    BOARD.cells[14] = notification()
+    BOARD.note(U64(7))
+    system.notification_wait(BOARD.cells[14], NEVER)
+    BOARD.note(U64(2))
+
+
 def priority_is_lent_along_a_chain() -> None:
     """A server that calls another passes its caller's priority on."""
     inner = endpoint()
