@@ -280,7 +280,7 @@ def process_create(quota: QuotaToSpend, label: U64) -> U64:
     raise NotImplementedError
 
 
-@system_call(number=20, raises=(BadAddress, BadArgument, OutOfMemory))
+@system_call(number=20, raises=(BadAddress, BadArgument, QuotaExceeded, OutOfMemory))
 def process_populate(
     process: ProcessToControl, address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64
 ) -> None:

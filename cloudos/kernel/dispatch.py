@@ -15,7 +15,7 @@ from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import traps
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import clock, console, handles, message, notifications, processes, program_memory, threads
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
 from cloudos.kernel.objects.notification import Notification
@@ -28,7 +28,7 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
 from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, never_inlined
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, program_memory, clock)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
 # Inlining the others would make the dispatch save registers that a short call does not need.

@@ -25,10 +25,9 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     """Make the first process from the boot bundle, with one thread that is ready. Raises all of the above."""
     made = process.create(ROOT, U8(0))
     FIRST.process = made
-    space = made.value.space
     made.value.map_boot_module(module, bundle.length)
     made.value.map_stack()
-    entry = loader.load(space, loader.program_in(bundle))
+    entry = loader.load(made.value.space.value, loader.program_in(bundle))
     time = schedule.create(ROOT, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
     thread = threads.create(made, time, entry, U64(layout.STACK_TOP))
     thread.value.frame.prepare(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)

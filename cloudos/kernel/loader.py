@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from cloudos.abi import layout
 from cloudos.abi.bundle import MAGIC, VERSION, BundleEntry, BundleHeader, EntryKind
-from cloudos.abi.errors import BadArgument, OutOfMemory
+from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import mmu, platform
 from cloudos.kernel.hal.interface import Access
-from cloudos.kernel.memory.address_space import AddressSpace, Backing
+from cloudos.kernel.memory import address_space, regions
+from cloudos.kernel.memory.structures import Memory, Space
+from cloudos.kernel.objects import cleanup, memory
+from cloudos.kernel.objects.header import Header
 from cloudos.lang import U8, U16, U32, U64, Error, PhysAddr, Ptr, Slice, size_of, struct
 
-__all__ = ["OutOfMemory"]
+__all__ = ["BadArgument", "OutOfMemory", "QuotaExceeded"]
 
 PAGE_SIZE = layout.PAGE_SIZE
 # 7F "ELF", 64 bits, little endian, version 1.
@@ -109,8 +113,11 @@ def _fits(offset: U64, length: U64, limit: U64) -> bool:
     return offset <= limit and length <= limit - offset
 
 
-def load(space: AddressSpace, image: Slice[U8]) -> U64:
-    """Put an ELF program into an empty address space; the address of its entry. Raises BadProgram, OutOfMemory."""
+def load(space: Space, image: Slice[U8]) -> U64:
+    """Put an ELF program into an empty address space; the address of its entry.
+
+    Raises BadProgram, OutOfMemory, QuotaExceeded, BadArgument.
+    """
     header = _header_of(image)
     table = Ptr.at(Segment, image.pointer.address.offset(header.segment_offset))
     segments = Slice.of(table, U64(header.segment_count))
@@ -164,27 +171,41 @@ def _contains(segment: Segment, address: U64) -> bool:
     return address >= segment.address and address - segment.address < segment.file_size
 
 
-def _load_segment(space: AddressSpace, segment: Segment, image: Slice[U8]) -> None:
-    """Give the segment memory of its own and copy its contents. Raises BadProgram, OutOfMemory."""
-    access = Access.READ | Access.USER
+def _load_segment(space: Space, segment: Segment, image: Slice[U8]) -> None:
+    """Give the segment memory of its own and copy its contents.
+
+    Raises BadProgram, OutOfMemory, QuotaExceeded, BadArgument.
+    """
+    access = Access.READ
+    rights = Rights.READ
     if segment.flags & FLAG_WRITE != 0:
         access = access | Access.WRITE
+        rights = rights | Rights.WRITE
     if segment.flags & FLAG_EXECUTE != 0:
         access = access | Access.EXECUTE
+        rights = rights | Rights.EXECUTE
     start = segment.address // PAGE_SIZE * PAGE_SIZE
     end = (segment.address + segment.memory_size + (PAGE_SIZE - 1)) // PAGE_SIZE * PAGE_SIZE
-    try:
-        space.add(start, end, access, Backing.PROGRAM)
-    except BadArgument:
+    following = regions.find(space, start)
+    if not following.is_null() and following.value.start < end:
         _refuse("two segments share a page")
-    space.populate(start, end)
-    _fill(space, segment.address, image[segment.offset : segment.offset + segment.file_size])
+    made = memory.create(space.header.quota.value, end - start, False)
+    cleanup.retain(made.cast(Header))
+    try:
+        address_space.give(space, made, rights, start, end - start, access)
+        contents = image[segment.offset : segment.offset + segment.file_size]
+        _fill(made.value, segment.address - start, contents)
+    finally:
+        cleanup.drop(made.cast(Header))
 
 
-def _fill(space: AddressSpace, address: U64, contents: Slice[U8]) -> None:
-    """Copy contents into mapped memory, page by page, through the direct map."""
+def _fill(target: Memory, offset: U64, contents: Slice[U8]) -> None:
+    """Copy contents into a memory object, page by page, through the direct map. Raises OutOfMemory, QuotaExceeded."""
     done = U64(0)
     while done < contents.length:
-        part = space.kernel_view(address + done, contents.length - done)
-        part.copy_from(contents[done : done + part.length])
-        done = done + part.length
+        inside = (offset + done) % PAGE_SIZE
+        count = min(PAGE_SIZE - inside, contents.length - done)
+        frame = memory.frame_for_writing(target, (offset + done) // PAGE_SIZE)
+        to = Slice.of(Ptr.at(U8, mmu.direct(frame.offset(inside))), count)
+        to.copy_from(contents[done : done + count])
+        done = done + count

@@ -10,14 +10,15 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import faults, layout
-from cloudos.abi.errors import BadAddress, OutOfMemory
+from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
 from cloudos.kernel.hal import console, cpu, interrupts, timer, traps, user_access
 from cloudos.kernel.hal.interface import TrapKind
-from cloudos.kernel.memory import user_memory
-from cloudos.kernel.memory.address_space import AddressSpace
+from cloudos.kernel.memory import address_space, regions, user_memory
+from cloudos.kernel.memory.address_space import Outcome
+from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, message, termination
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
@@ -25,7 +26,7 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U8, U64, Array, Slice, exported, fast
 
 EXPIRIES_PER_INTERRUPT = 32
-CLEANUP_STEPS = 64
+CLEANUP_STEPS = 8
 
 
 @exported("kernel_user_trap")
@@ -109,9 +110,9 @@ def user_page_fault(frame: traps.UserFrame) -> None:
     """Supply the page if the process may have it; else the access was wrong."""
     address = cpu.fault_address()
     try:
-        if not frame.is_protection_violation and current_space().resolve(address, frame.is_write, frame.is_execute):
+        if resolve(address, frame.is_write, frame.is_execute):
             return
-    except OutOfMemory:
+    except (OutOfMemory, QuotaExceeded):
         termination.fault(PROCESSOR.current, faults.STACK_MEMORY, address)
         return
     termination.fault(PROCESSOR.current, classify(frame, address), address)
@@ -120,14 +121,20 @@ def user_page_fault(frame: traps.UserFrame) -> None:
 def supply_page(frame: traps.UserFrame, address: U64) -> bool:
     """Whether a fault in a copy was only a page that had to be made."""
     try:
-        return not frame.is_protection_violation and current_space().resolve(address, frame.is_write, False)
-    except OutOfMemory:
+        return resolve(address, frame.is_write, False)
+    except (OutOfMemory, QuotaExceeded):
         return False
 
 
-def current_space() -> AddressSpace:
+def resolve(address: U64, write: bool, execute: bool) -> bool:
+    """Whether an access may be tried again. Raises OutOfMemory, QuotaExceeded."""
+    # No system call sets a pager yet, so that none has to be asked.
+    return address_space.resolve(current_space(), address, write, execute).outcome == Outcome.RETRY
+
+
+def current_space() -> Space:
     """The user memory that can be reached."""
-    return PROCESSOR.current.value.process.value.space
+    return PROCESSOR.current.value.process.value.space.value
 
 
 def classify(frame: traps.UserFrame, address: U64) -> Fault:
@@ -142,8 +149,7 @@ def classify(frame: traps.UserFrame, address: U64) -> Fault:
     if frame.is_execute:
         if frame.is_protection_violation:
             return faults.EXECUTE_OF_DATA
-        index = current_space().find(address)
-        if index < current_space().count and current_space().regions[index].start <= address:
+        if not regions.at(current_space(), address).is_null():
             return faults.EXECUTE_OF_DATA
         return faults.UNMAPPED_ADDRESS
     if frame.is_protection_violation and frame.is_write:

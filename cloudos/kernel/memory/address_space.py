@@ -1,304 +1,417 @@
-"""Address spaces: ordered regions (VMAs) over page tables.
+"""Address spaces: memory objects in ordered regions, and what happens when a page is touched.
 
-Contract. Regions never overlap and never allow both write and execute; a region knows where its frames come from
-(`Backing`) and therefore whether they go back to the allocator. Operations check everything first; when memory runs
-out half-way, what was done is undone.
+Contract. Regions never overlap. No region allows both write and execute, nor do two mappings of one memory object. An
+operation that raises has changed nothing that can be seen. Operations whose work grows with the number of pages are
+steps: they return the address that they came to, and are called again from there.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal
 
 from cloudos.abi import layout
-from cloudos.abi.errors import BadArgument, OutOfMemory
-from cloudos.kernel.hal import mmu
-from cloudos.kernel.hal.interface import Access
-from cloudos.kernel.memory.frames import FRAMES
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, enum, struct, zeroed
+from cloudos.abi.errors import BadArgument, Denied, OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import Rights
+from cloudos.kernel.hal import cpu, mmu
+from cloudos.kernel.hal.interface import PAGE_SIZE, Access
+from cloudos.kernel.memory import heap, mappings, pages, regions
+from cloudos.kernel.memory.structures import Memory, Region, Source, Space, Sweep
+from cloudos.kernel.objects import cleanup
+from cloudos.kernel.objects.header import Header
+from cloudos.lang import U8, U64, PhysAddr, Ptr, enum, null, size_of, struct
 
-__all__ = ["OutOfMemory"]
+__all__ = ["OutOfMemory", "QuotaExceeded"]
 
-PAGE_SIZE = layout.PAGE_SIZE
-LARGE_PAGE_SIZE = layout.LARGE_PAGE_SIZE
-LARGE_ORDER = 9
-MAXIMUM_REGIONS = 64
+# Pages of foreign memory that are mapped together.
+AROUND = 16
+# The end of the lower half of the address space, whose last page is not used.
+TABLES_END = 1 << 47
 
 
 @enum(U8)
-class Backing(IntEnum):
-    """Where a region's frames come from."""
+class Outcome(IntEnum):
+    """What came of a page fault."""
 
-    # From the frame allocator, all at once; the process may unmap them.
-    ANONYMOUS = 0
-    # From the frame allocator, when first touched.
-    ON_DEMAND = 1
-    # From the frame allocator, filled by the loader.
-    PROGRAM = 2
-    # Memory that somebody else owns.
-    FOREIGN = 3
-
-
-@struct
-class Region:
-    """[start, end), whole pages."""
-
-    start: U64
-    end: U64
-    access: Access
-    backing: Backing
+    # The access is not allowed, or there is nothing.
+    REFUSED = 0
+    # The access may be tried again: it succeeds, or another step is done.
+    RETRY = 1
+    # The pager must be asked for the page, once; the thread waits.
+    ASK = 2
+    # The pager was asked before; the thread waits.
+    WAIT = 3
 
 
 @struct
-class AddressSpace:
-    """One process's view of memory."""
+class Resolution:
+    """`page` of `memory` is what the pager must be asked for."""
 
-    pages: mmu.PageTable = zeroed()
-    regions: Array[Region, Literal[64]] = zeroed()
-    count: U64 = U64(0)
+    outcome: Outcome
+    memory: Ptr[Memory]
+    page: U64
 
-    def start(self) -> None:
-        """Become empty. Raises OutOfMemory."""
-        self.pages = mmu.new_user_table(FRAMES)
-        self.count = U64(0)
 
-    def find(self, address: U64) -> U64:
-        """Index of the first region that ends above `address`; `count` when there is none."""
-        low = U64(0)
-        high = self.count
-        while low < high:
-            middle = (low + high) // 2
-            if self.regions[middle].end <= address:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+def check_range(start: U64, length: U64) -> None:
+    """BadArgument unless these are whole pages of user space."""
+    if (start | length) % PAGE_SIZE != 0 or length == 0 or start < layout.USER_START:
+        raise BadArgument
+    if start > layout.USER_END or length > layout.USER_END - start:
+        raise BadArgument
 
-    def add(self, start: U64, end: U64, access: Access, backing: Backing) -> None:
-        """Describe a region, joined with an equal neighbour. Raises OutOfMemory when there is no room for it.
 
-        BadArgument: not whole pages of user space, overlapping, or both writable and executable.
-        """
-        index = self.find(start)
-        if start >= end or start < layout.USER_START or end > layout.USER_END or (start | end) % PAGE_SIZE != 0:
-            raise BadArgument
-        if index < self.count and self.regions[index].start < end:
-            raise BadArgument
-        if Access.WRITE in access and Access.EXECUTE in access:
-            raise BadArgument
-        if index > 0 and self._joins(self.regions[index - 1], start, access, backing):
-            self.regions[index - 1].end = end
-            return
-        if self.count == MAXIMUM_REGIONS:
-            raise OutOfMemory
-        self._insert(index, Region(start, end, access, backing))
+def _check_access(access: Access, rights: Rights) -> None:
+    """BadArgument: nothing, or both write and execute. Denied: more than the rights to the object allow."""
+    if Access.READ not in access or (Access.WRITE in access and Access.EXECUTE in access):
+        raise BadArgument
+    if Rights.READ not in rights or (Access.WRITE in access and Rights.WRITE not in rights):
+        raise Denied
+    if Access.EXECUTE in access and Rights.EXECUTE not in rights:
+        raise Denied
 
-    def _joins(self, before: Region, start: U64, access: Access, backing: Backing) -> bool:
-        if before.end != start or before.access != access or before.backing != backing:
-            return False
-        return backing == Backing.ANONYMOUS
 
-    def _insert(self, index: U64, region: Region) -> None:
-        position = self.count
-        while position > index:
-            self.regions[position] = self.regions[position - 1]
-            position = position - 1
-        self.regions[index] = region
-        self.count = self.count + 1
+def map(
+    space: Space, memory: Ptr[Memory], rights: Rights, start: U64, offset: U64, length: U64, access: Access
+) -> Ptr[Region]:
+    """Show [offset, offset + length) of an object at `start`. All in bytes.
 
-    def _remove(self, index: U64) -> None:
-        for position in U64.range(index + 1, self.count):
-            self.regions[position - 1] = self.regions[position]
-        self.count = self.count - 1
-
-    def map_foreign(self, start: U64, frame: PhysAddr, length: U64) -> None:
-        """Make memory that is not the process's own readable. Raises OutOfMemory, BadArgument."""
-        access = Access.READ | Access.USER
-        self.add(start, start + length, access, Backing.FOREIGN)
-        self.pages.map_range(VirtAddr(start), frame, length, access, FRAMES, U64(1))
-
-    def map_shared(self, address: U64, frame: PhysAddr) -> None:
-        """Map one frame that the kernel goes on using, for reading and writing. Raises OutOfMemory, BadArgument."""
-        if address > layout.USER_END:
-            raise BadArgument
-        access = Access.READ | Access.WRITE | Access.USER
-        self.add(address, address + PAGE_SIZE, access, Backing.FOREIGN)
+    BadArgument: not whole pages, outside user space or the object, overlapping, both writable and executable. Denied:
+    `rights` do not allow it, or the object is mapped executable and is to be writable, or the other way round.
+    """
+    check_range(start, length)
+    _check_access(access, rights)
+    object = memory.value
+    if offset % PAGE_SIZE != 0 or offset // PAGE_SIZE > object.length:
+        raise BadArgument
+    if length // PAGE_SIZE > object.length - offset // PAGE_SIZE:
+        raise BadArgument
+    following = regions.find(space, start)
+    if not following.is_null() and following.value.start < start + length:
+        raise BadArgument
+    if (Access.WRITE in access and object.executors > 0) or (Access.EXECUTE in access and object.writers > 0):
+        raise Denied
+    made = heap.allocate(space.header.quota.value, U64(size_of(Region))).cast(Region)
+    region = made.value
+    region.start = start
+    region.end = start + length
+    region.offset = offset
+    region.access = access
+    region.rights = rights
+    region.space = Ptr.to(space)
+    region.memory = memory
+    if object.committed:
         try:
-            self.pages.map(VirtAddr(address), frame, U64(0), access, FRAMES)
-        except OutOfMemory:
-            self._forget(address, address + PAGE_SIZE)
+            mappings.reserve_tables(region, mappings.tables_for(start, start + length))
+        except (OutOfMemory, QuotaExceeded):
+            heap.free(space.header.quota.value, made.cast(U8), U64(size_of(Region)))
             raise
+    _enter(space, made)
+    return made
 
-    def forget_region(self, start: U64) -> None:
-        """Take a region without pages out again."""
-        self._remove(self.find(start))
 
-    def kernel_view(self, address: U64, length: U64) -> Slice[U8]:
-        """Where the kernel sees the first bytes of [address, address + length), which are mapped: at most to the end
-        of their page."""
-        mapping = self.pages.lookup(VirtAddr(address))
-        size = mmu.page_bytes(mapping.level)
-        offset = address % size
-        count = min(size - offset, length)
-        return Slice.of(Ptr.at(U8, mmu.direct(mapping.frame.offset(offset))), count)
+def give(space: Space, memory: Ptr[Memory], rights: Rights, start: U64, length: U64, access: Access) -> None:
+    """Map all of a new object, to which the caller's reference ends here in any case. `rights` allow `access`.
 
-    def unmap_foreign(self, start: U64) -> None:
-        """Take back what `map_foreign` mapped at `start`."""
-        index = self.find(start)
-        region = self.regions[index]
-        address = region.start
-        while address < region.end:
-            address = address + mmu.page_bytes(self.pages.unmap(VirtAddr(address)).level)
-        self._remove(index)
+    Raises BadArgument, QuotaExceeded, OutOfMemory.
+    """
+    refused = False
+    try:
+        map(space, memory, rights, start, U64(0), length, access)
+    except Denied:
+        refused = True
+    finally:
+        cleanup.drop(memory.cast(Header))
+    if refused:
+        raise BadArgument
 
-    def release_step(self) -> bool:
-        """Give back the last region, or at the end the page tables; whether nothing is left. It is not in use."""
-        if self.count > 0:
-            region = self.regions[self.count - 1]
-            if region.backing != Backing.FOREIGN:
-                self._release_pages(region.start, region.end)
-            self.count = self.count - 1
-            return False
-        if self.pages.root.value != 0:
-            self.pages.release(FRAMES)
-        return True
 
-    def map_anonymous(self, length: U64) -> U64:
-        """Map zeroed memory where there is room; its address. Raises OutOfMemory, BadArgument."""
-        if length == 0:
-            raise BadArgument
-        if length > layout.HEAP_END or length // PAGE_SIZE > FRAMES.available:
-            raise OutOfMemory
-        size = (length + (PAGE_SIZE - 1)) // PAGE_SIZE * PAGE_SIZE
-        start = self._find_room(size)
-        self.add(start, start + size, Access.READ | Access.WRITE | Access.USER, Backing.ANONYMOUS)
+def _enter(space: Space, region: Ptr[Region]) -> None:
+    regions.insert(space, region)
+    memory = region.value.memory.value
+    first = memory.regions
+    region.value.next_mapping = first
+    region.value.previous_mapping = null()
+    if not first.is_null():
+        first.value.previous_mapping = region
+    memory.regions = region
+    count_access(memory, region.value.access, True)
+    cleanup.retain(region.value.memory.cast(Header))
+
+
+def count_access(memory: Memory, access: Access, more: bool) -> None:
+    """One mapping more or less that may write or execute."""
+    if Access.WRITE in access:
+        memory.writers = memory.writers + 1 if more else memory.writers - 1
+    if Access.EXECUTE in access:
+        memory.executors = memory.executors + 1 if more else memory.executors - 1
+
+
+def remove(space: Space, region: Ptr[Region]) -> None:
+    """Take out a region that is not in the page tables any more."""
+    old = region.value
+    memory = old.memory.value
+    mappings.leave_sweep(memory, region)
+    if old.previous_mapping.is_null():
+        memory.regions = old.next_mapping
+    else:
+        old.previous_mapping.value.next_mapping = old.next_mapping
+    if not old.next_mapping.is_null():
+        old.next_mapping.value.previous_mapping = old.previous_mapping
+    count_access(memory, old.access, False)
+    regions.remove(space, region)
+    mappings.drop_spare(old)
+    cleanup.drop(old.memory.cast(Header))
+    heap.free(space.header.quota.value, region.cast(U8), U64(size_of(Region)))
+
+
+def _inside(space: Space, address: U64) -> Ptr[Region]:
+    """The region that must be split to make `address` a border; null when there is none."""
+    found = regions.at(space, address)
+    nothing: Ptr[Region] = null()
+    if found.is_null() or found.value.start == address or found.value.closing:
+        return nothing
+    return found
+
+
+def split(space: Space, start: U64, end: U64) -> None:
+    """Make both addresses borders between regions. Raises QuotaExceeded, OutOfMemory, having changed nothing."""
+    quota = space.header.quota.value
+    first: Ptr[Region] = null()
+    if not _inside(space, start).is_null():
+        first = heap.allocate(quota, U64(size_of(Region))).cast(Region)
+    if not _inside(space, end).is_null():
         try:
-            self.populate(start, start + size)
-        except OutOfMemory:
-            self._forget(start, start + size)
+            second = heap.allocate(quota, U64(size_of(Region))).cast(Region)
+        except (OutOfMemory, QuotaExceeded):
+            if not first.is_null():
+                heap.free(quota, first.cast(U8), U64(size_of(Region)))
             raise
+        _divide(space, _inside(space, end).value, second, end)
+    if not first.is_null():
+        _divide(space, _inside(space, start).value, first, start)
+
+
+def _divide(space: Space, left: Region, made: Ptr[Region], address: U64) -> None:
+    """Let `made` be the part of a region from `address` on."""
+    made.value = left
+    right = made.value
+    right.start = address
+    right.offset = left.offset + (address - left.start)
+    right.cursor = max(left.cursor, address)
+    left.cursor = min(left.cursor, address)
+    left.end = address
+    left.spare = min(left.spare, mappings.tables_for(left.start, left.end))
+    right.spare -= left.spare
+    _enter(space, made)
+
+
+def unmap_step(space: Space, start: U64, end: U64) -> U64:
+    """Take away what is mapped in [start, end), which `check_range` allowed; where it came to.
+
+    Raises QuotaExceeded, OutOfMemory, before anything has changed, when a region must be split and there is no room.
+    """
+    split(space, start, end)
+    found = regions.find(space, start)
+    if found.is_null() or found.value.start >= end:
+        return end
+    passed = found.value.end
+    if not unmap_region_step(space, found):
         return start
+    return min(passed, end)
 
-    def _find_room(self, size: U64) -> U64:
-        """The first gap of the heap that is large enough; large sizes start where large pages can. OutOfMemory."""
-        alignment = U64(PAGE_SIZE)
-        if size >= LARGE_PAGE_SIZE:
-            alignment = U64(LARGE_PAGE_SIZE)
-        start = U64(layout.HEAP_START)
-        index = self.find(start)
-        while index < self.count and self.regions[index].start < start + size:
-            start = (self.regions[index].end + (alignment - 1)) // alignment * alignment
-            index = index + 1
-        if start + size > layout.HEAP_END:
-            raise OutOfMemory
+
+def unmap_region_step(space: Space, found: Ptr[Region]) -> bool:
+    """Take a region away; False: call again."""
+    region = found.value
+    if not close_step(region):
+        return False
+    low = U64(0)
+    high = U64(TABLES_END)
+    if not region.previous.is_null():
+        low = region.previous.value.end
+    if not region.next.is_null():
+        high = region.next.value.start
+    region.pruned = mappings.prune_step(space, region.pruned, low, high, region.end)
+    if region.pruned < region.end:
+        return False
+    remove(space, found)
+    return True
+
+
+def close_step(region: Region) -> bool:
+    """Refuse further use of a region and take it out of the page tables; False: call again."""
+    if not region.closing:
+        region.closing = True
+        region.cursor = region.start
+        region.pruned = region.start
+        region.discarded = region.offset // PAGE_SIZE
+    return mappings.clear_step(region, region.end)
+
+
+def protect_step(space: Space, start: U64, end: U64, access: Access) -> U64:
+    """Change what may be done with [start, end), all of which is mapped; where it came to.
+
+    BadArgument: a gap, or both write and execute. Denied: see `map`. QuotaExceeded, OutOfMemory: see `unmap_step`.
+    """
+    _check_protect(space, start, end, access)
+    split(space, start, end)
+    region = regions.at(space, start).value
+    if region.access != access:
+        count_access(region.memory.value, region.access, False)
+        count_access(region.memory.value, access, True)
+        region.access = access
+        region.changing = True
+        region.cursor = region.start
+    if region.changing and not mappings.clear_step(region, region.end):
         return start
+    region.changing = False
+    return region.end
 
-    def populate(self, start: U64, end: U64) -> None:
-        """Give zeroed frames to all pages of a range that lies in one region and has none yet.
 
-        OutOfMemory: no frame given stays.
-        """
-        access = self.regions[self.find(start)].access
-        address = start
-        try:
-            while address < end:
-                address = address + self._populate_page(address, end, access)
-        except OutOfMemory:
-            self._release_pages(start, address)
-            raise
-
-    def _populate_page(self, address: U64, end: U64, access: Access) -> U64:
-        """Map one page, a large one where it fits and there is one; how many bytes it covers."""
-        if address % LARGE_PAGE_SIZE == 0 and end - address >= LARGE_PAGE_SIZE:
-            try:
-                self._map_new(address, U64(1), access)
-                return U64(LARGE_PAGE_SIZE)
-            except OutOfMemory:
-                pass
-        self._map_new(address, U64(0), access)
-        return U64(PAGE_SIZE)
-
-    def _map_new(self, address: U64, level: U64, access: Access) -> None:
-        order = level * LARGE_ORDER
-        frame = FRAMES.allocate_zeroed_block(order)
-        try:
-            self.pages.map(VirtAddr(address), frame, level, access, FRAMES)
-        except OutOfMemory:
-            FRAMES.free(frame, order)
-            raise
-
-    def unmap_anonymous(self, start: U64, length: U64) -> None:
-        """Give back pages of `map_anonymous`. Raises BadArgument, OutOfMemory; then nothing has changed."""
-        if (start | length) % PAGE_SIZE != 0 or length == 0 or start > layout.USER_END or length > layout.USER_END:
+def _check_protect(space: Space, start: U64, end: U64, access: Access) -> None:
+    address = start
+    while address < end:
+        found = regions.at(space, address)
+        if found.is_null() or found.value.closing:
             raise BadArgument
-        end = start + length
-        self._check_anonymous(start, end)
-        index = self.find(start)
-        inside = self.regions[index].start < start and self.regions[index].end > end
-        if inside and self.count == MAXIMUM_REGIONS:
-            raise OutOfMemory
-        self._split_page(start)
-        self._split_page(end)
-        self._forget(start, end)
-        self._release_pages(start, end)
+        region = found.value
+        _check_access(access, region.rights)
+        memory = region.memory.value
+        executors = memory.executors
+        writers = memory.writers
+        # Of a region that lies in the range only in part, the rest keeps its permissions.
+        if region.start >= start and region.end <= end:
+            executors -= U64(Access.EXECUTE in region.access)
+            writers -= U64(Access.WRITE in region.access)
+        if (Access.WRITE in access and executors > 0) or (Access.EXECUTE in access and writers > 0):
+            raise Denied
+        address = region.end
 
-    def _check_anonymous(self, start: U64, end: U64) -> None:
-        """BadArgument unless anonymous regions cover [start, end) without a gap."""
-        address = start
-        while address < end:
-            index = self.find(address)
-            if index == self.count:
-                raise BadArgument
-            region = self.regions[index]
-            if region.start > address or region.backing != Backing.ANONYMOUS:
-                raise BadArgument
-            address = region.end
 
-    def _split_page(self, address: U64) -> None:
-        """Make `address` a border between pages. Raises OutOfMemory."""
-        if address % LARGE_PAGE_SIZE != 0:
-            mapping = self.pages.lookup(VirtAddr(address))
-            if mapping.present and mapping.level == 1:
-                self.pages.split(VirtAddr(address), FRAMES)
+# Page faults
 
-    def _forget(self, start: U64, end: U64) -> None:
-        """Take [start, end) out of the regions. There is room for one more if a region must be split."""
-        index = self.find(start)
-        while index < self.count and self.regions[index].start < end:
-            region = self.regions[index]
-            if region.start < start and region.end > end:
-                self._insert(index + 1, Region(end, region.end, region.access, region.backing))
-                self.regions[index].end = start
-                return
-            if region.start < start:
-                region.end = start
-                index = index + 1
-            elif region.end > end:
-                region.start = end
-                return
-            else:
-                self._remove(index)
 
-    def _release_pages(self, start: U64, end: U64) -> None:
-        """Unmap whole pages and free their frames."""
-        address = start
-        while address < end:
-            mapping = self.pages.unmap(VirtAddr(address))
-            if mapping.present:
-                FRAMES.free(mapping.frame, mapping.level * LARGE_ORDER)
-            address = address + mmu.page_bytes(mapping.level)
+def resolve(space: Space, address: U64, write: bool, execute: bool) -> Resolution:
+    """Deal with an access that the page tables did not allow.
 
-    def resolve(self, address: U64, write: bool, execute: bool) -> bool:
-        """Handle a page fault on a page that is not mapped; whether the access may be tried again.
+    QuotaExceeded, OutOfMemory: it is allowed, but there is no memory for it.
+    """
+    found = regions.at(space, address)
+    if found.is_null() or found.value.closing:
+        return _refused()
+    region = found.value
+    if (write and Access.WRITE not in region.access) or (execute and Access.EXECUTE not in region.access):
+        return _refused()
+    page = address // PAGE_SIZE * PAGE_SIZE
+    index = (region.offset + (page - region.start)) // PAGE_SIZE
+    memory = region.memory.value
+    if memory.sweep != Sweep.NONE and not mappings.sweep_step(memory):
+        return _again()
+    if memory.source != Source.DEMAND:
+        return _show_run(region, memory, page, index)
+    present = pages.find(memory, index)
+    if not present.present:
+        return _supply(region, memory, page, index, present.entry)
+    if write and not present.exclusive:
+        return _separate(region, memory, page, index)
+    if present.together and _is_congruent(region) and mappings.accepts(region, page, U64(1)):
+        _show_block(region, memory, page, index, present.exclusive)
+    else:
+        _show(region, page, present.frame, present.exclusive)
+    return _again()
 
-        Raises OutOfMemory when the region would allow it but there is no frame.
-        """
-        index = self.find(address)
-        if index == self.count or self.regions[index].start > address:
-            return False
-        region = self.regions[index]
-        if region.backing != Backing.ON_DEMAND or execute or (write and Access.WRITE not in region.access):
-            return False
-        page = address // PAGE_SIZE * PAGE_SIZE
-        self.populate(page, page + PAGE_SIZE)
-        return True
+
+def _refused() -> Resolution:
+    return Resolution(Outcome.REFUSED, null(), U64(0))
+
+
+def _again() -> Resolution:
+    return Resolution(Outcome.RETRY, null(), U64(0))
+
+
+def _is_congruent(region: Region) -> bool:
+    """Whether blocks of the object begin where large pages can."""
+    return (region.offset ^ region.start) % mmu.page_bytes(U64(1)) == 0
+
+
+def _separate(region: Region, memory: Memory, page: U64, index: U64) -> Resolution:
+    """A write to a page that other objects see as well."""
+    mappings.claim_tables(region, page, U64(0))
+    if memory.regions.value.next_mapping.is_null() or mappings.sweep(memory, Sweep.UNMAPPED, index, index + 1):
+        mappings.put(region, page, pages.make_exclusive(memory, index), U64(0), region.access)
+    return _again()
+
+
+def _show(region: Region, page: U64, frame: PhysAddr, exclusive: bool) -> None:
+    """Map a small page."""
+    access = region.access
+    if not exclusive:
+        access = access & ~Access.WRITE
+    mappings.claim_tables(region, page, U64(0))
+    mappings.put(region, page, frame, U64(0), access)
+
+
+def _show_block(region: Region, memory: Memory, page: U64, index: U64, exclusive: bool) -> None:
+    """Map 2 MB at once, if that can be done with the same permissions for all of it."""
+    number = index % pages.BLOCK_PAGES
+    frame = pages.find(memory, index - number).frame
+    access = region.access
+    if not exclusive:
+        access = access & ~Access.WRITE
+    elif Access.WRITE in access and not pages.block_is_exclusive(memory, index):
+        _show(region, page, frame.offset(number * PAGE_SIZE), exclusive)
+        return
+    mappings.claim_tables(region, page, U64(1))
+    mappings.put(region, page - number * PAGE_SIZE, frame, U64(1), access)
+
+
+def _supply(region: Region, memory: Memory, page: U64, index: U64, entry: U64) -> Resolution:
+    """A page that is not there: from the pager, as a part of a block, or zeroed."""
+    if not memory.pager.is_null():
+        if entry & pages.DENIED != 0:
+            return _refused()
+        if entry & pages.WAITING != 0:
+            return Resolution(Outcome.WAIT, region.memory, index)
+        pages.mark(memory, index, U64(pages.WAITING))
+        return Resolution(Outcome.ASK, region.memory, index)
+    if memory.committed and _is_congruent(region) and pages.block_fits(memory, index):
+        if mappings.accepts(region, page, U64(1)):
+            if pages.block_step(memory, index) or pages.find(memory, index).present:
+                return _again()
+    claimed = mappings.claim_tables(region, page, U64(0))
+    try:
+        frame = pages.fill(memory, index)
+    except (OutOfMemory, QuotaExceeded):
+        mappings.unclaim_tables(region, claimed)
+        raise
+    mappings.put(region, page, frame, U64(0), region.access)
+    return _again()
+
+
+def _show_run(region: Region, memory: Memory, page: U64, index: U64) -> Resolution:
+    """Memory that lies in one piece: with the largest pages that fit, or several small ones."""
+    if index >= memory.ready:
+        ready = memory.base.offset(memory.ready * PAGE_SIZE)
+        count = min(memory.length - memory.ready, U64(pages.ZERO_STEP))
+        cpu.zero(mmu.direct(ready), count * PAGE_SIZE)
+        memory.ready += count
+        return _again()
+    access = region.access
+    if memory.uncached:
+        access = access | Access.DEVICE
+    frame = memory.base.offset(index * PAGE_SIZE)
+    level = mmu.largest_level()
+    while level > 0:
+        size = mmu.page_bytes(level)
+        if (page ^ frame.value) % size == 0 and mappings.accepts(region, page, level):
+            if index - page % size // PAGE_SIZE + size // PAGE_SIZE <= memory.ready:
+                mappings.claim_tables(region, page, level)
+                mappings.put(region, page // size * size, frame.align_down(size), level, access)
+                return _again()
+        level -= 1
+    mappings.claim_tables(region, page, U64(0))
+    mappings.put(region, page, frame, U64(0), access)
+    count = min(AROUND - index % AROUND, min(memory.ready - index, (region.end - page) // PAGE_SIZE))
+    for number in U64.range(1, count):
+        if not mappings.put_free(region, page + number * PAGE_SIZE, frame.offset(number * PAGE_SIZE), access):
+            break
+    return _again()

@@ -6,8 +6,12 @@ in pieces. Managed memory is reached through the direct map.
 
 Lazy. Memory beyond a range's frontier was never handed out: nothing in it is read, written or listed, so that the
 cost of `start` does not depend on how much there is. When the free lists are empty, the frontier moves by one block of
-2 MB. What is known of a frame is one byte, at the start of its range (0.02% of the memory); free blocks are linked
-through their own first bytes.
+2 MB. What is known of a frame is one word of 32 bits, at the start of its range (0.1% of the memory); free blocks are
+linked through their own first bytes.
+
+Sharing. An allocated frame may have several users: `share` adds one, `unshare` takes one away, as long as there are
+others. Frames can be promised to somebody who will need them later: `allocate` leaves them alone, `allocate_promised`
+takes one of them and cannot fail for single frames.
 """
 
 from __future__ import annotations
@@ -17,14 +21,16 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
+from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
 
 MAXIMUM_ORDER = 9
 ORDERS = 10
 LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
-# State of a frame: 0 for allocated or inside a free block, else FREE plus the order of the block that it begins.
-FREE = 0x80
+# State of a frame: inside a free block 0; the first of a free block FREE plus the block's order; allocated: the number
+# of its users besides the first.
+FREE = 0x8000_0000
+STATE_BYTES = 4
 
 
 @struct
@@ -44,19 +50,20 @@ class Zone:
     end: U64 = U64(0)
     opened: bool = False
 
-    def states(self) -> Slice[U8]:
-        """One byte for each frame, kept in the zone's first frames."""
-        return Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(self.first * PAGE_SIZE))), self.end - self.first)
+    def states(self) -> Slice[U32]:
+        """One word for each frame, kept in the zone's first frames."""
+        return Slice.of(Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))), self.end - self.first)
 
 
 @struct
 class FrameAllocator:
-    """All memory. `available` counts free frames, `total` all frames that ever were free."""
+    """All memory. `available` counts free frames, `promised` those of them that are spoken for, `total` all frames."""
 
     zones: Array[Zone, Literal[32]] = zeroed()
     zone_count: U64 = U64(0)
     heads: Array[U64, Literal[10]] = zeroed()
     available: U64 = U64(0)
+    promised: U64 = U64(0)
     total: U64 = U64(0)
 
     def start(self, boot: BootInformation) -> None:
@@ -67,7 +74,7 @@ class FrameAllocator:
     def _add_zone(self, start: U64, end: U64) -> None:
         first = start // PAGE_SIZE
         last = end // PAGE_SIZE
-        state_frames = (last - first + (PAGE_SIZE - 1)) // PAGE_SIZE
+        state_frames = ((last - first) * STATE_BYTES + (PAGE_SIZE - 1)) // PAGE_SIZE
         if last - first <= state_frames or self.zone_count == MAXIMUM_ZONES:
             return
         zone = self.zones[self.zone_count]
@@ -80,6 +87,61 @@ class FrameAllocator:
 
     def allocate(self, order: U64) -> PhysAddr:
         """A block of 4096 << order bytes. Raises OutOfMemory."""
+        if self.available - self.promised < U64(1) << order:
+            raise OutOfMemory
+        return self._take(order)
+
+    def promise(self, count: U64) -> None:
+        """Keep so many frames for `allocate_promised`. Raises OutOfMemory."""
+        if count > self.available - self.promised:
+            raise OutOfMemory
+        self.promised = self.promised + count
+
+    def withdraw(self, count: U64) -> None:
+        """Undo `promise`."""
+        self.promised = self.promised - count
+
+    def allocate_promised(self, order: U64) -> PhysAddr:
+        """A block of frames that were promised. Raises OutOfMemory, but never for order 0."""
+        frame = self._take(order)
+        self.promised = self.promised - (U64(1) << order)
+        return frame
+
+    def share(self, address: PhysAddr) -> None:
+        """One user more of an allocated frame."""
+        frame = address.value // PAGE_SIZE
+        zone = self._zone_of(frame)
+        states = zone.states()
+        states[frame - zone.first] = states[frame - zone.first] + 1
+
+    def unshare(self, address: PhysAddr) -> bool:
+        """One user less, unless it is the only one: then False, and the frame is still allocated."""
+        frame = address.value // PAGE_SIZE
+        zone = self._zone_of(frame)
+        states = zone.states()
+        users = states[frame - zone.first]
+        if users == 0:
+            return False
+        assert users < FREE, "frame is free"
+        states[frame - zone.first] = users - 1
+        return True
+
+    def is_shared(self, address: PhysAddr) -> bool:
+        """Whether an allocated frame has more than one user."""
+        frame = address.value // PAGE_SIZE
+        zone = self._zone_of(frame)
+        return zone.states()[frame - zone.first] != 0
+
+    def none_shared(self, address: PhysAddr, count: U64) -> bool:
+        """Whether each of `count` allocated frames from `address` on has only one user."""
+        frame = address.value // PAGE_SIZE
+        zone = self._zone_of(frame)
+        shared = U32(0)
+        for state in zone.states()[frame - zone.first : frame - zone.first + count]:
+            shared = shared | state
+        return shared == 0
+
+    def _take(self, order: U64) -> PhysAddr:
         found = self._find(order)
         frame = self.heads[found]
         zone = self._zone_of(frame)
@@ -107,6 +169,7 @@ class FrameAllocator:
         assert frame & ((U64(1) << order) - 1) == 0, "freed block is not aligned"
         assert frame + (U64(1) << order) <= zone.frontier, "freed block was never allocated"
         assert not self._is_free(zone, frame), "block freed twice"
+        assert zone.states()[frame - zone.first] == 0, "freed frame has other users"
         self.available = self.available + (U64(1) << order)
         self._release(zone, frame, order)
 
@@ -116,7 +179,7 @@ class FrameAllocator:
             buddy = frame ^ (U64(1) << order)
             if buddy < zone.first or buddy >= zone.frontier:
                 break
-            if zone.states()[buddy - zone.first] != U8(FREE) + U8(order):
+            if zone.states()[buddy - zone.first] != U32(FREE) + U32(order):
                 break
             self._remove(zone, buddy, order)
             frame = min(frame, buddy)
@@ -127,7 +190,7 @@ class FrameAllocator:
         """Whether a free block contains the frame."""
         for order in U64.range(ORDERS):
             start = frame >> order << order
-            if start >= zone.first and zone.states()[start - zone.first] >= U8(FREE) + U8(order):
+            if start >= zone.first and zone.states()[start - zone.first] >= U32(FREE) + U32(order):
                 return True
         return False
 
@@ -158,7 +221,7 @@ class FrameAllocator:
                 zone.opened = True
                 limit = min((start // 512 + 1) * 512, zone.end)
                 zone.frontier = limit
-                zone.states()[frame - zone.first : limit - zone.first].fill(U8(0))
+                zone.states()[frame - zone.first : limit - zone.first].fill(U32(0))
                 self._release_range(zone, start, limit)
                 return True
         return False
@@ -179,7 +242,7 @@ class FrameAllocator:
         if block.next != 0:
             _block(block.next).previous = frame
         self.heads[order] = frame
-        zone.states()[frame - zone.first] = U8(FREE) + U8(order)
+        zone.states()[frame - zone.first] = U32(FREE) + U32(order)
 
     def _remove(self, zone: Zone, frame: U64, order: U64) -> None:
         block = _block(frame)
@@ -189,7 +252,7 @@ class FrameAllocator:
             _block(block.previous).next = block.next
         else:
             self.heads[order] = block.next
-        zone.states()[frame - zone.first] = U8(0)
+        zone.states()[frame - zone.first] = U32(0)
 
 
 def _block(frame: U64) -> FreeBlock:

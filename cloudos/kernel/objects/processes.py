@@ -16,11 +16,11 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.objects import Rights
 from cloudos.kernel import log
-from cloudos.kernel.hal import console
+from cloudos.kernel.hal import console, mmu
 from cloudos.kernel.hal.interface import Access
-from cloudos.kernel.memory import user_memory
-from cloudos.kernel.memory.address_space import Backing
-from cloudos.kernel.objects import cleanup, process, schedule, termination
+from cloudos.kernel.memory import address_space, user_memory
+from cloudos.kernel.memory.structures import Memory
+from cloudos.kernel.objects import cleanup, memory, process, schedule, termination
 from cloudos.kernel.objects.header import Capability, Header, Quota
 from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.process import FIRST, Process
@@ -29,7 +29,7 @@ from cloudos.kernel.objects.threads import own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, write_text
+from cloudos.lang import U8, U32, U64, Array, Ptr, Slice, UserPtr, write_text
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -129,30 +129,35 @@ def process_populate(
     if access > 7 or access & 1 == 0 or length > size or size > 1 << 32:
         raise BadArgument
     user_memory.check_range(data.address, length)
-    space = target.value.space
-    allowed = Access.USER | Access.READ
+    allowed = Access.READ
+    rights = Rights.READ
     if access & 2 != 0:
         allowed = allowed | Access.WRITE
+        rights = rights | Rights.WRITE
     if access & 4 != 0:
         allowed = allowed | Access.EXECUTE
+        rights = rights | Rights.EXECUTE
     start = address // 4096 * 4096
     end = (address.saturating_add(size).saturating_add(4095)) // 4096 * 4096
-    space.add(start, end, allowed, Backing.PROGRAM)
+    made = memory.create(target.value.header.quota.value, end - start, True)
+    cleanup.retain(made.cast(Header))
     try:
-        space.populate(start, end)
-    except OutOfMemory:
-        space.forget_region(start)
-        raise
-    _fill(target, address, data, length)
+        address_space.give(target.value.space.value, made, rights, start, end - start, allowed)
+        _fill(made.value, address - start, data, length)
+    finally:
+        cleanup.drop(made.cast(Header))
 
 
-def _fill(target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64) -> None:
-    """Copy from the caller's memory into new pages of another process. BadAddress: they stay as far as filled."""
+def _fill(made: Memory, offset: U64, data: UserPtr[U8], length: U64) -> None:
+    """Copy from the caller's memory into new memory of another process. BadAddress: it stays as far as filled."""
     done = U64(0)
     while done < length:
-        part = target.value.space.kernel_view(address + done, length - done)
+        inside = (offset + done) % 4096
+        count = min(4096 - inside, length - done)
+        frame = memory.frame_for_writing(made, (offset + done) // 4096)
+        part = Slice.of(Ptr.at(U8, mmu.direct(frame.offset(inside))), count)
         user_memory.copy_in(part, data.address + done)
-        done = done + part.length
+        done = done + count
 
 
 def schedule_create(quota: Ptr[Quota], priority: U64, budget_ns: U64, period_ns: U64) -> U64:

@@ -14,8 +14,8 @@ from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, mmu, power
-from cloudos.kernel.memory import heap, user_memory
+from cloudos.kernel.hal import console, cpu, power
+from cloudos.kernel.memory import address_space, regions, user_memory
 from cloudos.kernel.objects import cleanup, message
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
@@ -75,8 +75,14 @@ def _release_buffer(thread: Ptr[Thread]) -> None:
     buffer = thread.value.buffer
     if not buffer.is_null():
         process = thread.value.process.value
-        process.space.unmap_foreign(thread.value.buffer_address)
-        heap.free_frame(process.header.quota.value, mmu.direct_to_physical(buffer.address))
+        memory = thread.value.buffer_memory
+        space = process.space.value
+        region = regions.at(space, thread.value.buffer_address)
+        # The program may have put something else there.
+        if not region.is_null() and region.value.memory == memory:
+            while not address_space.unmap_region_step(space, region):
+                pass
+        cleanup.drop(memory.cast(Header))
         thread.value.buffer = null()
 
 
@@ -155,9 +161,10 @@ class ProcessHandler:
         if not process.emptied:
             process.emptied = capabilities.empty_step(process.table)
             return False
-        scheduler.forget_space(process.space.pages.root)
-        if not process.space.release_step():
-            return False
+        if not process.space.is_null():
+            scheduler.forget_space(process.space.value.pages.root)
+            cleanup.drop(process.space.cast(Header))
+            process.space = null()
         if not process.fault_endpoint.is_null():
             cleanup.drop(process.fault_endpoint)
             process.fault_endpoint = null()
@@ -230,8 +237,8 @@ def backtrace(thread: Ptr[Thread]) -> None:
 def _use_space_of(thread: Ptr[Thread]) -> None:
     """Make the memory of a thread's process readable: it is the last that is looked at."""
     PROCESSOR.current = thread
-    PROCESSOR.root = thread.value.process.value.space.pages.root
-    thread.value.process.value.space.pages.activate()
+    PROCESSOR.root = thread.value.process.value.space.value.pages.root
+    thread.value.process.value.space.value.pages.activate()
 
 
 # The end of the machine's work

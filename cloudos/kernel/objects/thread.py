@@ -9,6 +9,7 @@ from __future__ import annotations
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import MessageBuffer
 from cloudos.kernel.hal import traps
+from cloudos.kernel.memory.structures import Memory
 from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
@@ -79,6 +80,7 @@ class Thread:
     through_rights: U32 = U32(0)
     buffer: Ptr[MessageBuffer] = null()
     buffer_address: U64 = U64(0)
+    buffer_memory: Ptr[Memory] = null()
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)

@@ -80,6 +80,11 @@ def page_bytes(level: U64) -> U64:
     return U64(PAGE_SIZE) << (level * 9)
 
 
+def largest_level() -> U64:
+    """The largest pages that this processor knows: 1 for 2 MB, 2 for 1 GB."""
+    return KERNEL.largest
+
+
 def _flags(access: Access, level: U64) -> U64:
     flags = U64(PRESENT | ACCESSED_DIRTY)
     if Access.WRITE in access:
@@ -110,11 +115,84 @@ def _access(entry: U64) -> Access:
     return access
 
 
+def _largest_level(low_bits: U64, length: U64, largest: U64) -> U64:
+    """The largest page that may start at addresses with these bits and is no longer than `length`."""
+    level = largest
+    while level > 0:
+        size = page_bytes(level)
+        if low_bits & (size - 1) == 0 and length >= size:
+            break
+        level = level - 1
+    return level
+
+
+@struct
+class Walk:
+    """Where the way to an address ends: at the level asked for, at a missing table, or at a larger page.
+
+    `entry` is the entry of that level. `is_table`: it leads to a table of smaller pages.
+    """
+
+    entry: Ptr[U64]
+    level: U64
+    present: bool
+    is_table: bool
+
+    @property
+    def frame(self) -> PhysAddr:
+        """What the entry points at."""
+        return PhysAddr(self.entry.value & ADDRESS_MASK)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the page may be written."""
+        return self.entry.value & WRITABLE != 0
+
+    def set_page(self, frame: PhysAddr, access: Access) -> None:
+        """Map a page. If there was one, the caller must invalidate its translation."""
+        self.entry.value = frame.value | _flags(access, self.level)
+
+    def set_table(self, frame: PhysAddr) -> None:
+        """Go on to a zeroed table."""
+        self.entry.value = frame.value | TABLE_FLAGS
+
+    def forbid_writing(self) -> None:
+        """Make a page read-only. The caller must invalidate its translation."""
+        self.entry.value = self.entry.value & ~U64(WRITABLE)
+
+    def clear(self) -> None:
+        """Map nothing. The caller must invalidate the translation."""
+        self.entry.value = U64(0)
+
+
 @struct
 class PageTable:
     """The translations of one address space."""
 
     root: PhysAddr = zeroed()
+
+    def walk(self, address: VirtAddr, level: U64) -> Walk:
+        """Go towards the entry of this level for an address."""
+        table = self.root
+        current = U64(3)
+        while True:
+            place = direct(table).offset(_index(address, current) * 8)
+            entry = Ptr.at(U64, place).value
+            present = entry & PRESENT != 0
+            is_table = present and current > 0 and entry & LARGE == 0
+            if current == level or not is_table:
+                return Walk(Ptr.at(U64, place), current, present, is_table)
+            table = PhysAddr(entry & ADDRESS_MASK)
+            current = current - 1
+
+    def invalidate(self, address: VirtAddr, level: U64) -> None:
+        """Forget the translations of one page of this level, on every processor that may hold them.
+
+        This is the hook for remote invalidation: it returns when no processor uses the old translation any more. With
+        one processor, that is the present one, and only if it uses these tables.
+        """
+        if cpu.page_table_root() == self.root.value:
+            cpu.invalidate_page(address.value)
 
     def map(self, address: VirtAddr, frame: PhysAddr, level: U64, access: Access, frames: FrameSource) -> None:
         """Map one page of the given level. Raises OutOfMemory, having changed nothing that is visible."""
@@ -140,17 +218,21 @@ class PageTable:
         self, address: VirtAddr, frame: PhysAddr, length: U64, access: Access, frames: FrameSource, largest: U64
     ) -> None:
         """Map consecutive memory with the largest pages that fit, at most of level `largest`. Raises OutOfMemory."""
+        flags = _flags(access, U64(0))
         done = U64(0)
         while done < length:
-            level = largest
-            while level > 0:
-                size = page_bytes(level)
-                low_bits = (address.value + done) | (frame.value + done)
-                if low_bits & (size - 1) == 0 and length - done >= size:
-                    break
-                level = level - 1
-            self.map(address.offset(done), frame.offset(done), level, access, frames)
-            done = done + page_bytes(level)
+            level = _largest_level((address.value + done) | (frame.value + done), length - done, largest)
+            size = page_bytes(level)
+            table = self._descend(address.offset(done), level, frames)
+            index = _index(address.offset(done), level)
+            entry = (frame.value + done) | flags
+            if level > 0:
+                entry = entry | LARGE
+            # A larger page can begin only where this table ends.
+            for slot in U64.range(index, min(index + (length - done) // size, U64(ENTRIES))):
+                table.entries[slot] = entry
+                entry = entry + size
+                done = done + size
 
     def lookup(self, address: VirtAddr) -> Mapping:
         """How `address` is mapped; level and frame are those of its page. Not present: level of the missing entry."""
@@ -237,11 +319,16 @@ KERNEL = KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(1))
 def new_user_table(frames: FrameSource) -> PageTable:
     """Page tables with an empty user half. Raises OutOfMemory."""
     root = frames.allocate_zeroed()
+    copy_kernel_half(root)
+    return PageTable(root)
+
+
+def copy_kernel_half(root: PhysAddr) -> None:
+    """Let a root table with an empty user half show the kernel."""
     table = _table(root)
     kernel = _table(KERNEL.pages.root)
     for index in U64.range(FIRST_KERNEL_ENTRY, ENTRIES):
         table.entries[index] = kernel.entries[index]
-    return PageTable(root)
 
 
 def _map_image(start: VirtAddr, end: VirtAddr, access: Access, frames: FrameSource) -> None:

@@ -348,6 +348,11 @@ class UserFrame:
         """Let the thread make its system call again when it continues: SYSCALL is two bytes long."""
         self.ip = self.ip - 2
 
+    def set_range(self, start: U64, length: U64) -> None:
+        """Before `restart`: what is left to do of a system call whose first two arguments are a range."""
+        self.rdi = start
+        self.rsi = length
+
     @inlined
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
         """Return success and the message that the sender's registers hold."""
