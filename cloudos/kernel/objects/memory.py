@@ -111,10 +111,17 @@ def create(quota: Quota, length: U64, committed: bool) -> Ptr[Memory]:
         try:
             pages.claim(memory, count + pages.nodes_for(count, memory.levels))
         except (OutOfMemory, QuotaExceeded):
-            heap.free(quota, memory.root.cast(U8), memory.width * ENTRY)
-            _unmake(made)
+            destroy_untouched(made)
             raise
     return made
+
+
+def destroy_untouched(made: Ptr[Memory]) -> None:
+    """The end, at once, of a demand-zero object to which only the caller refers, and without pages."""
+    memory = made.value
+    heap.free(memory.header.quota.value, memory.root.cast(U8), memory.width * ENTRY)
+    pages.finish(memory)
+    _unmake(made)
 
 
 def create_contiguous(quota: Quota, length: U64) -> Ptr[Memory]:
@@ -174,8 +181,7 @@ def clone_step(quota: Quota, origin: Memory) -> Ptr[Memory]:
     try:
         pages.claim(memory, origin.claims + origin.reserve)
     except (OutOfMemory, QuotaExceeded):
-        heap.free(quota, memory.root.cast(U8), memory.width * ENTRY)
-        _unmake(made)
+        destroy_untouched(made)
         raise
     memory.committed = origin.committed
     memory.claims = origin.claims

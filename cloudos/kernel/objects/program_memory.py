@@ -62,16 +62,18 @@ def map_anonymous(space: Space, length: U64) -> U64:
     made = memory.create(space.header.quota.value, length, True)
     size = made.value.length * PAGE_SIZE
     alignment = U64(LARGE_PAGE_SIZE) if size >= LARGE_PAGE_SIZE else U64(PAGE_SIZE)
+    start = regions.find_room(space, U64(layout.HEAP_START), U64(layout.HEAP_END), size, alignment)
     try:
-        start = regions.find_room(space, U64(layout.HEAP_START), U64(layout.HEAP_END), size, alignment)
         if start == 0:
             raise OutOfMemory
         access = Access.READ | Access.WRITE
         region = address_space.map(space, made, Rights.READ | Rights.WRITE, start, U64(0), size, access)
         region.value.anonymous = True
-    finally:
-        # The region keeps it; without one, this is its end.
-        cleanup.drop(made.cast(Header))
+    except (OutOfMemory, QuotaExceeded, BadArgument, Denied):
+        memory.destroy_untouched(made)
+        raise
+    # The region keeps it.
+    cleanup.drop(made.cast(Header))
     return start
 
 

@@ -471,6 +471,7 @@ def test_what_was_mapped_can_be_used_to_the_last_byte() -> None:
         for start in starts:
             for index in range(16):
                 write(space, start + index * PAGE, 1)
+        settle()
         before = snapshot()
         with pytest.raises(OutOfMemory):
             program_memory.map_anonymous(space.value, U64(1 << 63))
