@@ -106,6 +106,7 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
     return buffer
 
 
+@fast
 def user_page_fault(frame: traps.UserFrame) -> None:
     """Supply the page if the process may have it; else the access was wrong."""
     address = cpu.fault_address()
@@ -126,10 +127,11 @@ def supply_page(frame: traps.UserFrame, address: U64) -> bool:
         return False
 
 
+@fast
 def resolve(address: U64, write: bool, execute: bool) -> bool:
     """Whether an access may be tried again. Raises OutOfMemory, QuotaExceeded."""
     # No system call sets a pager yet, so that none has to be asked.
-    return address_space.resolve(current_space(), address, write, execute).outcome == Outcome.RETRY
+    return address_space.resolve(current_space(), address, write, execute) == Outcome.RETRY
 
 
 def current_space() -> Space:

@@ -18,7 +18,7 @@ from cloudos.kernel.memory import heap, mappings, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Source, Space, Sweep
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import U8, U64, PhysAddr, Ptr, enum, null, size_of, struct
+from cloudos.lang import U8, U64, PhysAddr, Ptr, VirtAddr, enum, fast, null, size_of, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -43,10 +43,9 @@ class Outcome(IntEnum):
 
 
 @struct
-class Resolution:
-    """`page` of `memory` is what the pager must be asked for."""
+class Request:
+    """A page that only a pager can supply."""
 
-    outcome: Outcome
     memory: Ptr[Memory]
     page: U64
 
@@ -290,25 +289,32 @@ def _check_protect(space: Space, start: U64, end: U64, access: Access) -> None:
 # Page faults
 
 
-def resolve(space: Space, address: U64, write: bool, execute: bool) -> Resolution:
+@fast
+def resolve(space: Space, address: U64, write: bool, execute: bool) -> Outcome:
     """Deal with an access that the page tables did not allow.
 
     QuotaExceeded, OutOfMemory: it is allowed, but there is no memory for it.
     """
     found = regions.at(space, address)
     if found.is_null() or found.value.closing:
-        return _refused()
+        return Outcome.REFUSED
     region = found.value
     if (write and Access.WRITE not in region.access) or (execute and Access.EXECUTE not in region.access):
-        return _refused()
+        return Outcome.REFUSED
     page = address // PAGE_SIZE * PAGE_SIZE
     index = (region.offset + (page - region.start)) // PAGE_SIZE
     memory = region.memory.value
     if memory.sweep != Sweep.NONE and not mappings.sweep_step(memory):
-        return _again()
+        return Outcome.RETRY
     if memory.source != Source.DEMAND:
         return _show_run(region, memory, page, index)
     present = pages.find(memory, index)
+    walk = space.pages.walk(VirtAddr(page), U64(0))
+    if not present.present and walk.level == 0 and memory.pager.is_null():
+        # By far the most frequent: a new page, with its node and its page table in place.
+        if present.exclusive and not present.slot.is_null():
+            walk.set_page(pages.fill_slot(memory, present.slot), region.access | Access.USER)
+            return Outcome.RETRY
     if not present.present:
         return _supply(region, memory, page, index, present.entry)
     if write and not present.exclusive:
@@ -317,15 +323,13 @@ def resolve(space: Space, address: U64, write: bool, execute: bool) -> Resolutio
         _show_block(region, memory, page, index, present.exclusive)
     else:
         _show(region, page, present.frame, present.exclusive)
-    return _again()
+    return Outcome.RETRY
 
 
-def _refused() -> Resolution:
-    return Resolution(Outcome.REFUSED, null(), U64(0))
-
-
-def _again() -> Resolution:
-    return Resolution(Outcome.RETRY, null(), U64(0))
+def request(space: Space, address: U64) -> Request:
+    """What the pager must be asked for, after `resolve` gave ASK or WAIT for an address."""
+    region = regions.at(space, address).value
+    return Request(region.memory, (region.offset + (address - region.start)) // PAGE_SIZE)
 
 
 def _is_congruent(region: Region) -> bool:
@@ -333,12 +337,12 @@ def _is_congruent(region: Region) -> bool:
     return (region.offset ^ region.start) % mmu.page_bytes(U64(1)) == 0
 
 
-def _separate(region: Region, memory: Memory, page: U64, index: U64) -> Resolution:
+def _separate(region: Region, memory: Memory, page: U64, index: U64) -> Outcome:
     """A write to a page that other objects see as well."""
     mappings.claim_tables(region, page, U64(0))
     if memory.regions.value.next_mapping.is_null() or mappings.sweep(memory, Sweep.UNMAPPED, index, index + 1):
         mappings.put(region, page, pages.make_exclusive(memory, index), U64(0), region.access)
-    return _again()
+    return Outcome.RETRY
 
 
 def _show(region: Region, page: U64, frame: PhysAddr, exclusive: bool) -> None:
@@ -364,19 +368,19 @@ def _show_block(region: Region, memory: Memory, page: U64, index: U64, exclusive
     mappings.put(region, page - number * PAGE_SIZE, frame, U64(1), access)
 
 
-def _supply(region: Region, memory: Memory, page: U64, index: U64, entry: U64) -> Resolution:
+def _supply(region: Region, memory: Memory, page: U64, index: U64, entry: U64) -> Outcome:
     """A page that is not there: from the pager, as a part of a block, or zeroed."""
     if not memory.pager.is_null():
         if entry & pages.DENIED != 0:
-            return _refused()
+            return Outcome.REFUSED
         if entry & pages.WAITING != 0:
-            return Resolution(Outcome.WAIT, region.memory, index)
+            return Outcome.WAIT
         pages.mark(memory, index, U64(pages.WAITING))
-        return Resolution(Outcome.ASK, region.memory, index)
+        return Outcome.ASK
     if memory.committed and _is_congruent(region) and pages.block_fits(memory, index):
         if mappings.accepts(region, page, U64(1)):
             if pages.block_step(memory, index) or pages.find(memory, index).present:
-                return _again()
+                return Outcome.RETRY
     claimed = mappings.claim_tables(region, page, U64(0))
     try:
         frame = pages.fill(memory, index)
@@ -384,17 +388,17 @@ def _supply(region: Region, memory: Memory, page: U64, index: U64, entry: U64) -
         mappings.unclaim_tables(region, claimed)
         raise
     mappings.put(region, page, frame, U64(0), region.access)
-    return _again()
+    return Outcome.RETRY
 
 
-def _show_run(region: Region, memory: Memory, page: U64, index: U64) -> Resolution:
+def _show_run(region: Region, memory: Memory, page: U64, index: U64) -> Outcome:
     """Memory that lies in one piece: with the largest pages that fit, or several small ones."""
     if index >= memory.ready:
         ready = memory.base.offset(memory.ready * PAGE_SIZE)
         count = min(memory.length - memory.ready, U64(pages.ZERO_STEP))
         cpu.zero(mmu.direct(ready), count * PAGE_SIZE)
         memory.ready += count
-        return _again()
+        return Outcome.RETRY
     access = region.access
     if memory.uncached:
         access = access | Access.DEVICE
@@ -406,7 +410,7 @@ def _show_run(region: Region, memory: Memory, page: U64, index: U64) -> Resoluti
             if index - page % size // PAGE_SIZE + size // PAGE_SIZE <= memory.ready:
                 mappings.claim_tables(region, page, level)
                 mappings.put(region, page // size * size, frame.align_down(size), level, access)
-                return _again()
+                return Outcome.RETRY
         level -= 1
     mappings.claim_tables(region, page, U64(0))
     mappings.put(region, page, frame, U64(0), access)
@@ -414,4 +418,4 @@ def _show_run(region: Region, memory: Memory, page: U64, index: U64) -> Resoluti
     for number in U64.range(1, count):
         if not mappings.put_free(region, page + number * PAGE_SIZE, frame.offset(number * PAGE_SIZE), access):
             break
-    return _again()
+    return Outcome.RETRY

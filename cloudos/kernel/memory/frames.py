@@ -21,7 +21,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
+from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, Slice, fast, inlined, panic, place, struct, zeroed
 
 MAXIMUM_ORDER = 9
 ORDERS = 10
@@ -50,6 +50,7 @@ class Zone:
     end: U64 = U64(0)
     opened: bool = False
 
+    @inlined
     def states(self) -> Slice[U32]:
         """One word for each frame, kept in the zone's first frames."""
         return Slice.of(Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))), self.end - self.first)
@@ -101,6 +102,7 @@ class FrameAllocator:
         """Undo `promise`."""
         self.promised = self.promised - count
 
+    @inlined
     def allocate_promised(self, order: U64) -> PhysAddr:
         """A block of frames that were promised. Raises OutOfMemory, but never for order 0."""
         frame = self._take(order)
@@ -141,6 +143,7 @@ class FrameAllocator:
             shared = shared | state
         return shared == 0
 
+    @fast
     def _take(self, order: U64) -> PhysAddr:
         found = self._find(order)
         frame = self.heads[found]
@@ -255,6 +258,7 @@ class FrameAllocator:
         zone.states()[frame - zone.first] = U32(0)
 
 
+@inlined
 def _block(frame: U64) -> FreeBlock:
     return Ptr.at(FreeBlock, mmu.direct(PhysAddr(frame * PAGE_SIZE))).value
 

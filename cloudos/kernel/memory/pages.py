@@ -17,7 +17,7 @@ from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory
-from cloudos.lang import U64, PhysAddr, Ptr, Slice, null, panic, struct
+from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, null, panic, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -41,8 +41,13 @@ ZERO_STEP = 8
 
 @struct
 class Page:
-    """What an object has at one page. `exclusive`: no other object sees its frame; `together`: part of a block."""
+    """What an object has at one page. `exclusive`: no other object sees its frame; `together`: part of a block.
 
+    `slot`: the entry of the page, null when there is no node for it. Of an absent page, `exclusive` says whether the
+    node is this object's alone.
+    """
+
+    slot: Ptr[U64]
     entry: U64
     exclusive: bool
     together: bool
@@ -97,6 +102,7 @@ def unclaim(memory: Memory, count: U64) -> None:
     memory.header.quota.value.refund(count * PAGE_SIZE)
 
 
+@inlined
 def _promised_frame() -> PhysAddr:
     """A frame that was promised, contents undefined."""
     try:
@@ -118,29 +124,33 @@ def _entry(node: PhysAddr, index: U64) -> Ptr[U64]:
     return Ptr.at(U64, mmu.direct(node).offset((index & (NODE_ENTRIES - 1)) * 8))
 
 
+@inlined
 def _root_entry(memory: Memory, index: U64) -> Ptr[U64]:
     number = index >> (memory.levels * NODE_BITS)
     assert number < memory.width, "page outside its memory object"
     return memory.root.offset(number)
 
 
+@fast
 def find(memory: Memory, index: U64) -> Page:
     """What there is at a page."""
-    entry = _root_entry(memory, index).value
+    slot = _root_entry(memory, index)
+    entry = slot.value
     exclusive = True
     together = False
     level = memory.levels
     while level > 0:
         if entry & PRESENT == 0:
-            return Page(U64(0), False, False)
+            return Page(null(), U64(0), False, False)
         node = PhysAddr(entry & ADDRESS)
         exclusive = exclusive and not FRAMES.is_shared(node)
         together = entry & TOGETHER != 0
         level -= 1
-        entry = _entry(node, index >> (level * NODE_BITS)).value
+        slot = _entry(node, index >> (level * NODE_BITS))
+        entry = slot.value
     if entry & PRESENT != 0:
         exclusive = exclusive and not FRAMES.is_shared(PhysAddr(entry & ADDRESS))
-    return Page(entry, exclusive, together)
+    return Page(slot, entry, exclusive, together)
 
 
 def slot_at(memory: Memory, index: U64, level: U64) -> Ptr[U64]:
@@ -198,6 +208,27 @@ def share_all(entries: Slice[U64]) -> None:
     for entry in entries:
         if entry & PRESENT != 0:
             FRAMES.share(PhysAddr(entry & ADDRESS))
+
+
+@fast
+def fill_slot(memory: Memory, slot: Ptr[U64]) -> PhysAddr:
+    """`fill` when the node is there and this object's alone. Raises what `fill` does."""
+    heap.FAILURES.check()
+    if memory.reserve > 0:
+        memory.reserve -= 1
+        frame = _promised_frame()
+    else:
+        quota = memory.header.quota.value
+        quota.charge(U64(PAGE_SIZE))
+        try:
+            frame = FRAMES.allocate(U64(0))
+        except OutOfMemory:
+            quota.refund(U64(PAGE_SIZE))
+            raise
+    memory.claims += 1
+    cpu.zero(mmu.direct(frame), U64(PAGE_SIZE))
+    slot.value = frame.value | PRESENT
+    return frame
 
 
 def fill(memory: Memory, index: U64) -> PhysAddr:

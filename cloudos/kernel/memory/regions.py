@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.structures import Region, Space
-from cloudos.lang import U8, U64, Ptr, null
+from cloudos.lang import U8, U64, Ptr, fast, null
 
 
 def find(space: Space, address: U64) -> Ptr[Region]:
@@ -24,6 +24,7 @@ def find(space: Space, address: U64) -> Ptr[Region]:
     return best
 
 
+@fast
 def at(space: Space, address: U64) -> Ptr[Region]:
     """The region that holds `address`; null when there is none."""
     node = space.root

@@ -120,11 +120,12 @@ def reach(space: Ptr[Space], address: int, write: bool = False, execute: bool = 
         physical = translate(space, address, write, execute)
         if physical is not None:
             return Ptr.at(U8, mmu.direct(PhysAddr(physical)))
-        result = address_space.resolve(space.value, U64(address), write, execute)
-        if result.outcome == Outcome.REFUSED:
+        outcome = address_space.resolve(space.value, U64(address), write, execute)
+        if outcome == Outcome.REFUSED:
             raise Refused
-        if result.outcome != Outcome.RETRY:
-            raise Asked(result.outcome, result.memory, int(result.page))
+        if outcome != Outcome.RETRY:
+            request = address_space.request(space.value, U64(address))
+            raise Asked(outcome, request.memory, int(request.page))
     raise AssertionError("the fault comes back for ever")
 
 

@@ -378,7 +378,7 @@ def test_foreign_memory_is_shown_with_the_largest_pages_that_fit(monkeypatch: py
             (5 * gigabyte + 4096, 1),
             (5 * gigabyte + LARGE + 4096, 0),
         ):
-            assert address_space.resolve(space.value, U64(address), True, False).outcome == Outcome.RETRY
+            assert address_space.resolve(space.value, U64(address), True, False) == Outcome.RETRY
             found = space.value.pages.lookup(VirtAddr(address))
             assert (int(found.level), Access.DEVICE in found.access) == (level, True)
             assert translate(space, address, True, False) == address + 4 * gigabyte

@@ -17,7 +17,7 @@ from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSink, FrameSource, Mapping
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
-from cloudos.lang import U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, struct, zeroed
+from cloudos.lang import U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, inlined, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -85,6 +85,7 @@ def largest_level() -> U64:
     return KERNEL.largest
 
 
+@fast
 def _flags(access: Access, level: U64) -> U64:
     flags = U64(PRESENT | ACCESSED_DIRTY)
     if Access.WRITE in access:
@@ -148,6 +149,7 @@ class Walk:
         """Whether the page may be written."""
         return self.entry.value & WRITABLE != 0
 
+    @inlined
     def set_page(self, frame: PhysAddr, access: Access) -> None:
         """Map a page. If there was one, the caller must invalidate its translation."""
         self.entry.value = frame.value | _flags(access, self.level)
@@ -171,19 +173,23 @@ class PageTable:
 
     root: PhysAddr = zeroed()
 
+    @fast
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
-        table = self.root
+        table = self.root.value
         current = U64(3)
+        # Turned, so that the index of the level at hand stands in the low bits, times 8.
+        bits = address.value.rotate_left(64 - 39 + 3)
         while True:
-            place = direct(table).offset(_index(address, current) * 8)
-            entry = Ptr.at(U64, place).value
+            place = Ptr.at(U64, VirtAddr((table | DIRECT_BASE) + (bits & (511 * 8))))
+            entry = place.value
             present = entry & PRESENT != 0
             is_table = present and current > 0 and entry & LARGE == 0
             if current == level or not is_table:
-                return Walk(Ptr.at(U64, place), current, present, is_table)
-            table = PhysAddr(entry & ADDRESS_MASK)
+                return Walk(place, current, present, is_table)
+            table = entry & ADDRESS_MASK
             current = current - 1
+            bits = bits.rotate_left(9)
 
     def invalidate(self, address: VirtAddr, level: U64) -> None:
         """Forget the translations of one page of this level, on every processor that may hold them.
