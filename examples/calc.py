@@ -22,7 +22,7 @@ The grammar, one method of `Parser` for each rule:
 from __future__ import annotations
 
 from cloudos.lang import I64, U8, U64, Error, managed
-from cloudos.sdk import InvalidNumber, KeyMissing, Map, Text, print, print_error, run, stdin
+from cloudos.sdk import InvalidNumber, KeyMissing, Map, Text, is_terminal, lines, print, print_error, run, stdin
 
 DEEPEST = 100  # nested parentheses and signs: each takes a piece of the stack
 SMALLEST = I64(I64.MIN)
@@ -299,14 +299,19 @@ def evaluate(line: Text, variables: Map[Text, I64]) -> None:
         print_error("calc: negative exponent")
 
 
+def prompt() -> None:
+    """Invite a person to type; a program that reads the answers gets nothing but answers."""
+    if is_terminal():
+        print("> ", end="")
+
+
 def main() -> None:
     variables = Map[Text, I64]()
-    while True:
-        line = stdin.read_line()
-        if line is None:
-            break
+    prompt()
+    for line in lines(stdin):
         if line.strip().length > 0:
             evaluate(line, variables)
+        prompt()
 
 
 if __name__ == "__main__":

@@ -109,11 +109,11 @@ class Digest:
         e, f, g, h = self.state[4], self.state[5], self.state[6], self.state[7]
         for i in U64.range(64):
             sum1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25)
-            choice = (e & f) ^ (~e & g)
+            choice = g ^ (e & (f ^ g))  # bits of f where e has ones, of g elsewhere
             mixed = h.wrapping_add(sum1).wrapping_add(choice).wrapping_add(ROUND_CONSTANTS[i])
             mixed = mixed.wrapping_add(self.schedule[i])
             sum0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22)
-            majority = (a & b) ^ (a & c) ^ (b & c)
+            majority = (a & b) | (c & (a | b))
             h = g
             g = f
             f = e
@@ -203,7 +203,7 @@ def main(args: List[Text]) -> U8:
         elif name.equals("--"):
             only_names = True
         else:
-            print_error(f"sha256sum: invalid option '{name}'")
+            print_error(f"sha256sum: invalid option '{name}'\nusage: sha256sum [FILE]...")
             return U8(1)
     if names.length == 0:
         names.append(Text("-"))

@@ -12,12 +12,12 @@ text is standard input.
 
 from __future__ import annotations
 
-from cloudos.lang import U8, U64, Error, Slice, free_slice, managed, new_slice, struct
+from cloudos.lang import U8, U64, Error, Slice, free_slice, managed, new_slice
 from cloudos.sdk import (
     ByteBuffer,
+    Counter,
     InvalidNumber,
     List,
-    Map,
     NotFound,
     Reader,
     Text,
@@ -32,7 +32,6 @@ DEFAULT_LINES = 10
 SMALL_A = ord("a")
 SMALL_Z = ord("z")
 CHUNK = 65536  # bytes read at a time
-SLACK = 1000  # words that may wait beyond the best N before they are sorted in
 
 
 class Usage(Error):
@@ -40,70 +39,36 @@ class Usage(Error):
 
 
 @managed
-class Counter:
+class Words:
     """Counts the words of a text that comes in pieces."""
 
-    counts: Map[Text, U64]
-    word: ByteBuffer  # the letters of the word under way
+    counts: Counter
+    begun: ByteBuffer  # the first part of a word that goes on in the next piece
 
     def __init__(self) -> None:
-        self.counts = Map[Text, U64]()
-        self.word = ByteBuffer()
+        self.counts = Counter()
+        self.begun = ByteBuffer()
 
-    def update(self, content: Slice[U8]) -> None:
-        """Count the words in the next piece; the last one may go on in the piece after it."""
-        word = self.word
-        for byte in content:
-            letter = byte | 0x20  # makes capitals small and leaves small letters alone
+    def update(self, piece: Slice[U8]) -> None:
+        """Count the words in the next piece of the text, whose capitals become small letters."""
+        start = U64(0)
+        for i in U64.range(piece.length):
+            letter = piece[i] | 0x20  # makes capitals small, and nothing else a letter that is none
             if letter >= SMALL_A and letter <= SMALL_Z:
-                word.append(letter)
-            elif word.length > 0:
-                self.finish_word()
+                piece[i] = letter
+            else:
+                self.finish_word(piece[start:i])
+                start = i + 1
+        self.begun.write(piece[start : piece.length])
 
-    def finish_word(self) -> None:
-        """Count the word under way, if there is one."""
-        if self.word.length > 0:
-            word = self.word.to_text()
-            self.counts[word] = self.counts.get(word, U64(0)) + 1
-            self.word.clear()
-
-
-@managed
-class Entry:
-    """A line of the result."""
-
-    word: Text
-    count: U64
-
-
-@struct
-class ByFrequency:
-    """The order of the result: higher counts first, then byte order."""
-
-    def less(self, left: Entry, right: Entry) -> bool:
-        if left.count != right.count:
-            return left.count > right.count
-        return left.word < right.word
-
-
-def most_frequent(counts: Map[Text, U64], lines: U64) -> List[Entry]:
-    """The first `lines` entries of the result, without sorting all words for the sake of ten."""
-    best = List[Entry]()
-    if lines == 0:
-        return best
-    order = ByFrequency()
-    room = lines.saturating_mul(2).saturating_add(SLACK)
-    least = U64(0)  # a word with fewer occurrences than this cannot be among the best
-    for word, count in counts.items():
-        if count >= least:
-            best.append(Entry(word, count))
-            if best.length == room:
-                best.sort_by(order)
-                best.truncate(lines)
-                least = best[lines - 1].count
-    best.sort_by(order)
-    best.truncate(min(lines, best.length))
-    return best
+    def finish_word(self, ending: Slice[U8]) -> None:
+        """Count the word that ends with these letters, if there are any."""
+        if self.begun.length > 0:
+            self.begun.write(ending)
+            self.counts.add(self.begun.content())
+            self.begun.clear()
+        elif ending.length > 0:
+            self.counts.add(ending)
 
 
 @managed
@@ -158,21 +123,21 @@ def parse(args: List[Text]) -> Options:
     return options
 
 
-def count_words(reader: Reader) -> Map[Text, U64]:
+def count_words(reader: Reader) -> Counter:
     """How often each word occurs in all that is left to read."""
-    counter = Counter()
+    words = Words()
     chunk = new_slice(U8, CHUNK)
     while True:
         length = reader.read(chunk)
         if length == 0:
             break
-        counter.update(chunk[0:length])
+        words.update(chunk[0:length])
+    words.finish_word(chunk[0:0])
     free_slice(chunk)
-    counter.finish_word()
-    return counter.counts
+    return words.counts
 
 
-def count_path(path: Text) -> Map[Text, U64]:
+def count_path(path: Text) -> Counter:
     """Count the words of a file, or of standard input for `-`; raises NotFound."""
     if path.equals("-"):
         return count_words(stdin)
@@ -190,8 +155,8 @@ def main(args: List[Text]) -> U8:
     except NotFound:
         print_error(f"wordcount: {options.path}: No such file or directory")
         return U8(1)
-    for entry in most_frequent(counts, options.lines):
-        print(f"{entry.count} {entry.word}")
+    for tally in counts.most_common(options.lines):
+        print(f"{tally.count} {tally.text}")
     return U8(0)
 
 

@@ -18,7 +18,12 @@ Made from `cloudos/abi/system_calls.py` by `python -m cloudos.abi.reference`; a 
 | AArch64 (`svc #0`) | x8 | x0 to x5 | x0 | x1 | |
 
 The error is 0 when the call succeeded. A number that names no system call gives BadSystemCall; an argument that does
-not fit its declared type gives BadArgument; both change nothing.
+not fit its declared type gives BadArgument; both change nothing. `ENDPOINT[SEND]` is a handle (64 bits) that must name
+an endpoint and allow sending: BadHandle, WrongKind, Denied and PeerGone (the object has ended) say that it does not.
+
+Messages (x86_64): tag in rsi, eight words in rdx r10 r8 r9 r12 r13 r14 r15, reply handle in rbx. Receiving gives the
+badge in rdi. All eight words always travel. What a tag says is in `cloudos/abi/tags.py`, what the message buffer holds
+in `cloudos/abi/messages.py`. Deadlines are absolute, in nanoseconds as clock_read counts.
 """
 
 
@@ -29,9 +34,17 @@ def type_name(annotation: Any) -> str:
     return str(getattr(annotation, "__name__", annotation)).removeprefix("typing.")
 
 
+def parameter_type(call: SystemCall, name: str) -> str:
+    """Of a handle: what it must name, and the rights that it must have."""
+    if name not in call.needs:
+        return type_name(call.parameters[name])
+    needs = call.needs[name]
+    return f"{needs.kind.name}[{'+'.join(str(right.name) for right in needs.rights)}]"
+
+
 def signature(call: SystemCall) -> str:
     """`name(parameter: type, …) -> type`."""
-    parameters = ", ".join(f"{name}: {type_name(kind)}" for name, kind in call.parameters.items())
+    parameters = ", ".join(f"{name}: {parameter_type(call, name)}" for name in call.parameters)
     return f"{call.name}({parameters}) -> {type_name(call.result)}"
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cloudos import lang
 from cloudos.compiler.build import Unit, build
-from cloudos.compiler.check import check_program
+from cloudos.compiler.check import check_program, keeping
 from cloudos.compiler.check.annotations import type_of_annotation
 from cloudos.compiler.check.checker import add_assembly, make_instance
 from cloudos.compiler.diagnostics import CompileError, Diagnostic, refuse_at
@@ -78,6 +80,7 @@ def translate(
         add_assembly(program, assembly)
     check_program(program)
     _reach_prebuilt(program)
+    keeping.solve(program)
     solve(program)
     codes = [lower_function(program, one) for one in program.instances.values() if one.kind in ("python", "synthetic")]
     made = {function: entry(program, one, n) for n, (function, one) in enumerate(roots.items())} if host else {}
@@ -130,21 +133,27 @@ def import_program(source: Path) -> types.ModuleType:
     """Import a program's file. Raises CompileError when it cannot be imported, with the place in it."""
     path = source.resolve()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         compile(text, str(path), "exec")
     except SyntaxError as error:
         message = error.msg or "invalid syntax"
         raise refuse_at(shown_path(str(path)), error.lineno or 1, error.offset or 1, message, "", error.text) from None
+    except RecursionError:
+        hint = "split the long expression over several statements"
+        raise refuse_at(shown_path(str(path)), 1, 1, "Python cannot parse code nested this deeply", hint) from None
     except (UnicodeDecodeError, ValueError):
         raise refuse_at(shown_path(str(path)), 1, 1, "this file is not Python source text in UTF-8") from None
     name = "program_" + hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(name, path)
+    # A loader of our own choice, since the usual one is found by the ending .py, which a program need not have.
+    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        with build_time_streams():
+            spec.loader.exec_module(module)
     except CompileError:
         raise
     except BaseException as error:
@@ -156,6 +165,27 @@ def import_program(source: Path) -> types.ModuleType:
         if getattr(value, "__module__", None) == name:
             _rename(value, path.stem)
     return module
+
+
+@contextmanager
+def build_time_streams() -> Iterator[None]:
+    """What a module prints or reads while it is imported must not mix with the streams of the program that is built.
+
+    Standard output goes to standard error, standard input is empty; the descriptors too, which other code may use.
+    """
+    sys.stdout.flush()
+    kept = [os.dup(0), os.dup(1)]
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        for number, descriptor in enumerate(kept):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(null)
 
 
 def _rename(value: Any, name: str) -> None:
@@ -194,20 +224,21 @@ def _main_of(module: types.ModuleType, source: Path) -> Callable[..., Any]:
 
 def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
     """The function that stands in for the SDK's hook: gives main what it takes and a status for what it returns."""
-    from cloudos.sdk import List, Text
-
+    # The SDK is what this compiles, not what it is made of: it is looked up like the program itself.
+    sdk = importlib.import_module("cloudos.sdk")
+    texts: Any = sdk.List[sdk.Text]
     node_source = shown_path(str(source.resolve()))
     code: types.CodeType = main.__code__
     notes = {name: _evaluated(note, main) for name, note in main.__annotations__.items()}
     result = notes.get("return", ...)
-    takes = code.co_argcount == 1 and notes.get(code.co_varnames[0]) is List[Text]
+    takes = code.co_argcount == 1 and notes.get(code.co_varnames[0]) is texts
     if (code.co_argcount and not takes) or result not in (None, type(None), lang.U8) or code.co_kwonlyargcount:
         hint = "def main(args: List[Text]) -> U8: …, or without args, or -> None"
         raise refuse_at(node_source, code.co_firstlineno, 1, "'main' has parameters or a result of other types", hint)
     call = f"main({'arguments' if takes else ''})"
     body = f"return {call}" if result is lang.U8 else f"{call}\n    return U8(0)"
     text = f"def program_main(arguments: List[Text]) -> U8:\n    {body}\n"
-    names = {"main": main, "List": List, "Text": Text, "U8": lang.U8}
+    names = {"main": main, "List": sdk.List, "Text": sdk.Text, "U8": lang.U8}
     made: Callable[..., Any] = lang.generate(text, "program_main", names)
     return made
 

@@ -8,12 +8,12 @@ code by ``longjmp`` to the call that entered it, so that thousands of failing ca
 from __future__ import annotations
 
 import ctypes
+import shutil
 import struct
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from elftools.elf.elffile import ELFFile
 
 from cloudos.compiler.prelude import INTEGERS, PANIC_KINDS
 
@@ -125,7 +125,7 @@ class HostLibrary:
 
     def __init__(self, path: Path, entries: Mapping[object, Entry]) -> None:
         self.path = path
-        self._library = ctypes.CDLL(str(path))
+        self._library = _load(path)
         self._call = self._library.cloudos_host_call
         self._call.restype = ctypes.c_uint32
         self._entries = {
@@ -196,8 +196,22 @@ class HostLibrary:
         return Panicked(_KIND_NAMES.get(kind, str(kind)), file, site & 0xFFFF)
 
 
+def _load(path: Path) -> ctypes.CDLL:
+    """Load the file that is at ``path`` now.
+
+    The dynamic loader knows libraries by name: asked for a name a second time it gives back what it has, although
+    another file may have taken the place since. A name of its own for every load avoids that.
+    """
+    with tempfile.TemporaryDirectory(prefix="cloudos-load-") as directory:
+        copy = Path(directory, path.name)
+        shutil.copyfile(path, copy)
+        return ctypes.CDLL(str(copy))
+
+
 def file_names(path: Path) -> list[str]:
     """The source files that panic sites name by number, from the section that no loader loads."""
+    from elftools.elf.elffile import ELFFile  # 50 ms that only tests need to spend
+
     with path.open("rb") as file:
         section = ELFFile(file).get_section_by_name(FILES_SECTION)
         content = bytes(section.data()) if section is not None else b""

@@ -52,7 +52,7 @@ def _parse(file: str, text: str) -> dict[tuple[str, int], ast.FunctionDef]:
 
 @cache
 def _read(file: str) -> str:
-    return Path(file).read_text(encoding="utf-8")
+    return Path(file).read_text(encoding="utf-8-sig")
 
 
 def module_text(file: str) -> str:

@@ -63,7 +63,13 @@ HIDDEN void *memcpy(void *to, const void *from, u64 length);
 HIDDEN void *memmove(void *to, const void *from, u64 length);
 HIDDEN void *memset(void *to, int value, u64 length);
 HIDDEN int memcmp(const void *left, const void *right, u64 length);
-#define PANIC(kind, site) cloudos_panic(((u32)PANIC_##kind << 28) | (site))
+#if defined(CLOUDOS_PANIC_TRAP) && defined(__OPTIMIZE__)
+/* Four bytes less than a call, for each check: the trap handler reads the site behind the instruction. */
+#define PANIC_AT(word) do { __asm__ volatile("ud2; .long %c0" : : "i"(word)); __builtin_unreachable(); } while (0)
+#else
+#define PANIC_AT(word) cloudos_panic(word)
+#endif
+#define PANIC(kind, site) PANIC_AT(((u32)PANIC_##kind << 28) | (site))
 """
 
 _TAIL = """\
@@ -85,6 +91,13 @@ OPERATION _Bool slice_equal(slice_t a, slice_t b, u64 element_size) {
 OPERATION void *nonnull(void *pointer, u32 site) {
     if (UNLIKELY(!pointer)) PANIC(NULL, site);
     return pointer;
+}
+/* Where nothing is ever mapped in the first page, the processor itself refuses an access to an object at null. */
+OPERATION void *nonnull_object(void *pointer, u64 size, u32 site) {
+#ifdef CLOUDOS_FIRST_PAGE_UNMAPPED
+    if (size <= 4096) return pointer;
+#endif
+    return nonnull(pointer, site);
 }
 """
 

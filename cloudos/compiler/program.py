@@ -30,6 +30,7 @@ class Parameter:
     type: Type
     has_default: bool = False
     default: Any = None
+    keyword_only: bool = False
 
 
 @dataclass(eq=False)
@@ -90,6 +91,9 @@ class Program:
         """Tables of methods: (protocol, class) to symbol."""
         self.signatures: dict[tuple[ProtocolType, str], FunctionInstance] = {}
         self.on_implementer: Callable[[ProtocolType, Type], None] = lambda protocol, kind: None
+        self.keeps: dict[FunctionInstance, set[Any]] = {}
+        self.passings: list[Any] = []
+        """Parameters that functions keep references to, and calls that pass references: see check/keeping.py."""
         self.drops: dict[Type, FunctionInstance | None] = {}
 
     def file_index(self, path: str) -> int:

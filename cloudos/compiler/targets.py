@@ -55,7 +55,14 @@ _COMMON_LINK_FLAGS = (
 )  # fmt: skip
 
 _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
-    ("x86_64", "kernel"): ("-mgeneral-regs-only", "-mno-red-zone", "-mcmodel=kernel", "-fno-pic"),
+    ("x86_64", "kernel"): (
+        "-mgeneral-regs-only",
+        "-mno-red-zone",
+        "-mcmodel=kernel",
+        "-fno-pic",
+        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_PANIC_TRAP=1",
+    ),
     ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
     ("aarch64", "kernel"): ("-mgeneral-regs-only", "-fno-pic", "-mno-outline-atomics"),

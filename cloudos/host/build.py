@@ -12,6 +12,13 @@ from cloudos.host.errors import ToolError
 
 KERNEL, PROGRAM, BUNDLE, README = "kernel.elf", "program.elf", "bundle.bin", "README"
 
+NO_KERNEL_TEXT = f"""\
+{PROGRAM}  the program, as native code for {{}}
+{BUNDLE}   the program with its arguments, environment and files
+
+There is no kernel for {{}} yet: these files show what the compiler makes, and do not boot.
+"""
+
 BOOT_TEXT = f"""\
 {KERNEL}   the kernel
 {PROGRAM}  the program, as native code
@@ -28,18 +35,19 @@ program.out holds frames: one byte stream (1 standard output, 2 standard error),
 then that many bytes. `cloudos run` unpacks them and passes on the exit status.
 """
 
-NOT_BOOTING = "\nThis image is for {}, which compiles and links but does not boot yet.\n"
-
 
 def build(program: Path, architecture: str, inputs: image.Inputs, directory: Path) -> list[Path]:
     """Write the files into `directory`, made when missing; on any error nothing in it has changed."""
-    built = image.build(program, architecture)
-    contents = {
-        KERNEL: built.kernel.read_bytes(),
-        PROGRAM: built.program.read_bytes(),
-        BUNDLE: image.make_bundle(built, inputs),
-        README: (BOOT_TEXT if architecture == "x86_64" else NOT_BOOTING.format(architecture).lstrip()).encode(),
-    }
+    contents: dict[str, bytes] = {}
+    image.check_source(program)
+    if image.has_kernel(architecture):
+        contents[KERNEL] = image.build_kernel(architecture).read_bytes()
+        contents[README] = BOOT_TEXT.encode()
+    else:
+        contents[README] = NO_KERNEL_TEXT.format(architecture, architecture).encode()
+    built = image.build_program(program, architecture)
+    contents[PROGRAM] = built.read_bytes()
+    contents[BUNDLE] = image.make_bundle(built, inputs)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         return install(contents, directory)

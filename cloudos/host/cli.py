@@ -20,8 +20,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS = ("unit", "dual", "sim", "boot", "conformance", "repo")
 
-PROGRAM_SETTINGS = {"ignore_unknown_options": False, "allow_interspersed_args": False}
+RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
+
+LONGEST_TIMEOUT = 365 * 24 * 3600
+"""Seconds; a year. Waiting in the operating system takes no such times as 1e300 or infinity."""
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
@@ -60,6 +63,22 @@ class Memory(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Seconds(click.ParamType[float]):
+    """A time above zero."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error when it is not a number above zero or more than a year."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        if not 0 < seconds <= LONGEST_TIMEOUT:  # also refuses NaN
+            self.fail(f"{value} is not above 0 and at most {LONGEST_TIMEOUT}", param, ctx)
+        return seconds
+
+
 def program_options(command: F) -> F:
     """What `run` and `build` have in common: the program, what it is given, the architecture."""
     decorators = (
@@ -87,19 +106,25 @@ def inputs(program: Path, arguments: tuple[str, ...], environment: tuple[str, ..
     return image.Inputs(str(program), arguments, tuple(pairs), tuple(split_file(text) for text in files))
 
 
+def terminal() -> tuple[str, ...]:
+    """What tells the program that it talks to a person: TERM is set when standard output is a terminal."""
+    return (f"TERM={os.environ.get('TERM') or 'dumb'}",) if os.isatty(1) else ()
+
+
 def split_file(text: str) -> tuple[Path, str]:
     """The two sides of HOST[:GUEST]; without GUEST the guest sees the path as it was written."""
     host, colon, guest = text.rpartition(":")
-    if not colon or (Path(text).exists() and not Path(host).exists()):
+    # os.path.exists and not Path.exists, which raises for names that no file can have.
+    if not colon or (os.path.exists(text) and not os.path.exists(host)):
         host = guest = text
     if not host or not guest:
         raise click.UsageError(f"--file {text!r}: write HOST or HOST:GUEST")
     return Path(host), guest
 
 
-@cli.command(context_settings=PROGRAM_SETTINGS)
+@cli.command(context_settings=RUN_SETTINGS)
 @program_options
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End it after this.")
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
 @click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
 @click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
@@ -131,7 +156,7 @@ def run(
     request = command.Request(
         program,
         arch,
-        inputs(program, arguments, environment, files),
+        inputs(program, arguments, terminal() + environment, files),
         Options(machine, memory, cpus),
         Limits(timeout, kernel_log),
         gdb,
@@ -139,7 +164,7 @@ def run(
     return command.run(request)
 
 
-@cli.command(context_settings=PROGRAM_SETTINGS)
+@cli.command()
 @program_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
 def build(
@@ -150,7 +175,10 @@ def build(
     environment: tuple[str, ...],
     output: Path,
 ) -> None:
-    """Compile PROGRAM and write what boots into DIR: kernel, program, bundle, and a README with the command."""
+    """Compile PROGRAM and write what boots into DIR: kernel, program, bundle, and a README with the command.
+
+    ARGS are given to the program when it boots; put -- before those that begin with a dash.
+    """
     from cloudos.host import build as command
 
     for path in command.build(program, arch, inputs(program, arguments, environment, files), output):
@@ -214,6 +242,10 @@ def defect() -> int:
 
 def main() -> None:
     """Entry point of the launcher and of the installed command; ends the process."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from cloudos.host.session import repair_standard_streams
+
+        repair_standard_streams()
     try:
         status = cli.main(prog_name="cloudos", standalone_mode=False)
     except click.ClickException as error:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-from cloudos.host import accelerator, qemu, state
+from cloudos.host import accelerator, image, qemu, state
 from cloudos.host.errors import ToolError
 
 
@@ -57,7 +57,7 @@ def emulator() -> list[Finding]:
     if found is None:
         install = f"apt-get install {qemu.PACKAGES['x86_64']}"
         return [Finding("qemu", "missing", f"`run` installs it where it can without asking; by hand: {install}")]
-    chosen = accelerator.choose(found, fresh=True)
+    chosen = accelerator.choose(found, lambda: image.build_kernel("x86_64"), fresh=True)
     return [
         Finding("qemu", "ok", f"{found.version} ({found.path})"),
         Finding("accelerator", "ok", f"{chosen.name}: {chosen.reason}"),

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from cloudos.host import state
-from cloudos.host.errors import KILLED, TIMED_OUT, Interrupted, ToolError
+from cloudos.host.errors import KILLED, TIMED_OUT, CannotRun, ToolError
 from cloudos.host.image import Image
 from cloudos.host.session import Ended, Session
 
+INTERRUPT_NUMBER = 2
 PANIC_NUMBER = 6
 SIGPIPE_NUMBER = 13
 SHOWN_LOG_LINES = 15
@@ -25,17 +26,21 @@ def conclude(session: Session, built: Image, program: Path) -> int:
         return KILLED + session.signal
     if log.kernel_panic is not None:
         raise kernel_failure(session, built, program)
+    if log.refused:
+        raise CannotRun(f"the kernel refused the program: {log.refused}", "a larger --memory may help")
     if log.fault is None and log.panic is None:
         if log.status is not None and session.ended is not Ended.TIME:
             return log.status
         if session.ended is Ended.GUEST:
             raise silent_failure(session)
-    say(explanation(session, built, program))
+    text = explanation(session, built, program)
+    if session.ended is Ended.INTERRUPT:
+        say(text or "cloudos: interrupted")
+        return KILLED + INTERRUPT_NUMBER
+    say(text)
     if session.ended is Ended.TIME:
         say(f"cloudos: the program did not end within {session.limits.seconds:g} s (--timeout)")
         return TIMED_OUT
-    if session.ended is Ended.INTERRUPT:
-        raise Interrupted("interrupted")
     number = log.fault.record.number("number") if log.fault else None
     return KILLED + (PANIC_NUMBER if number is None else number)
 

@@ -2,8 +2,7 @@
 
 ToolError                    something the tool needs is missing or failed: 125
  ├─ CannotRun                the program was found but cannot be run (not Python, does not compile): 126
- ├─ NotFound                 no such program or file: 127
- └─ Interrupted              the user pressed Ctrl-C: 130
+ └─ NotFound                 no such program or file: 127
 """
 
 from __future__ import annotations
@@ -39,9 +38,3 @@ class NotFound(ToolError):
     """A file named on the command line does not exist."""
 
     status: ClassVar[int] = NOT_FOUND
-
-
-class Interrupted(ToolError):
-    """Ended by Ctrl-C (SIGINT is number 2)."""
-
-    status: ClassVar[int] = KILLED + 2

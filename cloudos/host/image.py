@@ -19,13 +19,16 @@ from pathlib import Path
 
 from cloudos import __version__
 from cloudos.host import bundle, state
-from cloudos.host.bootstrap import write_atomically
+from cloudos.host.bootstrap import say, write_atomically
 from cloudos.host.errors import CannotRun, NotFound, ToolError
 
-FORMAT = 1
+FORMAT = 2
 """Of the list of sources; raise it when its meaning changes."""
 
 SPECIAL = ("/proc/", "/sys/", "/dev/")
+
+MOST_FILE = 1 << 32
+"""Bytes of a file for the guest at most, where no machine's memory sets the limit."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,43 @@ class Inputs:
     files: tuple[tuple[Path, str], ...] = ()
 
 
-def build(source: Path, architecture: str) -> Image:
-    """Compile what is not compiled yet. Raises NotFound, CannotRun for a program that is refused, ToolError."""
+def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
+    """Compile what is not compiled yet; `debug`: without optimisation, so that a debugger sees every line and local.
+
+    Raises NotFound, CannotRun and CompileError for the program, ToolError.
+    """
     check_source(source)
-    directory = state.directory() / "build"
     # The kernel first: the modules it was made from must not include the program's.
-    kernel = directory / architecture / "kernel.elf"
-    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+    kernel = build_kernel(architecture, debug=debug)
+    return Image(kernel, build_program(source, architecture, debug=debug))
+
+
+def build_program(source: Path, architecture: str, *, debug: bool = False) -> Path:
+    """The program alone, as an ELF file."""
+    check_source(source)
     identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    program = directory / architecture / f"{source.stem}-{identity}.elf"
-    compiled(program, str(source), lambda: compile_program(source, architecture, program))
-    return Image(kernel, program)
+    program = folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+    compiled(program, str(source), lambda: compile_program(source, architecture, program, debug))
+    return program
 
 
-def build_kernel(architecture: str) -> Path:
-    """The kernel alone."""
-    kernel = state.directory() / "build" / architecture / "kernel.elf"
-    compiled(kernel, "", lambda: compile_kernel(architecture, kernel))
+def build_kernel(architecture: str, *, debug: bool = False) -> Path:
+    """The kernel alone. Raises ToolError for an architecture that has none."""
+    if not has_kernel(architecture):
+        raise ToolError(f"there is no kernel for {architecture} yet", "x86_64 has one")
+    kernel = folder(architecture, debug) / "kernel.elf"
+    compiled(kernel, "", lambda: compile_kernel(architecture, kernel, debug))
     return kernel
+
+
+def folder(architecture: str, debug: bool) -> Path:
+    """Where the compiled files of one kind are."""
+    return state.directory() / "build" / (f"{architecture}-debug" if debug else architecture)
+
+
+def has_kernel(architecture: str) -> bool:
+    """Whether the kernel's hardware layer is written for an architecture."""
+    return (state.ROOT / "cloudos" / "kernel" / "hal" / architecture / "image.py").is_file()
 
 
 def check_source(source: Path) -> None:
@@ -84,48 +106,57 @@ def check_source(source: Path) -> None:
         raise CannotRun(f"{source} is not a Python file", "a program is Python source text in UTF-8")
 
 
-def compile_kernel(architecture: str, output: Path) -> None:
+def compile_kernel(architecture: str, output: Path, debug: bool) -> None:
     """Compile the kernel into `output`."""
     from cloudos.compiler import api
 
     state.use_cache()
-    api.compile_kernel(architecture, output)
+    if debug:
+        api.compile_kernel(architecture, output, optimize="0")
+    else:
+        api.compile_kernel(architecture, output)
 
 
-def compile_program(source: Path, architecture: str, output: Path) -> None:
+def compile_program(source: Path, architecture: str, output: Path, debug: bool) -> None:
     """Compile a program into `output`. Raises what the compiler raises."""
     from cloudos.compiler import api
 
     state.use_cache()
-    api.compile_program(source, architecture, output)
+    if debug:
+        api.compile_program(source, architecture, output, optimize="0")
+    else:
+        api.compile_program(source, architecture, output)
 
 
 def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:
     """Make `output` unless it is newer than all it was made from. Raises ToolError and CompileError."""
     record = output.with_suffix(".sources.json")
-    if output.exists() and up_to_date(record, name):
+    if up_to_date(record, name, output):
         return
     output.parent.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)
     started = time.time_ns()
-    with reads() as seen:
+    with reads() as seen, working(f"compiling {name or 'the kernel'}", long=not name):
         compile_it()
     if not output.exists():
         raise ToolError(f"the compiler reported success but {output} is not there", "please report this as a defect")
     sources = describe(set(loaded_modules()) | seen)
     if any(changed >= started for _, changed in sources.values()):
         return  # edited while we compiled: what was read is not known, so that the next run compiles again
-    content = {"format": FORMAT, "name": name, "environment": environment(), "sources": sources}
+    # The output is described too: another process may replace it by what it made from older sources.
+    made = describe([str(output)])
+    content = {"format": FORMAT, "name": name, "environment": environment(), "sources": sources, "made": made}
     write_atomically(record, json.dumps(content).encode())
 
 
-def up_to_date(record: Path, name: str) -> bool:
-    """Whether every file listed in `record` is as it was."""
+def up_to_date(record: Path, name: str, output: Path) -> bool:
+    """Whether `output` and every file listed in `record` are as they were."""
     try:
         known = json.loads(record.read_text())
         sources = known["sources"]
         same = (known["format"], known["name"], known["environment"]) == (FORMAT, name, environment())
-        return bool(same and describe(sources) == sources)
+        made = output.exists() and known["made"] == describe([str(output)])
+        return bool(same and made and describe(sources) == sources)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -133,6 +164,21 @@ def up_to_date(record: Path, name: str) -> bool:
 def environment() -> str:
     """What decides the compiler's output besides the files it reads: this Python and the installed packages."""
     return f"{__version__} {sys.version} {state.installation()}"
+
+
+@contextmanager
+def working(what: str, long: bool) -> Iterator[None]:
+    """Say what is being done: on a terminal while it lasts, elsewhere as a line, and only when it is `long`."""
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    if shown:
+        print(f"\rcloudos: {what} …", end="", file=sys.stderr, flush=True)
+    elif long:
+        say(what)
+    try:
+        yield
+    finally:
+        if shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # CSI K: erase to the end of the line
 
 
 def describe(paths: Iterable[str]) -> dict[str, list[int]]:
@@ -180,25 +226,33 @@ def reads() -> Iterator[set[str]]:
         active = False
 
 
-def make_bundle(image: Image, inputs: Inputs) -> bytes:
-    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read."""
+def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
+    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read or has more than `room` bytes."""
     files: dict[bytes, bytes] = {}
     for path, guest in inputs.files:
         if os.fsencode(guest) in files:
             raise ToolError(f"two files are to be {guest} in the guest", "give each its own path: --file HOST:GUEST")
-        files[os.fsencode(guest)] = read_file(path)
+        files[os.fsencode(guest)] = read_file(path, room)
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
-    return bundle.encode(bundle.contents(image.program.read_bytes(), arguments, variables, files))
+    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files))
 
 
-def read_file(path: Path) -> bytes:
-    """The content of a file for the guest. Raises NotFound or ToolError."""
+def read_file(path: Path, room: int) -> bytes:
+    """The content of a file for the guest. Raises NotFound, or ToolError also for more than `room` bytes."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            # A regular file tells its size; a device such as /dev/zero may never end.
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > room else file.read(room + 1)
     except FileNotFoundError as error:
         raise NotFound(f"--file: {path}: no such file") from error
     except IsADirectoryError as error:
         raise ToolError(f"--file: {path} is a directory", "give each file with a --file of its own") from error
     except OSError as error:
         raise ToolError(f"--file: cannot read {path}: {error.strerror}") from error
+    if size > room or len(content) > room:
+        from cloudos.host.machine import describe as describe_size
+
+        raise ToolError(f"--file: {path} is larger than {describe_size(room)}", "give the machine more --memory")
+    return content

@@ -113,8 +113,10 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
 
 def launch(line: list[str], inherited: tuple[int, ...], messages_fd: int) -> subprocess.Popen[bytes]:
     """Start QEMU in a session of its own: Ctrl-C in the terminal is ours to handle, not QEMU's."""
-    if shutil.which("setpriv"):  # QEMU must not outlive the tool, even when the tool is killed outright
-        line = ["setpriv", "--pdeathsig", "KILL", "--", *line]
+    setpriv = shutil.which("setpriv")
+    if setpriv and "busybox" not in os.path.realpath(setpriv):  # busybox has no --pdeathsig
+        # QEMU must not outlive the tool, even when the tool is killed outright.
+        line = [setpriv, "--pdeathsig", "KILL", "--", *line]
     try:
         return subprocess.Popen(
             line,

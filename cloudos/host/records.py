@@ -4,9 +4,12 @@ A record is a line that begins with `@`:
 
     @exit status=N                                       the program ended by itself
     @fault number=N kind=NAME ip=0x… address=0x… sp=0x…  the kernel ended it; N is the POSIX signal number
-    @panic site=0x… MESSAGE                              the program panicked
+    @panic site=0x… message=TEXT                         the program panicked; TEXT reaches to the end of the line
     @frame ip=0x…                                        after @fault, @panic or @kernel-panic, innermost first
-    @kernel-panic site=0x… MESSAGE                       a defect of the kernel
+    @kernel-panic site=0x… message=TEXT                  a defect of the kernel that it noticed itself
+    @kernel-panic trap=N error=0x… ip=0x… address=0x…    a fault in the kernel; N is the processor's vector
+    @ready                                               the program channel may be written to from now on
+    @refused reason=TEXT                                 the kernel cannot load the program
     @off                                                 the machine is about to stop
 """
 
@@ -15,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-FIELD = re.compile(r"(status|number|kind|ip|address|sp|site)=(\S+)(?: |$)")
+FIELD = re.compile(r"(status|number|kind|ip|address|sp|site|trap|error)=(\S+)(?: |$)")
 LONGEST_LINE = 64 * 1024
 KEPT_LINES = 200
 
@@ -43,7 +46,7 @@ def parse(line: str) -> Record:
     while (found := FIELD.match(rest)) and found[1] not in fields:
         fields[found[1]] = found[2]
         rest = rest[found.end() :]
-    return Record(name, fields, rest)
+    return Record(name, fields, rest.removeprefix("message=").removeprefix("reason="))
 
 
 @dataclass
@@ -63,6 +66,8 @@ class Log:
     fault: Stop | None = None
     panic: Stop | None = None
     kernel_panic: Stop | None = None
+    ready: bool = False
+    refused: str = ""
     off: bool = False
     pending: bytes = b""
     latest: Stop | None = None
@@ -97,5 +102,9 @@ class Log:
             address = record.number("ip")
             if address is not None:
                 self.latest.frames.append(address)
+        elif record.name == "ready":
+            self.ready = True
+        elif record.name == "refused":
+            self.refused = record.text or "no reason given"
         elif record.name == "off":
             self.off = True

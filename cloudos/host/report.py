@@ -32,6 +32,7 @@ PANICS = {
 FAULTS = {
     2: "interrupted",
     4: "illegal or privileged instruction",
+    5: "breakpoint",
     6: "panic",
     7: "misaligned memory access",
     8: "arithmetic fault",
@@ -39,6 +40,10 @@ FAULTS = {
     11: "bad memory access",
 }
 """What each fault number says; the numbers are those of POSIX signals."""
+
+BREAKPOINT = 5
+MOST_FRAMES = 64
+"""The kernel reports at most this many frames, the innermost ones."""
 
 SHOWN_REPEATS = 3
 GENERATED = "<generated"
@@ -62,10 +67,12 @@ def find_source(name: str, roots: Roots) -> str:
     return name
 
 
-def traceback(places: Iterable[Place], roots: Roots) -> str:
-    """Lines in Python's own form, outermost call first, from places given innermost first."""
+def traceback(places: Iterable[Place], roots: Roots, cut: bool = False) -> str:
+    """Lines in Python's own form, outermost call first, from places given innermost first; `cut`: there were more."""
     entries = [entry(place, roots) for place in places]
     text = ["Traceback (most recent call last):"]
+    if cut:
+        text.append(f"  [calls outside of the innermost {MOST_FRAMES} are not shown]")
     previous, repeated = "", 0
     for current in reversed(entries):
         repeated = repeated + 1 if current == previous else 0
@@ -94,26 +101,26 @@ def entry(place: Place, roots: Roots) -> str:
 def stack(stop: Stop, symbols: Symbols | None) -> list[Place]:
     """The places of a stop, innermost first.
 
-    The first address of a fault is the instruction itself; all others are return addresses, which may already
-    belong to the next line: the call is the byte before.
+    A record with an address of its own names the instruction itself, or after a breakpoint the one behind it; all
+    others are return addresses, which may already belong to the next line: the call is the byte before.
     """
     if symbols is None:
         return []
     places: list[Place] = []
-    fault_address = stop.record.number("ip") if stop.record.name == "fault" else None
+    fault_address = stop.record.number("ip")
     addresses = list(stop.frames)
     if fault_address is not None and addresses[:1] != [fault_address]:
         addresses.insert(0, fault_address)
     for index, address in enumerate(addresses):
-        exact = index == 0 and fault_address is not None
+        exact = index == 0 and fault_address is not None and stop.record.number("number") != BREAKPOINT
         found = symbols.places(address if exact else address - 1)
         places += found or [Place(f"<machine code at {address:#x}>", 0)]
     return places
 
 
 def inner_part(places: Sequence[Place]) -> list[Place]:
-    """Places without the outermost ones that only lead to the program's `main`, as Python leaves its own out."""
-    shown = [place for place in places if not place.file.startswith(GENERATED)]
+    """The places of the program itself: not what leads to its `main`, generated functions, or the compiler's C."""
+    shown = [place for place in places if not place.file.startswith(GENERATED) and not place.file.endswith(".c")]
     while len(shown) > 1 and (not shown[-1].line or Path(shown[-1].file).as_posix().endswith(ENTRY_FILE)):
         shown.pop()
     return shown or list(places)
@@ -144,20 +151,29 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
     if log.panic is not None:
         text, site = panic_text(log.panic, symbols)
         stop = log.panic if log.panic.frames or log.fault is None else Stop(log.panic.record, log.fault.frames)
-        return f"{traceback(inner_part(from_site(stack(stop, symbols), site)), roots)}\npanic: {text}"
+        places = inner_part(from_site(stack(stop, symbols), site))
+        return f"{traceback(places, roots, len(stop.frames) >= MOST_FRAMES)}\npanic: {text}"
     if log.fault is None:
         return ""
     record = log.fault.record
     number = record.number("number") or 0
     text = FAULTS.get(number, f"fault {number}")
     address = record.number("address")
-    if number in (7, 11) and address is not None:
-        text += f" at {address:#x}"
     kind = record.fields.get("kind")
-    return f"{traceback(inner_part(stack(log.fault, symbols)), roots)}\nfault: {text}" + (f" ({kind})" if kind else "")
+    # x86 does not tell which address was not canonical.
+    if number in (7, 11) and address is not None and (address or kind != "bad-address"):
+        text += f" at {address:#x}"
+    cut = len(log.fault.frames) >= MOST_FRAMES
+    return f"{traceback(inner_part(stack(log.fault, symbols)), roots, cut)}\nfault: {text}" + (
+        f" ({kind})" if kind else ""
+    )
 
 
 def kernel_panic(stop: Stop, symbols: Symbols | None, roots: Roots) -> str:
     """The kernel's own panic."""
     text, site = panic_text(stop, symbols)
+    vector = stop.record.number("trap")
+    if vector is not None:
+        fields = stop.record.fields
+        text = f"trap {vector}, error {fields.get('error', '?')}, address {fields.get('address', '?')}"
     return f"{traceback(from_site(stack(stop, symbols), site), roots)}\nkernel panic: {text}"

@@ -27,20 +27,22 @@ class Request:
 def run(request: Request) -> int:
     """Run a program to its end; the result is the exit status of the command. Raises ToolError, CompileError."""
     repair_standard_streams()
-    if request.architecture != "x86_64":
-        image.build(request.program, request.architecture)
+    if not image.has_kernel(request.architecture):
+        image.build_program(request.program, request.architecture)
         raise ToolError(
             f"the program compiles for {request.architecture}, but that architecture does not boot yet",
             "run it without --arch, or make its files with `cloudos build --arch aarch64`",
         )
-    built = image.build(request.program, request.architecture)
-    bundle = image.make_bundle(built, request.inputs)
+    built = image.build(request.program, request.architecture, debug=request.gdb)
+    bundle = image.make_bundle(built.program, request.inputs, request.options.memory)
 
     from cloudos.host import accelerator, ending, qemu
 
     emulator = qemu.require(request.architecture)
-    options = with_gdb(request.options, built) if request.gdb else request.options
-    with start(emulator.path, options, accelerator.choose(emulator), built.kernel, bundle) as machine:
+    options = with_gdb(request.options, built, request.program) if request.gdb else request.options
+    with start(
+        emulator.path, options, accelerator.choose(emulator, lambda: built.kernel), built.kernel, bundle
+    ) as machine:
         session = Session(machine, request.limits)
         session.run()
         if session.ended is not Ended.TERMINATED:
@@ -58,17 +60,20 @@ def stop_machine(machine: Machine) -> None:
         machine.kill()
 
 
-def with_gdb(options: Options, built: image.Image) -> Options:
+def with_gdb(options: Options, built: image.Image, program: Path) -> Options:
     """Options for a machine that waits for a debugger; says how to attach."""
     port = options.gdb_port or free_port()
     lines = [
-        f"the machine waits for a debugger on 127.0.0.1:{port}. In another terminal:",
+        f"the machine waits for a debugger on 127.0.0.1:{port}; kernel and program are compiled without optimisation.",
+        "In another terminal:",
         "",
-        f"    gdb {built.kernel} -ex 'add-symbol-file {built.program}' \\",
-        f"        -ex 'directory {state.ROOT}' -ex 'target remote 127.0.0.1:{port}'",
+        f"    gdb {built.kernel} -ex 'add-symbol-file {built.program} -o 0' \\",
+        f"        -ex 'directory {state.ROOT}:{program.resolve().parent}' -ex 'target remote 127.0.0.1:{port}'",
         "",
-        "then for example: break FILE.py:LINE, continue, backtrace, next, info locals",
-        "Breakpoints must be hardware ones (hbreak) while the kernel has not set up its memory.",
+        "Then for example, in gdb (hbreak, because the machine's memory is not set up yet when it starts):",
+        "",
+        f"    hbreak {program.name}:LINE      hbreak cloudos/kernel/kernel.py:LINE",
+        "    continue      backtrace      next      info locals",
     ]
     print("\n".join(f"cloudos: {line}".rstrip() for line in lines), file=sys.stderr, flush=True)
     return replace(options, gdb_port=port)

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import stat
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from cloudos.host import frames
 from cloudos.host.errors import ToolError
 from cloudos.host.machine import Machine
 from cloudos.host.records import Log
+
+LONGEST_WAIT = 3_600_000
+"""Milliseconds of one wait; `poll` takes an int of C, less than 25 days."""
 
 INPUT_AHEAD = 64 * 1024
 """Bytes of standard input held for the program at most."""
@@ -100,7 +104,7 @@ class Session:
         if self.final is not None and now >= self.final:
             return None
         limits = [moment for moment in (self.deadline, self.final) if moment is not None]
-        patience = None if not limits else max(0.0, min(limits) - now) * 1000 + 1
+        patience = None if not limits else min(max(0.0, min(limits) - now) * 1000 + 1, LONGEST_WAIT)
         poll = select.poll()
         for descriptor, events in self.interests(wake).items():
             poll.register(descriptor, events)
@@ -112,7 +116,8 @@ class Session:
         if self.log_open:
             wanted[self.machine.log.fileno()] = select.POLLIN | (select.POLLOUT if self.commands else 0)
         if self.program_open:
-            events = select.POLLOUT if self.to_program else 0
+            # What a serial port gets before the kernel has set it up is lost.
+            events = select.POLLOUT if self.to_program and self.log.ready else 0
             if self.output_size < OUTPUT_AHEAD:
                 events |= select.POLLIN
             if events:
@@ -132,7 +137,8 @@ class Session:
             self.commands = self.send(log, self.commands)
             self.read_log()
         if self.program_open and program.fileno() in ready:
-            self.to_program = self.send(program, self.to_program)
+            if self.log.ready:
+                self.to_program = self.send(program, self.to_program)
             self.read_program()
         if self.program_open and self.input_open and self.input_fd in ready:
             self.read_input()
@@ -268,23 +274,31 @@ def repair_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    # Python has None for such streams, and print(file=None) would send messages to the other one.
+    null = open(os.devnull, "r+")  # noqa: SIM115 - as long as the process
+    sys.stdin, sys.stdout, sys.stderr = sys.stdin or null, sys.stdout or null, sys.stderr or null
 
 
 @contextmanager
 def signals() -> Iterator[int]:
-    """A descriptor on which the numbers of SIGINT, SIGTERM and SIGHUP arrive, one byte each."""
+    """A descriptor on which the numbers of SIGINT, SIGTERM and SIGHUP arrive, one byte each.
+
+    Those that are ignored stay ignored, as they are for a job in the background or under nohup.
+    """
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     try:
-        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
         previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in taken:
+            signal.signal(number, lambda *_: None)
         try:
             yield reader
         finally:
-            signal.set_wakeup_fd(previous)
-            for number, handler in before.items():
+            for number, handler in taken.items():
                 with suppress(TypeError):  # a handler not set from Python reads as None
                     signal.signal(number, handler)
+            signal.set_wakeup_fd(previous)
     finally:
         os.close(reader)
         os.close(writer)

@@ -23,6 +23,9 @@ FILE_NAMES = "cloudos_files"
 """Section with the file names that panic sites count in: NUL-terminated strings. A linker script may merge it into
 another one; then the symbols that lld defines for its ends remain."""
 
+SHF_EXECINSTR = 4
+"""Section flag: machine code (ELF gABI)."""
+
 SCOPES = ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine", "DW_TAG_lexical_block", "DW_TAG_namespace")
 
 
@@ -82,10 +85,22 @@ class Symbols:
 
     def places(self, address: int) -> list[Place]:
         """The lines that the instruction at `address` comes from: innermost inlined function first; maybe none."""
+        if not self.is_code(address):
+            return []  # debug information of discarded functions claims addresses near 0
         for unit in self.units:
             if unit.covers(address):
                 return unit.places(address)
         return []
+
+    def is_code(self, address: int) -> bool:
+        """Whether an address lies in an executable section."""
+        return any(low <= address < high for low, high in self.code)
+
+    @functools.cached_property
+    def code(self) -> list[tuple[int, int]]:
+        """The address ranges of executable sections."""
+        sections = [section for section in self.elf.iter_sections() if section["sh_flags"] & SHF_EXECINSTR]
+        return [(section["sh_addr"], section["sh_addr"] + section["sh_size"]) for section in sections]
 
     @functools.cached_property
     def files(self) -> list[str]:

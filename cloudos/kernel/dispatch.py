@@ -13,7 +13,7 @@ from typing import Any
 from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
 from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
-from cloudos.kernel.hal import traps
+from cloudos.kernel.hal import trap
 from cloudos.kernel.microkernel import leave
 from cloudos.kernel.objects import clock, console, handles, message, notifications, processes, program_memory, threads
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -129,7 +129,7 @@ def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
 
 
 def _namespace() -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": __name__, "UserFrame": traps.UserFrame}
+    names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame}
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
     names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up)}
     for call in SYSTEM_CALLS:
@@ -142,6 +142,6 @@ def _namespace() -> dict[str, Any]:
     return names
 
 
-_generated: Callable[[traps.UserFrame], bool] = generate(dispatch_source(), "dispatch", _namespace())
+_generated: Callable[[trap.UserFrame], bool] = generate(dispatch_source(), "dispatch", _namespace())
 # The entry code calls it straight away: a system call that does nothing must cost next to nothing.
 dispatch = exported("kernel_system_call")(fast(_generated))

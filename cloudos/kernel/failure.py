@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, traps
-from cloudos.lang import U32, U64, Ptr, VirtAddr, exported, place, struct, write_text
+from cloudos.kernel.hal import console, cpu, power, trap
+from cloudos.lang import U32, U64, Ptr, VirtAddr, exported, place, struct
 
 MAXIMUM_FRAMES = 32
 
@@ -27,29 +27,42 @@ def _begin() -> None:
     STATE.failing = True
 
 
+def _report_site(site: U64) -> None:
+    log.text("@kernel-panic")
+    log.address("site", site)
+
+
 def _backtrace(fp: U64) -> NoReturn:
     """One record per frame while the chain stays on a kernel stack, then the end."""
     for _ in U64.range(MAXIMUM_FRAMES):
-        if not traps.on_kernel_stack(fp):
+        if not trap.on_kernel_stack(fp):
             break
         record = Ptr.at(U64, VirtAddr(fp))
-        log.record(f"@frame ip={record.offset(1).value:#x}")
+        log.frame(record.offset(1).value)
         fp = record.value
     log.record("@off")
     console.drain()
     power.off()
 
 
-def report_trap(frame: traps.UserFrame) -> NoReturn:
+def report_trap(frame: trap.UserFrame) -> NoReturn:
     """A fault in the kernel."""
     _begin()
-    write_text(console.LOG_PORT, f"@kernel-panic trap={frame.vector} error={frame.error:#x}")
+    site = trap.panic_site(frame)
+    if site != 0:
+        _report_site(site)
+        log.record("")
+        log.frame(frame.ip)
+        _backtrace(frame.context().fp)
+    log.text("@kernel-panic")
+    log.address("trap", frame.vector)
+    log.address("error", frame.error)
     log.address("ip", frame.ip)
     log.address("address", cpu.fault_address())
     log.address("sp", frame.sp)
     log.record("")
-    traps.write_registers(frame, console.LOG_PORT)
-    log.record(f"@frame ip={frame.ip:#x}")
+    trap.write_registers(frame, console.LOG_PORT)
+    log.frame(frame.ip)
     _backtrace(frame.context().fp)
 
 
@@ -57,7 +70,8 @@ def report_trap(frame: traps.UserFrame) -> NoReturn:
 def on_panic(site: U32) -> NoReturn:
     """Compiled code comes here when a check fails."""
     _begin()
-    log.record(f"@kernel-panic site={site:#x}")
+    _report_site(U64(site))
+    log.record("")
     _backtrace(cpu.frame_pointer())
 
 
@@ -65,6 +79,7 @@ def on_panic(site: U32) -> NoReturn:
 def on_panic_text(site: U32, message: str) -> NoReturn:
     """Compiled code comes here from `panic` and `assert` with a message."""
     _begin()
-    write_text(console.LOG_PORT, f"@kernel-panic site={site:#x} message=")
+    _report_site(U64(site))
+    log.text(" message=")
     log.record(message)
     _backtrace(cpu.frame_pointer())

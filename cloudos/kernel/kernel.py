@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from cloudos.abi.errors import BadArgument, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
 from cloudos.kernel import first, loader, log
-from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, traps
+from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, trap
 from cloudos.kernel.memory import ranges
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import quota
@@ -20,7 +20,7 @@ from cloudos.lang import U64, exported
 def kernel_main(start_information: U64) -> NoReturn:
     """Entered once, from the boot code, on the kernel's stack."""
     console.start()  # the log: records can be written, and panics be seen
-    traps.start()  # faults are reported instead of resetting the machine
+    trap.start()  # faults are reported instead of resetting the machine
     cpu.start()  # protections on, SYSCALL ready
     try:
         start_memory(start_information)
@@ -56,4 +56,4 @@ def run_first_program() -> NoReturn:
     scheduler.start()
     first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
     scheduler.run_next()
-    traps.enter_user()
+    trap.enter_user()

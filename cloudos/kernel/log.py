@@ -23,6 +23,18 @@ def record(text: str) -> None:
     write_text(console.LOG_PORT, "\n")
 
 
+def text(text: str) -> None:
+    """Write a part of a line."""
+    write_text(console.LOG_PORT, text)
+
+
+def frame(ip: U64) -> None:
+    """Write the record of one frame of a backtrace."""
+    text("@frame")
+    address("ip", ip)
+    record("")
+
+
 def address(name: str, value: U64) -> None:
     """Write ` name=0x…`, a part of a record."""
     write_text(console.LOG_PORT, f" {name}={value:#x}")

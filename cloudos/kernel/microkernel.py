@@ -14,7 +14,7 @@ from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
-from cloudos.kernel.hal import console, cpu, interrupts, timer, traps, user_access
+from cloudos.kernel.hal import console, cpu, interrupts, timer, trap, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import address_space, regions, user_memory
 from cloudos.kernel.memory.address_space import Outcome
@@ -30,14 +30,14 @@ CLEANUP_STEPS = 8
 
 
 @exported("kernel_user_trap")
-def user_trap(frame: traps.UserFrame) -> None:
+def user_trap(frame: trap.UserFrame) -> None:
     """A fault of the current thread, or an interrupt while it ran."""
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
         user_page_fault(frame)
     elif kind == TrapKind.FAULT:
         code = Array[U8, Literal[15]]()
-        termination.fault(PROCESSOR.current, traps.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
+        termination.fault(PROCESSOR.current, trap.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
@@ -46,7 +46,7 @@ def user_trap(frame: traps.UserFrame) -> None:
 
 
 @exported("kernel_trap")
-def kernel_trap(frame: traps.UserFrame) -> None:
+def kernel_trap(frame: trap.UserFrame) -> None:
     """A trap in the kernel: an interrupt while no thread can run, or a fault in a copy from or to user memory."""
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
@@ -107,7 +107,7 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
 
 
 @fast
-def user_page_fault(frame: traps.UserFrame) -> None:
+def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it; else the access was wrong."""
     address = cpu.fault_address()
     try:
@@ -119,7 +119,7 @@ def user_page_fault(frame: traps.UserFrame) -> None:
     termination.fault(PROCESSOR.current, classify(frame, address), address)
 
 
-def supply_page(frame: traps.UserFrame, address: U64) -> bool:
+def supply_page(frame: trap.UserFrame, address: U64) -> bool:
     """Whether a fault in a copy was only a page that had to be made."""
     try:
         return resolve(address, frame.is_write, False)
@@ -139,7 +139,7 @@ def current_space() -> Space:
     return PROCESSOR.current.value.process.value.space.value
 
 
-def classify(frame: traps.UserFrame, address: U64) -> Fault:
+def classify(frame: trap.UserFrame, address: U64) -> Fault:
     """What is wrong with an access by a program."""
     stack = U64(layout.STACK_TOP - layout.STACK_SIZE)
     if address >= layout.USER_END:

@@ -166,8 +166,9 @@ def _count_characters(text: Slice[U8]) -> U64:
 
 
 def format_character(sink: Sink, code: U64, fill: U8, align: U8, width: U64) -> None:
-    """Write the character with this Unicode number (`:c`), as UTF-8 (RFC 3629 §3); above 0x10FFFF is a panic."""
-    assert code <= 0x10FFFF, "not a Unicode character"
+    """Write the character with this Unicode number (`:c`), as UTF-8; other numbers and surrogates panic."""
+    # RFC 3629 §3: the numbers 0xD800 to 0xDFFF are not characters, and have no encoding.
+    assert code < 0xD800 or 0xDFFF < code <= 0x10FFFF, "not a Unicode character"
     text: Array[U8, Literal[4]] = Array[U8, Literal[4]]()
     if code < 0x80:
         text[0] = U8(code)

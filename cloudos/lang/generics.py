@@ -12,11 +12,17 @@ import types
 import typing
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from inspect import CO_OPTIMIZED
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, Literal, TypeVar
 
 from cloudos.lang.layout import type_name
+
+
+@lru_cache(maxsize=4096)
+def _compiled(annotation: str) -> CodeType:
+    return compile(annotation, "<annotation>", "eval", dont_inherit=True)
 
 
 class Namespace:
@@ -30,11 +36,11 @@ class Namespace:
         self.frame = frame if frame.f_code.co_flags & CO_OPTIMIZED else None
 
     def evaluate(self, annotation: Any, extra: dict[str, Any]) -> Any:
-        """The type that an annotation (text or already a type) means."""
+        """The type that an annotation (text or already a type) means; NameError when it names nothing."""
         if not isinstance(annotation, str):
             return annotation
         local = dict(self.frame.f_locals) if self.frame is not None else {}
-        return eval(annotation, self.globals, local | extra)
+        return eval(_compiled(annotation), self.globals, local | extra)
 
 
 def caller_namespace(depth: int = 2) -> Namespace:

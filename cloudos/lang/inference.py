@@ -106,6 +106,9 @@ def _find_annotation(filename: str, line: int | None, end_line: int | None, colu
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
             value = node.value
-            if (value.lineno, value.end_lineno, value.col_offset) == (line, end_line, column):
+            # Without debug ranges Python keeps the line alone.
+            if (value.lineno, value.end_lineno, value.col_offset) == (line, end_line or line, column or 0) or (
+                column is None and value.lineno == line
+            ):
                 return ast.unparse(node.annotation)
     return None

@@ -69,8 +69,10 @@ class Integer:
         return str(self._value)
 
     def __format__(self, spec: str) -> str:
-        if spec:
-            parse_integer_spec(spec)
+        if not spec:
+            return str(self._value)
+        if parse_integer_spec(spec).base == 0 and not (0 <= self._value < 0xD800 or 0xDFFF < self._value <= 0x10FFFF):
+            raise Panic(PanicKind.ASSERTION, f"{self._value} is not a Unicode character")
         return format(self._value, spec)
 
     def __copy__(self) -> Self:

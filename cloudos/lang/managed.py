@@ -6,14 +6,15 @@ as they are set. Fields of struct, array and atomic type are embedded: storing c
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any, TypeVar, dataclass_transform, get_origin
 
-from cloudos.lang.generics import bindings_of, caller_namespace, is_open, parameters_of, specialise, substitute
+from cloudos.lang.generics import bindings_of, caller_namespace, is_open, parameters_of, specialise
 from cloudos.lang.layout import POINTER_SIZE, ZEROED, Layout, ReferenceLayout, layout_of
 from cloudos.lang.memory import Region
-from cloudos.lang.structs import NO_DEFAULT, Field, _is_class_variable, _rebind_class_cell
+from cloudos.lang.structs import NO_DEFAULT, Field, _is_class_variable, _rebind_class_cell, field_type
 
 C = TypeVar("C")
 
@@ -95,6 +96,8 @@ def managed(cls: type[C]) -> type[C]:
         __hash__=body.get("__hash__") or object.__hash__,
     )
     body.setdefault("__init__", _init_from_fields)
+    if "drop" in body:
+        body["__del__"] = _run_drop
     if "__eq__" not in body:
         body["__eq__"] = _no_equality
     bases = tuple(base for base in cls.__bases__ if base is not object)
@@ -115,7 +118,7 @@ def _describe(cls: type[Any]) -> ManagedInfo:
     type_fields: dict[str, Any] = {}
     offset, align = 0, 1
     for name, note in notes.items():
-        type_ = substitute(namespace.evaluate(note, {origin.__name__: origin}), bindings)
+        type_ = field_type(origin, name, note, namespace, bindings)
         if get_origin(type_) is type:
             type_fields[name] = type_.__args__[0]
             continue
@@ -170,6 +173,12 @@ def _set_attribute(self: Any, name: str, value: Any) -> None:
     if not hasattr(access, "__set__"):
         raise AttributeError(f"{type(self).__name__} has no field {name!r}")
     object.__setattr__(self, name, value)
+
+
+def _run_drop(self: Any) -> None:
+    """CPython counts references as compiled code does: an object that was made whole is dropped with the last."""
+    if not sys.is_finalizing() and all(field.name in self.__dict__ for field in type(self).__managed__.fields):
+        self.drop()
 
 
 def _no_equality(self: Any, other: object) -> bool:

@@ -7,6 +7,7 @@ aliases and store by copying, as everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from cloudos.lang.generics import specialise
@@ -235,15 +236,22 @@ class SliceLayout(Layout):
 @intrinsic("data")
 def data(content: bytes) -> Slice[U8]:
     """The bytes as read-only data (a bytes literal when compiled); a write panics BAD_ACCESS."""
-    region = _static_data.get(content)
-    if region is None:
-        region = _static_data[content] = Region(len(content), 1)
-        region.data[:] = content
-        region.readonly = True
+    return make_slice(make_pointer(U8, _static_data(content), 0), len(content))
+
+
+def read_only(content: bytes) -> Slice[U8]:
+    """The bytes as read-only memory of their own, for as long as somebody refers to it."""
+    region = Region(len(content), 1)
+    region.data[:] = content
+    region.readonly = True
     return make_slice(make_pointer(U8, region, 0), len(content))
 
 
-_static_data: dict[bytes, Region] = {}
+@lru_cache(maxsize=4096)
+def _static_data(content: bytes) -> Region:
+    region = read_only(content).pointer.region
+    assert region is not None
+    return region
 
 
 @intrinsic("new_slice")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloudos.lang.formatting import Sink
 from cloudos.lang.integers import U8
 from cloudos.lang.panics import intrinsic
-from cloudos.lang.slices import Slice, data
+from cloudos.lang.slices import Slice, read_only
 
 
 @intrinsic("write_text")
@@ -19,7 +19,7 @@ def write_text(sink: Sink, text: str) -> None:
     Compiled code may call `sink.write` once per piece; the bytes together are the same. Bytes that are not
     UTF-8 pass through a `str` as surrogates (PEP 383) and come out unchanged.
     """
-    sink.write(data(text.encode(errors="surrogateescape")))
+    sink.write(read_only(text.encode(errors="surrogateescape")))
 
 
 class TextBuffer:

@@ -197,7 +197,7 @@ def _lay_out(cls: type[Any]) -> StructInfo:
     type_fields: dict[str, Any] = {}
     offset = 0
     for name, note in notes.items():
-        type_ = substitute(namespace.evaluate(note, {origin.__name__: origin}), bindings)
+        type_ = field_type(origin, name, note, namespace, bindings)
         if get_origin(type_) is type:
             type_fields[name] = type_.__args__[0]
             continue
@@ -208,7 +208,17 @@ def _lay_out(cls: type[Any]) -> StructInfo:
         align = max(align, layout.align)
     info = StructInfo(fields, offset + -offset % align, align, type_fields)
     _install(cls, info)
+    if not parameters_of(origin):
+        namespace.frame = None  # evaluated for good: let the defining function's locals go
     return info
+
+
+def field_type(origin: type[Any], name: str, note: Any, namespace: Namespace, bindings: dict[Any, Any]) -> Any:
+    """The type of a field, its type variables replaced; NameError and TypeError say which field."""
+    try:
+        return substitute(namespace.evaluate(note, {origin.__name__: origin}), bindings)
+    except (NameError, TypeError) as error:
+        raise type(error)(f"{origin.__name__}.{name}: {error}") from None
 
 
 def _field_layout(cls: type[Any], name: str, type_: Any) -> Layout:

@@ -1,7 +1,8 @@
 """Standard input, output and error of a program.
 
-Output is buffered: it leaves when the buffer is full, before the program waits for input, and at the end. What was
-written to `stderr` through `print_error` leaves at once.
+Output is buffered: it leaves when the buffer is full, before the program waits for input, and at the end. A `print`
+sends it off at once on a terminal, and elsewhere while the program prints little, so that what a program said before
+it crashed or was stopped is not lost. What was written through `print_error` leaves at once.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from cloudos.sdk.collections.byte_store import ByteStore
 from cloudos.sdk.collections.bytes import Bytes, adopt_bytes
 from cloudos.sdk.collections.slices import find_byte
 from cloudos.sdk.collections.text import Text, adopt_text
-from cloudos.sdk.system import console_read, console_write
+from cloudos.sdk.system import clock_read, console_read, console_write
 
 BUFFER = 4096  # bytes
 READ_STEP = 65536  # bytes; what read_all asks for at a time
+PROMPT_PRINTS = 64  # the first prints of a program are shown at once …
+PAUSE = 10_000_000  # nanoseconds; … and later ones when so much time has passed since the last
 NEWLINE = 0x0A
 
 
@@ -27,6 +30,9 @@ class OutputStream:
 
     stream: U64  # 1 standard output, 2 standard error
     used: U64 = U64(0)
+    terminal: bool = False  # somebody is watching: see `is_terminal` in environment.py
+    prints: U64 = U64(0)  # how often `show` was asked, up to PROMPT_PRINTS
+    shown: U64 = U64(0)  # when `show` last flushed, in nanoseconds
     buffer: Array[U8, Literal[4096]] = zeroed()
 
     def write(self, data: Slice[U8]) -> None:
@@ -39,6 +45,17 @@ class OutputStream:
         stop = self.used + data.length
         self.buffer.slice()[self.used : stop].copy_from(data)
         self.used = stop
+
+    def show(self) -> None:
+        """Flush, unless the program prints so often that this would slow it down."""
+        if self.prints < PROMPT_PRINTS:
+            self.prints += 1
+        elif not self.terminal:
+            now = clock_read()
+            if now - self.shown < PAUSE:
+                return
+            self.shown = now
+        self.flush()
 
     def flush(self) -> None:
         """Hand what is buffered to the system."""
@@ -133,13 +150,14 @@ def send(stream: U64, data: Slice[U8]) -> None:
             panic("console_write refused a buffer of this process")
 
 
-def print(text: str, end: str = "\n") -> None:
+def print(text: str, *, end: str = "\n") -> None:
     """Write a text and a newline, or another end, to standard output."""
     write_text(stdout, text)
     write_text(stdout, end)
+    stdout.show()
 
 
-def print_error(text: str, end: str = "\n") -> None:
+def print_error(text: str, *, end: str = "\n") -> None:
     """Write a text and a newline, or another end, to standard error, at once, after all output so far."""
     stdout.flush()
     write_text(stderr, text)

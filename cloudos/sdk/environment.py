@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.abi.bundle import EntryKind
-from cloudos.lang import U32, U64
+from cloudos.lang import U32, U64, data
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
@@ -36,3 +36,8 @@ def variable_names() -> List[Text]:
         if entry.kind == U32(EntryKind.ENVIRONMENT):
             result.append(Text.from_bytes(bundle.name(entry)))
     return result
+
+
+def is_terminal() -> bool:
+    """Whether standard output is a terminal, so that a person waits for it: the host then sets TERM."""
+    return bundle.find(EntryKind.ENVIRONMENT, data(b"TERM")) is not None

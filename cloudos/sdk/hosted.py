@@ -33,7 +33,8 @@ def run(main: Callable[..., Any]) -> NoReturn:
     _main = main
     install(SystemModel())
     files = {name: Path(name).read_bytes() for name in sys.argv[1:] if Path(name).is_file()}
-    content = make_bundle([os.path.basename(sys.argv[0]), *sys.argv[1:]], dict(os.environ), files)
+    environment = {key: value for key, value in os.environ.items() if key != "TERM" or sys.stdout.isatty()}
+    content = make_bundle([os.path.basename(sys.argv[0]), *sys.argv[1:]], environment, files)
     region = Region(len(content), DATA_ALIGNMENT)
     region.data[:] = content
     start(U64(region.address), U64(region.size))

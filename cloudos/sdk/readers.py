@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cloudos.lang import U8, U64, Slice
+from cloudos.lang import U8, U64, Slice, managed
 from cloudos.sdk.collections.bytes import Bytes
 from cloudos.sdk.collections.text import Text
 
@@ -20,3 +20,24 @@ class Reader(Protocol):
 
     def read_all(self) -> Bytes:
         """All bytes up to the end."""
+
+
+@managed
+class Lines:
+    """Iterator over the lines of a reader, each a `Text` without its newline."""
+
+    reader: Reader
+
+    def __iter__(self) -> Lines:
+        return self
+
+    def __next__(self) -> Text:
+        line = self.reader.read_line()
+        if line is None:
+            raise StopIteration
+        return line
+
+
+def lines(reader: Reader) -> Lines:
+    """The lines of `stdin` or a `File`: `for line in lines(stdin): …`."""
+    return Lines(reader)

@@ -9,8 +9,8 @@ from cloudos.sdk import hosted
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.console import print_error
-from cloudos.sdk.environment import args
+from cloudos.sdk.console import print_error, stdout
+from cloudos.sdk.environment import args, is_terminal
 from cloudos.sdk.heap import allocate, release
 from cloudos.sdk.process import exit, on_panic, on_panic_text
 
@@ -24,6 +24,7 @@ def start(address: U64, length: U64) -> NoReturn:
     """Run the program with the boot bundle at `address`, of `length` bytes."""
     try:
         bundle.attach(address, length)
+        stdout.terminal = is_terminal()
         status = program_main(args())
     except Error:
         print_error(f"error: {error_name()}, raised at {error_place()} and not handled")

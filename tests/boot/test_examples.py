@@ -72,3 +72,19 @@ def test_both_machines_run_programs() -> None:
     for machine in ("microvm", "q35"):
         result = run(EXAMPLES / "wordcount.py", given=text, options=["--machine", machine])
         assert result.check().output == most_frequent(text), machine
+
+
+LARGE = 32 << 20
+
+
+def test_thirty_two_megabytes_of_text_from_standard_input() -> None:
+    text = prose(LARGE)
+    assert run(EXAMPLES / "wordcount.py", given=text).check().output == most_frequent(text)
+
+
+def test_thirty_two_megabytes_of_bytes_from_a_file(tmp_path: Path) -> None:
+    data = random.Random(32).randbytes(LARGE)
+    (tmp_path / "data.bin").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest().encode()
+    options = ["--file", f"{tmp_path}/data.bin:/data.bin"]
+    assert run(EXAMPLES / "sha256sum.py", "/data.bin", options=options).check().output == digest + b"  /data.bin\n"

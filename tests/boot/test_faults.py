@@ -15,7 +15,7 @@ from tests.boot.harness import run, write
 START = """
 from typing import Literal
 
-from cloudos.lang import I64, U8, U64, Array, Ptr, Template, VirtAddr, machine, new_slice, null, panic, struct
+from cloudos.lang import I64, U8, U64, Array, Ptr, Template, VirtAddr, data, machine, new_slice, null, panic, struct
 from cloudos.sdk import List, Text, print
 
 
@@ -95,13 +95,20 @@ CASES = [
         "not-canonical",
         "def bug(n: U64) -> None:\n    print(f'{Ptr.at(U64, VirtAddr(n + 0x8000000000000000)).value}')\n",
         139,
-        ("bad memory access",),
+        ("bad memory access (bad-address)",),
     ),
     Case(
-        "write-code",
+        "write-image",
         "def bug(n: U64) -> None:\n    Ptr.at(U8, VirtAddr(n + 0x400000)).value = U8(1)\n",
         139,
         ("bad memory access at 0x400000",),
+    ),
+    Case("write-code", instruction("lea 0(%%rip), %%rax; movb $0, (%%rax)"), 139, ("write-to-read-only",)),
+    Case(
+        "write-constant",
+        "WORD = data(b'constant')\n\n\ndef bug(n: U64) -> None:\n    WORD[n] = U8(1)\n    print(f'{WORD[n]}')\n",
+        139,
+        ("write-to-read-only", "WORD[n] = U8(1)"),
     ),
     Case(
         "execute-data",
@@ -113,7 +120,7 @@ CASES = [
     Case("interrupts-off", instruction("cli"), 132, ("illegal or privileged instruction",)),
     Case("port", instruction("outb %%al, $0xf4"), 132, ("illegal or privileged instruction",)),
     Case("illegal", instruction("ud2"), 132, ("illegal or privileged instruction",)),
-    Case("breakpoint", instruction("int3"), 133, ("fault",)),
+    Case("breakpoint", instruction("int3"), 133, ("breakpoint",)),
     Case("software-interrupt", instruction("int $0x80"), 132, ("fault",)),
     Case("divide-instruction", instruction("xor %%ecx, %%ecx; div %%ecx"), 136, ("arithmetic fault",)),
     Case("jump-away", instruction("jmp *%[target]", "n + 0x10"), 139, ("bad memory access",)),
@@ -123,7 +130,7 @@ CASES = [
         "def deeper(n: U64) -> U64:\n    return deeper(n + 1) + n\n\n\ndef bug(n: U64) -> None:\n"
         "    print(f'{deeper(n)}')\n",
         139,
-        ("stack-overflow", "Previous line repeated", "deeper(n + 1)"),
+        ("stack-overflow", "Previous line repeated", "deeper(n + 1)", "are not shown"),
     ),
     Case(
         "memory",
@@ -134,16 +141,22 @@ CASES = [
 ]
 
 
+LOST = ("jump-away", "jump-not-canonical", "recursion")
+"""After a wild jump nobody can say where it came from; of a deep recursion only the innermost calls are reported."""
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_bug_ends_in_a_traceback(tmp_path: Path, case: Case) -> None:
     program = write(tmp_path, START + case.body + MAIN)
     result = run(program, options=["--memory", "64M", "--timeout", "60"]).check(case.status)
-    assert result.output == b"before\n"
+    # A panic still writes out what the program printed; a fault may come too early for that.
+    assert result.output == b"before\n" or (case.status != 134 and result.output == b"")
     assert [word for word in case.words if word not in result.errors] == [], result.errors
     lines = result.errors.splitlines()
-    assert lines[0] == "Traceback (most recent call last):"
-    assert "program.py" in result.errors and ", in main" in result.errors, result.errors
-    assert "    bug(zero(args))" in lines or case.name.startswith("jump"), result.errors
+    assert "Traceback (most recent call last):" in lines
+    if case.name not in LOST:
+        assert "program.py" in result.errors and ", in main" in result.errors, result.errors
+        assert "    bug(zero(args))" in lines, result.errors
     assert "kernel panic" not in result.errors
 
 

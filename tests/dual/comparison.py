@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import types
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from cloudos.compiler.api import compile_host
 from cloudos.compiler.host_library import HostLibrary, Outcome, Panicked, Value
-from tests.dual.harness import Function, argument_strategy, entries_of, interpret, same
+from tests.dual.harness import Function, argument_strategy, entries_of, interpret, parameter_types, same
 
 LEVELS = ("0", "2")
 
@@ -62,7 +63,14 @@ def load_text(name: str, text: str, directory: Path) -> types.ModuleType:
     return module
 
 
-SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+LONG = bool(os.environ.get("CLOUDOS_LONG_TESTS"))
+"""Set in the environment for twenty times as many generated inputs and programs."""
+
+SETTINGS = settings(
+    max_examples=120 if LONG else 6, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
+CALLS = 10
+"""Calls per Hypothesis example: its bookkeeping costs more than a call in all three ways."""
 
 
 def compare_all(module: types.ModuleType, directory: Path) -> None:
@@ -71,12 +79,14 @@ def compare_all(module: types.ModuleType, directory: Path) -> None:
     comparison = Comparison(entries, directory)
     failures: list[str] = []
     for function in entries:
-        arguments = argument_strategy(function)
+        calls = CALLS if parameter_types(function) else 1
+        batches = st.lists(argument_strategy(function), min_size=calls, max_size=calls)
 
         @SETTINGS
-        @given(st.data())
-        def compare(drawn: st.DataObject) -> None:
-            comparison.check(function, drawn.draw(arguments))  # noqa: B023
+        @given(batches)
+        def compare(batch: list[tuple[Value, ...]]) -> None:
+            for arguments in batch:
+                comparison.check(function, arguments)  # noqa: B023
 
         try:
             compare()

@@ -7,6 +7,7 @@ its result and a digest of the static state: a store lost anywhere shows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,6 +16,7 @@ C = TypeVar("C")
 Choose = Callable[[int], int]
 """Gives a number from 0 to below its argument; small numbers are the simple choices."""
 
+CONSTANT = re.compile(r"[UI]\d+\(-?\d+\)")
 INTEGERS = ("U8", "U16", "U32", "U64", "I8", "I16", "I32", "I64")
 ERRORS = ("First", "Second", "Third")
 
@@ -60,6 +62,19 @@ class State:
 
 
 STATE = State()
+
+
+def _reset() -> None:
+    """A panic runs finally clauses under CPython only: no call may depend on what an earlier one left behind."""
+    STATE.a = U8(1)
+    STATE.b = I16(-2)
+    STATE.c = U32(3)
+    STATE.d = I64(-4)
+    STATE.e = True
+    STATE.inner = Inner()
+    STATE.others.fill(Inner(I8(5), I64(1 << 40)))
+    STATE.bytes.fill(U8(200))
+    STATE.words.fill(I32(-70000))
 
 
 def _digest() -> U64:
@@ -116,10 +131,21 @@ class Scope:
     loops: int = 0
     fixed: set[str] = field(default_factory=set)
     """Loop variables: read, never assigned, so that loops end."""
+    objects: dict[str, str] = field(default_factory=dict)
+    """Names of objects, for generators that have some, with their kind."""
+
+    def inner(self, loop_variable: str = "", kind: str = "") -> Scope:
+        """The scope of a block in this one; the body of a loop has one variable more."""
+        if not loop_variable:
+            return Scope(dict(self.variables), self.functions, self.result, self.loops, self.fixed, dict(self.objects))
+        variables = {**self.variables, loop_variable: kind}
+        return Scope(variables, self.functions, self.result, 1, self.fixed | {loop_variable}, dict(self.objects))
 
 
 class Generator:
     """Writes one program, asking `choose` at every point where it could go on in several ways."""
+
+    head = HEAD
 
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
@@ -128,7 +154,7 @@ class Generator:
     def program(self, entries: int) -> str:
         """Text of a program with this many entry functions, `entry0` and on."""
         functions: list[Signature] = []
-        parts = [HEAD]
+        parts = [self.head]
         for index in range(entries):
             helper = Signature(f"_helper{index}", self._types(3), self._type())
             parts.append(self._function(helper, functions, False))
@@ -154,7 +180,8 @@ class Generator:
         head = ", ".join(f"{name}: {kind}" for name, kind in variables.items())
         result = f"tuple[{signature.result}, U64]" if entry else signature.result
         scope = Scope(variables, functions, signature.result)
-        lines = [f"def {signature.name}({head}) -> {result}:"]
+        lines = [f"def {signature.name}({head}) -> {result}:", *(["    _reset()"] if entry else [])]
+        lines += self._first_lines(scope)
         for _ in range(1 + self._choose(3)):
             kind = self._type()
             value = self._expression(kind, scope, 1)
@@ -169,8 +196,12 @@ class Generator:
             lines.append(f"    return {value}, _digest()" if entry else f"    return {value}")
         return "\n\n\n" + "\n".join(lines) + "\n"
 
+    def _first_lines(self, scope: Scope) -> list[str]:
+        """What every function begins with."""
+        return []
+
     def _block(self, scope: Scope, depth: int, indent: int, returns: bool) -> list[str]:
-        inner = Scope(dict(scope.variables), scope.functions, scope.result, scope.loops, set(scope.fixed))
+        inner = scope.inner()
         lines: list[str] = []
         for _ in range(1 + self._choose(3)):
             lines += self._statement(inner, depth, indent, returns)
@@ -179,7 +210,7 @@ class Generator:
         return lines
 
     def _statement(self, scope: Scope, depth: int, indent: int, returns: bool) -> list[str]:
-        simple = (self._assign, self._augment, self._store, self._store_item, self._new_variable)
+        simple = self._simple()
         nested = (self._if, self._for, self._while, self._try, self._match)
         pad = "    " * indent
         if depth and self._choose(5) >= 3:
@@ -193,7 +224,11 @@ class Generator:
             return [pad + self._pick(("break", "continue"))]
         if last == 19:
             return [f"{pad}assert {self._expression('bool', scope, 1)} or {self._expression('bool', scope, 2)}"]
-        return [pad + self._pick(simple)(scope)]
+        return [pad + line for line in self._pick(simple)(scope).split("\n")]
+
+    def _simple(self) -> Sequence[Callable[[Scope], str]]:
+        """The statements that are not made of others."""
+        return (self._assign, self._augment, self._store, self._store_item, self._new_variable)
 
     def _assign(self, scope: Scope) -> str:
         name, kind = self._pick([pair for pair in scope.variables.items() if pair[0] not in scope.fixed])
@@ -244,7 +279,7 @@ class Generator:
         kind = self._pick(INTEGERS)
         stop = f"{self._expression(kind, scope, 1)} % 5" if self._choose(2) else str(self._choose(5))
         name = self._name(kind)
-        inner = Scope({**scope.variables, name: kind}, scope.functions, scope.result, 1, scope.fixed | {name})
+        inner = scope.inner(name, kind)
         lines = [f"{pad}for {name} in {kind}.range({stop}):", *self._block(inner, depth - 1, indent + 1, returns)]
         if self._choose(4) == 3:
             lines += [f"{pad}else:", *self._block(scope, depth - 1, indent + 1, returns)]
@@ -253,7 +288,7 @@ class Generator:
     def _while(self, scope: Scope, depth: int, indent: int, returns: bool) -> list[str]:
         pad = "    " * indent
         name = self._name("count")
-        inner = Scope({**scope.variables, name: "U8"}, scope.functions, scope.result, 1, scope.fixed | {name})
+        inner = scope.inner(name, "U8")
         condition = self._expression("bool", scope, 1)
         lines = [f"{pad}{name} = U8({self._choose(4)})", f"{pad}while {name} > 0 and ({condition}):"]
         lines += [f"{pad}    {name} -= 1", *self._block(inner, depth - 1, indent + 1, returns)]
@@ -311,7 +346,9 @@ class Generator:
         if form < 6:
             return f"{kind}.truncate({self._expression(self._pick(INTEGERS), scope, depth - 1)})"
         if form == 6:
-            return f"{kind}({self._expression(self._type(), scope, depth - 1)})"
+            operand = self._expression(self._type(), scope, depth - 1)
+            # A constant that does not fit is refused when compiling, not found when running.
+            return f"{kind}({operand})" if not CONSTANT.fullmatch(operand) else self._leaf(kind, scope)
         right = self._expression(kind, scope, depth - 1)
         if form < 18:
             return f"{left}.{self._pick(('wrapping_add', 'wrapping_sub', 'wrapping_mul', 'saturating_add'))}({right})"

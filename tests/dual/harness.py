@@ -7,6 +7,7 @@ kind on the same line.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import struct
@@ -54,10 +55,17 @@ def is_plain(kind: Any) -> bool:
     return issubclass(kind, Integer | IntEnum | IntFlag)
 
 
+@functools.cache
 def parameter_types(function: Function) -> list[Any]:
     """The annotations of the parameters, in order, as types."""
     hints = typing.get_type_hints(function)
     return [hints[name] for name in inspect.signature(function).parameters]
+
+
+@functools.cache
+def returns_nothing(function: Function) -> bool:
+    """Whether the function is annotated to return None, and so gives no value back when compiled."""
+    return typing.get_type_hints(function)["return"] is type(None)
 
 
 def plain(value: object) -> tuple[Value, ...]:
@@ -95,16 +103,19 @@ def interpret(function: Function, arguments: Iterable[Value]) -> Outcome:
     converted = [to_language(kind, value) for kind, value in zip(parameter_types(function), arguments, strict=True)]
     try:
         result = function(*converted)
-        empty = typing.get_type_hints(function)["return"] is type(None)
-        return Returned(() if empty else plain(result))
+        return Returned(() if returns_nothing(function) else plain(result))
     except Error as error:
         return Raised(int(type(error).code))
     except BaseException as error:
         kind = panic_kind_of(error)
         if kind is None:
             raise
-        file, line = innermost_line(error)
-        return Panicked(kind.name, file, line)
+        first = error
+        while first.__context__ is not None and panic_kind_of(first.__context__) is not None:
+            # CPython runs finally clauses after a panic, compiled code does not: the first panic counts.
+            first = first.__context__
+        file, line = innermost_line(first)
+        return Panicked((panic_kind_of(first) or kind).name, file, line)
 
 
 def innermost_line(error: BaseException) -> tuple[str, int]:

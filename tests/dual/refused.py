@@ -83,13 +83,16 @@ CASES = [
     one_line("integer in and", "x = t and §a", "condition must be a bool"),
     one_line("while condition", "while §s:\n        pass", "condition must be a bool"),
     one_line("float operator", "x = §f % f", "'%'"),
-    one_line("constant too large", "x = s + §256", "does not fit"),
-    one_line("negative constant", "x = a + §-1", "does not fit"),
+    one_line("constant too large", "x = §s + 256", "does not fit"),
+    one_line("negative constant", "x = §a + -1", "does not fit"),
     one_line("constant conversion", "x = §U8(300)", "does not fit"),
     one_line("bad constant shift", "x = §s << 8", "shift"),
     one_line("bare number", "§x = 3", "width"),
     one_line("bool arithmetic", "x = §t + t", "bool"),
     one_line("string and number", "x = §'a' + a", "str"),
+    one_line("bytes without data", "§x = b'ab'", "data(b"),
+    one_line("huge constant", "x = a + (§1 << 1099511627776)", "too large"),
+    one_line("array without a type", "x = §Array()", "needs the type"),
     # Statements and expressions that are not supported
     one_line("list display", "x = §[a, b]", "not supported"),
     one_line("dict display", "x = §{a: b}", "not supported"),
@@ -104,13 +107,13 @@ CASES = [
     one_line("nested class", "§class Inner:\n        pass", "not supported"),
     one_line("import", "§import os", "not supported"),
     one_line("yield", "§yield a", "not supported"),
-    one_line("star unpacking", "x, §*y = a, b, a", "not supported"),
+    one_line("star unpacking", "x, *y = §a, b, a", "unpacked"),
     one_line("star argument", "helper(§*HOLDER.items)", "not supported"),
     one_line("chained assignment", "§x = y = a", "one target"),
     one_line("negative index", "x = HOLDER.items[§-1]", "negative index"),
     one_line("signed index", "x = HOLDER.items[§i]", "unsigned"),
     one_line("index of a struct", "x = §HOLDER[0]", "no elements"),
-    one_line("slice with a step", "x = HOLDER.items.slice()[§::2]", "step"),
+    one_line("slice with a step", "x = HOLDER.items.slice()[::§2]", "step"),
     one_line("builtin range", "for x in §range(3):\n        pass", "range"),
     one_line("builtin len", "x = §len(HOLDER.items)", "len"),
     one_line("builtin print", "§print(a)", "print"),
@@ -118,8 +121,8 @@ CASES = [
     one_line("integer to bool", "x = §bool(a)", "bool(x)"),
     one_line("iterate an integer", "for x in §a:\n        pass", "cannot be iterated"),
     one_line("step of zero", "for x in U64.range(0, a, §0):\n        pass", "step"),
-    one_line("format with repr", "write(f'{§a!r}')", "not supported"),
-    one_line("unknown format", "write(f'{§a:q}')", "format"),
+    one_line("format with repr", "write(§f'{a!r}')", "not supported"),
+    one_line("unknown format", "write(§f'{a:q}')", "format"),
     # Names and attributes
     one_line("unknown name", "x = §unknown", "not defined"),
     one_line("unknown field", "x = §HOLDER.wrong", "wrong"),
@@ -131,12 +134,12 @@ CASES = [
     # Wrong types
     one_line("wrong type stored", "HOLDER.point.x = §a", "expected U32, found U64"),
     one_line("wrong element stored", "HOLDER.items[0] = §s", "expected U64, found U8"),
-    one_line("second type of a local", "x = a\n    x = §s", "U64"),
+    one_line("second type of a local", "x = a\n    §x = s", "U64"),
     one_line("wrong augmented type", "§a += s", "U64"),
     one_line("wrong argument", "helper(§s)", "expected U64, found U8"),
     one_line("missing argument", "§helper()", "missing"),
-    one_line("too many arguments", "§helper(a, b)", "too many"),
-    one_line("unknown keyword", "helper(§wrong=a)", "wrong"),
+    one_line("too many arguments", "helper(a, §b)", "too many"),
+    one_line("unknown keyword", "helper(wrong=§a)", "wrong"),
     one_line("wrong field type", "x = Point(§a)", "expected U32, found U64"),
     one_line("struct for a number", "helper(§HOLDER.point)", "expected U64"),
     one_line("None for a struct", "total(§None)", "expected Point"),
@@ -163,7 +166,7 @@ CASES = [
         "can end without a result", "§def run(a: U64) -> U64:\n    if a > 3:\n        return a\n", "without returning"
     ),
     Case("wrong result", "def run(a: U64) -> U8:\n    return §a\n", "expected U8, found U64"),
-    Case("result of none", "def run(a: U64) -> None:\n    §return a\n", "returns None"),
+    Case("result of none", "def run(a: U64) -> None:\n    return §a\n", "expected None"),
     Case("declared never to return", "§def run(a: U64) -> NoReturn:\n    helper(a)\n", "never to return"),
     Case(
         "may not be set",
@@ -181,7 +184,7 @@ CASES = [
         "    return §x\n",
         "may not be set",
     ),
-    Case("escaping struct", "def run(a: U64) -> None:\n    p = Point()\n    HOLDER.pointer = §Ptr.to(p)\n", "outlive"),
+    Case("escaping struct", "def run(a: U64) -> None:\n    p = Point()\n    §HOLDER.pointer = Ptr.to(p)\n", "outlive"),
     Case("escaping result", "def run(a: U64) -> None:\n    leak()\n", "local"),
     Case("not narrowed", "def run(a: U64) -> U32:\n    p = find(a)\n    return §p.x\n", "may be None"),
     Case(
@@ -218,6 +221,14 @@ CASES = [
         "def run(a: U64) -> None:\n    x = §Pair(a, a)\n",
         "",
     ),
+    Case("type argument without width", "def run(a: U64) -> None:\n    x = §Pair[int](a, a)\n", "has no width"),
+    Case(
+        "float format with groups",
+        "def run(a: U64) -> None:\n    write(§f'{F64(a):,.1f}')\n",
+        "do not work for floats",
+    ),
+    Case("bare float", "def run(a: U64) -> None:\n    §x = 3.5\n", "write F64"),
+    Case("generic class without its type", "def run(a: U64) -> bool:\n    return isinstance(a, §Pair)\n", "its types"),
     Case("async function", "§async def run(a: U64) -> None:\n    pass\n", ""),
     Case(
         "managed object in a struct",
@@ -230,6 +241,75 @@ CASES = [
         "    return shape.area()\n\n\ndef run(a: U64) -> U64:\n    return measure(§HOLDER.point)\n",
         "area",
     ),
+    Case(
+        "inherited fields",
+        """\
+@struct
+class Wide(Point):
+    z: U32 = U32(0)
+
+def run(a: U64) -> U32:
+    wide = §Wide()
+    return wide.z
+""",
+        "inherits the fields of Point",
+    ),
+    Case(
+        "parameter without width",
+        """\
+def shift(n: §int) -> U64:
+    return U64(1)
+
+def run(a: U64) -> U64:
+    return shift(1)
+""",
+        "int has no width",
+    ),
+    Case(
+        "result without width",
+        """\
+def one() -> §int:
+    return 1
+
+def run(a: U64) -> U64:
+    return a + one()
+""",
+        "int has no width",
+    ),
+    Case(
+        "field never set",
+        """\
+@managed
+class Half:
+    left: U64
+    right: U64
+
+    §def __init__(self, a: U64) -> None:
+        self.left = a
+        if a > 3:
+            self.right = a
+
+def run(a: U64) -> U64:
+    return Half(a).left
+""",
+        "without setting the field 'right'",
+    ),
+    Case(
+        "field read before it is set",
+        """\
+@managed
+class Half:
+    left: U64
+
+    def __init__(self, a: U64) -> None:
+        self.left = §self.left + a
+
+def run(a: U64) -> U64:
+    return Half(a).left
+""",
+        "the field 'left' may not be set here",
+    ),
+    one_line("name shown by an f-string", 'write(§f"{a=}")', "= are not supported"),
 ]
 
 HELPERS = """

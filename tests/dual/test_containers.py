@@ -16,6 +16,7 @@ SCRIPTED = (
     containers.map_of_numbers,
     containers.map_of_words,
     containers.buffer_and_bytes,
+    containers.counter_of_pairs,
 )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from cloudos.compiler.api import compile_host
+from cloudos.compiler.api import compile_host, compile_program
 from cloudos.compiler.diagnostics import CompileError
 from tests.dual.comparison import compare_all, load_text
 from tests.dual.harness import entries_of
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "language.md"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "language.md"
 TEXT = REFERENCE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python *([a-z]*)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", TEXT, re.MULTILINE | re.DOTALL)
 
@@ -49,3 +52,23 @@ def test_refused_example(text: str, message: str, request: pytest.FixtureRequest
         compile_host(tuple(entries_of(module)), tmp_path / "library.so", "0")
     assert message
     assert message in str(caught.value)
+
+
+def program_arguments(text: str) -> list[str]:
+    """The arguments that the reference runs the program with: those of the command line below it."""
+    below = TEXT[TEXT.index(text) + len(text) :]
+    command = re.search(r"`bin/cloudos run \S+ ([^`]*)`", below)
+    assert command is not None
+    return command[1].split()
+
+
+@pytest.mark.parametrize(("text", "output"), examples("program"))
+def test_program_example(text: str, output: str, tmp_path: Path) -> None:
+    """Under CPython here, in a virtual machine by tests/boot; both print what the reference shows."""
+    path = tmp_path / "example.py"
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, str(path), *program_arguments(text)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)})
+    assert run.stdout.strip() == output
+    for arch in ("x86_64", "aarch64"):
+        assert compile_program(path, arch, tmp_path / f"{arch}.elf").path.exists()

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from cloudos.compiler import build as back_end
 from cloudos.compiler import tree
 from cloudos.compiler.build import Unit
+from cloudos.compiler.host_library import Value
 from cloudos.compiler.lower import expressions
 from cloudos.compiler.lower.builder import Builder
-from tests.dual.comparison import Comparison, Disagreement, load_text
+from tests.dual.comparison import CALLS, Comparison, Disagreement, load_text
 from tests.dual.harness import Function, argument_strategy
 from tests.dual.widths import program_text
 
@@ -81,15 +83,16 @@ def compare(chosen: list[Function], directory: Path) -> None:
     for function in chosen:
 
         @settings(
-            max_examples=300,
+            max_examples=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate],
             database=None,
         )
-        @given(argument_strategy(function))
-        def run(arguments: tuple[int, ...]) -> None:
-            comparison.check(function, arguments)  # noqa: B023
+        @given(st.lists(argument_strategy(function), min_size=CALLS, max_size=CALLS))
+        def run(batch: list[tuple[Value, ...]]) -> None:
+            for arguments in batch:
+                comparison.check(function, arguments)  # noqa: B023
 
         run()
 

@@ -19,7 +19,11 @@ NOT_PYTHON = {"bin/cloudos", ".ci/run", "LICENSE", ".gitignore", "pyproject.toml
 DOCUMENTS = (".md",)
 MANIFESTS = (".toml",)
 
-STANDARD_NAMES = {"collections": "the SDK's containers; inside its package the name misleads nobody"}
+STANDARD_NAMES = {
+    "collections": "the SDK's containers; inside its package the name misleads nobody",
+    "platform": "a part of every architecture's hardware layer, only ever imported from there",
+    "sched": "the scheduler, a folder of the kernel; nothing imports the standard library there",
+}
 """Modules named like one of Python's own, each with its reason."""
 
 TEMPLATE_PLACES = ("cloudos/kernel/hal/", "cloudos/lang/", "cloudos/sdk/")

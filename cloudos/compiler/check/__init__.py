@@ -8,6 +8,7 @@ point, `escape.py` what may not leave its function.
 from __future__ import annotations
 
 from cloudos.compiler.check.checker import Checker, declared_method, make_instance, member, protocol_methods
+from cloudos.compiler.check.construction import require_all
 from cloudos.compiler.program import FunctionInstance, Program, plain_function
 from cloudos.compiler.typesystem import NEVER, NONE, ManagedType, ProtocolType, StructType, Type, strip_optional
 
@@ -28,6 +29,8 @@ def check_instance(program: Program, instance: FunctionInstance) -> None:
         if instance.result == NEVER:
             checker.refuse(checker.source.node, f"'{instance.display}' is declared never to return, but can")
         checker.refuse(checker.source.node, f"'{instance.display}' can end without returning {instance.result}")
+    if not checker.flow.dead:
+        require_all(checker, checker.source.node)
     instance.fresh_result = bool(checker.fresh)
     instance.checking = False
     instance.checked = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum as standard
 import types
 import typing
 from collections.abc import Mapping
@@ -62,7 +63,11 @@ Bindings = Mapping[TypeVar, Type]
 
 
 class UnknownAnnotation(Exception):
-    """The annotation names no type of the language; the text says what to write instead."""
+    """The annotation names no type of the language; the text says why, `hint` what to write instead."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def own(cls: Any, name: str) -> bool:
@@ -80,7 +85,9 @@ def type_of_annotation(kind: Any, bindings: Bindings, self_type: Type | None = N
     if isinstance(kind, TypeVar):
         if kind in bindings:
             return bindings[kind]
-        raise UnknownAnnotation(f"the type variable {kind} is not known here")
+        raise UnknownAnnotation(
+            f"the type variable {kind} is not known here", "give a generic class its types: List[U64]"
+        )
     if kind is typing.Self and self_type is not None:
         return self_type
     try:
@@ -127,6 +134,8 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
         inner = type_of_annotation(arguments[0], bindings, self_type)
         return element[origin](inner)  # type: ignore[arg-type]
     if origin is lang.Array:
+        if len(arguments) != 2:
+            raise UnknownAnnotation("an Array needs the type and number of its elements: Array[U8, Literal[16]]")
         if isinstance(arguments[1], TypeVar):
             count = bindings.get(arguments[1])
             if not isinstance(count, LiveType):
@@ -138,21 +147,31 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
     if hasattr(kind, "__enum_width__"):
         return EnumType(kind, INTEGERS[kind.__enum_width__], issubclass(kind, IntFlag))
     if issubclass(kind, IntEnum | IntFlag):
-        raise UnknownAnnotation(f"the enum {kind.__name__} has no width: decorate it with @enum(U8)")
+        raise UnknownAnnotation(f"the enum {kind.__name__} has no width", "decorate it with @enum(U8)")
     if getattr(kind, "_is_protocol", False):
         return ProtocolType(kind)
+    _refuse_inheritance(kind)
     if own(kind, "__struct__"):
         return StructType(_specialise(kind, bindings, self_type))
     if own(kind, "__managed__"):
         return ManagedType(_specialise(kind, bindings, self_type))
-    raise UnknownAnnotation(
-        f"{kind.__name__} is not a type that compiled code can hold: decorate it with @struct or @managed"
-    )
+    message = f"{kind.__name__} is not a type that compiled code can hold"
+    raise UnknownAnnotation(message, "decorate your own class with @managed (on the heap) or @struct (plain memory)")
+
+
+def _refuse_inheritance(kind: Any) -> None:
+    """A class with fields has no base with fields: their layout would have to agree for ever."""
+    for base in origin_of(kind).__mro__[1:]:
+        if "__struct__" in base.__dict__ or "__managed__" in base.__dict__:
+            message = f"{kind.__name__} inherits the fields of {base.__name__}"
+            raise UnknownAnnotation(message, f"give it a field of type {base.__name__}, or use a protocol")
 
 
 def _specialise(kind: Any, bindings: Bindings, self_type: Type | None) -> Any:
     """Fill the type variables of a generic class in; `List` inside its own methods means `List[T]`."""
-    arguments = getattr(kind, "__args__", None) or getattr(kind, "__parameters__", ())
+    arguments: tuple[Any, ...] = getattr(kind, "__args__", ()) or getattr(kind, "__parameters__", ())
+    if str in arguments:
+        raise UnknownAnnotation("a str is only formatted and passed on: it cannot be kept", "use Text")
     if not arguments or not any(contains_variable(argument) for argument in arguments):
         return kind
     filled = tuple(live_of_type(type_of_annotation(item, bindings, self_type)) for item in arguments)
@@ -196,6 +215,8 @@ def expression_of_live(value: Any, line: int) -> tree.Expr:
     if hasattr(type(value), "__enum_width__"):
         kind = type_of_annotation(type(value), {})
         return tree.Const(kind, int(value), line=line)
+    if isinstance(value, standard.Enum):
+        raise UnknownAnnotation(f"the enum {type(value).__name__} has no width", "decorate it with @enum(U8)")
     if isinstance(value, int):
         return tree.Const(CONST_INT, int(value), line=line)
     if isinstance(value, float):

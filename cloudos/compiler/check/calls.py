@@ -27,7 +27,14 @@ from cloudos.compiler.check.checker import (
     protocol_methods,
 )
 from cloudos.compiler.check.escape import check_store, note_binding
-from cloudos.compiler.check.expressions import check_value, field_type, require_present, struct_fields
+from cloudos.compiler.check.expressions import (
+    check_value,
+    field_type,
+    refuse_managed_constant,
+    require_present,
+    struct_fields,
+)
+from cloudos.compiler.check.keeping import note_call
 from cloudos.compiler.program import FunctionInstance, Parameter, plain_function
 from cloudos.compiler.typesystem import (
     TEXT,
@@ -71,6 +78,7 @@ def _live_member_call(checker: Checker, owner: Any, node: ast.Call, expected: Ty
     special = primitives.class_method(checker, owner, name, node)
     if special is not None:
         return special
+    refuse_managed_constant(checker, owner, node.func)
     try:
         found = getattr(owner, name)
     except AttributeError:
@@ -134,7 +142,7 @@ def _construct(checker: Checker, cls: Any, node: ast.Call, expected: Type | None
     try:
         kind = type_of_annotation(cls, checker.bindings, checker.instance.owner)
     except UnknownAnnotation as error:
-        checker.refuse(node, str(error))
+        checker.refuse(node, str(error), error.hint)
     line = checker.line(node)
     if isinstance(kind, ArrayType):
         if node.args or node.keywords:
@@ -146,6 +154,10 @@ def _construct(checker: Checker, cls: Any, node: ast.Call, expected: Type | None
         if getattr(origin_of(kind.cls), "__parameters__", ()) and not getattr(kind.cls, "__args__", ()):
             name = kind.cls.__name__
             checker.refuse(node, f"{name} needs its type: {name}[U64](…)")
+        for argument in getattr(kind.cls, "__args__", ()):
+            if argument in (builtins.int, builtins.float):
+                name = origin_of(kind.cls).__name__
+                checker.refuse(node, f"{argument.__name__} has no width", f"write {name}[U64], [I64] or [F64]")
         return _new_object(checker, kind, node)
     checker.refuse(node, f"{kind} cannot be made this way")
 
@@ -207,10 +219,14 @@ def bind_arguments(
     checker: Checker, parameters: list[Parameter], node: ast.Call
 ) -> tuple[list[tree.Expr], list[tree.Expr]]:
     """Arguments in the order of the parameters, and what must be evaluated before them when names change the order."""
-    if len(node.args) > len(parameters):
-        checker.refuse(node, f"too many arguments: {len(node.args)} for {len(parameters)} parameters")
+    positional = [parameter for parameter in parameters if not parameter.keyword_only]
+    if len(node.args) > len(positional):
+        named = [parameter.name for parameter in parameters if parameter.keyword_only]
+        hint = f"give by name: {', '.join(named)}" if named else ""
+        message = f"too many arguments: {len(node.args)} for {len(positional)} parameters"
+        checker.refuse(node.args[len(positional)], message, hint)
     given: dict[str, tree.Expr] = {}
-    for parameter, argument in zip(parameters, node.args, strict=False):
+    for parameter, argument in zip(positional, node.args, strict=False):
         given[parameter.name] = _argument(checker, parameter, argument)
     for keyword in node.keywords:
         found = next((entry for entry in parameters if entry.name == keyword.arg), None)
@@ -350,6 +366,7 @@ def finish_call(checker: Checker, instance: FunctionInstance, values: list[tree.
         from cloudos.compiler.check import check_instance
 
         check_instance(checker.program, instance)
+    note_call(checker, instance, values, node)
     values = [value for value in values if not isinstance(value.type, LiveType)]
     return tree.Call(instance.result, instance, values, line=checker.line(node))
 
@@ -409,4 +426,5 @@ def virtual_call(checker: Checker, base: tree.Expr, name: str, values: list[tree
         for value, parameter in zip(values, signature.parameters[1:], strict=True)
     ]
     checker.program.virtual_calls[base.type, name] = None
+    note_call(checker, (base.type, name), [base, *values], node)
     return tree.CallVirtual(signature.result, base.type, name, base, values, line=checker.line(node))

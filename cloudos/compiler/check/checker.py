@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cloudos.compiler import tree
 from cloudos.compiler.check.annotations import (
@@ -24,10 +24,12 @@ from cloudos.compiler.program import (
     symbol_for,
 )
 from cloudos.compiler.typesystem import (
+    BYTES,
     CONST_FLOAT,
     CONST_INT,
     NEVER,
     NONE,
+    TEXT,
     AddressType,
     ConstFloatType,
     ConstIntType,
@@ -45,6 +47,9 @@ from cloudos.compiler.typesystem import (
     TypeOf,
 )
 
+if TYPE_CHECKING:
+    from cloudos.compiler.check.escape import LoopNames
+
 
 class Checker:
     """Turns the syntax of one function instance into its typed tree."""
@@ -59,8 +64,16 @@ class Checker:
         self.local_names = _assigned_names(self.source.node)
         self.flow = Flow()
         self.tainted: set[str] = set()
-        """Names that refer to storage of this call: they may not leave it."""
-        self.loops: list[set[str]] = []
+        """Names that may refer to storage of this call."""
+        self.carrying: set[str] = set()
+        """Names of structs and arrays that hold references to storage of this call."""
+        self.made_in: dict[str, set[int]] = {}
+        """For names that refer to storage of this call: the loops that make this storage anew every round."""
+        self.sources: dict[str, set[tuple[int, bool]]] = {
+            parameter.name: {(index, False)} for index, parameter in enumerate(instance.parameters)
+        }
+        """The parameters that a name may refer to, as keeping.py has them."""
+        self.loops: list[LoopNames] = []
         """For each loop around this point, the names that its body assigns."""
         self.loop_exits: list[list[Flow]] = []
         self.handling = 0
@@ -94,7 +107,7 @@ class Checker:
         try:
             return type_of_annotation(live, self.bindings, self.instance.owner)
         except UnknownAnnotation as error:
-            self.refuse(node, str(error))
+            self.refuse(node, str(error), error.hint)
 
     def evaluate(self, node: ast.expr, what: str) -> Any:
         """Run an expression at build time in the module of the function."""
@@ -134,6 +147,10 @@ class Checker:
             hint = f"convert explicitly: {wanted}(…) panics when the value does not fit"
         if isinstance(found, OptionalType) and found.inner == wanted:
             hint = "test it first: if value is None: …"
+        if str(wanted) == "str":
+            hint = 'write it into a text: f"{value}"'
+        if str(wanted) == "Text" and found == TEXT:
+            hint = 'make a Text of it: Text("…")'
         self.refuse(node, f"expected {wanted}, found {found}", hint)
 
     def _coerce_constant(self, value: tree.Const, wanted: Type, node: ast.AST) -> tree.Expr | None:
@@ -155,7 +172,10 @@ class Checker:
     def settle(self, value: tree.Expr, node: ast.AST) -> tree.Expr:
         """A value that a name may hold: not a bare number, not a compile-time object."""
         if value.type in (CONST_INT, CONST_FLOAT):
-            self.refuse(node, "a bare number has no width", "write U64(…) or another integer type")
+            hint = "write F64(…) or F32(…)" if value.type == CONST_FLOAT else "write U64(…) or another integer type"
+            self.refuse(node, "a bare number has no width", hint)
+        if value.type == BYTES:
+            self.refuse(node, "a bytes literal is no value by itself", "make a slice of it: data(b'…')")
         if isinstance(value.type, LiveType | TypeOf):
             self.refuse(node, f"'{value.type}' exists only at build time", "use it directly, at module level")
         if isinstance(value.type, NullType) or value.type == NONE:
@@ -277,6 +297,7 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
     owner = checker.instance.owner
     listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     defaults = _defaults(function, listed)
+    keyword_only = {entry.arg for entry in arguments.kwonlyargs}
     for position, entry in enumerate(listed):
         if position == 0 and owner is not None and entry.arg == "self" and entry.annotation is None:
             parameters.append(Parameter("self", owner))
@@ -286,10 +307,23 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
         if entry.annotation is None:
             checker.refuse(entry, f"parameter '{entry.arg}' has no type", f"write {entry.arg}: U64, for example")
         kind = checker.annotation(entry.annotation)
-        parameters.append(Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg)))
+        _refuse_bare(checker, kind, entry.annotation)
+        parameters.append(
+            Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg), entry.arg in keyword_only)
+        )
     if node.returns is None:
         checker.refuse(node, f"function '{node.name}' does not say what it returns", "write -> None, or its type")
-    return parameters, checker.annotation(node.returns)
+    result = checker.annotation(node.returns)
+    _refuse_bare(checker, result, node.returns)
+    return parameters, result
+
+
+def _refuse_bare(checker: Checker, kind: Type, node: ast.AST) -> None:
+    """Refuse a parameter or result that would be a number without a width."""
+    if kind in (CONST_INT, CONST_FLOAT):
+        checker.refuse(
+            node, f"{kind} has no width", "write U64 or another integer type; U64 | int also takes constants"
+        )
 
 
 def _defaults(function: Any, listed: list[ast.arg]) -> dict[str, Any]:

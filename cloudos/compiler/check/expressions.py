@@ -19,6 +19,7 @@ from cloudos.compiler.check.annotations import (
     type_of_annotation,
 )
 from cloudos.compiler.check.checker import Checker, class_bindings, member
+from cloudos.compiler.check.construction import require_field
 from cloudos.compiler.check.narrowing import apply_facts
 from cloudos.compiler.typesystem import (
     BOOL,
@@ -33,6 +34,7 @@ from cloudos.compiler.typesystem import (
     IntType,
     LiveType,
     ManagedType,
+    NullType,
     OptionalType,
     PtrType,
     SliceType,
@@ -51,7 +53,10 @@ def check_value(checker: Checker, node: ast.expr, expected: Type | None) -> tree
     handler = HANDLERS.get(type(node))
     if handler is None:
         _refuse_expression(checker, node)
-    value: tree.Expr = handler(checker, node, expected)
+    try:
+        value: tree.Expr = handler(checker, node, expected)
+    except UnknownAnnotation as error:
+        checker.refuse(node, str(error), error.hint)
     return value
 
 
@@ -140,7 +145,10 @@ def struct_fields(kind: StructType | ManagedType) -> list[Any]:
 
 def fields_info(kind: StructType | ManagedType) -> Any:
     """The description of a class that the language library keeps."""
-    return kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
+    try:
+        return kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
+    except TypeError as error:
+        raise UnknownAnnotation(str(error)) from None
 
 
 def field_type(checker: Checker, kind: StructType | ManagedType, name: str) -> Type | None:
@@ -196,12 +204,20 @@ def _primitive_attribute(base: tree.Expr, kind: Type, name: str, line: int) -> t
     return None
 
 
+def refuse_managed_constant(checker: Checker, owner: Any, node: ast.AST) -> None:
+    """Refuse the use of a managed object that was made at import: the heap exists only when the program runs."""
+    if not isinstance(owner, type) and own(type(owner), "__managed__"):
+        hint = "make it in main and pass it on, or keep plain data in a @struct made at module level"
+        checker.refuse(node, f"this {type(owner).__name__} was made at import, before there is a heap", hint)
+
+
 def _live_attribute(checker: Checker, owner: Any, node: ast.Attribute) -> tree.Expr:
     line = checker.line(node)
     if isinstance(owner, lang.LinkerSymbol) and node.attr == "address":
         return tree.Intrinsic(VIRT, "linker_symbol", [tree.Const(LiveType(owner), None, line=line)], line=line)
     if owner in INTEGERS and node.attr in ("MIN", "MAX", "BITS"):
         return tree.Const(CONST_INT, int(getattr(owner, node.attr)), line=line)
+    refuse_managed_constant(checker, owner, node)
     try:
         value = getattr(owner, node.attr)
     except AttributeError:
@@ -218,6 +234,7 @@ def _member(checker: Checker, base: tree.Expr, kind: StructType | ManagedType, n
     if isinstance(found, TypeOf):
         return tree.Const(LiveType(live_of_type(found.type)), None, line=line)
     if found is not None:
+        require_field(checker, base, node.attr, node)
         return tree.LoadField(found, base, node.attr, line=line)
     written = member(kind.cls, node.attr)
     if isinstance(written, property):
@@ -274,7 +291,7 @@ def _live_subscript(checker: Checker, node: ast.Subscript) -> tree.Expr:
     except UnknownAnnotation as error:
         if isinstance(live, int | str | bytes) or own(type(live), "__struct__"):
             return expression_of_live(live, checker.line(node))
-        checker.refuse(node, str(error))
+        checker.refuse(node, str(error), error.hint)
 
 
 def _cut(checker: Checker, node: ast.Subscript, base: tree.Expr) -> tree.Expr:
@@ -327,7 +344,8 @@ def _choose(checker: Checker, node: ast.IfExp, expected: Type | None) -> tree.Ex
     no = check_value(checker, node.orelse, expected)
     checker.flow.become(start)
     typed = expected is not None and expected not in (CONST_INT, NONE)
-    if expected is not None and typed and (isinstance(yes, tree.Const) or yes.type != no.type):
+    open_type = yes.type in (CONST_INT, CONST_FLOAT, NONE) or isinstance(yes.type, NullType)
+    if expected is not None and typed and (open_type or yes.type != no.type):
         yes, no = checker.coerce(yes, expected, node.body), checker.coerce(no, expected, node.orelse)
     yes, no = unify(checker, yes, no, node)
     if yes.type in (CONST_INT, CONST_FLOAT):

@@ -7,7 +7,7 @@ import ast
 from cloudos.compiler import tree
 from cloudos.compiler.check.annotations import INTEGERS, U64, own
 from cloudos.compiler.check.checker import Checker, assigned_in, member
-from cloudos.compiler.check.escape import note_binding
+from cloudos.compiler.check.escape import LoopNames, note_binding
 from cloudos.compiler.check.expressions import check_condition, check_value, require_present
 from cloudos.compiler.check.flow import merge
 from cloudos.compiler.check.narrowing import apply_facts
@@ -26,7 +26,8 @@ Stmts = list[tree.Stmt]
 
 
 def _enter(checker: Checker, body: list[ast.stmt]) -> None:
-    touched = assigned_in(body)
+    touched = LoopNames(assigned_in(body))
+    touched.before = set(checker.flow.assigned)
     checker.loops.append(touched)
     checker.loop_exits.append([])
     checker.flow.present -= touched

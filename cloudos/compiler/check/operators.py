@@ -131,6 +131,8 @@ def _operands(
 
 def _fold(checker: Checker, fold: Callable[[Any, Any], Any], left: tree.Expr, right: tree.Expr, node: Any) -> tree.Expr:
     assert isinstance(left, tree.Const) and isinstance(right, tree.Const)
+    if fold in (operator.lshift, operator.pow) and isinstance(right.value, int) and right.value > 1000:
+        checker.refuse(node, "this constant is too large for any type")
     try:
         value = fold(left.value, right.value)
     except (ZeroDivisionError, ValueError, OverflowError, TypeError) as error:
@@ -236,12 +238,18 @@ def _user_comparison(
     """Comparison methods of a class; the missing ones follow from __eq__ and __lt__."""
     assert isinstance(left.type, StructType | ManagedType)
     line = checker.line(node)
-    if plain_function(member(left.type.cls, dunder)) is not None:
+    if _defines(left.type.cls, dunder):
         return method_call(checker, left, dunder, [right], node)
-    if symbol == "!=" and plain_function(member(left.type.cls, "__eq__")) is not None:
+    if symbol == "!=" and _defines(left.type.cls, "__eq__"):
         return tree.Unary(BOOL, "not", method_call(checker, left, "__eq__", [right], node), line=line)
     hint = f"define {dunder} in the class" + (", or compare with 'is'" if symbol in ("==", "!=") else "")
     checker.refuse(node, f"'{symbol}' is not defined for {left.type}", hint)
+
+
+def _defines(cls: Any, name: str) -> bool:
+    """Whether the class itself compares; every class has comparisons from the language library that refuse."""
+    function = plain_function(member(cls, name))
+    return function is not None and not function.__module__.startswith("cloudos.lang.")
 
 
 def _identity(checker: Checker, left: tree.Expr, right: tree.Expr, negated: bool, node: ast.Compare) -> tree.Expr:

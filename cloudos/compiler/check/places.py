@@ -9,6 +9,7 @@ from cloudos.compiler import tree
 from cloudos.compiler.check.annotations import U64
 from cloudos.compiler.check.calls import finish_call
 from cloudos.compiler.check.checker import Checker, make_instance, member
+from cloudos.compiler.check.construction import note_field
 from cloudos.compiler.check.escape import check_store, note_binding
 from cloudos.compiler.check.expressions import check_value, field_type, index_value, require_present
 from cloudos.compiler.check.operators import method_call, method_signature, property_value
@@ -109,6 +110,7 @@ def assign_place(checker: Checker, place: Place, value: tree.Expr, node: ast.AST
     line = checker.line(node)
     check_store(checker, place.base, value, node)
     if place.kind == "field":
+        note_field(checker, place.base, place.name)
         return [tree.StoreField(line, place.base, place.name, value)]
     if place.kind == "deref":
         return [tree.StoreDeref(line, place.base, value)]

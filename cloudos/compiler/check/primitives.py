@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from cloudos import lang
@@ -175,7 +175,7 @@ def type_argument(checker: Checker, node: ast.Call, position: int) -> Type:
         try:
             return type_of_annotation(value.type.value, checker.bindings, checker.instance.owner)
         except UnknownAnnotation as error:
-            checker.refuse(node.args[position], str(error))
+            checker.refuse(node.args[position], str(error), error.hint)
     checker.refuse(node.args[position], "a type is expected here")
 
 
@@ -338,7 +338,7 @@ def builtin_call(checker: Checker, called: Any, node: ast.Call, expected: Type |
         return tree.Const(BOOL, value.type == type_argument(checker, node, 1), line=line)
     if called is builtins.len and len(node.args) == 1:
         value = check_value(checker, node.args[0], None)
-        if isinstance(value.type, LiveType) and hasattr(value.type.value, "__len__"):
+        if isinstance(value.type, LiveType) and isinstance(value.type.value, Sized):
             return tree.Const(CONST_INT, len(value.type.value), line=line)
     hints = {
         builtins.len: "use .length",
@@ -354,6 +354,10 @@ def builtin_call(checker: Checker, called: Any, node: ast.Call, expected: Type |
         builtins.dict: "use Map[…, …]()",
     }
     name = getattr(called, "__name__", str(called))
+    if getattr(builtins, name, None) is not called:
+        checker.refuse(
+            node, f"'{name}' is not systems Python: it runs only at build time", "use what cloudos.sdk offers"
+        )
     checker.refuse(node, f"the built-in {name}() is not supported in compiled code", hints.get(called, ""))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from cloudos.compiler import tree
 from cloudos.compiler.check import loops, patterns
 from cloudos.compiler.check.checker import Checker, assigned_in
+from cloudos.compiler.check.construction import require_all
 from cloudos.compiler.check.escape import check_return, check_store, note_binding
 from cloudos.compiler.check.expressions import check_condition, check_value
 from cloudos.compiler.check.flow import merge
@@ -144,12 +145,12 @@ def _augmented(checker: Checker, node: ast.AugAssign) -> Stmts:
 
 
 def _expression(checker: Checker, node: ast.Expr) -> Stmts:
-    if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+    if isinstance(node.value, ast.Constant):
         return []
     if isinstance(node.value, ast.Yield | ast.YieldFrom | ast.Await):
         checker.refuse(node, "generators and coroutines are not supported", "write a loop, or a class with __next__")
     value = check_value(checker, node.value, None)
-    if isinstance(value.type, LiveType):
+    if isinstance(value.type, LiveType) or isinstance(value, tree.Const):
         return []
     if value.type == NEVER:
         checker.flow.dead = True
@@ -190,6 +191,7 @@ def _return(checker: Checker, node: ast.Return) -> Stmts:
         check_return(checker, value, result, node)
     elif result != NONE:
         checker.refuse(node, f"this function returns {result}")
+    require_all(checker, node)
     checker.flow.dead = True
     return [tree.Return(line, value)]
 

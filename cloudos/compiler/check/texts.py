@@ -52,7 +52,8 @@ def check_format(checker: Checker, node: ast.JoinedStr) -> tree.Expr:
             continue
         assert isinstance(part, ast.FormattedValue)
         if part.conversion != -1:
-            checker.refuse(part, "!r, !s and !a are not supported", "leave the conversion out")
+            hint = "leave the conversion out, and write the name out where {x=} shows it"
+            checker.refuse(part, "!r, !s, !a and = are not supported in f-strings", hint)
         value = require_present(checker, check_value(checker, part.value, None), part.value)
         specification = _specification(checker, part)
         if isinstance(value, tree.TextLiteral | tree.Const):
@@ -177,6 +178,8 @@ def _write_float(
     formatter = getattr(formatting, "format_float", None)
     if formatter is None or spec["precision"] is None or (spec["kind"] or "f") != "f":
         checker.refuse(node, "a float needs a number of digits here", "write {value:.3f}")
+    if spec["prefix"] or spec["group"]:
+        checker.refuse(node, "'#', ',' and '_' do not work for floats", "write {value:12.3f}")
     line = value.line
     f64 = type_of_annotation(lang.F64, {})
     if value.type != f64:

@@ -20,6 +20,10 @@ from cloudos.compiler.typesystem import (
 from cloudos.lang import Panic
 from cloudos.lang.layout import layout_of
 
+READ_ONLY_SECTION = ".rodata.data"
+"""Holds `data(b"...")`. Its variables are not `const` in C, where a store to a constant may be left out: written to,
+they must fault. The linker scripts give the section to the segment that nobody can write to."""
+
 
 class StaticData:
     """Writes the variables for all regions that the program refers to, and for those that these refer to."""
@@ -42,7 +46,10 @@ class StaticData:
     def _write(self, symbol: str, region: Any) -> None:
         owner = region.owner
         placement = getattr(region, "placement", None)
-        section = f', section("{placement.section}")' if placement is not None and placement.section else ""
+        place = placement.section if placement is not None and placement.section else ""
+        if region.readonly:
+            place = READ_ONLY_SECTION
+        section = f', section("{place}")' if place else ""
         marks = f"__attribute__((aligned({max(region.align, 1)}), used{section}))"
         if owner is None:
             self.externs.append(f"extern u8 {symbol}[{region.size}];")

@@ -6,6 +6,7 @@ finally parts and then one place that releases what the function holds. `lower_f
 
 from __future__ import annotations
 
+from cloudos.compiler.check.checker import assigned_in
 from cloudos.compiler.instructions import Do, FunctionCode
 from cloudos.compiler.lower.builder import ERROR, RESULT, Builder, result_type
 from cloudos.compiler.lower.expressions import local_name
@@ -19,16 +20,21 @@ def lower_function(program: Program, instance: FunctionInstance) -> FunctionCode
     code = FunctionCode(instance)
     builder = Builder(program, instance, code)
     parameters = {parameter.name for parameter in instance.parameters}
+    assigned = assigned_in(instance.source.node.body)
     line = instance.source.node.lineno
     for name, kind in instance.locals.items():
         if isinstance(kind, TypeOf | LiveType) or kind.__class__.__name__ in ("NoneType", "NeverType"):
             continue
         variable = local_name(builder, name)
         code.variables[variable] = kind
-        if is_counted(kind):
+        borrowed = name in parameters and name not in assigned
+        if is_counted(kind) and not borrowed:
             code.counted.append(variable)
-        if name in parameters:
-            # A parameter may be assigned to; a counted one must then be ours to release.
+        if borrowed:
+            # The caller holds its arguments until the call is over.
+            builder.add(Do(line, variable, "{0}", (f"p_{name}",)))
+        elif name in parameters:
+            # A parameter that is assigned to must be ours to release when it is counted.
             builder.set(line, variable, kind, f"p_{name}")
     result = result_type(instance)
     if result is not None:

@@ -232,8 +232,8 @@ def _deref(builder: Builder, node: tree.Deref) -> str:
     pointer = value(builder, node.pointer)
     name = builder.type_name(node.type)
     if node.type.is_place:
-        return builder.compute(node.type, node.line, f"({name}_v)nonnull({{0}}, @)", pointer)
-    return builder.borrowed(node.type, node.line, f"*({name}_s *)nonnull({{0}}, @)", pointer)
+        return builder.compute(node.type, node.line, f"({name}_v)nonnull_object({{0}}, sizeof({name}_s), @)", pointer)
+    return builder.borrowed(node.type, node.line, f"*({name}_s *)nonnull_object({{0}}, sizeof({name}_s), @)", pointer)
 
 
 def call_with_errors(builder: Builder, instance: Any, line: int, form: str, *operands: str) -> str:

@@ -134,7 +134,7 @@ def _panic(builder: Builder, node: tree.Intrinsic) -> str:
 def panic(builder: Builder, line: int, kind: int, message: str | None) -> None:
     """End with a panic."""
     if message is None:
-        builder.do(line, f"cloudos_panic({kind}u << 28 | @)")
+        builder.do(line, f"PANIC_AT({kind}u << 28 | @)")
     else:
         builder.do(line, f"cloudos_panic_text({kind}u << 28 | @, {{0}})", message)
 

@@ -52,7 +52,7 @@ def _store_deref(builder: Builder, node: tree.StoreDeref) -> None:
     atom = value(builder, node.value)
     pointer = value(builder, node.pointer)
     name = builder.type_name(node.value.type)
-    store(builder, node.line, f"(*({name}_s *)nonnull({pointer}, @))", node.value.type, atom)
+    store(builder, node.line, f"(*({name}_s *)nonnull_object({pointer}, sizeof({name}_s), @))", node.value.type, atom)
 
 
 def _evaluate(builder: Builder, node: tree.Evaluate) -> None:

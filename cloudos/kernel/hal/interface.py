@@ -11,7 +11,7 @@ mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
 platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
-traps       start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
+trap        start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
             on_kernel_stack, write_registers
 user_access copy, is_recoverable, recovery
 

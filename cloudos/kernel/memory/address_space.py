@@ -286,6 +286,12 @@ def _check_protect(space: Space, start: U64, end: U64, access: Access) -> None:
         address = region.end
 
 
+def is_executable(space: Space, address: U64) -> bool:
+    """Whether there may be instructions at `address`."""
+    region = regions.at(space, address)
+    return not region.is_null() and Access.EXECUTE in region.value.access
+
+
 # Page faults
 
 

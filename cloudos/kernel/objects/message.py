@@ -14,20 +14,20 @@ from __future__ import annotations
 from cloudos.abi import tags
 from cloudos.abi.errors import (
     BadArgument,
-    BadHandle,
     BadState,
     Cancelled,
     Denied,
     OutOfMemory,
     PeerGone,
     QuotaExceeded,
+    SystemCallError,
     TimedOut,
     TooManyHandles,
     WouldBlock,
 )
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import Kind, Rights
-from cloudos.kernel.hal import traps
+from cloudos.kernel.hal import trap
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -38,7 +38,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U32, U64, Ptr, fast, inlined, null, struct
+from cloudos.lang import U32, U64, Ptr, error_code, fast, inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
@@ -50,7 +50,7 @@ REPLY_RIGHTS = Rights.SEND
 
 
 @inlined
-def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = endpoint.receivers.first
@@ -70,7 +70,7 @@ def fast_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
 
 
 @inlined
-def fast_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """An answer of words alone, by a thread that then waits for the next message. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = PROCESSOR.current
@@ -296,16 +296,8 @@ def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
         return U64(BadState.code)
     try:
         _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
-    except BadHandle:
-        return U64(BadHandle.code)
-    except (Denied, BadArgument):
-        return U64(Denied.code)
-    except PeerGone:
-        return U64(PeerGone.code)
-    except (QuotaExceeded, OutOfMemory, TooManyHandles):
-        return U64(QuotaExceeded.code)
-    except BadState:
-        return U64(BadState.code)
+    except SystemCallError:
+        return U64(error_code())
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     source = sender.value.buffer.value.data.slice()[0:length]
     receiver.value.buffer.value.data.slice()[0:length].copy_from(source)
@@ -344,7 +336,7 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
 
 
 @fast
-def message_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def message_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call. Like all that follow: whether the next thread is chosen already."""
     if fast_call(capability, frame):
         return True
@@ -352,13 +344,13 @@ def message_call(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
     return False
 
 
-def message_send(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def message_send(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call."""
     _send(capability, frame, False)
     return False
 
 
-def _send(capability: Ptr[Capability], frame: traps.UserFrame, is_call: bool) -> None:
+def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> None:
     tag = frame.argument1
     _check_tag(tag)
     deadline = _deadline(tag)
@@ -426,7 +418,7 @@ def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> N
 # Receiving
 
 
-def message_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def message_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call."""
     tag = frame.argument1
     if tag & ~U64(tags.RECEIVE) != 0:
@@ -436,7 +428,7 @@ def message_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool
     return False
 
 
-def _receive(capability: Ptr[Capability], frame: traps.UserFrame, deadline: U64) -> None:
+def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) -> None:
     """Take the next message, or wait for it."""
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
@@ -503,7 +495,7 @@ def set_signals(receiver: Ptr[Thread], bits: U64) -> None:
 # Replying
 
 
-def message_reply(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call."""
     _reply(capability, frame)
     frame.finish(U64(0))
@@ -511,7 +503,7 @@ def message_reply(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
 
 
 @fast
-def message_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -> bool:
+def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call."""
     if fast_reply_receive(capability, frame):
         return True
@@ -525,7 +517,7 @@ def message_reply_receive(capability: Ptr[Capability], frame: traps.UserFrame) -
     return False
 
 
-def _reply(slot: Ptr[Capability], frame: traps.UserFrame) -> None:
+def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> None:
     """Answer a call. Raises BadArgument, and what keeps handles from being transferred."""
     server = PROCESSOR.current
     tag = frame.argument1
@@ -550,7 +542,7 @@ def _reply(slot: Ptr[Capability], frame: traps.UserFrame) -> None:
     scheduler.wake(caller)
 
 
-def _resume(thread: Ptr[Thread], frame: traps.UserFrame) -> None:
+def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:
     """Do with a faulting thread what the reply says."""
     label = frame.argument1 >> tags.LABEL_SHIFT
     if label == tags.FAULT_RESUME or label == tags.FAULT_REPAIR:

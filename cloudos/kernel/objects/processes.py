@@ -29,7 +29,7 @@ from cloudos.kernel.objects.threads import own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Array, Ptr, Slice, UserPtr, write_text
+from cloudos.lang import U8, U32, U64, Array, Ptr, Slice, UserPtr
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -52,9 +52,11 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
     thread = PROCESSOR.current
     first = thread.value.process == FIRST.process
     if first:
-        write_text(console.LOG_PORT, f"@panic site={site:#x} message=")
+        log.text("@panic")
     else:
-        write_text(console.LOG_PORT, f"a process is ended by a panic: site={site:#x} ")
+        log.text("a process is ended by a panic:")
+    log.address("site", U64(site))
+    log.text(" message=")
     buffer = Array[U8, Literal[256]]()
     text = buffer.slice()[0 : min(length, buffer.length)]
     try:

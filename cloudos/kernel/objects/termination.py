@@ -204,7 +204,7 @@ def report_fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     if first:
         write_text(console.LOG_PORT, f"@fault number={kind.number} kind=")
     else:
-        write_text(console.LOG_PORT, "a process is ended by a fault: ")
+        log.text("a process is ended by a fault: ")
     console.LOG_PORT.write(kind.name)
     log.address("ip", context.ip)
     log.address("address", address)
@@ -218,13 +218,16 @@ def backtrace(thread: Ptr[Thread]) -> None:
     """One record per frame, innermost first, along the chain of frame pointers as far as it can be read."""
     context = thread.value.frame.context()
     _use_space_of(thread)
-    log.record(f"@frame ip={context.ip:#x}")
+    log.frame(context.ip)
     fp = context.fp
     try:
+        if not address_space.is_executable(thread.value.process.value.space.value, context.ip):
+            # A call went astray: it left its return address on the stack, and no frame was made.
+            log.frame(user_memory.read_word(context.sp))
         for _ in U64.range(MAXIMUM_FRAMES - 1):
             if fp == 0 or fp % 8 != 0 or fp >= layout.USER_END:
                 break
-            log.record(f"@frame ip={user_memory.read_word(fp + 8):#x}")
+            log.frame(user_memory.read_word(fp + 8))
             caller = user_memory.read_word(fp)
             # The stack grows down, so callers lie above; anything else is no chain.
             if caller <= fp:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import MessageBuffer
-from cloudos.kernel.hal import traps
+from cloudos.kernel.hal import trap
 from cloudos.kernel.memory.structures import Memory
 from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
@@ -86,8 +86,8 @@ class Thread:
     reply_index: U64 = U64(0)
     # Bound notification.
     notification: Ptr[Header] = null()
-    frame: traps.UserFrame = zeroed()
-    vectors: traps.VectorState = zeroed()
+    frame: trap.UserFrame = zeroed()
+    vectors: trap.VectorState = zeroed()
     reply: Reply = zeroed()
 
     @inlined

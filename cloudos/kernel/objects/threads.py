@@ -14,7 +14,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
-from cloudos.kernel.hal import mmu, timer, traps
+from cloudos.kernel.hal import mmu, timer, trap
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import address_space, user_memory
 from cloudos.kernel.objects import cleanup, memory, message, termination
@@ -131,14 +131,14 @@ def thread_read_registers(thread: Ptr[Thread], buffer: UserPtr[U8]) -> None:
     """System call."""
     _check_stopped(thread)
     frame = Ptr.to(thread.value.frame).cast(U8)
-    user_memory.copy_out(buffer.address, Slice.of(frame, U64(size_of(traps.UserFrame))))
+    user_memory.copy_out(buffer.address, Slice.of(frame, U64(size_of(trap.UserFrame))))
 
 
 def thread_write_registers(thread: Ptr[Thread], buffer: UserPtr[U8]) -> None:
     """System call."""
     _check_stopped(thread)
-    copy = traps.UserFrame()
-    user_memory.copy_in(Slice.of(Ptr.to(copy).cast(U8), U64(size_of(traps.UserFrame))), buffer.address)
+    copy = trap.UserFrame()
+    user_memory.copy_in(Slice.of(Ptr.to(copy).cast(U8), U64(size_of(trap.UserFrame))), buffer.address)
     thread.value.frame.set_registers(copy)
 
 

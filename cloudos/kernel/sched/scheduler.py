@@ -7,7 +7,7 @@ kernel `leave` chooses and switches; the entry code then loads the registers of 
 from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
-from cloudos.kernel.hal import cpu, mmu, timer, traps
+from cloudos.kernel.hal import cpu, mmu, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
@@ -187,10 +187,10 @@ def switch_to(thread: Ptr[Thread]) -> None:
     loaded = PROCESSOR.loaded
     if loaded != thread:
         if not loaded.is_null():
-            traps.save_vectors(Ptr.to(loaded.value.vectors).address)
-        traps.load_vectors(Ptr.to(thread.value.vectors).address)
+            trap.save_vectors(Ptr.to(loaded.value.vectors).address)
+        trap.load_vectors(Ptr.to(thread.value.vectors).address)
         PROCESSOR.loaded = thread
-        traps.set_frame(Ptr.to(thread.value.frame))
+        trap.set_frame(Ptr.to(thread.value.frame))
 
 
 def forget_thread(thread: Ptr[Thread]) -> None:

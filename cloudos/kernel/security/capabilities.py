@@ -40,7 +40,7 @@ from cloudos.kernel.objects.header import (
     Header,
 )
 from cloudos.kernel.security import labels
-from cloudos.lang import U32, U64, Ptr, VirtAddr, fast, inlined, null
+from cloudos.lang import U32, U64, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
 __all__ = ["Capability", "CapabilityTable", "OutOfMemory", "QuotaExceeded"]
 
@@ -53,9 +53,14 @@ LAST_GENERATION = U32.MAX - 1
 # Handles
 
 
-@inlined
+@never_inlined
 def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     """The capability with this handle, whatever it names. Raises BadHandle."""
+    return _find(table, handle)
+
+
+@inlined
+def _find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     index = handle & INDEX_MASK
     if index >= table.fresh:
         raise BadHandle
@@ -68,7 +73,7 @@ def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
 @inlined
 def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """The capability with this handle, to use its object. Raises BadHandle, WrongKind, Denied, PeerGone."""
-    capability = find(table, handle)
+    capability = _find(table, handle)
     header = capability.value.object.value
     if header.kind != kind:
         raise WrongKind

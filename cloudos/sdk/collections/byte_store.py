@@ -16,32 +16,37 @@ class ByteStore:
     used: U64 = U64(0)
 
     def write(self, data: Slice[U8]) -> None:
-        """Append the bytes: a store is a `Sink` for formatted text."""
+        """Append the bytes: a store is a `Sink` for formatted text. They may be a part of the store itself."""
         start = self.used
-        self.reserve(data.length)
+        old = self.storage
+        if old.length - start < data.length:
+            self.storage = self.larger(data.length)
         self.storage[start : start + data.length].copy_from(data)
         self.used = start + data.length
+        if self.storage.length != old.length:
+            discard(old)
 
     def append(self, byte: U8) -> None:
         if self.used == self.storage.length:
-            self.grow(U64(LEAST_CAPACITY))
+            self.reserve(U64(LEAST_CAPACITY))
         self.storage[self.used] = byte
         self.used += 1
 
     def reserve(self, more: U64) -> None:
         """Make room for `more` bytes beyond those filled."""
-        if self.storage.length - self.used < more:
-            self.grow(more)
+        old = self.storage
+        if old.length - self.used < more:
+            self.storage = self.larger(more)
+            discard(old)
 
-    def grow(self, more: U64) -> None:
+    def larger(self, more: U64) -> Slice[U8]:
+        """A copy with room for at least `more` bytes, twice as large if anything was there before."""
         capacity = self.used + more
         if self.used > 0:
             capacity = max(capacity, max(self.storage.length * 2, U64(LEAST_CAPACITY)))
-        old = self.storage
         fresh = new_slice(U8, capacity)
-        fresh[0 : self.used].copy_from(old[0 : self.used])
-        self.storage = fresh
-        discard(old)
+        fresh[0 : self.used].copy_from(self.filled())
+        return fresh
 
     def filled(self) -> Slice[U8]:
         """The bytes so far: valid until the next change."""

@@ -44,6 +44,15 @@ class Bytes:
     def __lt__(self, other: Bytes) -> bool:
         return bytes_less(self.content, other.content)
 
+    def __gt__(self, other: Bytes) -> bool:
+        return other < self
+
+    def __le__(self, other: Bytes) -> bool:
+        return not other < self
+
+    def __ge__(self, other: Bytes) -> bool:
+        return not self < other
+
     @interpreted
     def __hash__(self) -> int:
         return int(self.hash())

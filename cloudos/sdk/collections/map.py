@@ -78,14 +78,7 @@ class Map(Generic[K, V]):
         if position is not None:
             self.entry_values[position] = value
             return
-        if self.used == self.hashes.length:
-            self.rebuild()
-        self.hashes[self.used] = mark
-        self.entry_keys[self.used] = key
-        self.entry_values[self.used] = value
-        self.used += 1
-        self.count += 1
-        self.enter(mark, self.used)
+        self.add_entry(key, mark, value)
 
     def pop(self, key: K) -> V:
         """Remove `key` and return its value; raises KeyMissing."""
@@ -117,6 +110,10 @@ class Map(Generic[K, V]):
         """Iterates over pairs of key and value, in order."""
         return MapItems[K, V](self)
 
+    def values(self) -> MapValues[K, V]:
+        """Iterates over the values, in order."""
+        return MapValues[K, V](self)
+
     def locate(self, key: K, mark: U32) -> U64 | None:
         """The number of the entry with this key and stored hash."""
         if self.count == 0:
@@ -137,6 +134,17 @@ class Map(Generic[K, V]):
         while self.index[slot] != 0:
             slot = (slot + 1) & mask
         self.index[slot] = U32(number)
+
+    def add_entry(self, key: K, mark: U32, value: V) -> None:
+        """Append an entry for a key that the map does not have."""
+        if self.used == self.hashes.length:
+            self.rebuild()
+        self.hashes[self.used] = mark
+        self.entry_keys[self.used] = key
+        self.entry_values[self.used] = value
+        self.used += 1
+        self.count += 1
+        self.enter(mark, self.used)
 
     def rebuild(self) -> None:
         """Make room for at least one more entry: close the holes, and double the table unless half of it is holes."""
@@ -209,6 +217,28 @@ class MapKeys(Generic[K, V]):
 
 
 @managed
+class MapValues(Generic[K, V]):
+    """Iterator over the values of a map."""
+
+    map: Map[K, V]
+    position: U64
+
+    def __init__(self, map: Map[K, V]) -> None:
+        self.map = map
+        self.position = U64(0)
+
+    def __iter__(self) -> MapValues[K, V]:
+        return self
+
+    def __next__(self) -> V:
+        position = self.map.next_position(self.position)
+        if position >= self.map.used:
+            raise StopIteration
+        self.position = position + 1
+        return self.map.entry_values[position]
+
+
+@managed
 class MapItems(Generic[K, V]):
     """Iterator over the pairs of key and value of a map."""
 
@@ -232,4 +262,9 @@ class MapItems(Generic[K, V]):
 
 def stored_hash(key: K) -> U32:
     """The hash as the table keeps it: 31 bits and the mark of a live entry."""
-    return U32.truncate(key.hash()) | LIVE
+    return mark_of(key.hash())
+
+
+def mark_of(hash: U64) -> U32:
+    """31 bits of a hash and the mark of a live entry."""
+    return U32.truncate(hash) | LIVE

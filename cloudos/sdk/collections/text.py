@@ -6,10 +6,10 @@ Arguments, file names and file contents come from outside and may hold any bytes
 
 from __future__ import annotations
 
-from cloudos.lang import I64, U8, U32, U64, Formattable, Sink, Slice, interpreted, managed, new_slice
+from cloudos.lang import I64, U8, U32, U64, Formattable, Sink, Slice, data, interpreted, managed, new_slice
 from cloudos.sdk.collections.byte_store import discard, formatted
 from cloudos.sdk.collections.list import List
-from cloudos.sdk.collections.numbers import parse_integer
+from cloudos.sdk.collections.parsing import parse_integer
 from cloudos.sdk.collections.slices import (
     bytes_less,
     copy_bytes,
@@ -21,16 +21,17 @@ from cloudos.sdk.collections.slices import (
 from cloudos.sdk.collections.utf8 import decode_at
 
 ZERO = U64(0)
+EMPTY = data(b"")
 
 
 @managed
 class Text(Formattable):
-    """An immutable text. `Text("…")` takes a literal or an f-string."""
+    """An immutable text. `Text("…")` takes a literal or an f-string; `owned` is for `adopt_text` alone."""
 
     content: Slice[U8]  # owned; read it, never store into it, and not longer than the Text lives
 
-    def __init__(self, text: str) -> None:
-        self.content = formatted(text)
+    def __init__(self, text: str, owned: Slice[U8] = EMPTY) -> None:
+        self.content = owned if owned.length > 0 else formatted(text)
 
     def drop(self) -> None:
         discard(self.content)
@@ -64,6 +65,15 @@ class Text(Formattable):
     def __lt__(self, other: Text) -> bool:
         """Byte order, which for UTF-8 is code point order."""
         return bytes_less(self.content, other.content)
+
+    def __gt__(self, other: Text) -> bool:
+        return other < self
+
+    def __le__(self, other: Text) -> bool:
+        return not other < self
+
+    def __ge__(self, other: Text) -> bool:
+        return not self < other
 
     @interpreted
     def __hash__(self) -> int:
@@ -198,6 +208,4 @@ class CodePoints:
 
 def adopt_text(content: Slice[U8]) -> Text:
     """A text that takes over a heap slice: the caller must not use or free it any more."""
-    result = Text("")
-    result.content = content
-    return result
+    return Text("", content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.lang import U8, U64, Array, Slice, struct, write_text, zeroed
-from cloudos.sdk.collections import ByteBuffer, Bytes, List, Map, Text
+from cloudos.sdk.collections import ByteBuffer, Bytes, Counter, List, Map, Text
 
 
 @struct
@@ -175,6 +175,8 @@ def map_of_numbers(content: Slice[U8]) -> Slice[U8]:
             trace.say(f"{map.pop(key)}")
     for entry_key, entry_value in map.items():
         trace.say(f"{entry_key}={entry_value}")
+    for value in map.values():
+        trace.say(f"{value}")
     return trace.content()
 
 
@@ -208,7 +210,8 @@ def text_operations(left: Slice[U8], right: Slice[U8]) -> Slice[U8]:
     trace.begin()
     one = Text.from_bytes(left)
     other = Text.from_bytes(right)
-    trace.say(f"{one == other} {one < other} {other in one} {one.hash()} {one + other}")
+    trace.say(f"{one == other} {one != other} {one < other} {one > other} {one <= other} {one >= other}")
+    trace.say(f"{other in one} {one.hash()} {one + other}")
     trace.say(f"{one.starts_with(f'{other}')} {one.ends_with(f'{other}')} {one.lower()} [{one.strip()}]")
     found = one.find(f"{other}")
     if found is not None:
@@ -254,4 +257,15 @@ def buffer_and_bytes(content: Slice[U8]) -> Slice[U8]:
     found = copied.find(content)
     if found is not None:
         trace.say(f"found {found}")
+    return trace.content()
+
+
+def counter_of_pairs(content: Slice[U8]) -> Slice[U8]:
+    trace.begin()
+    counter = Counter()
+    for i in U64.range(content.length):
+        counter.add(content[i : min(i + 2, content.length)])
+    trace.say(f"{counter.length}")
+    for tally in counter.most_common(U64(5)):
+        trace.say(f"{tally.count} {tally.text}")
     return trace.content()

@@ -19,7 +19,8 @@ class Drops:
 
 
 DROPS = Drops()
-"""How often `drop` ran. CPython does not call it, so no compared result may depend on it."""
+"""How often `drop` ran. CPython calls it at once, compiled code when the function ends: no compared result may
+depend on when."""
 
 
 @managed

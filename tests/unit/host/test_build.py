@@ -15,7 +15,10 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program whose compilation is done already."""
     for name in ("k", "p"):
         (tmp_path / name).write_bytes(name.encode())
-    monkeypatch.setattr(image, "build", lambda source, arch: image.Image(tmp_path / "k", tmp_path / "p"))
+    monkeypatch.setattr(image, "build_kernel", lambda arch: tmp_path / "k")
+    monkeypatch.setattr(image, "build_program", lambda source, arch: tmp_path / "p")
+    monkeypatch.setattr(image, "has_kernel", lambda arch: arch == "x86_64")
+    (tmp_path / "prog.py").write_text("")
     return tmp_path / "prog.py"
 
 
@@ -35,10 +38,15 @@ def test_existing_files_are_replaced_and_others_left_alone(compiled: Path, tmp_p
     directory.mkdir()
     (directory / "kernel.elf").write_bytes(b"old")
     (directory / "notes").write_bytes(b"mine")
-    build.build(compiled, "aarch64", image.Inputs("prog.py"), directory)
+    build.build(compiled, "x86_64", image.Inputs("prog.py"), directory)
     assert (directory / "kernel.elf").read_bytes() == b"k"
     assert (directory / "notes").read_bytes() == b"mine"
-    assert "does not boot yet" in (directory / "README").read_text()
+
+
+def test_an_architecture_without_kernel_says_so(compiled: Path, tmp_path: Path) -> None:
+    written = build.build(compiled, "aarch64", image.Inputs("prog.py"), tmp_path / "image")
+    assert sorted(path.name for path in written) == ["README", "bundle.bin", "program.elf"]
+    assert "no kernel for aarch64 yet" in (tmp_path / "image" / "README").read_text()
 
 
 def test_a_program_that_does_not_compile_leaves_nothing(tmp_path: Path) -> None:

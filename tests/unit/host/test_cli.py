@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cloudos.host import build as build_module
 from cloudos.host import cli, image
 from cloudos.host import run as run_module
 from cloudos.host.machine import describe, parse_memory
@@ -35,6 +36,20 @@ def test_options_before_the_program_are_the_tools_and_all_after_it_are_the_progr
     assert invoke("run", "--cpus", "2", "prog.py", "--cpus", "3", "-n", "5", "--", "--help", "-") == 0
     assert requests[0].options.processors == 2
     assert requests[0].inputs == image.Inputs("prog.py", ("--cpus", "3", "-n", "5", "--", "--help", "-"))
+
+
+def test_build_takes_its_options_on_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def record(*arguments: object) -> list[Path]:
+        seen.append(arguments)
+        return []
+
+    monkeypatch.setattr(build_module, "build", record)
+    assert invoke("build", "prog.py", "-o", "dir", "x", "--", "-y") == 0
+    assert invoke("build", "-o", "dir", "prog.py", "x", "--", "-y") == 0
+    expected = (Path("prog.py"), "x86_64", image.Inputs("prog.py", ("x", "-y")), Path("dir"))
+    assert seen == [expected, expected]
 
 
 def test_the_defaults(requests: list[Request]) -> None:
@@ -66,6 +81,10 @@ def test_variables_and_files(requests: list[Request], tmp_path: Path) -> None:
         ["run", "--memory", "1K", "p.py"],
         ["run", "--timeout", "0", "p.py"],
         ["run", "--timeout", "-1", "p.py"],
+        ["run", "--timeout", "nan", "p.py"],
+        ["run", "--timeout", "inf", "p.py"],
+        ["run", "--timeout", "1e300", "p.py"],
+        ["run", "--timeout", "soon", "p.py"],
         ["run", "-e", "novalue", "p.py"],
         ["run", "-e", "=x", "p.py"],
         ["run", "--file", "x:", "p.py"],
@@ -131,6 +150,26 @@ def test_what_is_no_size_or_out_of_range(text: str) -> None:
 
 def test_sizes_for_people() -> None:
     assert [describe(size) for size in (100, 2048, 3 << 20, 1536 << 20)] == ["100 bytes", "2 KB", "3 MB", "1.5 GB"]
+
+
+def test_a_name_that_no_file_can_have_is_split_like_any_other() -> None:
+    assert cli.split_file("x:" + "y" * 5000) == (Path("x"), "y" * 5000)
+
+
+def test_closed_standard_streams_become_the_null_device() -> None:
+    """In a process of its own; with output closed, messages must not go to where output was meant to go."""
+    import subprocess
+    import sys
+
+    command = 'exec "$0" -c "from cloudos.host.cli import main; main()" "$@" <&- >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, "run", "none.py"], capture_output=True, check=False, text=True
+    )
+    assert (done.returncode, done.stdout) == (127, "")
+    assert done.stderr.startswith("cloudos: none.py: no such file")
+    command = command.replace("<&- >&-", "2>&-")
+    silent = subprocess.run(["sh", "-c", command, sys.executable, "run", "none.py"], capture_output=True, check=False)
+    assert (silent.returncode, silent.stdout) == (127, b"")
 
 
 def test_split_file_refuses_nothing_on_either_side() -> None:

@@ -90,6 +90,13 @@ def test_a_source_edited_during_the_compilation_is_read_again(compiler: Compiler
     assert [compiler.run(), compiler.run()] == [1, 2]
 
 
+def test_an_output_replaced_by_another_process_is_not_trusted(compiler: Compiler) -> None:
+    compiler.run()
+    compiler.output.write_text("made by another process from older sources")
+    assert compiler.run() == 2
+    assert compiler.output.read_text() == "1"
+
+
 def test_another_python_or_compiler_makes_everything_stale(compiler: Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler.run()
     monkeypatch.setattr(image, "environment", lambda: "another")
@@ -124,15 +131,26 @@ def test_the_bundle_carries_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(bytes(range(256)))
     odd = os.fsdecode(b"\xff\xfe")
     inputs = image.Inputs("p.py", (odd, ""), (("K", odd),), ((tmp_path / "data", odd),))
-    entries = bundle.decode(image.make_bundle(image.Image(program, program), inputs))
+    entries = bundle.decode(image.make_bundle(program, inputs))
     assert [entry.data for entry in entries] == [b"ELF", b"p.py", b"\xff\xfe", b"", b"\xff\xfe", bytes(range(256))]
     assert entries[-1].name == b"\xff\xfe"
+
+
+def test_a_file_larger_than_the_machine_is_refused_even_when_it_never_ends(tmp_path: Path) -> None:
+    (tmp_path / "program.elf").write_bytes(b"ELF")
+    (tmp_path / "five").write_bytes(b"12345")
+    for path in (tmp_path / "five", Path("/dev/zero")):
+        inputs = image.Inputs("p", files=((path, "x"),))
+        with pytest.raises(ToolError, match=f"{path} is larger than 4 bytes"):
+            image.make_bundle(tmp_path / "program.elf", inputs, 4)
+    inputs = image.Inputs("p", files=((tmp_path / "five", "x"),))
+    assert bundle.decode(image.make_bundle(tmp_path / "program.elf", inputs, 5))[-1].data == b"12345"
 
 
 def test_files_that_are_not_there_or_given_twice(tmp_path: Path) -> None:
     (tmp_path / "program.elf").write_bytes(b"ELF")
     (tmp_path / "a").write_bytes(b"")
-    built = image.Image(tmp_path, tmp_path / "program.elf")
+    built = tmp_path / "program.elf"
     with pytest.raises(NotFound, match="missing: no such file"):
         image.make_bundle(built, image.Inputs("p", files=((tmp_path / "missing", "x"),)))
     with pytest.raises(ToolError, match="is a directory"):

@@ -34,7 +34,7 @@ def test_a_log_in_pieces_reads_like_a_log_in_one(places: list[int]) -> None:
 
 
 def test_a_panic_message_may_look_like_fields() -> None:
-    record = parse("@panic site=0x20010007 left=3 is not right")
+    record = parse("@panic site=0x20010007 message=left=3 is not right")
     assert (record.number("site"), record.text) == (0x20010007, "left=3 is not right")
     assert parse("@panic site=0x1 site=0x2 twice").text == "site=0x2 twice"
 

@@ -54,7 +54,7 @@ Behaviour = Callable[[Guest], None]
 
 
 @contextmanager
-def running(behaviour: Behaviour) -> Iterator[Machine]:
+def running(behaviour: Behaviour, ready: bool = True) -> Iterator[Machine]:
     """A machine whose guest is a thread. Its process only stands for QEMU's: killing it closes the channels."""
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
@@ -63,6 +63,8 @@ def running(behaviour: Behaviour) -> Iterator[Machine]:
 
     def live() -> None:
         try:
+            if ready:
+                log_far.sendall(b"@ready\n")
             behaviour(Guest(log_far, program_far))
         except (OSError, EOFError):
             pass  # the machine was stopped
@@ -96,20 +98,25 @@ class Result:
     session: Session
     output: bytes
     errors: bytes
+    taken: int
+    """Bytes of standard input that the session has read."""
 
 
-def carry(tmp_path: Path, behaviour: Behaviour, given: bytes = b"", limits: Limits | None = None) -> Result:
+def carry(
+    tmp_path: Path, behaviour: Behaviour, given: bytes = b"", limits: Limits | None = None, ready: bool = True
+) -> Result:
     """Run a guest with standard streams in files."""
     (tmp_path / "in").write_bytes(given)
     with (
         open(tmp_path / "in", "rb") as source,
         open(tmp_path / "out", "wb") as output,
         open(tmp_path / "err", "wb") as errors,
-        running(behaviour) as machine,
+        running(behaviour, ready) as machine,
     ):
         current = Session(machine, limits or Limits(), (source.fileno(), output.fileno(), errors.fileno()))
         current.run()
-    return Result(current, (tmp_path / "out").read_bytes(), (tmp_path / "err").read_bytes())
+        taken = os.lseek(source.fileno(), 0, os.SEEK_CUR)
+    return Result(current, (tmp_path / "out").read_bytes(), (tmp_path / "err").read_bytes(), taken)
 
 
 def echo(guest: Guest) -> None:
@@ -144,11 +151,12 @@ def test_streams_are_kept_apart_and_the_log_is_shown_on_request(tmp_path: Path) 
 def test_a_program_that_never_reads_its_input_ends_all_the_same(tmp_path: Path) -> None:
     def behaviour(guest: Guest) -> None:
         guest.print(b"bye")
+        time.sleep(0.5)
         guest.off(b"@exit status=3")
 
     result = carry(tmp_path, behaviour, os.urandom(4_000_000))
     assert (result.output, result.session.log.status) == (b"bye", 3)
-    assert len(result.session.to_program) < 2 * session.INPUT_AHEAD
+    assert result.taken <= 1_000_000  # what the session and the socket hold
 
 
 def test_writing_everything_before_reading_anything_does_not_deadlock(tmp_path: Path) -> None:
@@ -220,7 +228,17 @@ def test_when_the_time_is_up_the_kernel_is_told(tmp_path: Path) -> None:
 
 def test_a_kernel_that_does_not_answer_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "GRACE", 0.3)
-    result = carry(tmp_path, lambda guest: time.sleep(guest.log.recv(1) == b"T" and 2), limits=Limits(seconds=0.1))
+    start = time.monotonic()
+    ended = 0.0
+
+    def behaviour(guest: Guest) -> None:
+        nonlocal ended
+        assert guest.log.recv(1) == b"T"
+        guest.log.recv(1)  # nothing comes; the channel closes when the machine is stopped
+        ended = time.monotonic()
+
+    result = carry(tmp_path, behaviour, limits=Limits(seconds=0.1))
+    assert 0.3 < ended - start < 5
     assert result.session.ended is Ended.TIME
     assert result.session.log.fault is None
 
@@ -236,6 +254,21 @@ def test_ctrl_c_becomes_the_interrupt_command(tmp_path: Path) -> None:
     result = carry(tmp_path, behaviour)
     assert result.session.ended is Ended.INTERRUPT
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    def behaviour(guest: Guest) -> None:
+        guest.read_frame()
+        os.kill(os.getpid(), signal.SIGHUP)
+        guest.print(b"still here")
+        guest.off()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        result = carry(tmp_path, behaviour)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (result.session.ended, result.output) == (Ended.GUEST, b"still here")
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
@@ -284,6 +317,21 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
         pytest.raises(ToolError, match="cannot write standard output: No space left"),
     ):
         Session(machine, Limits(), (nothing.fileno(), full.fileno(), 2)).run()
+
+
+def test_input_waits_until_the_kernel_is_ready(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def behaviour(guest: Guest) -> None:
+        guest.program.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            guest.program.recv(1)
+        guest.log.sendall(b"@ready\n")
+        seen.append(guest.read_frame())
+        guest.off()
+
+    carry(tmp_path, behaviour, b"abc", ready=False)
+    assert seen == [b"abc"]
 
 
 def test_input_frames_stop_after_the_end_of_file(tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ __attribute__((noinline)) int helper(int key)
 int main_(void)
 {
 #line 8 "prog.py"
-    return helper(9) + 1;
+    helper(9);
+#line 9 "prog.py"
+    memory = 0;
+    return 0;
 }
 """
 
@@ -150,7 +153,13 @@ def test_repeated_lines_are_folded() -> None:
 
 
 def test_what_only_leads_to_main_is_left_out() -> None:
-    places = [Place("a.py", 1), Place("cloudos/sdk/list.py", 2), Place("a.py", 3), Place("<generated x 1>", 2)]
+    places = [
+        Place("a.py", 1),
+        Place("cloudos/sdk/list.py", 2),
+        Place("a.py", 3),
+        Place("<generated x 1>", 2),
+        Place("prelude.c", 2),
+    ]
     around = [Place("cloudos/sdk/start.py", 30), Place("<machine code at 0x400000>", 0)]
     assert report.inner_part(places + around) == places[:3]
     assert report.inner_part(around) == around[:1]

@@ -13,6 +13,7 @@ from cloudos.lang import (
     U8,
     U64,
     Formattable,
+    PanicKind,
     Sink,
     TextBuffer,
     VirtAddr,
@@ -27,6 +28,7 @@ from cloudos.lang import (
     struct,
     write_text,
 )
+from tests.unit.lang.faults import panics
 
 FILLS = st.sampled_from(["", *" *0x-_<>=."])
 WIDTHS = st.sampled_from(["", *map(str, [*range(1, 40), 63, 64, 65, 66, 90, 100, 130])])
@@ -105,7 +107,15 @@ def test_text_is_padded_as_by_cpython(text: str, fill: str, align: str, width: i
     assert str(sink) == format(text, spec)
 
 
-@given(st.characters(), st.sampled_from(["", *"<>^"]), st.integers(0, 9))
+@pytest.mark.parametrize("code", [0xD800, 0xDFFF, 0x110000, 2**64 - 1])
+def test_numbers_that_are_no_characters(code: int) -> None:
+    with pytest.raises(AssertionError):
+        format_character(TextBuffer(), U64(code), U8(32), U8(60), U64(0))
+    with panics(PanicKind.ASSERTION):
+        format(U64(code), "c")
+
+
+@given(st.characters(codec="utf-8"), st.sampled_from(["", *"<>^"]), st.integers(0, 9))
 def test_characters_are_written_as_by_cpython(character: str, align: str, width: int) -> None:
     spec = f"{align}{width or ''}c"
     parts = parse_integer_spec(spec)

@@ -101,6 +101,63 @@ def test_own_constructor_must_set_every_field() -> None:
         half.second
 
 
+def test_drop_runs_with_the_last_reference() -> None:
+    dropped: list[int] = []
+
+    @managed
+    class Owner:
+        number: U64
+        storage: Slice[U8]
+
+        def drop(self) -> None:
+            dropped.append(self.number.__index__())
+            free_slice(self.storage)
+
+    @managed
+    class Pair:
+        first: Owner
+        second: Owner | None = None
+
+        def drop(self) -> None:
+            dropped.append(100 + self.first.number.__index__())
+
+    pair = Pair(Owner(U64(1), new_slice(U8, 3)), Owner(U64(2), zeroed()))
+    kept = pair.first
+    view = kept.storage
+    pair.second = None
+    assert dropped == [2]
+    pair = Pair(kept)
+    assert dropped == [2, 101]
+    del pair, kept
+    assert dropped == [2, 101, 101, 1]
+    with panics(PanicKind.USE_AFTER_FREE):
+        view[0]
+
+
+def test_what_was_not_made_whole_is_not_dropped() -> None:
+    dropped: list[int] = []
+
+    @managed
+    class Owner:
+        number: U64
+        storage: Slice[U8]
+
+        def __init__(self, fail: bool) -> None:
+            self.number = U64(1)
+            if fail:
+                raise ValueError
+            self.storage = zeroed()
+
+        def drop(self) -> None:
+            dropped.append(self.number.__index__())
+
+    with pytest.raises(ValueError, match="^$"):
+        Owner(True)
+    assert dropped == []
+    Owner(False)
+    assert dropped == [1]
+
+
 def test_zeroed_fields() -> None:
     @managed
     class Empty:

@@ -103,11 +103,14 @@ def test_freed_memory_is_caught() -> None:
 
 def test_only_whole_heap_slices_are_freed() -> None:
     memory = new_slice(U8, 4)
-    with panics(PanicKind.BAD_ACCESS):
-        free_slice(memory[1:3])
+    for part in (memory[1:3], memory[1:4], memory[0:3]):
+        with panics(PanicKind.BAD_ACCESS):
+            free_slice(part)
     with panics(PanicKind.BAD_ACCESS):
         free_slice(Array[U8, Literal[4]]().slice())
     free_slice(memory)
+    empty: Slice[U8] = zeroed()
+    free_slice(empty)
 
 
 def test_null_and_unmapped_pointers() -> None:
@@ -182,6 +185,21 @@ def test_bulk_reads_find_uninitialised_bytes() -> None:
     assert memory.equals(data(bytes(8)))
 
 
+def test_bytes_that_are_no_bool() -> None:
+    @struct
+    class Flag:
+        value: bool = True
+
+    flag = Flag()
+    byte = Ptr.to(flag).cast(U8)
+    assert byte.value == 1 and flag.value is True
+    byte.value = U8(0)
+    assert flag.value is False
+    byte.value = U8(2)
+    with panics(PanicKind.BAD_ENUM):
+        flag.value
+
+
 def test_writes_give_up_no_neighbour() -> None:
     region = raw(8)
     Ptr.at(U64, at(region)).value = U64(0x1122334455667788)
@@ -205,6 +223,8 @@ def test_addresses_lead_back_to_their_objects() -> None:
     assert Ptr.at(Pair, address).value is pair
     assert Ptr.at(U32, address.offset(4)).value == 2
     assert Ptr.at(Pair, address) == Ptr.to(pair)
+    assert Ptr.to(pair) != Ptr.to(pair).offset(1) and Ptr.to(pair) != Ptr.to(Pair(U32(1)))
+    assert Ptr.to(pair).offset(2).offset(-2) == Ptr.to(pair) and Ptr.to(pair) != null()
 
 
 def test_address_of_a_collected_object_is_dead() -> None:
@@ -240,7 +260,7 @@ def test_fixed_addresses() -> None:
     space = AddressSpace()
     region = space.allocate(4096, 4096, address=0x1000)
     assert space.find(0x1FFF) == (region, 0xFFF)
-    assert space.find(0xFFF) is None and space.find(0) is None
+    assert space.find(0xFFF) is None and space.find(0) is None and space.find(0x9000) is None
     for bad in (0x1000, 0x1800, 0x0, 0x800):
         with pytest.raises(ValueError, match=r"cannot lie|is taken"):
             space.allocate(4096, 2048, address=bad)

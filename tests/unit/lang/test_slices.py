@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudos.lang import I8, I64, U8, U16, U32, U64, Array, PanicKind, Ptr, Slice, copy, data, new_slice, struct
 from tests.unit.lang.faults import panics
 
 BYTES = st.binary(max_size=20)
+LONG = st.binary(min_size=10, max_size=20)
 INDEX = st.integers(-3, 25)
 
 
@@ -25,9 +26,28 @@ def test_indexing(content: bytes, index: int) -> None:
     else:
         with panics(PanicKind.INDEX):
             text[index]
+        if index >= 0:
+            for kind in (U64, U8):
+                with panics(PanicKind.INDEX):
+                    text[kind(index)]
 
 
-@given(BYTES, INDEX, INDEX)
+@given(st.integers(0, 9))
+def test_indexing_arrays(index: int) -> None:
+    numbers = Array[U16, Literal[5]]()
+    for position in (index, U64(index), U8(index)):
+        if index < 5:
+            numbers[position] = U16(index)
+            assert numbers[position] == index
+        else:
+            with panics(PanicKind.INDEX):
+                numbers[position]
+            with panics(PanicKind.INDEX):
+                numbers[position] = U16(1)
+
+
+@given(st.one_of(BYTES, LONG), INDEX, INDEX)
+@example(b"abcdef", 4, 2)
 def test_slicing(content: bytes, start: int, end: int) -> None:
     text = data(content)
     if 0 <= start <= end <= len(content):

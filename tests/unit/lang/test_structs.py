@@ -181,6 +181,15 @@ def test_wrong_types_are_refused() -> None:
         Ptr.to(U64(1))
 
 
+def test_a_field_of_an_unknown_type_is_named() -> None:
+    @struct
+    class Broken:
+        other: Missing  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(NameError, match=r"Broken\.other: name 'Missing'"):
+        size_of(Broken)
+
+
 def test_own_equality_and_item_access() -> None:
     @struct
     class Key:

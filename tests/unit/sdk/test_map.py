@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudos.lang import I32, U64, data
-from cloudos.sdk import Bytes, KeyMissing, Map, Text
+from cloudos.sdk import Bytes, Counter, KeyMissing, Map, Text
 
 keys = st.integers(0, 30)
 operations = st.one_of(
@@ -27,6 +28,7 @@ def check_same(map: Map[U64, U64], model: dict[int, int]) -> None:
     assert int(map.length) == len(model)
     assert [int(key) for key in map] == list(model)
     assert [(int(key), int(value)) for key, value in map.items()] == list(model.items())
+    assert [int(value) for value in map.values()] == list(model.values())
 
 
 @settings(max_examples=150, deadline=None)
@@ -96,3 +98,18 @@ def test_holes_are_closed_instead_of_growing() -> None:
             map.pop(U64(i - 4))
     assert [int(key) for key in map] == [496, 497, 498, 499]
     assert int(map.index.length) <= 16
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=2).map(lambda content: content[:1] + b"ab"[: len(content)]), max_size=80), st.data())
+def test_a_counter_behaves_as_pythons(contents: list[bytes], drawn: st.DataObject) -> None:
+    model = collections.Counter(contents)
+    counter = Counter()
+    for content in contents:
+        counter.add(data(content))
+    limit = drawn.draw(st.integers(0, len(model) + 1))
+    expected = sorted(model.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    assert [(bytes(it.text.content), int(it.count)) for it in counter.most_common(U64(limit))] == expected
+    assert int(counter.length) == len(model)
+    assert int(counter[Text("\0absent")]) == 0
+    assert all(int(counter[Text.from_bytes(data(content))]) == model[content] for content in contents)

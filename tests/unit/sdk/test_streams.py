@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudos.lang import U8, U64, Region, data, new_slice
-from cloudos.sdk import BadBundle, NotFound, Text, bundle, environment, files, models
+from cloudos.sdk import BadBundle, NotFound, Text, bundle, console, environment, files, models
 from cloudos.sdk.console import InputStream, OutputStream, print, print_error, stderr, stdout
 from cloudos.sdk.hosted import make_bundle
 
@@ -28,6 +28,24 @@ class Stingy(io.RawIOBase):
         return result
 
 
+class Slow(models.SystemModel):
+    """A machine whose clock stands still unless told otherwise."""
+
+    now = 0
+
+    def clock_read(self) -> U64:
+        return U64(self.now)
+
+
+def print_much(out: io.BytesIO) -> None:
+    """Let `print` find that the program prints a lot, then forget what was printed."""
+    for _ in range(console.PROMPT_PRINTS):
+        print("")
+    stdout.shown = models.current().clock_read()
+    out.seek(0)
+    out.truncate()
+
+
 def use_input(content: bytes, portions: list[int]) -> InputStream:
     models.install(models.SystemModel(Stingy(content, portions), io.BytesIO(), io.BytesIO()))  # type: ignore[arg-type]
     return InputStream()
@@ -36,7 +54,8 @@ def use_input(content: bytes, portions: list[int]) -> InputStream:
 @pytest.fixture
 def output() -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
     out, err = io.BytesIO(), io.BytesIO()
-    models.install(models.SystemModel(io.BytesIO(), out, err))
+    models.install(Slow(io.BytesIO(), out, err))
+    stdout.prints = U64(0)
     yield out, err
     stdout.flush()
     stderr.flush()
@@ -94,6 +113,7 @@ def test_written_bytes_arrive_in_order(pieces: list[tuple[int, bool]]) -> None:
 
 def test_output_is_shown_before_input_is_awaited_and_before_errors(output: tuple[io.BytesIO, io.BytesIO]) -> None:
     out, err = output
+    print_much(out)
     print("name? ", end="")
     assert out.getvalue() == b""
     assert InputStream().read_line() is None
@@ -102,6 +122,37 @@ def test_output_is_shown_before_input_is_awaited_and_before_errors(output: tuple
     print_error("bad")
     assert out.getvalue() == b"name?   7\n"
     assert err.getvalue() == b"bad\n"
+
+
+def test_the_first_prints_are_shown_at_once(output: tuple[io.BytesIO, io.BytesIO]) -> None:
+    for number in range(console.PROMPT_PRINTS):
+        print(f"{number}")
+        assert output[0].getvalue().endswith(f"{number}\n".encode())
+    stdout.shown = models.current().clock_read()
+    print("later")
+    assert not output[0].getvalue().endswith(b"later\n")
+
+
+def test_rare_prints_are_shown_at_once(output: tuple[io.BytesIO, io.BytesIO]) -> None:
+    print_much(output[0])
+    print("a", end="")
+    assert output[0].getvalue() == b""
+    Slow.now += console.PAUSE
+    print("b", end="")
+    print("c", end="")
+    assert output[0].getvalue() == b"ab"
+
+
+def test_output_is_shown_at_once_on_a_terminal(output: tuple[io.BytesIO, io.BytesIO]) -> None:
+    print_much(output[0])
+    for environ, shown in (({}, b""), ({"TERM": "dumb"}, b"here")):
+        region = attach(make_bundle([], environ, {}))
+        stdout.terminal = environment.is_terminal()
+        print("here", end="")
+        assert output[0].getvalue() == shown
+        stdout.used = U64(0)
+        assert region.size > 0
+    stdout.terminal = False
 
 
 def attach(content: bytes) -> Region:

@@ -29,6 +29,7 @@ def test_length_comparison_hash_and_concatenation(left: str, right: str) -> None
     assert int(one.length) == len(left.encode())
     assert (one == other) == (left == right)
     assert (one < other) == (left.encode() < right.encode())
+    assert (one > other, one <= other, one >= other) == (left > right, left <= right, left >= right)
     assert one.hash() == Text(left).hash()
     assert str(one + other) == left + right
     assert (other in one) == (right in left)
@@ -125,6 +126,7 @@ def test_bytes(left: bytes, part: bytes, right: bytes) -> None:
     one, other = Bytes(data(left)), Bytes(data(right))
     assert (one == other) == (left == right)
     assert (one < other) == (left < right)
+    assert (one > other, one <= other, one >= other) == (left > right, left <= right, left >= right)
     assert [int(byte) for byte in one] == list(left)
     found = one.find(data(part))
     assert (int(found) if found is not None else -1) == left.find(part)
@@ -147,3 +149,13 @@ def test_a_buffer_collects_bytes(pieces: list[int | bytes]) -> None:
     assert bytes(buffer.to_text().content) == bytes(buffer.to_bytes().content) == model
     assert bytes(buffer.take_bytes().content) == model
     assert int(buffer.length) == 0
+
+
+@quick
+@given(st.binary(min_size=1, max_size=40), st.integers(1, 4))
+def test_a_buffer_can_be_written_to_itself(content: bytes, times: int) -> None:
+    buffer = ByteBuffer()
+    buffer.write(data(content))
+    for _ in range(times):
+        buffer.write(buffer.content())
+    assert bytes(buffer.content()) == content * 2**times

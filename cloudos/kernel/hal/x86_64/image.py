@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64.boot import BOOT, KERNEL_BASE
-from cloudos.kernel.hal.x86_64.traps import ENTRY
+from cloudos.kernel.hal.x86_64.trap import ENTRY
 from cloudos.kernel.hal.x86_64.user_access import USER_ACCESS
 
 ENTRY_SYMBOL = "pvh_entry"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.x86_64 import cpu, mmu
-from cloudos.kernel.hal.x86_64.traps import VECTOR_CHANNEL, VECTOR_CONSOLE, VECTOR_SPURIOUS
+from cloudos.kernel.hal.x86_64.trap import VECTOR_CHANNEL, VECTOR_CONSOLE, VECTOR_SPURIOUS
 from cloudos.lang import U8, U16, U32, U64, PhysAddr, VirtAddr, place, struct, zeroed
 
 LOCAL_APIC = 0xFEE0_0000

@@ -9,7 +9,7 @@ another hypervisor the APIC timer is measured against the PIT first.
 from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64 import cpu, interrupts
-from cloudos.kernel.hal.x86_64.traps import VECTOR_TIMER
+from cloudos.kernel.hal.x86_64.trap import VECTOR_TIMER
 from cloudos.lang import U8, U16, U32, U64, fast, place, struct
 
 REGISTER_TIMER = 0x320
@@ -36,6 +36,7 @@ PIT_CHANNEL_2 = 0x42
 PIT_COMMAND = 0x43
 PIT_GATE = 0x61
 PIT_TICKS = 11_932
+PIT_PATIENCE = 10_000_000
 
 
 @struct
@@ -83,7 +84,10 @@ def _measure_apic_period() -> U64:
     cpu.port_write_u8(U16(PIT_CHANNEL_2), U8(PIT_TICKS & 0xFF))
     cpu.port_write_u8(U16(PIT_CHANNEL_2), U8(PIT_TICKS >> 8))
     interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32(LARGEST_COUNT))
-    while cpu.port_read_u8(U16(PIT_GATE)) & 0x20 == 0:
+    # On a machine without a PIT the count would never be over.
+    patience = U64(PIT_PATIENCE)
+    while cpu.port_read_u8(U16(PIT_GATE)) & 0x20 == 0 and patience > 0:
+        patience = patience - 1
         cpu.pause()
     ticks = U64(LARGEST_COUNT) - U64(interrupts.apic_read(U32(REGISTER_CURRENT_COUNT)))
     interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32(LARGEST_COUNT))

@@ -14,6 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
+from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
 from cloudos.lang import (
     U8,
@@ -553,35 +554,6 @@ def start() -> None:
     _load_tables(Ptr.to(GDT_POINTER).address, Ptr.to(IDT_POINTER).address)
 
 
-def _is_privileged(code: Slice[U8]) -> bool:
-    """Whether machine code starts with an instruction that needs privilege: AMD64 manual volume 3, chapter 5."""
-    index = U64(0)
-    while index < code.length and _is_prefix(code[index]):
-        index = index + 1
-    if index >= code.length:
-        return False
-    first = code[index]
-    if first == 0x0F:
-        if index + 1 >= code.length:
-            return False
-        return _is_privileged_extended(code[index + 1])
-    # HLT, CLI, STI, INT n; IN and OUT with immediate and DX; INS and OUTS.
-    if first == 0xF4 or first == 0xFA or first == 0xFB or first == 0xCD:
-        return True
-    return (first >= 0xE4 and first <= 0xE7) or (first >= 0xEC and first <= 0xEF) or (first >= 0x6C and first <= 0x6F)
-
-
-def _is_prefix(byte: U8) -> bool:
-    return byte == 0x66 or byte == 0xF2 or byte == 0xF3 or (byte >= 0x40 and byte <= 0x4F)
-
-
-def _is_privileged_extended(second: U8) -> bool:
-    """Second byte after 0F: system descriptors, CLTS, SYSRET, INVD, WBINVD, moves with CR and DR, WRMSR, RDMSR…"""
-    if second <= 0x01 or (second >= 0x06 and second <= 0x09):
-        return True
-    return (second >= 0x20 and second <= 0x23) or second == 0x30 or second == 0x32 or second == 0x35
-
-
 def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     """What a trap other than a page fault says about the program. `code`: bytes at its instruction pointer."""
     vector = frame.vector
@@ -595,10 +567,21 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
         return faults.FLOATING_POINT
     if vector == 17:
         return faults.ALIGNMENT
-    if vector == 13 and _is_privileged(code):
+    if vector == 13 and is_privileged(code):
         return faults.PRIVILEGED_INSTRUCTION
     # What remains is an address that is not canonical, or a segment that does not exist.
     return faults.BAD_ADDRESS
+
+
+def panic_site(frame: UserFrame) -> U64:
+    """A failed check of the kernel's own: UD2, followed by the compiled place in four bytes. 0: not such a trap."""
+    if frame.vector != 6:
+        return U64(0)
+    code = Ptr.at(U8, VirtAddr(frame.ip + 2))
+    site = U64(0)
+    for index in U64.range(4):
+        site = site | U64(code.offset(index).value) << (index * 8)
+    return site
 
 
 def on_kernel_stack(address: U64) -> bool:

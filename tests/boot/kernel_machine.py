@@ -1,0 +1,167 @@
+"""Boots the kernel without the tool, for tests that need QEMU options, raw bundles or host commands of their own."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloudos.compiler.api import compile_kernel, compile_program
+from cloudos.host import bundle, machine
+
+ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(__file__).with_name("programs") / "kernel_probe.py"
+LIMIT = 60.0
+"""Seconds after which a machine counts as hung."""
+
+COUNTED = ("-icount", "shift=0,sleep=off")
+"""QEMU options that make guest time count instructions: one instruction, one nanosecond."""
+
+
+@functools.cache
+def folder() -> Path:
+    """Where this test run builds."""
+    return Path(tempfile.mkdtemp(prefix="cloudos-kernel-"))
+
+
+@functools.cache
+def kernel() -> Path:
+    """The kernel's ELF file."""
+    return compile_kernel("x86_64", folder() / "kernel.elf").path
+
+
+@functools.cache
+def probe() -> bytes:
+    """The ELF file of the program that these tests run."""
+    return compile_program(PROBE, "x86_64", folder() / "probe.elf").path.read_bytes()
+
+
+def bundle_for(*arguments: str, files: dict[bytes, bytes] | None = None) -> bytes:
+    """A bundle that runs the probe with these arguments."""
+    words = [b"probe", *(argument.encode() for argument in arguments)]
+    return bundle.encode(bundle.contents(probe(), words, {}, files or {}))
+
+
+@dataclass
+class Run:
+    """What a machine did. `streams` by number; `log` is everything on the first serial port."""
+
+    log: str = ""
+    seconds: float = 0.0
+    streams: dict[int, bytes] = field(default_factory=lambda: {1: b"", 2: b""})
+
+    @property
+    def output(self) -> str:
+        return self.streams[1].decode()
+
+    def record(self, name: str) -> str:
+        """The only record of that name, without it; empty when there is none."""
+        found = [line for line in self.log.splitlines() if line.split(" ")[0] == f"@{name}"]
+        assert len(found) <= 1 or name == "frame", self.log
+        return found[0].removeprefix(f"@{name}").strip() if found else ""
+
+    def in_order(self) -> Run:
+        """This run, when the machine was switched off by its kernel."""
+        assert self.log.splitlines()[-1:] == ["@off"] and "@kernel-panic" not in self.log, self.log
+        return self
+
+
+def decode(data: bytes) -> dict[int, bytes]:
+    """The streams in the frames that a guest sent."""
+    parts: dict[int, list[bytes]] = {1: [], 2: []}
+    position = 0
+    while position < len(data):
+        stream, length = struct.unpack_from("<BH", data, position)
+        parts[stream].append(data[position + 3 : position + 3 + length])
+        position += 3 + length
+    return {stream: b"".join(pieces) for stream, pieces in parts.items()}
+
+
+def read_all(channel: socket.socket, into: bytearray) -> threading.Thread:
+    def work() -> None:
+        try:
+            while data := channel.recv(65536):
+                into.extend(data)
+        except ConnectionResetError:
+            pass  # the guest ended before it had read all that was sent
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def boot(
+    content: bytes,
+    *options: str,
+    given: bytes | None = b"",
+    kind: str = "microvm",
+    memory: str = "64M",
+    meanwhile: Callable[[socket.socket], None] | None = None,
+) -> Run:
+    """Run a machine to its end. `given`: standard input, left open when None; `meanwhile` gets the log channel."""
+    log, log_far = socket.socketpair()
+    program, program_far = socket.socketpair()
+    module = folder() / f"bundle-{os.getpid()}"
+    module.write_bytes(content)
+    line = ["qemu-system-x86_64", "-M", kind, "-accel", "tcg", "-cpu", "max", "-m", memory, "-nodefaults"]
+    line += ["-no-user-config", "-display", "none", "-no-reboot", "-kernel", str(kernel()), "-initrd", str(module)]
+    line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", *options]
+    line += machine.channels(kind, log_far.fileno(), program_far.fileno())
+    start = time.monotonic()
+    process = subprocess.Popen(line, pass_fds=(log_far.fileno(), program_far.fileno()))
+    try:
+        return _follow(process, (log, log_far), (program, program_far), given, meanwhile, start)
+    finally:
+        process.kill()
+        process.wait()
+        for channel in (log, program):
+            channel.close()
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    log: Sequence[socket.socket],
+    program: Sequence[socket.socket],
+    given: bytes | None,
+    meanwhile: Callable[[socket.socket], None] | None,
+    start: float,
+) -> Run:
+    log[1].close()
+    program[1].close()
+    messages, output = bytearray(), bytearray()
+    readers = [read_all(log[0], messages), read_all(program[0], output)]
+    until(lambda: b"@ready" in messages or process.poll() is not None)
+    if given is not None:
+        frames = [given[i : i + 65535] for i in range(0, len(given), 65535)]
+        sender = threading.Thread(target=_send, args=(program[0], frames), daemon=True)
+        sender.start()
+    if meanwhile is not None:
+        meanwhile(log[0])
+    process.wait(LIMIT)
+    for reader in readers:
+        reader.join(5)
+    return Run(messages.decode(errors="replace"), time.monotonic() - start, decode(bytes(output)))
+
+
+def _send(channel: socket.socket, frames: list[bytes]) -> None:
+    for frame in [*frames, b""]:
+        try:
+            channel.sendall(struct.pack("<H", len(frame)) + frame)
+        except OSError:
+            return  # the guest ended without reading all
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens soon."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
