@@ -18,7 +18,7 @@ from cloudos.kernel.memory import heap, mappings, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Source, Space, Sweep
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import U8, U64, PhysAddr, Ptr, VirtAddr, enum, fast, null, size_of, struct
+from cloudos.lang import U8, U64, PhysAddr, Ptr, VirtAddr, enum, fast, never_inlined, null, size_of, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -343,6 +343,7 @@ def _is_congruent(region: Region) -> bool:
     return (region.offset ^ region.start) % mmu.page_bytes(U64(1)) == 0
 
 
+@never_inlined
 def _separate(region: Region, memory: Memory, page: U64, index: U64) -> Outcome:
     """A write to a page that other objects see as well."""
     mappings.claim_tables(region, page, U64(0))
@@ -351,6 +352,7 @@ def _separate(region: Region, memory: Memory, page: U64, index: U64) -> Outcome:
     return Outcome.RETRY
 
 
+@never_inlined
 def _show(region: Region, page: U64, frame: PhysAddr, exclusive: bool) -> None:
     """Map a small page."""
     access = region.access
@@ -360,6 +362,7 @@ def _show(region: Region, page: U64, frame: PhysAddr, exclusive: bool) -> None:
     mappings.put(region, page, frame, U64(0), access)
 
 
+@never_inlined
 def _show_block(region: Region, memory: Memory, page: U64, index: U64, exclusive: bool) -> None:
     """Map 2 MB at once, if that can be done with the same permissions for all of it."""
     number = index % pages.BLOCK_PAGES
@@ -374,6 +377,7 @@ def _show_block(region: Region, memory: Memory, page: U64, index: U64, exclusive
     mappings.put(region, page - number * PAGE_SIZE, frame, U64(1), access)
 
 
+@never_inlined
 def _supply(region: Region, memory: Memory, page: U64, index: U64, entry: U64) -> Outcome:
     """A page that is not there: from the pager, as a part of a block, or zeroed."""
     if not memory.pager.is_null():
@@ -397,6 +401,7 @@ def _supply(region: Region, memory: Memory, page: U64, index: U64, entry: U64) -
     return Outcome.RETRY
 
 
+@never_inlined
 def _show_run(region: Region, memory: Memory, page: U64, index: U64) -> Outcome:
     """Memory that lies in one piece: with the largest pages that fit, or several small ones."""
     if index >= memory.ready:

@@ -21,7 +21,21 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, Slice, fast, inlined, panic, place, struct, zeroed
+from cloudos.lang import (
+    U32,
+    U64,
+    Array,
+    PhysAddr,
+    Ptr,
+    Slice,
+    fast,
+    inlined,
+    never_inlined,
+    panic,
+    place,
+    struct,
+    zeroed,
+)
 
 MAXIMUM_ORDER = 9
 ORDERS = 10
@@ -109,6 +123,7 @@ class FrameAllocator:
         self.promised = self.promised - (U64(1) << order)
         return frame
 
+    @never_inlined
     def share(self, address: PhysAddr) -> None:
         """One user more of an allocated frame."""
         frame = address.value // PAGE_SIZE
@@ -116,6 +131,7 @@ class FrameAllocator:
         states = zone.states()
         states[frame - zone.first] = states[frame - zone.first] + 1
 
+    @never_inlined
     def unshare(self, address: PhysAddr) -> bool:
         """One user less, unless it is the only one: then False, and the frame is still allocated."""
         frame = address.value // PAGE_SIZE

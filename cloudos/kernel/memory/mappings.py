@@ -7,8 +7,9 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.memory.pages import promised_frame
 from cloudos.kernel.memory.structures import Memory, Region, Space, Sweep
-from cloudos.lang import U64, PhysAddr, Ptr, VirtAddr, panic
+from cloudos.lang import U64, PhysAddr, Ptr, VirtAddr, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -40,6 +41,7 @@ def reserve_tables(region: Region, count: U64) -> None:
     region.spare += count
 
 
+@never_inlined
 def claim_tables(region: Region, address: U64, level: U64) -> U64:
     """Make sure that `put` has the tables that it needs; how many frames were claimed for it just now.
 
@@ -53,6 +55,7 @@ def claim_tables(region: Region, address: U64, level: U64) -> U64:
     return claimed
 
 
+@never_inlined
 def unclaim_tables(region: Region, count: U64) -> None:
     """Give frames back that `claim_tables` claimed and nobody used."""
     region.spare -= count
@@ -67,16 +70,14 @@ def drop_spare(region: Region) -> None:
 
 def _table_frame(region: Region) -> PhysAddr:
     """A zeroed frame for a page table, which was claimed."""
-    try:
-        frame = FRAMES.allocate_promised(U64(0))
-    except OutOfMemory:
-        return panic("a promised frame is missing")
+    frame = promised_frame()
     region.spare -= 1
     region.space.value.tables += 1
     cpu.zero(mmu.direct(frame), U64(PAGE_SIZE))
     return frame
 
 
+@never_inlined
 def put(region: Region, address: U64, frame: PhysAddr, level: U64, access: Access) -> None:
     """Map one page of a region, in place of what was there. The tables have been claimed."""
     table = region.space.value.pages
@@ -102,6 +103,7 @@ def put_free(region: Region, address: U64, frame: PhysAddr, access: Access) -> b
     return True
 
 
+@never_inlined
 def accepts(region: Region, address: U64, level: U64) -> bool:
     """Whether a page of this level may be put here: the region covers it, and there are no smaller ones."""
     size = mmu.page_bytes(level)

@@ -17,7 +17,7 @@ from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory
-from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, null, panic, struct
+from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, never_inlined, null, panic, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -79,6 +79,7 @@ def nodes_for(length: U64, levels: U64) -> U64:
     return total
 
 
+@never_inlined
 def claim(memory: Memory, count: U64) -> None:
     """Make sure that `count` frames can be taken. Raises QuotaExceeded, OutOfMemory, having changed nothing."""
     heap.FAILURES.check()
@@ -95,6 +96,7 @@ def claim(memory: Memory, count: U64) -> None:
     memory.reserve = count
 
 
+@never_inlined
 def unclaim(memory: Memory, count: U64) -> None:
     """Give promised frames back."""
     memory.reserve -= count
@@ -102,8 +104,9 @@ def unclaim(memory: Memory, count: U64) -> None:
     memory.header.quota.value.refund(count * PAGE_SIZE)
 
 
-@inlined
-def _promised_frame() -> PhysAddr:
+@never_inlined
+@fast
+def promised_frame() -> PhysAddr:
     """A frame that was promised, contents undefined."""
     try:
         return FRAMES.allocate_promised(U64(0))
@@ -111,11 +114,12 @@ def _promised_frame() -> PhysAddr:
         return panic("a promised frame is missing")
 
 
+@never_inlined
 def _take(memory: Memory) -> PhysAddr:
     """One claimed frame, zeroed."""
     memory.reserve -= 1
     memory.claims += 1
-    frame = _promised_frame()
+    frame = promised_frame()
     cpu.zero(mmu.direct(frame), U64(PAGE_SIZE))
     return frame
 
@@ -153,6 +157,7 @@ def find(memory: Memory, index: U64) -> Page:
     return Page(slot, entry, exclusive, together)
 
 
+@never_inlined
 def slot_at(memory: Memory, index: U64, level: U64) -> Ptr[U64]:
     """The entry of this level (0: of the page) for a page; null when there is no node to hold it."""
     nothing: Ptr[U64] = null()
@@ -178,6 +183,7 @@ def missing_nodes(memory: Memory, index: U64, level: U64) -> U64:
     return U64(0)
 
 
+@never_inlined
 def own_path(memory: Memory, index: U64, level: U64) -> Ptr[U64]:
     """The entry of this level, all nodes above it existing and shared with nobody. Missing ones have been claimed."""
     slot = _root_entry(memory, index)
@@ -195,7 +201,7 @@ def own_path(memory: Memory, index: U64, level: U64) -> Ptr[U64]:
 
 def _copy_node(node: PhysAddr) -> PhysAddr:
     """A node with the same children, of which each gets one user more; the old one loses one."""
-    copy = _promised_frame()
+    copy = promised_frame()
     origin = Slice.of(Ptr.at(U64, mmu.direct(node)), U64(NODE_ENTRIES))
     Slice.of(Ptr.at(U64, mmu.direct(copy)), U64(NODE_ENTRIES)).copy_from(origin)
     share_all(origin)
@@ -203,6 +209,7 @@ def _copy_node(node: PhysAddr) -> PhysAddr:
     return copy
 
 
+@never_inlined
 def share_all(entries: Slice[U64]) -> None:
     """Whatever these entries point at has one user more."""
     for entry in entries:
@@ -215,8 +222,8 @@ def fill_slot(memory: Memory, slot: Ptr[U64]) -> PhysAddr:
     """`fill` when the node is there and this object's alone. Raises what `fill` does."""
     heap.FAILURES.check()
     if memory.reserve > 0:
+        frame = FRAMES.allocate_promised(U64(0))
         memory.reserve -= 1
-        frame = _promised_frame()
     else:
         quota = memory.header.quota.value
         quota.charge(U64(PAGE_SIZE))
@@ -245,7 +252,7 @@ def make_exclusive(memory: Memory, index: U64) -> PhysAddr:
     slot = own_path(memory, index, U64(0))
     frame = PhysAddr(slot.value & ADDRESS)
     if FRAMES.is_shared(frame):
-        copy = _promised_frame()
+        copy = promised_frame()
         words = U64(PAGE_SIZE // 8)
         target = Slice.of(Ptr.at(U64, mmu.direct(copy)), words)
         target.copy_from(Slice.of(Ptr.at(U64, mmu.direct(frame)), words))
@@ -329,6 +336,7 @@ def _install_block(memory: Memory) -> None:
     memory.block = PhysAddr(0)
 
 
+@never_inlined
 def drop_block(memory: Memory) -> None:
     """Forget the block that is being zeroed; its frames are promised as before."""
     if memory.block.value == 0:
@@ -404,6 +412,7 @@ def _skip(memory: Memory, following: U64, ending: bool) -> None:
     memory.cursor = following
 
 
+@never_inlined
 def _release_frame(memory: Memory, frame: PhysAddr) -> None:
     if FRAMES.unshare(frame):
         FRAMES.withdraw(U64(1))
