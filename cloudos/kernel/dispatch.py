@@ -26,13 +26,15 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
-from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, never_inlined
+from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, inlined, never_inlined
 
 IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, program_memory, clock)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
 # Inlining the others would make the dispatch save registers that a short call does not need.
 INLINED = ("system_null",)
+# The calls with a fast path: each has a function of its own, and its handle is looked up in place.
+FAST = ("message_call", "message_reply_receive")
 CLASSES: dict[Kind, Any] = {
     Kind.PROCESS: Process,
     Kind.THREAD: Thread,
@@ -117,24 +119,40 @@ def branch(call: SystemCall) -> list[str]:
 
 def dispatch_source() -> str:
     """The text of the dispatch function."""
-    lines = [line for call in SYSTEM_CALLS for line in branch(call)]
+    lines = [line for call in SYSTEM_CALLS if call.name not in FAST for line in branch(call)]
     return HEAD + "\n".join("    " + line for line in lines) + "\n" + TAIL
 
 
-@never_inlined
-@fast
-def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
+def fast_source(call: SystemCall) -> str:
+    """The text of the function for one of the fast calls."""
+    (name, needs), *_ = call.needs.items()
+    rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
+    lines = [f"def on_{call.name}(frame: UserFrame) -> bool:", "    try:"]
+    lines.append(f"        {name} = look_up_here(frame.argument0, Kind.{needs.kind.name}, {rights})")
+    lines += [f"        if {call.name}({name}, frame):", "            return True"]
+    lines += ["    except SystemCallError:", "        frame.fail(U64(error_code()))", "    leave()", "    return True"]
+    return "\n".join(lines) + "\n"
+
+
+@inlined
+def look_up_here(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """What a handle of the caller's names. Raises BadHandle, WrongKind, Denied, PeerGone."""
     return lookup(PROCESSOR.current.value.process.value.table, handle, kind, rights)
+
+
+@never_inlined
+def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
+    """`look_up_here`, called."""
+    return look_up_here(handle, kind, rights)
 
 
 def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame}
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
-    names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up)}
+    names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up, look_up_here)}
     for call in SYSTEM_CALLS:
         implementation = implementation_of(call)
-        if call.name not in INLINED:
+        if call.name not in INLINED and call.name not in FAST:
             never_inlined(implementation)
         # The compiler refuses an implementation that could raise anything else.
         implementation.__raises__ = (*call.raises, Restart)  # type: ignore[attr-defined]
@@ -142,6 +160,31 @@ def _namespace() -> dict[str, Any]:
     return names
 
 
-_generated: Callable[[trap.UserFrame], bool] = generate(dispatch_source(), "dispatch", _namespace())
-# The entry code calls it straight away: a system call that does nothing must cost next to nothing.
-dispatch = exported("kernel_system_call")(fast(_generated))
+_NAMES = _namespace()
+_Entry = Callable[[trap.UserFrame], bool]
+dispatch: _Entry = never_inlined(generate(dispatch_source(), "dispatch", _NAMES))
+_fast = {call.name: call for call in SYSTEM_CALLS if call.name in FAST}
+on_call: _Entry = never_inlined(fast(generate(fast_source(_fast["message_call"]), "on_message_call", _NAMES)))
+on_reply_receive: _Entry = never_inlined(
+    fast(generate(fast_source(_fast["message_reply_receive"]), "on_message_reply_receive", _NAMES))
+)
+CALL = _fast["message_call"].number
+REPLY_RECEIVE = _fast["message_reply_receive"].number
+
+
+@exported("kernel_system_call")
+@fast
+def system_call(frame: trap.UserFrame) -> bool:
+    """Where the entry code goes: whether all registers must be loaded from the current thread's frame.
+
+    What must cost next to nothing comes first, before registers are saved for all the rest.
+    """
+    number = frame.number
+    if number == CALL:
+        return on_call(frame)
+    if number == REPLY_RECEIVE:
+        return on_reply_receive(frame)
+    if number == 0:
+        frame.finish(system_null())
+        return False
+    return dispatch(frame)

@@ -9,7 +9,7 @@ from cloudos.lang import ProgramImage
 IMAGE = ProgramImage(
     entries=(
         kernel.kernel_main,
-        dispatch.dispatch,
+        dispatch.system_call,
         microkernel.user_trap,
         microkernel.kernel_trap,
         failure.on_panic,

@@ -63,10 +63,16 @@ def kernel_trap(frame: trap.UserFrame) -> None:
 @fast
 def leave() -> bool:
     """On the way out of the kernel: whether another thread's registers may have to be loaded."""
+    if not cleanup.PENDING.first.is_null():
+        clean_up()
+    return scheduler.leave()
+
+
+def clean_up() -> None:
+    """Take ended objects apart, for a bounded time."""
     for _ in U64.range(CLEANUP_STEPS):
         if cleanup.step():
             break
-    return scheduler.leave()
 
 
 def interrupt(kind: TrapKind) -> None:

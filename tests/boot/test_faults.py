@@ -206,7 +206,9 @@ def test_garbage_in_every_system_call_harms_nobody(tmp_path: Path) -> None:
     from cloudos.abi.system_calls import SYSTEM_CALLS
 
     spared = sum(
-        1 << call.number for call in SYSTEM_CALLS if call.name in ("process_exit", "process_panic", "thread_sleep")
+        1 << call.number
+        for call in SYSTEM_CALLS
+        if call.name in ("process_exit", "process_panic", "thread_sleep", "thread_exit")
     )
     program = write(tmp_path, GARBAGE.replace("EXITS", hex(spared)))
     result = run(program, given=b"", options=["--timeout", "60"]).check(0)

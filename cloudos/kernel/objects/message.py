@@ -38,7 +38,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U32, U64, Ptr, error_code, fast, inlined, null, struct
+from cloudos.lang import U32, U64, Ptr, error_code, inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
@@ -335,7 +335,7 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
 # Sending and calling
 
 
-@fast
+@inlined
 def message_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call. Like all that follow: whether the next thread is chosen already."""
     if fast_call(capability, frame):
@@ -502,7 +502,7 @@ def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     return False
 
 
-@fast
+@inlined
 def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call."""
     if fast_reply_receive(capability, frame):

@@ -12,7 +12,7 @@ from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, PhysAddr, Ptr, fast, null
+from cloudos.lang import U8, U64, PhysAddr, Ptr, fast, inlined, null
 
 
 def start() -> None:
@@ -176,7 +176,7 @@ def _idle() -> None:
     PROCESSOR.turn_start = timer.now()
 
 
-@fast
+@inlined
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread

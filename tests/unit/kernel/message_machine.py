@@ -11,7 +11,7 @@ import pytest
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import ALL_RIGHTS, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS
-from cloudos.kernel.dispatch import dispatch
+from cloudos.kernel import dispatch
 from cloudos.kernel.hal import mmu, timer
 from cloudos.kernel.hal.x86_64.timer import CLOCK, ONE
 from cloudos.kernel.memory import heap
@@ -70,7 +70,7 @@ class World:
         for register, value in zip(registers, (*arguments, *words), strict=False):
             setattr(frame, register, U64(value))
         frame.rbx = U64(reply)
-        dispatch(frame)
+        dispatch.system_call(frame)
 
     def pass_time(self, nanoseconds: int) -> None:
         """And let the timer interrupt."""
