@@ -138,7 +138,7 @@ def write(space: Ptr[Space], address: int, value: int) -> None:
 
 
 def claims_in_tree(memory: Memory) -> set[tuple[int, int]]:
-    """Every (level, frame) that an object sees."""
+    """Every (level, frame) that an object sees, itself and through nodes."""
     found: set[tuple[int, int]] = set()
 
     def visit(entry: int, level: int) -> None:

@@ -71,7 +71,8 @@ class MemoryModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.context = machine(10)
+        # Enough for all objects, committed: running out is tested elsewhere.
+        self.context = machine(22)
         self.quota = self.context.__enter__()
         self.objects: list[Object] = []
         # Objects without a handle live as long as somebody shows them.
