@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cloudos.abi.errors import BadArgument, Denied
 from cloudos.kernel.hal.interface import Access
@@ -85,6 +85,17 @@ class MemoryModel(RuleBasedStateMachine):
         for space, _ in self.spaces:
             drop(space)
         self.context.__exit__(None, None, None)
+
+    @initialize(size=st.sampled_from((300, 520)), committed=st.booleans())
+    def begin(self, size: int, committed: bool) -> None:
+        """A writable object in one space, its clone in another: most runs would spend all steps to come here."""
+        self.create(size, committed)
+        for number in range(2):
+            self.create_space()
+            self.map(number, number, 0, 0, size, WRITE)
+            self.write_some(number, 1 + number)
+            if number == 0:
+                self.clone(0)
 
     @precondition(lambda self: len(self.objects) < 6)
     @rule(size=st.sampled_from(SIZES), committed=st.booleans())
@@ -180,6 +191,15 @@ class MemoryModel(RuleBasedStateMachine):
         assert kind != "run" or Access.EXECUTE in there.access
 
     @precondition(lambda self: self.spaces)
+    @rule(number=choice, value=st.integers(1, 255))
+    def write_some(self, number: int, value: int) -> None:
+        """Write wherever that is allowed, to some of the pages."""
+        _, shown = self.spaces[number % len(self.spaces)]
+        for page in PLACES[value % 3 :: 3]:
+            if page in shown:
+                self.touch(number, page, value, "write")
+
+    @precondition(lambda self: self.spaces)
     @rule(number=choice)
     def read_all(self, number: int) -> None:
         space, shown = self.spaces[number % len(self.spaces)]
@@ -228,4 +248,4 @@ class MemoryModel(RuleBasedStateMachine):
 
 
 TestMemoryModel = MemoryModel.TestCase
-TestMemoryModel.settings = settings(max_examples=10, stateful_step_count=25, deadline=None, phases=[Phase.generate])
+TestMemoryModel.settings = settings(max_examples=12, stateful_step_count=25, deadline=None, phases=[Phase.generate])
