@@ -1,14 +1,14 @@
-"""What the kernel's operations cost, in nanoseconds: under QEMU's `-icount shift=0` that is in instructions.
+"""What the kernel's operations cost in instructions.
 
-Run by `bench/run.py`. Prints one line per measure: its key and the average.
+Run by `cloudos bench`, on a machine whose time stamp counter counts instructions. Prints one line per measure: its key
+and the average. docs/benchmarks.md says what each contains.
 """
 
 from __future__ import annotations
 
-from cloudos.abi import initial
-from cloudos.lang import U64, Template, code_address, machine
+from cloudos.abi import initial, layout
+from cloudos.lang import U64, Ptr, Template, VirtAddr, code_address, machine
 from cloudos.sdk import print, system
-from cloudos.sdk.ipc import Message, receive, send
 from cloudos.sdk.processes import Child
 from cloudos.sdk.threads import start
 
@@ -18,16 +18,6 @@ ROUNDS = 2000
 @machine(x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)))
 def cycles() -> U64:
     """The time stamp counter: under -icount it counts instructions."""
-    return U64(0)
-
-
-@machine(
-    x86_64=Template(
-        "xorl %%eax, %%eax; syscall", result="=a", clobbers=("rcx", "rdx", "rdi", "rsi", "r8", "r9", "r10", "r11")
-    )
-)
-def null_call() -> U64:
-    """System call 0."""
     return U64(0)
 
 
@@ -73,13 +63,6 @@ def echo(endpoint: U64) -> None:
         reply = handle
 
 
-def sink(endpoint: U64) -> None:
-    """Receive and forget."""
-    message = Message()
-    while True:
-        receive(endpoint, message)
-
-
 def yielder(argument: U64) -> None:
     """Give every turn away."""
     while True:
@@ -101,44 +84,78 @@ def round_trips(name: str, endpoint: U64) -> None:
     measured(name, begin, U64(ROUNDS))
 
 
+def clocked_sink(endpoint: U64) -> None:
+    """Answer every call with how long ago its caller read the counter."""
+    reply = U64(0)
+    word = U64(0)
+    while True:
+        error, sent, _tag, badge, handle = reply_receive_words(endpoint, U64(1), word, reply)
+        word = cycles() - sent
+        assert error == 0 and badge == badge
+        reply = handle
+
+
 def one_way(endpoint: U64) -> None:
-    message = Message()
+    """From the caller's reading of the counter to that of the server, which runs in another address space."""
+    total = U64(0)
+    for index in U64.range(ROUNDS + 50):
+        error, took, _tag, _badge, _handle = call_words(endpoint, U64(1), cycles())
+        assert error == 0, "no reply"
+        if index >= 50:
+            total = total + took
+    print(f"message_one_way {total // ROUNDS}")
+
+
+def null_calls() -> None:
+    """The call that does nothing, through its stub."""
+    total = U64(0)
     begin = cycles()
     for _ in U64.range(ROUNDS):
-        message.set(U64(0), U64(1))
-        send(endpoint, message)
-        system.thread_yield()
-    measured("send_and_switch", begin, U64(ROUNDS))
+        total = total + system.system_null()
+    measured("null_system_call", begin, U64(ROUNDS))
+    assert total == 0, "not null"
+
+
+def page_faults() -> None:
+    """Touch pages of the stack that were never touched, deepest last."""
+    at = U64(layout.STACK_TOP) - (256 << 10)
+    rounds = U64(1024)
+    touch(at)
+    begin = cycles()
+    for _ in U64.range(rounds):
+        at = at - layout.PAGE_SIZE
+        touch(at)
+    measured("page_fault_anonymous", begin, rounds)
+
+
+def touch(address: U64) -> None:
+    Ptr.at(U64, VirtAddr(address)).value = U64(1)
+
+
+def child_of(function: VirtAddr, endpoint: U64) -> Child:
+    """A process that runs a function on a handle to the endpoint."""
+    child = Child()
+    child.make(U64(initial.QUOTA))
+    child.start(function, system.process_install(child.process, endpoint, U64(0), U64(5)))
+    system.thread_yield()
+    return child
 
 
 def main() -> None:
+    print(f"boot_to_user {cycles()}")
+    null_calls()
+    page_faults()
     quota = U64(initial.QUOTA)
-    begin = cycles()
-    for _ in U64.range(ROUNDS):
-        null_call()
-    measured("null_system_call", begin, U64(ROUNDS))
-    here = system.endpoint_create(quota)
-    start(code_address(echo), here)
-    system.thread_yield()
-    round_trips("round_trip_same_space", here)
     there = system.endpoint_create(quota)
-    child = Child()
-    child.make(quota)
-    child.start(code_address(echo), system.process_install(child.process, there, U64(0), U64(5)))
-    system.thread_yield()
+    child_of(code_address(echo), there)
     round_trips("round_trip", there)
-    one_way_endpoint = system.endpoint_create(quota)
-    receiver = Child()
-    receiver.make(quota)
-    receiver.start(code_address(sink), system.process_install(receiver.process, one_way_endpoint, U64(0), U64(5)))
-    system.thread_yield()
-    one_way(one_way_endpoint)
+    clocked = system.endpoint_create(quota)
+    child_of(code_address(clocked_sink), clocked)
+    one_way(clocked)
     thread = start(code_address(yielder), U64(0))
     switches("thread_switch_same_space")
     system.thread_kill(thread)
-    other = Child()
-    other.make(quota)
-    other.start(code_address(yielder), U64(0))
+    child_of(code_address(yielder), clocked)
     switches("thread_switch_other_space")
 
 

@@ -163,7 +163,7 @@ def import_program(source: Path) -> types.ModuleType:
     module.__name__ = path.stem
     for value in vars(module).values():
         if getattr(value, "__module__", None) == name:
-            _rename(value, path.stem)
+            _rename(value, name, path.stem)
     return module
 
 
@@ -188,7 +188,7 @@ def build_time_streams() -> Iterator[None]:
         os.close(null)
 
 
-def _rename(value: Any, name: str) -> None:
+def _rename(value: Any, made: str, name: str) -> None:
     """Symbols show the file's name, not the one that keeps two programs apart in this process."""
     try:
         value.__module__ = name
@@ -197,7 +197,8 @@ def _rename(value: Any, name: str) -> None:
     if isinstance(value, type):
         for inner in vars(value).values():
             inner = getattr(inner, "fget", None) or getattr(inner, "__func__", inner)
-            if isinstance(inner, types.FunctionType):
+            # A class also holds functions of the language library, which are not the program's to rename.
+            if isinstance(inner, types.FunctionType) and inner.__module__ == made:
                 inner.__module__ = name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Diagnostic:
     message: str
     hint: str = ""
     source_line: str = ""
+    origin: str = ""
+    """`file:line` in the program that led to library code which is refused; empty when the place says it all."""
 
     def __str__(self) -> str:
         text = f"{self.path}:{self.line}:{self.column}: error: {self.message}"
@@ -25,6 +27,8 @@ class Diagnostic:
             text += f"\n    {self.source_line.rstrip()}\n    {' ' * (self.column - 1)}^"
         if self.hint:
             text += f"\n  help: {self.hint}"
+        if self.origin:
+            text += f"\n  needed by {self.origin}"
         return text
 
 
@@ -34,6 +38,11 @@ class CompileError(Exception):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = list(diagnostics)
         super().__init__("\n".join(str(entry) for entry in self.diagnostics))
+
+
+def with_origin(error: CompileError, origin: str) -> CompileError:
+    """The same error, saying what led to it, unless it says so already."""
+    return CompileError([entry if entry.origin else replace(entry, origin=origin) for entry in error.diagnostics])
 
 
 class InternalCompilerError(Exception):

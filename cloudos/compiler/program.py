@@ -55,6 +55,8 @@ class FunctionInstance:
     checked: bool = False
     checking: bool = False
     exported: str | None = None
+    needed_by: tuple[FunctionInstance, int] | None = None
+    """The function and the line that first asked for this one."""
     kept: bool = False
     """Named by assembly text: the linker must keep it under its name."""
     abi_raises: bool = False
@@ -77,6 +79,8 @@ class Program:
         self.virtual_calls: dict[tuple[ProtocolType, str], None] = {}
         self.virtual_instances: dict[tuple[ProtocolType, str, Type], FunctionInstance] = {}
         self.files: list[str] = []
+        self.here: tuple[FunctionInstance, int] | None = None
+        """The function and the line being checked."""
         self.symbols: set[str] = set()
         self.type_names: dict[Type, str] = {}
         self.errors: dict[type, int] = {StopIteration: STOP_ITERATION_CODE}
@@ -193,6 +197,16 @@ def _nowhere() -> Any:
     import ast
 
     return ast.Pass(lineno=1, col_offset=0)
+
+
+def origin_of_need(need: tuple[FunctionInstance, int] | None) -> str:
+    """`file:line` of the nearest place outside of the package that led to `need`; empty when there is none."""
+    while need is not None:
+        instance, line = need
+        if not instance.source.path.startswith(("cloudos/", "<")):
+            return f"{instance.source.path}:{line}"
+        need = instance.needed_by
+    return ""
 
 
 def plain_function(value: Any) -> FunctionType | None:

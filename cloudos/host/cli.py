@@ -202,6 +202,24 @@ def size(form: str, arch: str) -> int:
 
 
 @cli.command()
+@FORM
+@click.option("--json", "file", metavar="FILE", help="Write the JSON to a file too; - is standard output, alone.")
+@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+def bench(form: str, file: str | None, arch: str) -> None:
+    """Measure the kernel under instruction counting: every run gives the same numbers."""
+    from cloudos.host import bench as command
+    from cloudos.host import listing
+
+    report = command.measure(arch)
+    if file is not None and file != "-":
+        Path(file).write_text(report.as_json())
+    if file == "-" or form == "json":
+        print(report.as_json(), end="")
+    else:
+        listing.show(command.rows(report), form)
+
+
+@cli.command()
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
 def test(kind: str, options: tuple[str, ...]) -> int:

@@ -14,6 +14,9 @@ INTERRUPT_NUMBER = 2
 PANIC_NUMBER = 6
 SIGPIPE_NUMBER = 13
 SHOWN_LOG_LINES = 15
+NO_HOST_MEMORY = "cannot set up guest memory"
+"""What QEMU says when the host does not give it the memory of the machine."""
+
 REPORT_HINT = "this is a defect of CloudOS, not of the program; `--kernel-log` shows the whole log"
 
 
@@ -72,7 +75,10 @@ def silent_failure(session: Session) -> ToolError:
         parts.append(f"QEMU says: {messages}")
     if session.log.lines:
         parts += ["the end of the kernel's log:", *(f"    {line}" for line in session.log.lines[-SHOWN_LOG_LINES:])]
-    return ToolError("\n".join(parts), "`cloudos doctor` checks QEMU; a larger --memory may help")
+    hint = "`cloudos doctor` checks QEMU; a larger --memory may help"
+    if NO_HOST_MEMORY in messages:
+        hint = "this host cannot give a machine that much memory: choose a smaller --memory"
+    return ToolError("\n".join(parts), hint)
 
 
 def places_of_sources(program: Path) -> tuple[Path, ...]:

@@ -31,6 +31,8 @@ from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, 
 IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, program_memory, clock)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
+# These say whether they have made another thread current.
+SWITCHING = ("thread_yield",)
 # Inlining the others would make the dispatch save registers that a short call does not need.
 INLINED = ("system_null",)
 # The calls with a fast path: each has a function of its own, and its handle is looked up in place.
@@ -108,6 +110,8 @@ def branch(call: SystemCall) -> list[str]:
     if call.is_message:
         capability = next(iter(call.needs))
         body = [f"if {call.name}({capability}, frame):", "    return True", "leave()", "return True"]
+    elif call.name in SWITCHING:
+        body = ["frame.finish(U64(0))", f"if {call.name}():", "    return True"]
     elif call.result is U64:
         body = [f"frame.finish({invocation})"]
     else:

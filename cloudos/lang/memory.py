@@ -242,6 +242,11 @@ class AddressSpace:
         self._dead = 0
         self.budget: int | None = None
 
+    def place_from(self, address: int) -> int:
+        """Place regions that ask for an address here and above from now on; returns where the next would have gone."""
+        before, self._next = self._next, address
+        return before
+
     def allocate(self, size: int, align: int = 16, *, initialised: bool = False, address: int | None = None) -> Region:
         """A new region of `size` bytes, at `address` when given; MemoryError when the budget is used up."""
         if self.budget is not None:

@@ -9,24 +9,29 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cloudos.abi.bundle import DATA_ALIGNMENT, MAGIC, VERSION, EntryKind
-from cloudos.lang import U8, U64, Region
+from cloudos.lang import U8, U64, Panic, Region
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.models import SystemModel, install
 
 HEADER_SIZE = 32
 ENTRY_SIZE = 40
+PANIC_STATUS = 134  # as the machine says it: 128 and the number of the fault, 6
 
 _main: Callable[..., Any] | None = None
 
 
 def run(main: Callable[..., Any]) -> NoReturn:
-    """Run `main` with this process's arguments, streams and files; ends by SystemExit with the program's status."""
+    """Run `main` with this process's arguments, streams and files; ends by SystemExit with the program's status.
+
+    A panic prints its traceback and ends with the status that it has in the machine.
+    """
     from cloudos.sdk.start import start
 
     global _main
@@ -37,7 +42,11 @@ def run(main: Callable[..., Any]) -> NoReturn:
     content = make_bundle([os.path.basename(sys.argv[0]), *sys.argv[1:]], environment, files)
     region = Region(len(content), DATA_ALIGNMENT)
     region.data[:] = content
-    start(U64(region.address), U64(region.size))
+    try:
+        start(U64(region.address), U64(region.size))
+    except Panic:
+        traceback.print_exc()
+        sys.exit(PANIC_STATUS)
 
 
 def call_main(arguments: List[Text]) -> U8:

@@ -51,7 +51,11 @@ class Child:
 
     def make(self, quota: U64) -> None:
         """Make the process, with the program's segments. Raises what the system calls of processes raise."""
-        self.process = system.process_create(quota, U64(0))
+        self.make_labelled(quota, U64(0))
+
+    def make_labelled(self, quota: U64, label: U64) -> None:
+        """`make` with a label of the policy in force."""
+        self.process = system.process_create(quota, label)
         image = _program()
         offset = _word(image, U64(32))
         size = U64(Ptr.at(U16, image.pointer.address.offset(54)).value)

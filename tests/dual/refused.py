@@ -227,6 +227,11 @@ CASES = [
         "def run(a: U64) -> None:\n    write(§f'{F64(a):,.1f}')\n",
         "do not work for floats",
     ),
+    Case(
+        "parameter without width",
+        "def run(a: U64) -> None:\n    wide(3)\n\n\ndef wide(n: §int) -> None:\n    pass\n",
+        "no width",
+    ),
     Case("bare float", "def run(a: U64) -> None:\n    §x = 3.5\n", "write F64"),
     Case("generic class without its type", "def run(a: U64) -> bool:\n    return isinstance(a, §Pair)\n", "its types"),
     Case("async function", "§async def run(a: U64) -> None:\n    pass\n", ""),

@@ -18,6 +18,17 @@ def test_a_program_needs_no_ending_and_may_begin_with_a_byte_order_mark(tmp_path
         assert import_program(tmp_path / name).VALUE == 7
 
 
+def test_only_the_programs_own_functions_get_its_name(tmp_path: Path) -> None:
+    """Classes of the program hold functions of the library, such as the `__eq__` that refuses."""
+    path = tmp_path / "shapes.py"
+    path.write_text(
+        "from __future__ import annotations\nfrom cloudos.lang import U8, struct\n\n\n"
+        "@struct\nclass Point:\n    x: U8\n\n    def twice(self) -> U8:\n        return self.x * 2\n"
+    )
+    point = import_program(path).Point
+    assert (point.twice.__module__, point.__eq__.__module__) == ("shapes", "cloudos.lang.structs")
+
+
 def test_code_that_python_cannot_parse_for_its_depth_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.py"
     path.write_text("x = 1" + " + 1" * 20_000 + "\n")

@@ -9,16 +9,27 @@ from __future__ import annotations
 
 from cloudos.compiler.check.checker import Checker, declared_method, make_instance, member, protocol_methods
 from cloudos.compiler.check.construction import require_all
-from cloudos.compiler.program import FunctionInstance, Program, plain_function
+from cloudos.compiler.diagnostics import CompileError, with_origin
+from cloudos.compiler.program import FunctionInstance, Program, origin_of_need, plain_function
 from cloudos.compiler.typesystem import NEVER, NONE, ManagedType, ProtocolType, StructType, Type, strip_optional
 
 
 def check_instance(program: Program, instance: FunctionInstance) -> None:
-    """Check the body of one function instance."""
-    from cloudos.compiler.check.statements import check_body
-
+    """Check the body of one function instance. What is refused in library code says what of the program led there."""
     if instance.checked:
         return
+    caller = program.here
+    try:
+        _check_function(program, instance)
+    except CompileError as error:
+        inside = not instance.source.path.startswith(("cloudos/", "<"))
+        raise error if inside else with_origin(error, origin_of_need(instance.needed_by)) from None
+    program.here = caller
+
+
+def _check_function(program: Program, instance: FunctionInstance) -> None:
+    from cloudos.compiler.check.statements import check_body
+
     instance.checking = True
     checker = Checker(program, instance)
     for parameter in instance.parameters:

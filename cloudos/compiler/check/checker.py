@@ -14,12 +14,13 @@ from cloudos.compiler.check.annotations import (
     type_of_annotation,
 )
 from cloudos.compiler.check.flow import Flow
-from cloudos.compiler.diagnostics import refuse_node
+from cloudos.compiler.diagnostics import CompileError, refuse_node, with_origin
 from cloudos.compiler.program import (
     FunctionInstance,
     Parameter,
     Program,
     locate,
+    origin_of_need,
     plain_function,
     symbol_for,
 )
@@ -247,7 +248,11 @@ def make_instance(
     source, module = locate(function)
     instance = FunctionInstance("", function, source, owner, bindings, [], NONE, module)
     checker = Checker(program, instance)
-    instance.parameters, instance.result = _signature(checker, function)
+    instance.needed_by = program.here
+    try:
+        instance.parameters, instance.result = _signature(checker, function)
+    except CompileError as error:
+        raise with_origin(error, origin_of_need(program.here)) from None
     instance.exported = getattr(function, "__exported__", None)
     if getattr(function, "__machine__", None) is not None:
         instance.kind = "machine"

@@ -39,6 +39,7 @@ def check_body(checker: Checker, body: list[ast.stmt]) -> Stmts:
         handler = HANDLERS.get(type(statement))
         if handler is None:
             _refuse_statement(checker, statement)
+        checker.program.here = (checker.instance, checker.line(statement))
         result.extend(handler(checker, statement))
     return result
 

@@ -73,7 +73,7 @@ def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
     user_memory.check_range(data.address, length)
     if not console.channel_is_idle():
         # The host takes what is in the buffer when it likes: meanwhile others run.
-        scheduler.yield_turn()
+        scheduler.request_yield()
         raise Restart
     buffer = STREAMS.buffer
     count = min(length, buffer.length - HEADER_SIZE)

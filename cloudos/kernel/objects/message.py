@@ -26,7 +26,7 @@ from cloudos.abi.errors import (
     WouldBlock,
 )
 from cloudos.abi.messages import NEVER
-from cloudos.abi.objects import Kind, Rights
+from cloudos.abi.objects import Kind, Operation, Rights
 from cloudos.kernel.hal import trap
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
@@ -37,7 +37,8 @@ from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.security import capabilities
+from cloudos.kernel.security import capabilities, labels
+from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U32, U64, Ptr, error_code, inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
@@ -59,6 +60,8 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     if server.value.suspended:
         return False
     caller = PROCESSOR.current
+    if MATRIX.loaded and _table(caller).label != _table(server).label:
+        return False
     endpoint.receivers.remove_first(server)
     _leave_waiters(server)
     _give_reply(caller, server)
@@ -304,6 +307,16 @@ def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
     return U64(0)
 
 
+def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
+    """0 once what the message carries is handed over, or the number of the error that the sender gets."""
+    try:
+        if _table(sender).label != _table(receiver).label:
+            labels.check(_table(sender), _table(receiver), Operation.CALL)
+    except Denied:
+        return U64(Denied.code)
+    return _transfer(sender, receiver, tag)
+
+
 def _table(thread: Ptr[Thread]) -> CapabilityTable:
     return thread.value.process.value.table
 
@@ -364,7 +377,7 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
         wait(ThreadState.SENDING, capability, deadline)
         endpoint.senders.append(sender)
         return
-    error = _transfer(sender, receiver, tag)
+    error = _refusal(sender, receiver, tag)
     if error != 0:
         frame.fail(error)
         return
@@ -441,8 +454,8 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     endpoint = capability.value.object.cast(Endpoint).value
     while not endpoint.senders.first.is_null():
         sender = endpoint.senders.first
-        tag = U64(0) if sender.value.in_fault else sender.value.frame.argument1
-        error = _transfer(sender, receiver, tag)
+        tag = sender.value.frame.argument1
+        error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, tag)
         if error != 0:
             cancel(sender, error)
             continue

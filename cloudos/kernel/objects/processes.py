@@ -25,7 +25,7 @@ from cloudos.kernel.objects.header import Capability, Header, Quota
 from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.kernel.objects.threads import own_table
+from cloudos.kernel.objects.threads import check_control, own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.kernel.security.labels import MATRIX
@@ -88,6 +88,7 @@ def process_kill(target: Ptr[Process]) -> None:
     """System call."""
     if target.value.ended:
         raise BadState
+    check_control(target)
     termination.end_process(target)
 
 
@@ -114,6 +115,7 @@ def process_set_fault_endpoint(target: Ptr[Process], handler: Ptr[Capability]) -
     """System call."""
     if target.value.ended:
         raise BadState
+    check_control(target)
     old = target.value.fault_endpoint
     target.value.fault_endpoint = handler.value.object
     target.value.fault_badge = handler.value.badge
@@ -128,6 +130,7 @@ def process_populate(
     """System call."""
     if target.value.ended:
         raise PeerGone
+    check_control(target)
     if access > 7 or access & 1 == 0 or length > size or size > 1 << 32:
         raise BadArgument
     user_memory.check_range(data.address, length)

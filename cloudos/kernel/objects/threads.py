@@ -13,7 +13,7 @@ from cloudos.abi.errors import (
     TooManyHandles,
 )
 from cloudos.abi.messages import MessageBuffer
-from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
+from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation, Rights
 from cloudos.kernel.hal import mmu, timer, trap
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import address_space, user_memory
@@ -25,7 +25,7 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.security import capabilities
+from cloudos.kernel.security import capabilities, labels
 from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, size_of
 
 __all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded", "TooManyHandles"]
@@ -65,6 +65,7 @@ def thread_create(process: Ptr[Process], schedule: Ptr[Schedule], entry: U64, st
     """System call."""
     if entry >= layout.USER_END or stack > layout.USER_END or stack % 16 != 0:
         raise BadArgument
+    check_control(process)
     thread = create(process, schedule, entry, stack)
     thread.value.frame.prepare(entry, stack, argument, U64(0))
     try:
@@ -79,8 +80,14 @@ def own_table() -> capabilities.CapabilityTable:
     return PROCESSOR.current.value.process.value.table
 
 
+def check_control(process: Ptr[Process]) -> None:
+    """Denied when policy does not let the caller's process control the other."""
+    labels.check(own_table(), process.value.table, Operation.CONTROL)
+
+
 def thread_start(thread: Ptr[Thread]) -> None:
     """System call."""
+    check_control(thread.value.process)
     if thread.value.state == ThreadState.STOPPED:
         scheduler.ready(thread)
     elif thread.value.state != ThreadState.DEAD and thread.value.suspended:
@@ -91,6 +98,7 @@ def thread_start(thread: Ptr[Thread]) -> None:
 
 def thread_suspend(thread: Ptr[Thread]) -> None:
     """System call."""
+    check_control(thread.value.process)
     state = thread.value.state
     if state == ThreadState.DEAD:
         raise BadState
@@ -102,6 +110,7 @@ def thread_suspend(thread: Ptr[Thread]) -> None:
 
 def thread_kill(thread: Ptr[Thread]) -> None:
     """System call."""
+    check_control(thread.value.process)
     termination.end_thread(thread)
 
 
@@ -110,9 +119,9 @@ def thread_exit() -> None:
     termination.end_thread(PROCESSOR.current)
 
 
-def thread_yield() -> None:
-    """System call."""
-    scheduler.yield_turn()
+def thread_yield() -> bool:
+    """System call: whether another thread is current."""
+    return scheduler.yield_turn()
 
 
 def thread_sleep(duration_ns: U64) -> None:
@@ -121,7 +130,8 @@ def thread_sleep(duration_ns: U64) -> None:
 
 
 def _check_stopped(thread: Ptr[Thread]) -> None:
-    """BadState unless the registers stand still."""
+    """BadState unless the registers stand still. Raises Denied."""
+    check_control(thread.value.process)
     state = thread.value.state
     if state != ThreadState.STOPPED and not thread.value.in_fault:
         raise BadState

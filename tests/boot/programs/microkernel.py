@@ -433,6 +433,40 @@ def churn() -> None:
     check("processes leave nothing", numbers[0] == before)
 
 
+def stranger(endpoint: U64) -> None:
+    """Calls somebody whom policy keeps it from."""
+    message = Message()
+    try:
+        call(endpoint, message)
+    except Denied:
+        system.process_exit(U8(33))
+
+
+def labels() -> None:
+    """Two labels: 0 may do everything, 1 nothing to 0."""
+    there = endpoint()
+    matrix = Array[U8, Literal[4]]()
+    for index in U64.range(4):
+        matrix[index] = U8(63)
+    matrix[2] = U8(0)
+    system.policy_load(U64(initial.POLICY), UserPtr.at(U8, Ptr.to(matrix).address.value), U64(4))
+    system.policy_seal(U64(initial.POLICY))
+    child = Child()
+    child.make_labelled(U64(QUOTA), U64(1))
+    child.start(code_address(stranger), system.process_install(child.process, there, U64(128), U64(0)))
+    message = Message()
+    message.tag = U64(tags.DEADLINE)
+    buffer().deadline = system.clock_read() + 20 * MILLISECOND
+    try:
+        receive(there, message)
+        check("policy denies the call", False)
+    except TimedOut:
+        check("policy denies the call", system.process_inspect(child.process) == 256 + 33)
+    records = Array[U64, Literal[60]]()
+    got = system.audit_read(U64(initial.AUDIT), UserPtr.at(U8, Ptr.to(records).address.value), U64(480))
+    check("denial is on record", got != 0)
+
+
 def main() -> None:
     system.thread_set_buffer(U64(BUFFER))
     messages()
@@ -445,5 +479,6 @@ def main() -> None:
     budgets()
     quotas()
     churn()
+    labels()
     signals()
     print("end")

@@ -52,6 +52,19 @@ def test_around_a_full_slab(size: int, missing: int) -> None:
             heap.free(payer, block, U64(size))
 
 
+@pytest.mark.parametrize("size", heap.SIZES)
+def test_a_slab_is_used_to_its_last_block(size: int) -> None:
+    with machine():
+        slab = int(heap._slab_bytes(U64(heap.SIZES.index(size))))
+        before = int(FRAMES.available)
+        blocks = [heap.allocate(quotas.ROOT, U64(size)) for _ in range((slab - heap.RECORD) // size)]
+        assert before - int(FRAMES.available) == slab // PAGE
+        blocks.append(heap.allocate(quotas.ROOT, U64(size)))
+        assert before - int(FRAMES.available) == 2 * slab // PAGE
+        for block in blocks:
+            heap.free(quotas.ROOT, block, U64(size))
+
+
 def check_lists() -> None:
     """Every listed slab has room, and the links lead both ways."""
     for kind, first in enumerate(heap.HEAP.partial):

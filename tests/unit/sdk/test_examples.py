@@ -143,3 +143,27 @@ def test_calc_variables() -> None:
     result = run("calc.py", feed=lines)
     assert result.stdout == b"12\n3\n"
     assert b"column" in result.stderr
+
+
+PANICKING = """\
+from __future__ import annotations
+
+from cloudos.lang import U8
+from cloudos.sdk import List, Text, print, run
+
+
+def main(args: List[Text]) -> None:
+    print(f"{U8(200) + U8(args.length + 99)}")
+
+
+if __name__ == "__main__":
+    run(main)
+"""
+
+
+def test_a_panic_has_the_status_that_it_has_in_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "panicking.py").write_text(PANICKING)
+    found = run(str(tmp_path / "panicking.py"))
+    assert found.returncode == 134
+    assert b"panicking.py" in found.stderr and b"OVERFLOW" in found.stderr
+    assert found.stdout == b""

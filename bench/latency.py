@@ -1,0 +1,130 @@
+"""How long the kernel keeps an urgent thread waiting, in instructions.
+
+The first thread waits again and again for a deadline, while a less urgent one computes or makes the kernel work. How
+late it reads the counter after each deadline is the way from the timer's interrupt to the first instructions of the
+thread, and the time for which interrupts were off when it came.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi import initial
+from cloudos.abi.errors import TimedOut, WouldBlock
+from cloudos.abi.objects import ALL_RIGHTS_BITS
+from cloudos.lang import U64, Template, VirtAddr, code_address, machine, place, struct
+from cloudos.sdk import print, system
+from cloudos.sdk.processes import Child
+from cloudos.sdk.threads import start_on
+
+MILLISECOND = 1_000_000
+DESCENDANTS = 10_000
+
+
+@machine(x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)))
+def cycles() -> U64:
+    """The time stamp counter: under -icount it counts instructions."""
+    return U64(0)
+
+
+@struct
+class Shared:
+    """Between the two threads. `offset`: what the clock is ahead of the counter, at most; may wrap."""
+
+    offset: U64 = U64(0)
+    done: U64 = U64(0)
+    seed: U64 = U64(1)
+
+
+SHARED = place(Shared())
+
+
+def random(limit: U64) -> U64:
+    """A number below `limit`: Knuth's linear congruential generator (MMIX)."""
+    SHARED.seed = SHARED.seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407)
+    return (SHARED.seed >> 33) % limit
+
+
+def calibrate() -> None:
+    """The clock was read after the counter, so a moment of the counter is at most this much earlier on the clock."""
+    before = cycles()
+    SHARED.offset = system.clock_read().wrapping_sub(before)
+
+
+def lateness(never: U64) -> U64:
+    """Wait for a deadline some thousand instructions ahead; how late it was noticed."""
+    deadline = system.clock_read() + 2_000 + random(U64(10_000))
+    try:
+        system.notification_wait(never, deadline)
+    except (TimedOut, WouldBlock):
+        pass
+    return cycles().wrapping_add(SHARED.offset) - deadline
+
+
+def longest(never: U64) -> U64:
+    """The longest lateness until the other thread has done its work."""
+    worst = U64(0)
+    while SHARED.done == 0:
+        worst = max(worst, lateness(never))
+    return worst
+
+
+def spin(argument: U64) -> None:
+    """Compute in user mode."""
+    while True:
+        SHARED.seed = SHARED.seed ^ argument
+
+
+def revoke(handle: U64) -> None:
+    system.handle_revoke(handle)
+    SHARED.done = U64(1)
+
+
+def work(argument: U64) -> None:
+    """What keeps the kernel busy for long, each a few times."""
+    quota = U64(initial.QUOTA)
+    for _ in U64.range(5):
+        address = system.memory_map(U64(1 << 20))
+        system.memory_unmap(address, U64(1 << 20))
+        child = Child()
+        child.make(quota)
+        child.start(code_address(nothing), argument)
+        system.thread_sleep(U64(MILLISECOND))
+        system.handle_close(child.thread)
+        system.handle_close(child.process)
+        small = system.quota_create(quota, U64(64 << 10))
+        system.handle_close(small)
+    SHARED.done = U64(1)
+
+
+def nothing(argument: U64) -> None:
+    """A thread that ends at once."""
+
+
+def less_urgent(function: VirtAddr, argument: U64, schedule: U64) -> U64:
+    """Start a thread that runs while the first one waits."""
+    SHARED.done = U64(0)
+    return start_on(function, argument, schedule)
+
+
+def main() -> None:
+    quota = U64(initial.QUOTA)
+    period = U64(10 * MILLISECOND)
+    schedule = system.schedule_create(quota, U64(initial.PRIORITY - 1), period, period)
+    never = system.notification_create(quota)
+    # The clock is exact some time after the start.
+    system.thread_sleep(U64(50 * MILLISECOND))
+    calibrate()
+    spinner = less_urgent(code_address(spin), U64(3), schedule)
+    total = U64(0)
+    for _ in U64.range(500):
+        total = total + lateness(never)
+    system.thread_kill(spinner)
+    print(f"interrupt_to_handler {total // 500}")
+    parent = system.notification_create(quota)
+    for _ in U64.range(DESCENDANTS):
+        system.handle_derive(parent, U64(ALL_RIGHTS_BITS), U64(0))
+    calibrate()
+    less_urgent(code_address(revoke), parent, schedule)
+    print(f"revoke_10000_longest_step {longest(never)}")
+    calibrate()
+    less_urgent(code_address(work), U64(0), schedule)
+    print(f"longest_interrupts_off {longest(never)}")

@@ -1,0 +1,58 @@
+"""Runs of a program on a machine whose time counts instructions, for benchmarks and conformance: no streams of the
+user's, no traceback on the terminal, the same every time."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from cloudos.host import accelerator, bundle, image, qemu
+from cloudos.host.machine import Machine, Options, memory_file, start
+from cloudos.host.records import Log
+from cloudos.host.run import stop_machine
+from cloudos.host.session import Ended, Limits, Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: everything the program printed, the kernel's log, and why it was over."""
+
+    output: str
+    errors: str
+    log: Log
+    ended: Ended
+    messages: str
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the program ended by itself with status 0, and the kernel switched the machine off."""
+        return self.ended is Ended.GUEST and self.log.off and self.log.status == 0
+
+
+def run(built: image.Image, *arguments: str, memory: int = 64 << 20, seconds: float = 60.0) -> Outcome:
+    """Boot the kernel with a program under instruction counting. `memory` in bytes; `seconds` of real time at most.
+
+    Raises ToolError when QEMU cannot be started.
+    """
+    emulator = qemu.require("x86_64")
+    words = [b"program", *(os.fsencode(argument) for argument in arguments)]
+    content = bundle.encode(bundle.contents(built.program.read_bytes(), words, {}, {}))
+    chosen = accelerator.emulation("instructions can be counted only there")
+    options = Options(memory=memory, counted=True)
+    streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
+    try:
+        with start(emulator.path, options, chosen, built.kernel, content) as machine:
+            return _follow(machine, streams, seconds)
+    finally:
+        for descriptor in streams:
+            os.close(descriptor)
+
+
+def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
+    session = Session(machine, Limits(seconds), (streams[0], streams[1], streams[2]))
+    session.run()
+    stop_machine(machine)
+    output, errors = (os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in streams[1:])
+    return Outcome(
+        output.decode(errors="replace"), errors.decode(errors="replace"), session.log, session.ended, machine.messages()
+    )

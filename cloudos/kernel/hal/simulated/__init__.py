@@ -1,0 +1,1 @@
+"""The simulated machine: the third architecture, which exists only under CPython."""

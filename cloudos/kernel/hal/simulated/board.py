@@ -1,0 +1,201 @@
+"""The state of the simulated machine: memory, processor registers, clock, devices, and what the outside will do.
+
+There is one machine at a time, `current()`; `machine.Simulation` makes a new one for each boot. Everything random is
+drawn from `random`, so that a seed fixes the whole run. What the hardware does is written in plain Python; only what
+the generic kernel sees has the types of `cloudos.lang`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from cloudos.lang import Region
+
+DIRECT_BASE = 0xFFFF_8000_0000_0000
+# Static data and local variables of the kernel get addresses from here on.
+KERNEL_BASE = 0xFFFF_9000_0000_0000
+PAGE = 4096
+# Below: where a real machine has its firmware.
+MEMORY_START = 1 << 20
+KERNEL_IMAGE = PAGE
+
+# Page table entries. They differ from x86's on purpose: a table is at `entry & FRAME`, execution is allowed by a bit.
+PRESENT = 1
+WRITE = 2
+USER = 4
+EXECUTE = 8
+DEVICE = 16
+LEAF = 32
+FRAME = 0x000F_FFFF_FFFF_F000
+LEVELS = 4
+
+USER_HALF_END = 1 << 47
+KERNEL_HALF_START = (1 << 64) - (1 << 47)
+
+
+class PoweredOff(BaseException):
+    """The kernel switched the machine off."""
+
+
+class Stuck(BaseException):
+    """The processor sleeps, and nothing will ever wake it."""
+
+
+class UserMode(BaseException):
+    """The end of the boot: from here on, user code runs."""
+
+
+@dataclass
+class Access:
+    """What an instruction wants of memory."""
+
+    write: bool = False
+    execute: bool = False
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Why the translation of an address failed. `present`: it is mapped, but not for this."""
+
+    address: int
+    present: bool
+    access: Access
+
+
+@dataclass(order=True)
+class Event:
+    """Something from outside, at a time in nanoseconds."""
+
+    time: int
+    order: int
+    action: Callable[[Board], None] = field(compare=False)
+
+
+class Board:
+    """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on."""
+
+    def __init__(self, memory: Region, seed: int = 0) -> None:
+        self.memory = memory
+        self.random = Random(seed)
+        self.clock = 0
+        self.alarm: int | None = None
+        self.root = 0
+        self.translations: dict[int, tuple[int, int, int]] = {}
+        self.fault_address = 0
+        self.vectors = 0
+        self.module = (0, 0)
+        self.log = bytearray()
+        self.commands: deque[int] = deque()
+        self.output = bytearray()
+        self.input = bytearray()
+        # Until when the host has not taken all output.
+        self.busy_until = 0
+        self.pending: deque[str] = deque()
+        # Interrupts being handled.
+        self.in_service: list[str] = []
+        # How often an alarm comes early, and the host takes its time.
+        self.early_alarms = 0.1
+        self.slow_host = 0.2
+        self.deliver: Callable[[str], None] = lambda _: None
+        self.fault_in_kernel: Callable[[int, Denied], bool] = lambda _address, _why: False
+        self._events: list[Event] = []
+        self._order = itertools.count()
+
+    def at(self, time: int, action: Callable[[Board], None]) -> None:
+        """Have something happen at a time, or as soon as possible when that is past."""
+        heapq.heappush(self._events, Event(time, next(self._order), action))
+
+    def advance(self, duration: int) -> None:
+        """Let time pass: the alarm and outside events that are due become pending interrupts."""
+        self.clock += duration
+        while self._events and self._events[0].time <= self.clock:
+            heapq.heappop(self._events).action(self)
+        if self.alarm is not None and self.alarm <= self.clock:
+            self.alarm = None
+            self.pending.append("timer")
+
+    def advance_to_event(self) -> None:
+        """Sleep: jump to the next thing that happens. Raises Stuck when there is none."""
+        times = [self._events[0].time] if self._events else []
+        if self.alarm is not None:
+            times.append(self.alarm)
+        if not times:
+            raise Stuck("the processor waits for an interrupt that will never come")
+        self.advance(max(min(times) - self.clock, 0))
+
+    def send_command(self, command: int) -> None:
+        """The host sends a byte on the console."""
+        self.commands.append(command)
+        self.pending.append("console")
+
+    def send_input(self, data: bytes) -> None:
+        """The host sends bytes on the program channel."""
+        self.input += data
+        self.pending.append("channel")
+
+    def invalidate(self, address: int) -> None:
+        """Forget the translations of the page that holds an address, of whatever size it was."""
+        number = address // PAGE
+        self.translations = {
+            page: found for page, found in self.translations.items() if page >> 9 * found[2] != number >> 9 * found[2]
+        }
+
+    # Translation, as the processor's own page table walk does it.
+
+    def walk(self, address: int) -> tuple[int, int] | None:
+        """Last entry and its level for an address, from the tables in memory; None where nothing is mapped."""
+        table = self.root
+        for level in reversed(range(LEVELS)):
+            entry = self.memory.read(table + 8 * (address >> (12 + 9 * level) & 511), 8)
+            if not entry & PRESENT:
+                return None
+            if entry & LEAF:
+                return entry, level
+            table = entry & FRAME
+        raise AssertionError(f"the last table for {address:#x} has an entry that is not a leaf")
+
+    def translate(self, address: int, access: Access) -> int | Denied:
+        """The physical address for an access in user mode. Uses a translation buffer, as real processors do."""
+        page = address // PAGE
+        cached = self.translations.get(page)
+        if cached is None or not _allows(cached[0], access):
+            found = self.walk(address)
+            if found is None:
+                return Denied(address, False, access)
+            entry, level = found
+            if not _allows(entry, access):
+                return Denied(address, True, access)
+            base = (entry & FRAME) + (address & ((PAGE << 9 * level) - 1)) // PAGE * PAGE
+            cached = self.translations[page] = (entry, base, level)
+        return cached[1] + address % PAGE
+
+
+def _allows(entry: int, access: Access) -> bool:
+    if not entry & USER or (access.write and not entry & WRITE):
+        return False
+    return not access.execute or bool(entry & EXECUTE)
+
+
+_boards: list[Board] = []
+
+
+def current() -> Board:
+    """The machine that is switched on. LookupError when none is."""
+    if not _boards:
+        raise LookupError("no simulated machine is switched on")
+    return _boards[-1]
+
+
+def switch_on(board: Board) -> None:
+    """Make this the current machine."""
+    _boards.append(board)
+
+
+def switch_off(board: Board) -> None:
+    """The opposite of `switch_on`."""
+    _boards.remove(board)

@@ -1,0 +1,58 @@
+"""The processor: sleep, translation buffer, and what little of it the kernel uses directly."""
+
+from __future__ import annotations
+
+from cloudos.kernel.hal.simulated import board
+from cloudos.lang import U64, Ptr, Slice, VirtAddr
+
+# How long an instruction that the kernel repeats while it waits takes, in nanoseconds.
+PAUSE = 40
+
+
+def start() -> None:
+    """Nothing needs to be turned on: user memory is out of the kernel's reach, except through `user_access`."""
+
+
+def zero(address: VirtAddr, length: U64) -> None:
+    """Zero `length` bytes, a multiple of 8."""
+    Slice.of(Ptr.at(U64, address), length // 8).fill(U64(0))
+
+
+def fault_address() -> U64:
+    """The address that the last page fault tried to reach."""
+    return U64(board.current().fault_address)
+
+
+def wait_for_interrupt() -> None:
+    """Sleep until an interrupt has been handled."""
+    machine = board.current()
+    while not machine.pending:
+        machine.advance_to_event()
+    machine.deliver(machine.pending.popleft())
+
+
+def pause() -> None:
+    """Hint of a busy wait: time passes, but no interrupt is taken."""
+    board.current().advance(PAUSE)
+
+
+def halt() -> None:
+    """Stop until an interrupt that never comes."""
+    raise board.Stuck("the processor was halted")
+
+
+def invalidate_page(address: U64) -> None:
+    """Forget the translation of one page, of whatever size it is mapped with."""
+    board.current().invalidate(int(address))
+
+
+def load_page_table_root(root: U64) -> None:
+    """Use other page tables; forgets all translations."""
+    machine = board.current()
+    machine.root = int(root)
+    machine.translations.clear()
+
+
+def frame_pointer() -> U64:
+    """The frame record of the calling function: the kernel keeps none here."""
+    return U64(0)

@@ -1,0 +1,408 @@
+"""Boots the kernel on the simulated machine and runs its user code to the end. Nothing of the kernel imports this.
+
+    kernel = Kernel(cloudos.kernel.image.IMAGE, modules)
+    run = Simulation(kernel, [main, thread], bundle, seed=3).run()
+
+The loop: look at the frame of the current thread; take an interrupt that is due; else execute one instruction of the
+thread's generator. Everything that enters the kernel is a call of one of its exported functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from types import ModuleType
+from typing import Any
+
+from cloudos.abi import layout
+from cloudos.kernel.hal.simulated import board, user_access
+from cloudos.kernel.hal.simulated.board import Access, Board, Denied
+from cloudos.kernel.hal.simulated.processor import PROCESSOR
+from cloudos.kernel.hal.simulated.report import Run
+from cloudos.kernel.hal.simulated.trap import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
+from cloudos.kernel.hal.simulated.user import (
+    MARK,
+    SLOT,
+    Call,
+    Instruction,
+    Interrupt,
+    Jump,
+    Raise,
+    Read,
+    Reply,
+    SetRegisters,
+    UserCode,
+    UserFunction,
+    Vector,
+    Work,
+    Write,
+    call,
+)
+from cloudos.lang import U64, ProgramImage, Ptr, Region, VirtAddr, current_address_space
+
+MEGABYTE = 1 << 20
+DEFAULT_MEMORY = 8 * MEGABYTE
+PATIENCE = 200_000
+"""Instructions and kernel entries after which a run counts as hung."""
+
+INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER}
+# Nanoseconds: the shortest and the longest instruction of user code; how often a long computation comes between two.
+Pace = tuple[int, int, float]
+USUAL_PACE: Pace = (20, 2_000, 0.01)
+LONG = 12_000_000
+ENTRY_COST = 100
+
+
+class Hung(BaseException):
+    """The run did not end."""
+
+
+class Kernel:
+    """The linked kernel: its exported functions, and its static data as it was before the first boot."""
+
+    _next_address = board.KERNEL_BASE
+
+    def __init__(self, image: ProgramImage, modules: Iterable[ModuleType]) -> None:
+        self.symbols: dict[str, Callable[..., Any]] = {}
+        for entry in image.entries:
+            self.symbols[entry.__exported__] = entry  # type: ignore[attr-defined]
+        regions: dict[int, Region] = {}
+        for module in modules:
+            for value in vars(module).values():
+                region = getattr(value, "_region", None)
+                if isinstance(region, Region) and region.owner is value:
+                    regions[id(region)] = region
+        self._statics = [(region, bytes(region.data), dict(region.shadows or {})) for region in regions.values()]
+
+    def static_regions(self) -> list[Region]:
+        """The memory of the kernel's static data."""
+        return [region for region, _, _ in self._statics]
+
+    def reset(self) -> None:
+        """Static data as after loading."""
+        for region, data, shadows in self._statics:
+            region.data[:] = data
+            region.shadows = dict(shadows)
+
+
+@dataclass
+class Control:
+    """A thread of control: a generator, and the instruction it is at."""
+
+    code: UserCode
+    frame: int
+    slot: int
+    ip: int
+    instruction: Instruction | None = None
+    result: Any = None
+
+
+class Simulation:
+    """One machine, from switching on to switching off.
+
+    `functions`: the user code, in the order of its entry points. `after_entry` is called whenever the kernel returns
+    to user mode, `at_end` when the machine has been switched off, before its memory is gone.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        functions: Sequence[UserFunction],
+        bundle: bytes,
+        *,
+        seed: int = 0,
+        memory: int = DEFAULT_MEMORY,
+        pace: Pace = USUAL_PACE,
+        after_entry: Callable[[Simulation], None] | None = None,
+        at_end: Callable[[Simulation], None] | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.functions = functions
+        self.after_entry = after_entry
+        self.at_end = at_end
+        self.entries = 0
+        self.instructions = 0
+        self._bundle = bundle
+        self._size = memory
+        self._controls: dict[int, Control] = {}
+        self._before: list[Callable[[Board], None]] = []
+        self._seed = seed
+        self._pace = pace
+        self.board: Board
+
+    def prepare(self, action: Callable[[Board], None]) -> Simulation:
+        """Do something with the board before it is switched on: send input, arrange events."""
+        self._before.append(action)
+        return self
+
+    def run(self) -> Run:
+        """Boot, run until the machine is off, report. Panics of the kernel and failures of user code pass through."""
+        space = current_address_space()
+        elsewhere = space.place_from(Kernel._next_address)
+        memory = space.allocate(self._size, board.PAGE, address=board.DIRECT_BASE)
+        self.board = Board(memory, self._seed)
+        board.switch_on(self.board)
+        try:
+            self._load_bundle(memory)
+            self.kernel.reset()
+            self.board.deliver = self._interrupt_in_kernel
+            self.board.fault_in_kernel = self._fault_in_kernel
+            for action in self._before:
+                action(self.board)
+            self._go()
+            if self.at_end is not None:
+                self.at_end(self)
+            return Run(self.board.log.decode(), bytes(self.board.output), self.board.clock, self.entries)
+        finally:
+            board.switch_off(self.board)
+            space.release(memory)
+            Kernel._next_address = space.place_from(elsewhere)
+            for control in self._controls.values():
+                control.code.close()
+
+    def _load_bundle(self, memory: Region) -> None:
+        start = (self._size - len(self._bundle)) // board.PAGE * board.PAGE
+        assert start > board.MEMORY_START, "the bundle does not fit into the machine's memory"
+        staged = Region(len(self._bundle))
+        staged.data[:] = self._bundle
+        memory.copy_from(start, staged, 0, len(self._bundle))
+        self.board.module = (start, len(self._bundle))
+
+    def _go(self) -> None:
+        try:
+            self._enter("kernel_main", U64(0))
+            raise AssertionError("the kernel's boot came to its end")
+        except board.UserMode:
+            pass
+        except board.PoweredOff:
+            return
+        try:
+            while True:
+                self._step()
+        except board.PoweredOff:
+            return
+
+    # Into the kernel
+
+    def _enter(self, symbol: str, *arguments: Any) -> Any:
+        """Call an exported function of the kernel."""
+        self.entries += 1
+        self._check_patience()
+        self.board.advance(ENTRY_COST)
+        result = self.kernel.symbols[symbol](*arguments)
+        if symbol != "kernel_trap":
+            self.check_translations()
+            if self.after_entry is not None:
+                self.after_entry(self)
+        return result
+
+    def _check_patience(self) -> None:
+        if self.entries + self.instructions > PATIENCE:
+            raise Hung(f"{self.entries} entries and {self.instructions} instructions, and no end")
+
+    def _trap(self, frame: UserFrame, cause: Cause, why: Denied | None = None) -> None:
+        frame.cause = cause
+        if why is not None:
+            self.board.fault_address = why.address
+            frame.is_protection_violation = why.present
+            frame.is_write = why.access.write
+            frame.is_execute = why.access.execute
+        self._enter("kernel_user_trap" if frame.from_user else "kernel_trap", frame)
+
+    def _interrupt(self, frame: UserFrame, kind: str) -> None:
+        self.board.in_service.append(kind)
+        self._trap(frame, INTERRUPTS[kind])
+        assert not self.board.in_service, f"the {kind} interrupt was not acknowledged"
+
+    def _interrupt_in_kernel(self, kind: str) -> None:
+        self._interrupt(UserFrame(mode=U64(KERNEL_MODE)), kind)
+
+    def _fault_in_kernel(self, ip: int, why: Denied) -> bool:
+        frame = UserFrame(ip=U64(ip), mode=U64(KERNEL_MODE))
+        self._trap(frame, Cause.PAGE_FAULT, why)
+        assert int(frame.ip) in (ip, user_access.FAILED), "the kernel goes on at an unknown place after a fault"
+        return int(frame.ip) == ip
+
+    def check_translations(self) -> None:
+        """The translation buffer may lack what the tables allow, but must not allow what they do not."""
+        for page, (entry, base, _) in self.board.translations.items():
+            found = self.board.walk(page * board.PAGE)
+            assert found is not None, f"page {page * board.PAGE:#x} was unmapped, but its translation was kept"
+            now, level = found
+            offset = page * board.PAGE & ((board.PAGE << 9 * level) - 1)
+            assert (now & board.FRAME) + offset == base, f"page {page * board.PAGE:#x} has a stale translation"
+            rights = board.WRITE | board.EXECUTE | board.USER
+            assert not entry & rights & ~now, f"page {page * board.PAGE:#x} lost rights that its translation has"
+
+    # User mode
+
+    def frame(self) -> UserFrame:
+        """The registers of the current thread."""
+        return Ptr.at(UserFrame, VirtAddr(PROCESSOR.frame)).value
+
+    def _step(self) -> None:
+        """One instruction of the current thread, or an interrupt."""
+        frame = self.frame()
+        assert frame.from_user, "left the kernel for the kernel"
+        if self.board.pending:
+            self._interrupt(frame, self.board.pending.popleft())
+            return
+        self.instructions += 1
+        self._check_patience()
+        self._pass_time()
+        control = self._control_of(frame)
+        if control is not None:
+            self._execute(frame, control)
+
+    def _pass_time(self) -> None:
+        draw = self.board.random
+        shortest, longest, long_share = self._pace
+        duration = draw.randint(shortest, longest)
+        if draw.random() < long_share:
+            duration += draw.randint(0, LONG)
+        self.board.advance(duration)
+
+    def _control_of(self, frame: UserFrame) -> Control | None:
+        """The generator at this frame's instruction pointer, at an instruction; None: fetching one trapped."""
+        address = int(PROCESSOR.frame)
+        ip = int(frame.ip)
+        control = self._controls.get(int(frame.run))
+        if control is None or control.frame != address or ip not in (control.ip, control.ip + INSTRUCTION):
+            control = self._fetch(frame, address, ip)
+            if control is None:
+                return None
+        if control.instruction is None or ip != control.ip:
+            self._advance(frame, control)
+        return control
+
+    def _fetch(self, frame: UserFrame, address: int, ip: int) -> Control | None:
+        """Begin the function at an entry point."""
+        mark = self._load(frame, ip, 8, Access(execute=True))
+        if mark is None:
+            return None
+        number = int.from_bytes(mark[4:], "little")
+        if mark[:4] != MARK or number >= len(self.functions):
+            self._trap(frame, Cause.ILLEGAL)
+            return None
+        run = max(self._controls, default=0) + 1
+        frame.run = U64(run)
+        code = self.functions[number](int(frame.argument0), int(frame.argument1))
+        self._controls[run] = Control(code, address, ip, ip)
+        return self._controls[run]
+
+    def _advance(self, frame: UserFrame, control: Control) -> None:
+        """Let the generator go on to its next instruction."""
+        result = control.result
+        if isinstance(control.instruction, Call):
+            result = _reply(frame)
+        if control.instruction is not None:
+            control.ip = int(frame.ip)
+            if control.ip + INSTRUCTION >= control.slot + SLOT:
+                control.ip = control.slot + INSTRUCTION
+                frame.ip = U64(control.ip)
+        control.result = None
+        try:
+            control.instruction = next(control.code) if control.instruction is None else control.code.send(result)
+        except StopIteration as stop:
+            control.instruction = call("thread_exit") if stop.value is None else call("process_exit", stop.value & 0xFF)
+
+    def _execute(self, frame: UserFrame, control: Control) -> None:
+        instruction = control.instruction
+        after = U64(control.ip + INSTRUCTION)
+        if isinstance(instruction, Call):
+            _set_arguments(frame, instruction)
+            frame.ip = after
+            frame.cause = Cause.SYSTEM_CALL
+            before = int(PROCESSOR.frame)
+            everything = self._enter("kernel_system_call", frame)
+            # Otherwise only the results are loaded.
+            assert everything or int(PROCESSOR.frame) == before, "another thread continues with the caller's registers"
+        elif isinstance(instruction, Raise):
+            # A breakpoint is reported behind its instruction, all else at it.
+            if instruction.cause == Cause.BREAKPOINT:
+                frame.ip = after
+            self._trap(frame, instruction.cause)
+        elif isinstance(instruction, Interrupt):
+            frame.ip = after
+            self._trap(frame, instruction.cause)
+        elif isinstance(instruction, Jump):
+            frame.ip = U64(instruction.address)
+        elif isinstance(instruction, Read):
+            data = self._load(frame, instruction.address, instruction.length, Access())
+            if data is not None:
+                control.result = data
+                frame.ip = after
+        elif isinstance(instruction, Write):
+            if self._store(frame, instruction.address, instruction.data):
+                frame.ip = after
+        else:
+            control.result = self._compute(frame, instruction)
+            frame.ip = after
+
+    def _compute(self, frame: UserFrame, instruction: Instruction | None) -> int | None:
+        """An instruction that needs no memory."""
+        if isinstance(instruction, Work):
+            self.board.advance(instruction.duration)
+        elif isinstance(instruction, SetRegisters):
+            frame.sp = frame.sp if instruction.sp is None else U64(instruction.sp)
+            frame.fp = frame.fp if instruction.fp is None else U64(instruction.fp)
+        elif isinstance(instruction, Vector):
+            self.board.vectors, result = instruction.value, self.board.vectors
+            return result
+        else:
+            raise TypeError(f"user code yielded {instruction!r}, which is no instruction")
+        return None
+
+    def _places(self, frame: UserFrame, address: int, length: int, access: Access) -> list[tuple[int, int]] | None:
+        """Physical address and length of the pieces of a range; None when an access to it trapped."""
+        pieces = []
+        while length > 0:
+            if board.USER_HALF_END <= address < board.KERNEL_HALF_START or address >= 1 << 64:
+                self._trap(frame, Cause.BAD_ADDRESS)
+                return None
+            found = self.board.translate(address, access)
+            if isinstance(found, Denied):
+                self._trap(frame, Cause.PAGE_FAULT, found)
+                return None
+            count = min(length, layout.PAGE_SIZE - address % layout.PAGE_SIZE)
+            pieces.append((found, count))
+            address, length = address + count, length - count
+        return pieces
+
+    def _load(self, frame: UserFrame, address: int, length: int, access: Access) -> bytes | None:
+        """Bytes of user memory; memory that nobody wrote since the machine was switched on panics UNINITIALISED."""
+        pieces = self._places(frame, address, length, access)
+        if pieces is None:
+            return None
+        return b"".join(self.board.memory.content(place, count) for place, count in pieces)
+
+    def _store(self, frame: UserFrame, address: int, data: bytes) -> bool:
+        pieces = self._places(frame, address, len(data), Access(write=True))
+        if pieces is None:
+            return False
+        staged = Region(len(data))
+        staged.data[:] = data
+        done = 0
+        for place, count in pieces:
+            self.board.memory.copy_from(place, staged, done, count)
+            done += count
+        return True
+
+
+ARGUMENTS = ("argument0", "argument1", "argument2", "argument3", "argument4", "argument5")
+WORDS = ("word4", "word5", "word6", "word7")
+
+
+def _set_arguments(frame: UserFrame, instruction: Call) -> None:
+    frame.number = U64(instruction.number)
+    for names, values in ((ARGUMENTS, instruction.arguments), (WORDS, instruction.words)):
+        for name, value in zip_longest(names, values, fillvalue=0):
+            setattr(frame, str(name), U64(value))
+    frame.reply_handle = U64(instruction.reply)
+
+
+def _reply(frame: UserFrame) -> Reply:
+    words = tuple(int(getattr(frame, name)) for name in (*ARGUMENTS[2:], *WORDS))
+    badge, tag = int(frame.argument0), int(frame.argument1)
+    return Reply(int(frame.number), int(frame.argument2), badge, tag, words, int(frame.reply_handle))

@@ -1,0 +1,71 @@
+"""`cloudos bench` measures what it says, and measures the same every time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cloudos.host import counted, image
+from cloudos.host.bench import numbers
+from tests.boot.harness import ROOT, cloudos, write
+
+INSTRUCTIONS = {
+    "null_system_call",
+    "message_one_way",
+    "round_trip",
+    "thread_switch_same_space",
+    "thread_switch_other_space",
+    "page_fault_anonymous",
+    "interrupt_to_handler",
+    "revoke_10000_longest_step",
+    "longest_interrupts_off",
+    "boot_to_user",
+}
+
+
+def test_two_runs_give_the_same_numbers(tmp_path: Path) -> None:
+    first = cloudos("bench", "--json", tmp_path / "first.json").check()
+    second = json.loads(cloudos("bench", "--json", "-").check().output)
+    assert json.loads((tmp_path / "first.json").read_text()) == second
+    assert {"arch", "processors", "memory_mb", "bytes", "instructions"} <= set(second)
+    assert set(second["instructions"]) == INSTRUCTIONS
+    assert all(value > 0 for value in second["instructions"].values())
+    for key in INSTRUCTIONS:
+        assert key in first.output.decode()
+
+
+def test_the_numbers_are_documented() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert [key for key in sorted(INSTRUCTIONS) if f"`{key}`" not in text] == []
+
+
+def test_one_instruction_is_one_nanosecond(tmp_path: Path) -> None:
+    """A loop that is known to be longer by some instructions per round takes so many more."""
+    program = write(
+        tmp_path,
+        """
+        from bench.microkernel import cycles
+        from cloudos.lang import U64
+        from cloudos.sdk import print, system
+
+
+        def main() -> None:
+            begin = cycles()
+            for _ in U64.range(1000):
+                system.system_null()
+            middle = cycles()
+            for _ in U64.range(1000):
+                system.system_null()
+                system.system_null()
+            print(f"single {middle - begin}")
+            print(f"double {cycles() - middle}")
+        """,
+    )
+    found = numbers(program)
+    assert 1.8 < found["double"] / found["single"] < 2.0
+
+
+def test_a_benchmark_that_fails_gives_no_numbers(tmp_path: Path) -> None:
+    program = write(tmp_path, "def main() -> None:\n    assert False, 'meant to fail'\n")
+    outcome = counted.run(image.build(program, "x86_64"))
+    assert not outcome.in_order

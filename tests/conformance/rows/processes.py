@@ -1,0 +1,334 @@
+"""Processes
+
+Memory and handles of their own; how they end.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi import layout
+from cloudos.abi.objects import Rights
+from cloudos.lang import U8, U32, U64, code_address
+from cloudos.sdk import ipc, system
+from cloudos.sdk.ipc import Message
+from cloudos.sdk.processes import Child
+from tests.conformance.support import (
+    BAD_ADDRESS,
+    BAD_ARGUMENT,
+    BAD_HANDLE,
+    BAD_STATE,
+    BOARD,
+    DENIED,
+    PAGE,
+    PEER_GONE,
+    PROCESS,
+    QUOTA,
+    SCHEDULE,
+    WRONG_KIND,
+    attempt,
+    endpoint,
+    notification,
+    quota_used,
+    settle,
+    weaker,
+)
+
+_create = attempt("process_create")
+_populate = attempt("process_populate")
+_install = attempt("process_install")
+_kill = attempt("process_kill")
+_inspect = attempt("process_inspect")
+_set_fault_endpoint = attempt("process_set_fault_endpoint")
+_thread_create = attempt("thread_create")
+
+FREE = 0x1000_0000
+
+
+def _exit_seven(argument: U64) -> None:
+    system.process_exit(U8(7))
+
+
+def _return(argument: U64) -> None:
+    pass
+
+
+def _sleep(argument: U64) -> None:
+    system.thread_sleep(U64(1 << 60))
+
+
+def _panic(argument: U64) -> None:
+    assert argument == 12345, "meant to fail"
+
+
+def a_process_has_memory_of_its_own() -> None:
+    """What a process writes to its memory is not seen by another at the same address."""
+    handle = endpoint()
+    child = Child()
+    child.make(QUOTA)
+    BOARD.cells[3] = U64(11)
+    child.start(code_address(_write_board), system.process_install(child.process, handle, U64(0), U64(0)))
+    message = Message()
+    ipc.call(handle, message)
+    assert message.words[0] == 0, "the child's was fresh"
+    assert BOARD.cells[3] == 11, "ours is as before"
+
+
+def _write_board(handle: U64) -> None:
+    message = Message()
+    ipc.receive(handle, message)
+    message.words[0] = BOARD.cells[3]
+    BOARD.cells[3] = U64(99)
+    ipc.reply(message)
+    system.thread_sleep(U64(1 << 60))
+
+
+def a_process_begins_without_handles() -> None:
+    """A new process has no handle: the numbers that its maker uses name nothing there."""
+    handle = endpoint()
+    child = Child()
+    child.make(QUOTA)
+    installed = system.process_install(child.process, handle, U64(0), U64(0))
+    child.start(code_address(_count_handles), installed)
+    message = Message()
+    ipc.call(handle, message)
+    assert message.words[0] == 1, "only the one installed"
+
+
+_inspect_handle = attempt("handle_inspect")
+
+
+def _count_handles(handle: U64) -> None:
+    """Answer with how many of the first numbers of handles name something."""
+    message = Message()
+    ipc.receive(handle, message)
+    count = U64(0)
+    for index in U64.range(200):
+        if _inspect_handle(U64(1 << 32) | index) == 0:
+            count = count + 1
+    # The one for the reply is among them.
+    message.words[0] = count - 1
+    ipc.reply(message)
+    system.thread_sleep(U64(1 << 60))
+
+
+def handles_of_one_process_mean_nothing_in_another() -> None:
+    """A handle's number names nothing in a process that was not given the handle."""
+    handle = endpoint()
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_try_handle), system.process_install(child.process, handle, U64(0), U64(0)))
+    message = Message()
+    message.words[0] = notification() + 64
+    ipc.call(handle, message)
+    assert message.words[0] == BAD_HANDLE, "not there"
+
+
+_signal = attempt("notification_signal")
+
+
+def _try_handle(handle: U64) -> None:
+    message = Message()
+    ipc.receive(handle, message)
+    message.words[0] = _signal(message.words[0], U64(1))
+    ipc.reply(message)
+    system.thread_sleep(U64(1 << 60))
+
+
+def an_installed_handle_has_the_rights_given() -> None:
+    """process_install with rights gives just these; with 0 all of the source's."""
+    child = Child()
+    child.make(QUOTA)
+    signals = notification()
+    assert _install(child.process, signals, U64(U32(Rights.SIGNAL)), U64(0)) == 0, "some"
+    weak = weaker(signals, Rights.SIGNAL | Rights.DERIVE | Rights.TRANSFER)
+    assert _install(child.process, weak, U64(U32(Rights.WAIT)), U64(0)) == DENIED, "more"
+    assert _install(child.process, weak, U64(0), U64(0)) == 0, "all"
+
+
+def installing_elsewhere_needs_the_right_to_transfer() -> None:
+    """process_install of a handle without TRANSFER into another process is Denied, of one without DERIVE too."""
+    child = Child()
+    child.make(QUOTA)
+    signals = notification()
+    assert _install(child.process, weaker(signals, Rights.DERIVE | Rights.SIGNAL), U64(0), U64(0)) == DENIED, "transfer"
+    assert _install(child.process, weaker(signals, Rights.TRANSFER), U64(0), U64(0)) == DENIED, "derive"
+
+
+def process_operations_need_the_right_to_control() -> None:
+    """install, populate, kill and set_fault_endpoint through a handle without CONTROL are Denied."""
+    child = Child()
+    child.make(QUOTA)
+    weak = weaker(child.process, Rights.INSPECT)
+    size = U64(PAGE)
+    assert _install(weak, notification(), U64(0), U64(0)) == DENIED, "install"
+    assert _populate(weak, U64(FREE), U64(0), U64(0), size, U64(1)) == DENIED, "populate"
+    assert _kill(weak) == DENIED, "kill"
+    assert _set_fault_endpoint(weak, endpoint()) == DENIED, "faults"
+    assert _inspect(weak) == 0, "inspect alone"
+    assert _inspect(weaker(child.process, Rights.CONTROL)) == DENIED, "inspect"
+
+
+def only_processes_are_controlled() -> None:
+    """A handle of another kind is WrongKind for all operations on processes."""
+    other = notification()
+    assert _install(other, other, U64(0), U64(0)) == WRONG_KIND, "install"
+    assert _populate(other, U64(FREE), U64(0), U64(0), U64(PAGE), U64(1)) == WRONG_KIND, "populate"
+    assert _kill(other) == WRONG_KIND, "kill"
+    assert _inspect(other) == WRONG_KIND, "inspect"
+    assert _set_fault_endpoint(other, endpoint()) == WRONG_KIND, "faults"
+
+
+def creating_a_process_needs_a_quota_to_spend() -> None:
+    """process_create needs a quota with ALLOCATE."""
+    assert _create(weaker(QUOTA, Rights.INSPECT), U64(0)) == DENIED, "right"
+    assert _create(PROCESS, U64(0)) == WRONG_KIND, "kind"
+
+
+def labels_are_below_256() -> None:
+    """process_create with a label above 255 is BadArgument."""
+    assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "256"
+    assert _create(QUOTA, U64(1 << 40)) == BAD_ARGUMENT, "beyond 32 bits"
+
+
+def the_exit_status_is_kept() -> None:
+    """process_inspect gives 0 while a process lives, then 256 plus its exit status."""
+    child = Child()
+    child.make(QUOTA)
+    assert system.process_inspect(child.process) == 0, "lives"
+    child.start(code_address(_exit_seven), U64(0))
+    settle()
+    assert system.process_inspect(child.process) == 256 + 7, "status"
+
+
+def a_process_ends_with_its_last_thread() -> None:
+    """When the last thread of a process ends so does the process, with status 0."""
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_return), U64(0))
+    settle()
+    assert system.process_inspect(child.process) == 256, "ended"
+
+
+def a_panic_ends_only_its_process() -> None:
+    """A process that panics ends with status 134; others go on."""
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_panic), U64(0))
+    settle()
+    assert system.process_inspect(child.process) == 256 + 134, "status"
+
+
+def a_killed_process_does_not_run() -> None:
+    """process_kill ends a process with all its threads; a second kill is BadState."""
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_sleep), U64(0))
+    settle()
+    system.process_kill(child.process)
+    assert system.process_inspect(child.process) & 256 != 0, "ended"
+    assert _kill(child.process) == BAD_STATE, "twice"
+
+
+def a_process_without_threads_is_killed() -> None:
+    """A process that was never started can be killed."""
+    child = Child()
+    child.make(QUOTA)
+    assert _kill(child.process) == 0, "killed"
+    assert system.process_inspect(child.process) & 256 != 0, "ended"
+
+
+def nothing_is_put_into_an_ended_process() -> None:
+    """Handles, memory and threads for a process that has ended are PeerGone."""
+    child = Child()
+    child.make(QUOTA)
+    system.process_kill(child.process)
+    settle()
+    stack = U64(layout.STACK_TOP - 64)
+    assert _install(child.process, notification(), U64(0), U64(0)) == PEER_GONE, "handles"
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(1)) == PEER_GONE, "memory"
+    assert _thread_create(child.process, SCHEDULE, U64(layout.PROGRAM_START), stack, U64(0)) == PEER_GONE, "threads"
+
+
+def the_threads_of_a_killed_process_are_dead() -> None:
+    """A thread handle of a killed process stays valid; starting it is BadState."""
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_sleep), U64(0))
+    settle()
+    system.process_kill(child.process)
+    assert _start(child.thread) == BAD_STATE, "dead"
+
+
+_start = attempt("thread_start")
+
+
+def memory_is_not_writable_and_executable() -> None:
+    """process_populate with both write and execute is BadArgument."""
+    child = Child()
+    child.make(QUOTA)
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(7)) == BAD_ARGUMENT, "both"
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(5)) == 0, "execute"
+    assert _populate(child.process, U64(FREE + PAGE), U64(0), U64(0), U64(PAGE), U64(3)) == 0, "write"
+
+
+def memory_is_readable() -> None:
+    """process_populate without read, or with unknown bits, is BadArgument."""
+    child = Child()
+    child.make(QUOTA)
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(2)) == BAD_ARGUMENT, "write only"
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(0)) == BAD_ARGUMENT, "nothing"
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(9)) == BAD_ARGUMENT, "unknown"
+
+
+def memory_is_populated_once() -> None:
+    """process_populate over memory that the process has is BadArgument."""
+    child = Child()
+    child.make(QUOTA)
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(2 * PAGE), U64(3)) == 0, "free"
+    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "start"
+    assert _populate(child.process, U64(FREE + PAGE), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "end"
+
+
+def memory_lies_in_user_space() -> None:
+    """process_populate outside of user space is BadArgument."""
+    child = Child()
+    child.make(QUOTA)
+    top = U64(layout.USER_END)
+    assert _populate(child.process, U64(0), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "null"
+    assert _populate(child.process, top, U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "the end"
+    assert _populate(child.process, top - PAGE, U64(0), U64(0), U64(2 * PAGE), U64(3)) == BAD_ARGUMENT, "across it"
+    assert _populate(child.process, U64(1 << 63), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "the kernel's"
+    last = U64(0xFFFF_FFFF_FFFF_F000)
+    assert _populate(child.process, last, U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "the last page"
+
+
+def more_data_than_memory_is_refused() -> None:
+    """process_populate with more data than memory is BadArgument."""
+    child = Child()
+    child.make(QUOTA)
+    data = system.memory_map(U64(2 * PAGE))
+    assert _populate(child.process, U64(FREE), data, U64(PAGE + 1), U64(PAGE), U64(3)) == BAD_ARGUMENT, "more"
+
+
+def data_comes_from_memory_of_the_caller() -> None:
+    """process_populate with data that the caller cannot read is BadAddress."""
+    child = Child()
+    child.make(QUOTA)
+    kernel = U64(0xFFFF_FFFF_8010_0000)
+    assert _populate(child.process, U64(FREE), kernel, U64(8), U64(PAGE), U64(3)) == BAD_ADDRESS, "the kernel's"
+
+
+def processes_come_and_go() -> None:
+    """Fifty processes one after another run and end, and each gives back its memory."""
+    used = quota_used()
+    for round_number in U64.range(50):
+        child = Child()
+        child.make(QUOTA)
+        child.start(code_address(_exit_seven), U64(0))
+        settle()
+        assert system.process_inspect(child.process) == 256 + 7, "ended"
+        system.handle_close(child.thread)
+        system.handle_close(child.process)
+        settle()
+        if round_number == 0:
+            used = quota_used()
+    assert quota_used() == used, "all given back"
