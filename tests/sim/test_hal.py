@@ -1,4 +1,4 @@
-"""The simulated machine has what generic code asks of an architecture; its types are checked by mypy, the names here."""
+"""The simulated machine has what generic code asks of an architecture. mypy checks the types, this the names."""
 
 from __future__ import annotations
 

@@ -44,7 +44,14 @@ def test_a_copy_is_never_stronger() -> None:
 def test_what_is_no_handle_is_refused(handle: int) -> None:
     def main(bundle: int, length: int) -> user.UserCode:
         before = ledger()
-        for name in ("handle_close", "handle_inspect", "handle_revoke", "process_kill", "thread_start", "endpoint_create"):
+        for name in (
+            "handle_close",
+            "handle_inspect",
+            "handle_revoke",
+            "process_kill",
+            "thread_start",
+            "endpoint_create",
+        ):
             assert (yield from error_of(call(name, handle))) == BadHandle.code
         assert ledger() == before
         return 0

@@ -18,7 +18,7 @@ from cloudos.abi import layout
 from cloudos.abi.errors import BadSystemCall
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from tests.sim import programs
-from tests.sim.accounting import QUOTAS, check_frames
+from tests.sim.accounting import FRAMES, check_frames
 from tests.sim.harness import MB, simulation
 from tests.sim.world import board, machine, user
 
@@ -124,6 +124,24 @@ def new_child(chaos: Chaos, own: list[int]) -> programs.Steps:
     return child
 
 
+def let_it_work(chaos: Chaos, child: int, calls: int) -> user.UserCode:
+    """Run a thread of the child until it makes no calls any more. Its schedule is new: it may have spoiled others."""
+    schedule = yield from programs.new_schedule(100)
+    reply = yield user.call("thread_create", child, schedule, user.entry_of(WORKER), programs.STACK, 0)
+    if reply.error or (yield user.call("thread_start", reply.value)).error:
+        # It used up its memory, or has ended just now.
+        yield user.call("process_kill", child)
+    else:
+        before = -1
+        while chaos.made != before and chaos.made < calls:
+            before = chaos.made
+            yield from programs.sleep(PATIENCE_NS)
+        yield user.call("thread_kill", reply.value)
+        yield from user.succeed("handle_close", reply.value)
+    yield from user.succeed("handle_close", schedule)
+    return None
+
+
 def controller_of(chaos: Chaos, calls: int) -> user.UserFunction:
     """The first process's code."""
 
@@ -134,20 +152,13 @@ def controller_of(chaos: Chaos, calls: int) -> user.UserFunction:
         child = yield from new_child(chaos, own)
         while chaos.made < calls:
             if (yield from user.succeed("process_inspect", child)):
-                if int(QUOTAS.ROOT.limit - QUOTAS.ROOT.used) < ENOUGH:
+                yield from user.succeed("handle_close", child)
+                yield from programs.sleep(PATIENCE_NS)
+                if int(FRAMES.FRAMES.available) * 4096 < ENOUGH:
                     # Grandchildren live on: the child had the machine's quota to make them from.
                     return 0
                 child = yield from new_child(chaos, own)
-            reply = yield user.call("thread_create", child, own[2], user.entry_of(WORKER), programs.STACK, 0)
-            if reply.error or (yield user.call("thread_start", reply.value)).error:
-                # It used up its memory, or has ended just now.
-                yield user.call("process_kill", child)
-                continue
-            before = -1
-            while chaos.made != before and chaos.made < calls:
-                before = chaos.made
-                yield from programs.sleep(PATIENCE_NS)
-            yield user.call("thread_kill", reply.value)
+            yield from let_it_work(chaos, child, calls)
         yield user.call("process_kill", child)
         yield from programs.sleep(PATIENCE_NS)
         assert (yield user.Read(user.SCRATCH, len(SECRET))) == SECRET

@@ -46,6 +46,11 @@ def invalidate_page(address: U64) -> None:
     board.current().invalidate(int(address))
 
 
+def page_table_root() -> U64:
+    """Physical address of the page tables in use."""
+    return U64(board.current().root)
+
+
 def load_page_table_root(root: U64) -> None:
     """Use other page tables; forgets all translations."""
     machine = board.current()

@@ -77,11 +77,74 @@ def _level_for(low_bits: int, length: int, largest: int) -> int:
     return max(level for level, size in sizes if level == 0 or (low_bits % size == 0 and length >= size))
 
 
+def largest_level() -> U64:
+    """The largest pages that this processor knows: 1 for 2 MB, 2 for 1 GB."""
+    return U64(LARGEST_LEVEL)
+
+
+@struct
+class Walk:
+    """Where the way to an address ends: at the level asked for, at a missing table, or at a larger page.
+
+    `place`: of the entry of that level. `is_table`: it leads to a table of smaller pages.
+    """
+
+    place: PhysAddr
+    level: U64
+    present: bool
+    is_table: bool
+
+    @property
+    def frame(self) -> PhysAddr:
+        """What the entry points at."""
+        return PhysAddr(_read(int(self.place.value)) & board.FRAME)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the page may be written."""
+        return bool(_read(int(self.place.value)) & board.WRITE)
+
+    def set_page(self, frame: PhysAddr, access: Access) -> None:
+        """Map a page. If there was one, the caller must invalidate its translation."""
+        _write(int(self.place.value), _leaf(int(frame.value), access))
+
+    def set_table(self, frame: PhysAddr) -> None:
+        """Go on to a zeroed table."""
+        _write(int(self.place.value), int(frame.value) | board.PRESENT)
+
+    def forbid_writing(self) -> None:
+        """Make a page read-only. The caller must invalidate its translation."""
+        _write(int(self.place.value), _read(int(self.place.value)) & ~board.WRITE)
+
+    def clear(self) -> None:
+        """Map nothing. The caller must invalidate the translation."""
+        _write(int(self.place.value), 0)
+
+
 @struct
 class PageTable:
     """The translations of one address space."""
 
     root: PhysAddr = zeroed()
+
+    def walk(self, address: VirtAddr, level: U64) -> Walk:
+        """Go towards the entry of this level for an address."""
+        table = int(self.root.value)
+        current = board.LEVELS - 1
+        while True:
+            place = _place(table, int(address.value), current)
+            entry = _read(place)
+            present = bool(entry & board.PRESENT)
+            is_table = present and not entry & board.LEAF
+            if current == int(level) or not is_table:
+                return Walk(PhysAddr(place), U64(current), present, is_table)
+            table = entry & board.FRAME
+            current -= 1
+
+    def invalidate(self, address: VirtAddr, level: U64) -> None:
+        """Forget the translations of one page of this level, on every processor that may hold them."""
+        if cpu.page_table_root() == self.root.value:
+            cpu.invalidate_page(address.value)
 
     def map(self, address: VirtAddr, frame: PhysAddr, level: U64, access: Access, frames: FrameSource) -> None:
         """Map one page of the given level. Raises OutOfMemory, having changed nothing that is visible."""
@@ -186,10 +249,15 @@ KERNEL = KernelSpace(PageTable(PhysAddr(0)))
 def new_user_table(frames: FrameSource) -> PageTable:
     """Page tables with an empty user half. Raises OutOfMemory."""
     root = frames.allocate_zeroed()
+    copy_kernel_half(root)
+    return PageTable(root)
+
+
+def copy_kernel_half(root: PhysAddr) -> None:
+    """Let a root table with an empty user half show the kernel."""
     kernel_half = 8 * FIRST_KERNEL_ENTRY
     memory = board.current().memory
     memory.copy_from(int(root.value) + kernel_half, memory, int(KERNEL.pages.root.value) + kernel_half, kernel_half)
-    return PageTable(root)
 
 
 def start(boot: BootInformation, frames: FrameSource) -> None:
