@@ -29,7 +29,10 @@ def words(data: bytearray | memoryview, start: int, size: int) -> list[int]:
 class Marker:
     """Finds what is in use."""
 
-    def __init__(self, simulation: machine.Simulation) -> None:
+    def __init__(self, simulation: machine.Simulation, free: set[int]) -> None:
+        # A root that was given back may still be named in memory that nobody uses.
+        self.free = free
+        self.current = simulation.board.root
         self.memory = simulation.board.memory.data
         self.limit = simulation.board.memory.size
         self.root = int(MMU.KERNEL.pages.root.value)
@@ -44,6 +47,8 @@ class Marker:
         """Numbers of all frames in use."""
         if self.root:
             self._walk(self.root, 512, 3, kernel=True)
+        if self.current and self.current != self.root:
+            self._walk(self.current, USER_ENTRIES, 3)
         for region in KERNEL.static_regions():
             self._look_at(words(region.data, 0, region.size), static=True)
         while self._work:
@@ -63,6 +68,9 @@ class Marker:
                         self._hold(frame)
             elif board.MEMORY_START < number < self.limit and number % PAGE == 0 and self._is_root(number):
                 self._walk(number, USER_ENTRIES, 3)
+            elif (number & board.PRESENT or number % PAGE == 0) and board.MEMORY_START < number < self.limit:
+                # A memory object's entry for a page or for a node with more of them; a physical address.
+                self._hold(number // PAGE)
 
     def _hold(self, frame: int) -> None:
         # A slab of the heap may begin some frames below.
@@ -73,7 +81,7 @@ class Marker:
 
     def _is_root(self, address: int) -> bool:
         frame = address // PAGE
-        if not self.mark or frame in self.tables:
+        if not self.mark or frame in self.tables or frame in self.free:
             return False
         return words(self.memory, address + 8 * USER_ENTRIES, 8)[0] == self.mark
 
@@ -102,7 +110,7 @@ def managed(allocator: Any) -> tuple[set[int], set[int]]:
     for index in range(int(allocator.zone_count)):
         zone = allocator.zones[index]
         first, end = int(zone.first), int(zone.end)
-        states = -(-(end - first) // PAGE)
+        states = -(-(end - first) * getattr(FRAMES, "STATE_BYTES", 1) // PAGE)
         seen |= set(range(first + states, int(zone.frontier)))
     free: set[int] = set()
     for order in range(FRAMES.ORDERS):
@@ -121,7 +129,7 @@ def check_frames(simulation: machine.Simulation) -> None:
     """Nothing leaked, nothing mapped is free, and the count is right."""
     allocator = FRAMES.FRAMES
     seen, free = managed(allocator)
-    marker = Marker(simulation)
+    marker = Marker(simulation, free)
     used = marker.run()
     assert not free & (marker.tables | marker.mapped), "a frame is in use and free"
     leaked = sorted(seen - free - used)

@@ -96,6 +96,7 @@ class Control:
     ip: int
     instruction: Instruction | None = None
     result: Any = None
+    started: bool = False
 
 
 class Simulation:
@@ -302,6 +303,7 @@ class Simulation:
                 control.ip = control.slot + INSTRUCTION
                 frame.ip = U64(control.ip)
         control.result = None
+        control.started = False
         try:
             control.instruction = next(control.code) if control.instruction is None else control.code.send(result)
         except StopIteration as stop:
@@ -311,7 +313,10 @@ class Simulation:
         instruction = control.instruction
         after = U64(control.ip + INSTRUCTION)
         if isinstance(instruction, Call):
-            _set_arguments(frame, instruction)
+            # A call that is made again finds its registers as the kernel left them.
+            if not control.started:
+                _set_arguments(frame, instruction)
+            control.started = True
             frame.ip = after
             frame.cause = Cause.SYSTEM_CALL
             before = int(PROCESSOR.frame)
