@@ -326,6 +326,25 @@ def schedules_need_their_rights() -> None:
     assert _change(notification(), U64(1), full, full) == WRONG_KIND, "no schedule"
 
 
+def an_interrupted_thread_keeps_its_turn() -> None:
+    """A thread that a more urgent one interrupts goes on afterwards, before others of its own priority."""
+    start_on(code_address(_long_then_note), U64(1), _schedule(U64(PRIORITY - 1)))
+    start_on(code_address(_noter), U64(2), _schedule(U64(PRIORITY - 1)))
+    for _ in U64.range(4):
+        system.thread_sleep(U64(300_000))
+    assert BOARD.count == 0, "interrupted in the middle"
+    settle()
+    settle()
+    assert BOARD.count == 2 and BOARD.cells[0] == 1 and BOARD.cells[1] == 2, "in turn"
+
+
+def _long_then_note(value: U64) -> None:
+    """Compute for about two milliseconds."""
+    for _ in U64.range(40_000):
+        system.system_null()
+    BOARD.note(value)
+
+
 def a_signal_to_a_more_urgent_thread_switches_at_once() -> None:
     """A thread that wakes a more urgent one does not go on before that waits again."""
     low = _schedule(U64(PRIORITY - 1))
