@@ -58,13 +58,13 @@ FAULTS = [
     Fault("shift loses bits", "U64", "shift_left", "(u64)(r >> n) != a", "0"),
     Fault("narrowing unchecked", "U64", "to_u8", "(u64)(u8)value != value", "0"),
     Fault("sign unchecked", "I32", "to_u32", "if (UNLIKELY(value < 0)) PANIC(LOSSY_CONVERSION, site); ", ""),
-    Fault("wrong line", "U8", "add", "cloudos_panic(((u32)PANIC_##kind << 28) | (site))", "WRONG_LINE"),
+    Fault("wrong line", "U8", "add", "#define PANIC_AT(word) cloudos_panic(word)", "WRONG_LINE"),
     Fault("wrong kind of panic", "U8", "subtract", "#define PANIC_OVERFLOW 2", "#define PANIC_OVERFLOW 5"),
     Fault("memory not released", "managed_objects", "create", "cloudos_live--;", ""),
 ]
 REPLACED = {
     "wrong sign extension": "i64 conv_i8_i64(i8 value, u32 site) { return (i64)(u8)value",
-    "wrong line": "cloudos_panic(((u32)PANIC_##kind << 28) | ((site) + 1))",
+    "wrong line": "#define PANIC_AT(word) cloudos_panic((word) + 1)",
 }
 
 

@@ -27,7 +27,8 @@ u64 cloudos_state[600] = {7};
 u64 cloudos_zero[600];
 struct big { u64 words[6]; };
 __attribute__((noinline)) struct big copy(struct big *from) { return *from; }
-__attribute__((noinline)) u64 total(u64 n, u32 site) {
+enum { site = 3 };
+__attribute__((noinline)) u64 total(u64 n) {
     u64 sum = 0;
     for (u64 i = 0; i < n; i = add_u64(i, 1, site)) sum = add_u64(sum, cloudos_table[index_check(i, 5000, site)], site);
     return sum;
@@ -36,7 +37,7 @@ __attribute__((noinline)) u64 total(u64 n, u32 site) {
 void _start(void) {
     struct big b = {{1}};
     cloudos_state[1] = copy(&b).words[3];
-    cloudos_state[2] = total(cloudos_state[0], 3);
+    cloudos_state[2] = total(cloudos_state[0]);
     cloudos_zero[3] = cloudos_state[2];
     for (;;) {}
 }
