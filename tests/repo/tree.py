@@ -13,10 +13,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @functools.cache
 def files() -> tuple[str, ...]:
-    """Every file that is or would be committed, as a path relative to the root."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    return tuple(sorted(name for name in listed if name and (ROOT / name).is_file()))
+    """Every file of the project, as a path relative to the root: those committed, and new ones in their folders.
+
+    What lies beside them in the checkout is the user's own: README's first command wants a text there.
+    """
+    committed = listed("--cached")
+    folders = {name.split("/")[0] for name in committed if "/" in name}
+    new = {name for name in listed("--others", "--exclude-standard") if "/" in name and name.split("/")[0] in folders}
+    return tuple(sorted(name for name in committed | new if (ROOT / name).is_file()))
+
+
+def listed(*options: str) -> set[str]:
+    """What git lists with these options."""
+    command = ["git", "ls-files", *options, "-z"]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {name for name in output.split("\0") if name}
 
 
 def modules(*folders: str) -> list[str]:
