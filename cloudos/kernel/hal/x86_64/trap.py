@@ -496,10 +496,9 @@ def enter_user() -> NoReturn:
 @inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
-    address = frame.address.value
-    PROCESSOR.frame = address
+    PROCESSOR.frame = frame.address.value
     # Traps: the processor itself pushes below this address, which is a multiple of 16.
-    TASK_STATE.set_stack(address + FRAME_SIZE)
+    TASK_STATE.set_stack(frame.offset(1).address.value)
 
 
 def _fill_descriptors() -> None:
