@@ -229,7 +229,7 @@ REPLY_RECEIVE = _fast["message_reply_receive"].number
 @never_inlined
 @fast
 def other_call(frame: trap.UserFrame) -> bool:
-    """All system calls but `system_null`; what must cost little comes first, before registers are saved for the rest."""
+    """Every call but `system_null`. What must cost little comes first, before registers are saved for the rest."""
     number = frame.number
     if number == CALL:
         return on_call(frame)
