@@ -80,6 +80,6 @@ def test_a_linked_kernel_has_its_traps_near(tmp_path_factory: pytest.TempPathFac
     start = symbols.elf.get_section_by_name(".symtab").get_symbol_by_name("sum")[0]["st_value"]
     code = symbols.elf.get_section_by_name(".text")
     traps = {code.data()[address - code["sh_addr"] :][:2] for address in symbols.sites}
-    assert sorted(site & 0xFFFF for site in symbols.sites.values()) == list(range(1, 61)) and traps == {b"\x0f\x0b"}
+    assert sorted(site & 0xFFFF for site, _ in symbols.sites.values()) == list(range(1, 61)) and traps == {b"\x0f\x0b"}
     steps = sorted(address - start for address in symbols.sites)
     assert max(later - earlier for earlier, later in pairwise(steps)) <= 4 + 4 + 3
