@@ -14,8 +14,9 @@ from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
 from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
+from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import clock, console, handles, memories, message, notifications, processes, spaces, threads
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
 from cloudos.kernel.objects.notification import Notification
@@ -28,7 +29,7 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
 from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, inlined, never_inlined
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
 # These say whether they have made another thread current.
@@ -45,6 +46,8 @@ CLASSES: dict[Kind, Any] = {
     Kind.NOTIFICATION: Notification,
     Kind.SCHEDULE: Schedule,
     Kind.QUOTA: Quota,
+    Kind.MEMORY: Memory,
+    Kind.SPACE: Space,
 }
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:

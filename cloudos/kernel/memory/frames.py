@@ -1,4 +1,4 @@
-"""The frame allocator: a buddy system over the machine's memory, in blocks of 4 KB times powers of two up to 2 MB.
+"""The frame allocator: a buddy system over the machine's memory, in blocks of 4 KB times powers of two up to 16 MB.
 
 Contract. `start` gets the usable ranges; `allocate(order)` gives 4096 << order bytes at a multiple of that size,
 contents undefined; `free` takes back any aligned block whose pages are all allocated, so a large block may come back
@@ -6,8 +6,10 @@ in pieces. Managed memory is reached through the direct map.
 
 Lazy. Memory beyond a range's frontier was never handed out: nothing in it is read, written or listed, so that the
 cost of `start` does not depend on how much there is. When the free lists are empty, the frontier moves by one block of
-2 MB. What is known of a frame is one byte, at the start of its range (0.02% of the memory); free blocks are linked
-through their own first bytes.
+the largest size. What is known of a frame is four bytes, at the start of its range (0.1% of the memory); free blocks
+are linked through their own first bytes.
+
+Shared. An allocated frame may have more users than one; who takes the last one away frees it.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
+from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, never_inlined, panic, place, struct, zeroed
 
-MAXIMUM_ORDER = 9
-ORDERS = 10
+MAXIMUM_ORDER = 12
+ORDERS = 13
 LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
+BLOCK_FRAMES = 1 << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
-# State of a frame: 0 for allocated or inside a free block, else FREE plus the order of the block that it begins.
-FREE = 0x80
+STATE_BYTES = 4
+# State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
+# 0 inside a free block.
+FREE = 0x8000_0000
 
 
 @struct
@@ -44,9 +49,9 @@ class Zone:
     end: U64 = U64(0)
     opened: bool = False
 
-    def states(self) -> Slice[U8]:
-        """One byte for each frame, kept in the zone's first frames."""
-        return Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(self.first * PAGE_SIZE))), self.end - self.first)
+    def state(self, frame: U64) -> Ptr[U32]:
+        """What is known of a frame of the zone; kept in the zone's first frames."""
+        return Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))).offset(frame - self.first)
 
 
 @struct
@@ -55,7 +60,7 @@ class FrameAllocator:
 
     zones: Array[Zone, Literal[32]] = zeroed()
     zone_count: U64 = U64(0)
-    heads: Array[U64, Literal[10]] = zeroed()
+    heads: Array[U64, Literal[13]] = zeroed()
     available: U64 = U64(0)
     total: U64 = U64(0)
 
@@ -67,7 +72,7 @@ class FrameAllocator:
     def _add_zone(self, start: U64, end: U64) -> None:
         first = start // PAGE_SIZE
         last = end // PAGE_SIZE
-        state_frames = (last - first + (PAGE_SIZE - 1)) // PAGE_SIZE
+        state_frames = ((last - first) * STATE_BYTES + (PAGE_SIZE - 1)) // PAGE_SIZE
         if last - first <= state_frames or self.zone_count == MAXIMUM_ZONES:
             return
         zone = self.zones[self.zone_count]
@@ -106,7 +111,7 @@ class FrameAllocator:
         zone = self._zone_of(frame)
         assert frame & ((U64(1) << order) - 1) == 0, "freed block is not aligned"
         assert frame + (U64(1) << order) <= zone.frontier, "freed block was never allocated"
-        assert not self._is_free(zone, frame), "block freed twice"
+        assert zone.state(frame).value == 0, "block freed twice, or shared"
         self.available = self.available + (U64(1) << order)
         self._release(zone, frame, order)
 
@@ -116,20 +121,18 @@ class FrameAllocator:
             buddy = frame ^ (U64(1) << order)
             if buddy < zone.first or buddy >= zone.frontier:
                 break
-            if zone.states()[buddy - zone.first] != U8(FREE) + U8(order):
+            if zone.state(buddy).value != U32(FREE) | U32(order):
                 break
             self._remove(zone, buddy, order)
             frame = min(frame, buddy)
             order = order + 1
         self._insert(zone, frame, order)
 
-    def _is_free(self, zone: Zone, frame: U64) -> bool:
-        """Whether a free block contains the frame."""
-        for order in U64.range(ORDERS):
-            start = frame >> order << order
-            if start >= zone.first and zone.states()[start - zone.first] >= U8(FREE) + U8(order):
-                return True
-        return False
+    @never_inlined
+    def users(self, frame: PhysAddr) -> Ptr[U32]:
+        """How many users an allocated frame has beyond the first: to be read, or changed by one."""
+        number = frame.value // PAGE_SIZE
+        return self._zone_of(number).state(number)
 
     def _zone_of(self, frame: U64) -> Zone:
         for index in U64.range(self.zone_count):
@@ -148,7 +151,7 @@ class FrameAllocator:
                 raise OutOfMemory
 
     def _extend(self) -> bool:
-        """Move a frontier to the next multiple of 2 MB; false when no memory is left untouched."""
+        """Move a frontier to the next border of the largest blocks; false when no memory is left untouched."""
         for index in U64.range(self.zone_count):
             zone = self.zones[index]
             if zone.frontier < zone.end:
@@ -156,9 +159,9 @@ class FrameAllocator:
                 frame = zone.frontier if zone.opened else zone.first
                 start = zone.frontier
                 zone.opened = True
-                limit = min((start // 512 + 1) * 512, zone.end)
+                limit = min((start // BLOCK_FRAMES + 1) * BLOCK_FRAMES, zone.end)
                 zone.frontier = limit
-                zone.states()[frame - zone.first : limit - zone.first].fill(U8(0))
+                cpu.zero(zone.state(frame).address, ((limit - frame) * STATE_BYTES + 7) // 8 * 8)
                 self._release_range(zone, start, limit)
                 return True
         return False
@@ -179,7 +182,7 @@ class FrameAllocator:
         if block.next != 0:
             _block(block.next).previous = frame
         self.heads[order] = frame
-        zone.states()[frame - zone.first] = U8(FREE) + U8(order)
+        zone.state(frame).value = U32(FREE) | U32(order)
 
     def _remove(self, zone: Zone, frame: U64, order: U64) -> None:
         block = _block(frame)
@@ -189,7 +192,7 @@ class FrameAllocator:
             _block(block.previous).next = block.next
         else:
             self.heads[order] = block.next
-        zone.states()[frame - zone.first] = U8(0)
+        zone.state(frame).value = U32(0)
 
 
 def _block(frame: U64) -> FreeBlock:
