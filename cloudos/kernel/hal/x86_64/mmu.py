@@ -194,8 +194,15 @@ class PageTable:
             level = _largest_level((address.value + done) | (frame.value + done), length - done, largest)
             place = self.walk(address.offset(done), level)
             if place.level == level:
-                place.set_page(frame.offset(done), access)
-                done = done + page_bytes(level)
+                entry = place.entry
+                size = page_bytes(level)
+                # A larger page can begin only where this table ends.
+                while True:
+                    entry.value = (frame.value + done) | _flags(access, level)
+                    entry = entry.offset(1)
+                    done = done + size
+                    if length - done < size or entry.address.value % PAGE_SIZE == 0:
+                        break
             else:
                 assert not place.present, "page already mapped by a larger one"
                 place.set_table(frames.allocate_zeroed())
