@@ -20,6 +20,8 @@ __all__ = ["OutOfMemory", "QuotaExceeded"]
 
 # Entries of page tables looked at between preemption points.
 STEP = 32
+# The end of a space is a part of other system calls, of which several steps are done at once.
+CLOSE_STEP = 6
 LARGE_PAGE = layout.LARGE_PAGE_SIZE
 TABLES_END = 1 << 47
 
@@ -214,7 +216,8 @@ def close_step(space: Space) -> bool:
     if space.count > 0:
         regions.remove(space, space.count - 1)
         return False
-    if space.cursor < TABLES_END:
-        space.cursor = clear_step(space, U64(0), space.cursor, U64(TABLES_END))
-        return False
-    return True
+    for _ in U64.range(CLOSE_STEP):
+        if space.cursor >= TABLES_END:
+            return True
+        space.cursor = clear(space, U64(0), space.cursor, U64(TABLES_END))
+    return False

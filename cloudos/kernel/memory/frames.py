@@ -19,13 +19,15 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, never_inlined, panic, place, struct, zeroed
+from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, fast, inlined, never_inlined, panic, place, struct, zeroed
 
 MAXIMUM_ORDER = 12
 ORDERS = 13
 LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
 BLOCK_FRAMES = 1 << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
+# A block is split into 1 << AT_ONCE of the order that is needed.
+AT_ONCE = 3
 STATE_BYTES = 4
 # State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
 # 0 inside a free block.
@@ -49,6 +51,7 @@ class Zone:
     end: U64 = U64(0)
     opened: bool = False
 
+    @inlined
     def state(self, frame: U64) -> Ptr[U32]:
         """What is known of a frame of the zone; kept in the zone's first frames."""
         return Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))).offset(frame - self.first)
@@ -83,17 +86,35 @@ class FrameAllocator:
         self.available = self.available + (last - zone.frontier)
         self.total = self.available
 
+    @fast
+    @never_inlined
     def allocate(self, order: U64) -> PhysAddr:
         """A block of 4096 << order bytes. Raises OutOfMemory."""
+        frame = self.heads[order]
+        if frame == 0:
+            self._split(order)
+            frame = self.heads[order]
+        following = _block(frame).next
+        self.heads[order] = following
+        if following != 0:
+            _block(following).previous = U64(0)
+        self._zone_of(frame).state(frame).value = U32(0)
+        self.available = self.available.wrapping_sub(U64(1) << order)
+        return PhysAddr(frame * PAGE_SIZE)
+
+    @never_inlined
+    def _split(self, order: U64) -> None:
+        """Put a few blocks of this order on its list, out of the smallest larger one. Raises OutOfMemory."""
         found = self._find(order)
         frame = self.heads[found]
         zone = self._zone_of(frame)
         self._remove(zone, frame, found)
-        while found > order:
+        while found > order + AT_ONCE:
             found = found - 1
             self._insert(zone, frame + (U64(1) << found), found)
-        self.available = self.available - (U64(1) << order)
-        return PhysAddr(frame * PAGE_SIZE)
+        count = U64(1) << (found - order)
+        for index in U64.range(count):
+            self._insert(zone, frame + ((count - 1 - index) << order), order)
 
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
@@ -128,12 +149,14 @@ class FrameAllocator:
             order = order + 1
         self._insert(zone, frame, order)
 
+    @fast
     @never_inlined
     def users(self, frame: PhysAddr) -> Ptr[U32]:
         """How many users an allocated frame has beyond the first: to be read, or changed by one."""
         number = frame.value // PAGE_SIZE
         return self._zone_of(number).state(number)
 
+    @inlined
     def _zone_of(self, frame: U64) -> Zone:
         for index in U64.range(self.zone_count):
             zone = self.zones[index]
@@ -175,6 +198,8 @@ class FrameAllocator:
             self._insert(zone, frame, order)
             frame = frame + (U64(1) << order)
 
+    @fast
+    @never_inlined
     def _insert(self, zone: Zone, frame: U64, order: U64) -> None:
         block = _block(frame)
         block.next = self.heads[order]
@@ -195,6 +220,7 @@ class FrameAllocator:
         zone.state(frame).value = U32(0)
 
 
+@inlined
 def _block(frame: U64) -> FreeBlock:
     return Ptr.at(FreeBlock, mmu.direct(PhysAddr(frame * PAGE_SIZE))).value
 

@@ -45,23 +45,26 @@ def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool)
     if memory.base.value != 0:
         _show_run(space, region, memory, address)
         return Outcome.RETRY
-    large = large and _covers(region, address, U64(1))
     page = page_at(region, address)
     place = pages.find(memory, page, U64(0))
+    if not place.exclusive and (write or place.entry == 0) and pages.copy_node(memory, page):
+        return Outcome.RETRY
     if place.entry == 0:
         if not memory.pager.is_null():
             return Outcome.ASK
-        return _fill(space, region, address, large and place.level > 0)
+        if place.level == 0:
+            _put(space, memory, address, pages.fill_slot(memory, place.slot), U64(0), region.access)
+        elif not large or not _covers(region, address, U64(1)) or not _fill_block(memory, page):
+            pages.own(memory, page, U64(0))
+        return Outcome.RETRY
     access = region.access
     if not place.exclusive:
         if write:
-            if pages.copy_node(memory, page) or not address_space.sweep(memory, page, page + 1):
-                return Outcome.RETRY
-            pages.make_exclusive(memory, page)
-            place = pages.find(memory, page, U64(0))
-        else:
-            access = access & ~Access.WRITE
-    elif large:
+            if address_space.sweep(memory, page, page + 1):
+                pages.make_exclusive(memory, page)
+            return Outcome.RETRY
+        access = access & ~Access.WRITE
+    elif large and _covers(region, address, U64(1)):
         block = pages.block_at(memory, page)
         if block.value != 0:
             _put(space, memory, address, block, U64(1), access)
@@ -75,17 +78,9 @@ def page_at(region: Region, address: U64) -> U64:
     return (region.offset + (address - region.start)) // PAGE_SIZE
 
 
-@fast
-def _fill(space: Space, region: Region, address: U64, large: bool) -> Outcome:
-    """Make an absent page, or some of a block of them."""
-    memory = region.memory.value
-    page = page_at(region, address)
-    if pages.copy_node(memory, page):
-        return Outcome.RETRY
-    if large and (pages.block_step(memory, page) or pages.find(memory, page, U64(0)).entry != 0):
-        return Outcome.RETRY
-    _put(space, memory, address, pages.fill(memory, page), U64(0), region.access)
-    return Outcome.RETRY
+def _fill_block(memory: Memory, page: U64) -> bool:
+    """Do a part of making the 2 MB around an absent page; whether it is or was possible."""
+    return pages.block_step(memory, page) or pages.find(memory, page, U64(0)).entry != 0
 
 
 @never_inlined
@@ -116,6 +111,7 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
             heap.free_frame(space.header.quota.value, walk.frame)
 
 
+@never_inlined
 def _show_run(space: Space, region: Region, memory: Memory, address: U64) -> None:
     """Map frames that follow one another, with the largest page that fits."""
     level = mmu.largest_level()

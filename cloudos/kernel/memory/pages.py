@@ -29,6 +29,8 @@ BLOCK_ORDER = 9
 BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
 # Between preemption points: pages given back, pages zeroed.
 RELEASE_STEP = 32
+# The end of an object is a part of other system calls, of which several steps are done at once.
+ENDING_STEP = 8
 ZERO_STEP = 8
 
 
@@ -53,13 +55,13 @@ class Place:
 @inlined
 def frame_of(entry: U64) -> PhysAddr:
     """The frame in an entry that is not 0."""
-    return PhysAddr(entry - PRESENT)
+    return PhysAddr(entry ^ PRESENT)
 
 
 @inlined
 def _child(entry: U64, index: U64) -> Ptr[Entry]:
     """The entry that stands for page `index` in units of the node's entries."""
-    return Ptr.at(Entry, mmu.direct(frame_of(entry)).offset(index % NODE_ENTRIES * 8))
+    return Ptr.at(Entry, mmu.direct(PhysAddr((entry ^ PRESENT) | (index % NODE_ENTRIES * 8))))
 
 
 @fast
@@ -68,17 +70,19 @@ def find(memory: Memory, index: U64, level: U64) -> Place:
     """The entry of this level for a page."""
     slot = Ptr.to(memory.root)
     current = memory.levels
+    shift = current * NODE_BITS
     exclusive = True
-    if index >> (current * NODE_BITS) != 0:
+    if index >> shift != 0:
         return Place(null(), U64(0), current + 1, exclusive)
     while True:
         entry = slot.value.bits
-        if entry != 0 and memory.cloned:
+        if memory.cloned and entry != 0:
             exclusive = exclusive and FRAMES.users(frame_of(entry)).value == 0
         if entry == 0 or current == level:
             return Place(slot, entry, current, exclusive)
-        current -= 1
-        slot = _child(entry, index >> (current * NODE_BITS))
+        current = current.wrapping_sub(1)
+        shift = shift.wrapping_sub(NODE_BITS)
+        slot = _child(entry, index >> (shift % 64))
 
 
 # Paying
@@ -128,7 +132,6 @@ def _take(memory: Memory, reserved: bool) -> PhysAddr:
 # Making
 
 
-@fast
 @never_inlined
 def own(memory: Memory, index: U64, level: U64) -> Ptr[Entry]:
     """The entry of this level, all nodes above it made if need be; none of them is shared.
@@ -151,10 +154,14 @@ def own(memory: Memory, index: U64, level: U64) -> Ptr[Entry]:
     return slot
 
 
-@fast
 def fill(memory: Memory, index: U64) -> PhysAddr:
     """Give an absent page a zeroed frame. Raises QuotaExceeded, OutOfMemory."""
-    slot = own(memory, index, U64(0))
+    return fill_slot(memory, own(memory, index, U64(0)))
+
+
+@fast
+def fill_slot(memory: Memory, slot: Ptr[Entry]) -> PhysAddr:
+    """Give an absent page, whose entry exists and is this object's alone, a zeroed frame. Raises as `fill`."""
     frame = _take(memory, True)
     slot.value.bits = frame.value | PRESENT
     return frame
@@ -319,7 +326,7 @@ def release_step(memory: Memory, index: U64, end: U64, ending: bool) -> U64:
     caller. Raises OutOfMemory when a shared node cannot be copied, never when ending.
     """
     drop_block(memory)
-    for _ in U64.range(RELEASE_STEP):
+    for _ in U64.range(ENDING_STEP if ending else RELEASE_STEP):
         if index >= end or (not ending and copy_node(memory, index)):
             break
         place = find(memory, index, U64(0))

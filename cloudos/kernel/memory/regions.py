@@ -12,7 +12,6 @@ from cloudos.lang import U8, U64, Ptr, copy, fast, never_inlined, null, size_of
 __all__ = ["OutOfMemory"]
 
 
-@fast
 @never_inlined
 def find(space: Space, address: U64) -> U64:
     """Index of the first region that ends above `address`; `count` when there is none."""
@@ -27,14 +26,17 @@ def find(space: Space, address: U64) -> U64:
     return low
 
 
+@fast
 def at(space: Space, address: U64) -> Ptr[Region]:
     """The region that holds `address`; null when there is none."""
-    nothing: Ptr[Region] = null()
-    index = find(space, address)
-    if index == space.count:
-        return nothing
-    region = space.regions.value.at[index]
-    return region if region.value.start <= address else nothing
+    found = space.found
+    if found.is_null() or address < found.value.start or address >= found.value.end:
+        found = null()
+        index = find(space, address)
+        if index < space.count and space.regions.value.at[index].value.start <= address:
+            found = space.regions.value.at[index]
+            space.found = found
+    return found
 
 
 @never_inlined
@@ -66,6 +68,7 @@ def remove(space: Space, index: U64) -> None:
     """Take out a region whose pages are not in the page tables any more."""
     table = space.regions.value
     region = table.at[index]
+    space.found = null()
     space.count -= 1
     for position in U64.range(index, space.count):
         table.at[position] = table.at[position + 1]

@@ -101,6 +101,8 @@ class Space:
     pages: mmu.PageTable = zeroed()
     regions: Ptr[RegionTable] = null()
     count: U64 = U64(0)
+    # The region that was found last; null when there is none.
+    found: Ptr[Region] = null()
     # What `memory_map` shows the program; null until it is called.
     program: Ptr[Memory] = null()
     # How far its end has come.
