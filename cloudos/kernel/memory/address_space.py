@@ -12,7 +12,7 @@ from cloudos.abi.errors import BadArgument, Denied, OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import Rights
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
-from cloudos.kernel.memory import heap, regions
+from cloudos.kernel.memory import heap, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Space
 from cloudos.lang import U64, Ptr, VirtAddr, never_inlined, null
 
@@ -64,8 +64,9 @@ def map(
     BadArgument: not whole pages, outside user space or the object, or overlapping. Raises QuotaExceeded, OutOfMemory.
     """
     check_range(start, length)
-    pages = memory.value.length
-    if offset % PAGE_SIZE != 0 or offset // PAGE_SIZE > pages or length // PAGE_SIZE > pages - offset // PAGE_SIZE:
+    first = offset // PAGE_SIZE
+    limit = memory.value.length
+    if offset % PAGE_SIZE != 0 or first > limit or length // PAGE_SIZE > limit - first:
         raise BadArgument
     index = regions.find(space, start)
     if index < space.count and space.regions.value.at[index].value.start < start + length:
@@ -82,10 +83,10 @@ def map(
 
 
 @never_inlined
-def clear(space: Space, start: U64, address: U64, end: U64) -> U64:
+def clear(space: Space, address: U64, end: U64) -> U64:
     """Take one entry of [address, end) out of the page tables, a whole table where that is all of it.
 
-    Tables that lie in [start, end), of which nothing is in use, go with their last entry. Returns where to go on.
+    Returns where to go on.
     """
     level = U64(1) if address % LARGE_PAGE == 0 and end - address >= LARGE_PAGE else U64(0)
     walk = space.pages.walk(VirtAddr(address), level)
@@ -95,33 +96,24 @@ def clear(space: Space, start: U64, address: U64, end: U64) -> U64:
         if walk.is_table:
             heap.free_frame(space.header.quota.value, walk.frame)
     size = mmu.page_bytes(walk.level)
-    address = min((address // size + 1) * size, end)
-    for upper in U64.range(2, 4):
-        size = mmu.page_bytes(upper)
-        if address % size != 0 or address - start < size:
-            break
-        walk = space.pages.walk(VirtAddr(address - size), upper)
-        if walk.level == upper and walk.is_table:
-            walk.clear()
-            space.pages.invalidate(VirtAddr(address), upper)
-            heap.free_frame(space.header.quota.value, walk.frame)
-    return address
+    return min((address // size + 1) * size, end)
 
 
 @never_inlined
-def clear_step(space: Space, start: U64, address: U64, end: U64) -> U64:
+def clear_step(space: Space, address: U64, end: U64) -> U64:
     """`clear` so many entries; the address that it came to."""
     for _ in U64.range(STEP):
         if address >= end:
             break
-        address = clear(space, start, address, end)
+        address = clear(space, address, end)
     return address
 
 
 def unmap_step(space: Space, start: U64, end: U64) -> U64:
     """Take away what is mapped at the beginning of [start, end); the address that it came to.
 
-    Raises QuotaExceeded, OutOfMemory when a region would have to be split and cannot; then nothing has changed.
+    Pages of `memory_map` are given back: nobody else can reach them. Raises QuotaExceeded, OutOfMemory when a region
+    would have to be split and cannot; then nothing has changed.
     """
     regions.split(space, start)
     index = regions.find(space, start)
@@ -130,19 +122,19 @@ def unmap_step(space: Space, start: U64, end: U64) -> U64:
     region = space.regions.value.at[index].value
     if region.start >= end:
         return end
-    reached = clear_step(space, region.start, max(start, region.start), min(end, region.end))
-    shrink(space, index, reached)
-    return reached
-
-
-def shrink(space: Space, index: U64, start: U64) -> None:
-    """Let a region begin at `start`: what was before is not in the page tables any more."""
-    region = space.regions.value.at[index].value
-    if start >= region.end:
+    reached = clear_step(space, region.start, min(end, region.end))
+    if region.memory == space.program:
+        first = region.offset // PAGE_SIZE
+        last = first + (reached - region.start) // PAGE_SIZE
+        count = pages.release_step(region.memory.value, first, last, False) - first
+        pages.unreserve(region.memory.value, count)
+        reached = region.start + count * PAGE_SIZE
+    if reached >= region.end:
         regions.remove(space, index)
     else:
-        region.offset += start - region.start
-        region.start = start
+        region.offset += reached - region.start
+        region.start = reached
+    return reached
 
 
 def check_protect(space: Space, start: U64, end: U64, access: Access) -> None:
@@ -168,7 +160,7 @@ def protect_step(space: Space, start: U64, end: U64, access: Access) -> U64:
         region = regions.at(space, start)
         region.value.access = access
     # Pages are mapped with the new access when they are touched again.
-    return clear_step(space, region.value.start, start, min(end, region.value.end))
+    return clear_step(space, start, min(end, region.value.end))
 
 
 # All mappings of some pages of an object
@@ -204,7 +196,7 @@ def _sweep_one(memory: Memory, region: Region) -> None:
         memory.sweep_page = memory.sweep_first
         return
     address = region.start + (low - base) * PAGE_SIZE
-    reached = clear(region.space.value, region.start, address, region.start + (high - base) * PAGE_SIZE)
+    reached = clear(region.space.value, address, region.start + (high - base) * PAGE_SIZE)
     memory.sweep_page = base + (reached - region.start) // PAGE_SIZE
 
 
@@ -219,5 +211,18 @@ def close_step(space: Space) -> bool:
     for _ in U64.range(CLOSE_STEP):
         if space.cursor >= TABLES_END:
             return True
-        space.cursor = clear(space, U64(0), space.cursor, U64(TABLES_END))
+        space.cursor = clear(space, space.cursor, U64(TABLES_END))
+        _release_tables(space, space.cursor)
     return False
+
+
+def _release_tables(space: Space, passed: U64) -> None:
+    """Free the tables of tables that end at an address. All below them are gone."""
+    for level in U64.range(2, 4):
+        size = mmu.page_bytes(level)
+        if passed % size != 0:
+            return
+        walk = space.pages.walk(VirtAddr(passed - size), level)
+        if walk.level == level and walk.is_table:
+            walk.clear()
+            heap.free_frame(space.header.quota.value, walk.frame)

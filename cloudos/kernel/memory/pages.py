@@ -105,6 +105,12 @@ def _repay(memory: Memory, count: U64) -> None:
         memory.header.quota.value.refund(count * PAGE_SIZE)
 
 
+def unreserve(memory: Memory, count: U64) -> None:
+    """For pages that were paid for in advance and will not be touched."""
+    memory.reserve -= count
+    memory.header.quota.value.refund(count * PAGE_SIZE)
+
+
 @fast
 @never_inlined
 def _take(memory: Memory, reserved: bool) -> PhysAddr:

@@ -52,6 +52,8 @@ def add(space: Space, like: Region) -> None:
     if not memory.regions.is_null():
         memory.regions.value.previous = made
     memory.regions = made
+    # A sweep has passed the place where it stands, whatever it was split from.
+    memory.sweeping = False
     cleanup.retain(like.memory.cast(Header))
     table = space.regions.value
     index = find(space, like.start)

@@ -83,7 +83,7 @@ class MemoryHandler:
         if memory.base.value != 0:
             if not memory.foreign:
                 FRAMES.free(memory.base, order_of(memory.length))
-        elif memory.root.bits != 0:
+        else:
             try:
                 end = U64(1) << (memory.levels * pages.NODE_BITS)
                 memory.cursor = pages.release_step(memory, memory.cursor, end, True)

@@ -95,14 +95,9 @@ def _map_program(space: Space, count: U64) -> U64:
     try:
         address_space.map(space, space.program, ALL_RIGHTS, start, offset, size, Access.READ | Access.WRITE)
     except (OutOfMemory, QuotaExceeded, BadArgument):
-        _unreserve(space.program.value, count)
+        pages.unreserve(space.program.value, count)
         raise QuotaExceeded from None
     return start
-
-
-def _unreserve(object: Memory, count: U64) -> None:
-    object.reserve -= count
-    object.header.quota.value.refund(count * PAGE_SIZE)
 
 
 def memory_unmap(address: U64, length: U64) -> None:
@@ -112,20 +107,13 @@ def memory_unmap(address: U64, length: U64) -> None:
     end = address + length
     _check_program(space, address, end)
     try:
-        regions.split(space, address)
+        reached = address_space.unmap_step(space, address, end)
     except QuotaExceeded:
         raise OutOfMemory from None
-    index = regions.find(space, address)
-    region = space.regions.value.at[index].value
-    reached = address_space.clear_step(space, address, address, min(end, region.end))
-    first = page_faults.page_at(region, address)
-    count = pages.release_step(space.program.value, first, first + (reached - address) // PAGE_SIZE, False) - first
-    _unreserve(space.program.value, count)
-    address_space.shrink(space, index, address + count * PAGE_SIZE)
-    if address + count * PAGE_SIZE < end:
+    if reached < end:
         frame = PROCESSOR.current.value.frame
-        frame.argument0 = address + count * PAGE_SIZE
-        frame.argument1 = end - frame.argument0
+        frame.argument0 = reached
+        frame.argument1 = end - reached
         raise Restart
 
 

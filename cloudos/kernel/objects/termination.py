@@ -80,7 +80,7 @@ def _release_buffer(thread: Ptr[Thread]) -> None:
         region = regions.at(space, address)
         # The program may have mapped something else there.
         if not region.is_null() and region.value.memory == memory:
-            address_space.clear(space, address, address, address + PAGE_SIZE)
+            address_space.clear(space, address, address + PAGE_SIZE)
             regions.remove(space, regions.find(space, address))
         cleanup.drop(memory.cast(Header))
         thread.value.buffer = null()
