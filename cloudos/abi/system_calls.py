@@ -298,15 +298,19 @@ def process_install(process: ProcessToControl, handle: U64, rights: U64, badge: 
     raise NotImplementedError
 
 
-@system_call(number=22, raises=(BadState,))
+@system_call(number=22)
 def process_kill(process: ProcessToControl) -> None:
-    """End a process with all its threads. BadState: it has ended."""
+    """End a process; none of its threads runs any more when this returns. One that has ended stays as it is."""
     raise NotImplementedError
 
 
 @system_call(number=23)
 def process_inspect(process: ProcessToInspect) -> U64:
-    """0 while the process lives; then 256 plus its exit status."""
+    """0 while the process lives; then 256 plus its exit status.
+
+    Of one that a fault, a panic or process_kill ended, the status is 128 plus the number of the fault
+    (`cloudos.abi.faults`; 6: a panic, 9: killed), which stands in bits 16 to 23 as well.
+    """
     raise NotImplementedError
 
 
@@ -342,7 +346,7 @@ def message_receive(endpoint: EndpointToReceive, tag: U64) -> None:
 
 @system_call(number=29, raises=MESSAGE_ERRORS, message=True)
 def message_reply(reply: ReplyToSend, tag: U64) -> None:
-    """Answer a call. The handle is used up. PeerGone: the caller does not wait any more."""
+    """Answer a call. The handle is used up. BadHandle also: the caller does not wait any more."""
     raise NotImplementedError
 
 
@@ -438,7 +442,7 @@ def policy_seal(policy: PolicyToWrite) -> None:
 
 @system_call(number=44, raises=(BadAddress,))
 def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
-    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes.
+    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 64 at once.
 
     Returns how many, and from bit 32 how many were lost since the last call.
     """

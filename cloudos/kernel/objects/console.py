@@ -21,6 +21,7 @@ __all__ = ["OutOfMemory"]
 
 BUFFER_ORDER = 2
 HEADER_SIZE = 3
+WOKEN_AT_ONCE = 64
 STANDARD_OUTPUT = 1
 STANDARD_ERROR = 2
 
@@ -57,9 +58,11 @@ STREAMS = place(Streams())
 
 
 def input_arrived() -> None:
-    """Let the threads that wait for input look for themselves."""
-    while not STREAMS.readers.first.is_null():
+    """Let threads that wait for input look for themselves; of very many, the others when those have looked."""
+    for _ in U64.range(WOKEN_AT_ONCE):
         thread = STREAMS.readers.first
+        if thread.is_null():
+            break
         STREAMS.readers.remove(thread)
         scheduler.wake(thread)
 
@@ -107,5 +110,7 @@ def console_read(data: UserPtr[U8], length: U64) -> U64:
             user_memory.copy_out(data.address, input[0:count])
             streams.left = streams.left - count
             console.channel_consume(count)
+            input_arrived()
             return count
+    input_arrived()
     return U64(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles, WouldBlock
 from cloudos.abi.objects import ALL_RIGHTS
-from cloudos.kernel.objects import cleanup, endpoint, message, notification
+from cloudos.kernel.objects import cleanup, endpoint, notification, waiting
 from cloudos.kernel.objects.header import Capability, Header, Quota
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import ThreadState
@@ -48,7 +48,7 @@ def signal(target: Ptr[Notification], bits: U64) -> None:
     """Wake the first thread that waits, or keep the signals for the next."""
     waiter = target.value.waiters.first
     if not waiter.is_null():
-        message.detach(waiter)
+        waiting.detach(waiter)
         waiter.value.frame.finish(bits)
         scheduler.wake(waiter)
     elif not resume_signals(target, target.value.bits | bits):
@@ -60,7 +60,7 @@ def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
     target = capability.value.object.cast(Notification)
     bits = target.value.bits
     if bits == 0:
-        message.wait(ThreadState.WAITING, capability, deadline)
+        waiting.wait(ThreadState.WAITING, capability, deadline)
         target.value.waiters.append(PROCESSOR.current)
     target.value.bits = U64(0)
     return bits

@@ -29,7 +29,8 @@ class Process:
     ended: bool = False
     emptied: bool = False
     label: U8 = U8(0)
-    status: U8 = U8(0)
+    # Why it ended: see process_inspect.
+    result: U64 = U64(0)
     space: AddressSpace = zeroed()
 
     def map_boot_module(self, bundle: PhysAddr, length: U64) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.abi import faults
 from cloudos.abi.errors import (
     BadAddress,
     BadArgument,
@@ -26,6 +27,7 @@ from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.threads import check_control, own_table
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.kernel.security.labels import MATRIX
@@ -35,16 +37,14 @@ __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "
 
 FIRST_PRINTABLE = 0x20
 LAST_PRINTABLE = 0x7E
-ENDED = 1 << 8
 
 
 def process_exit(status: U8) -> None:
     """System call."""
     caller = PROCESSOR.current.value.process
-    caller.value.status = status
     if caller == FIRST.process:
         termination.report_exit(status)
-    termination.end_process(caller)
+    termination.end_process(caller, U64(status))
 
 
 def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
@@ -70,8 +70,7 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
     log.record("")
     if first:
         termination.backtrace(thread)
-    thread.value.process.value.status = U8(134)
-    termination.end_process(thread.value.process)
+    termination.end_process(thread.value.process, faults.result(faults.PANIC))
 
 
 def process_create(quota: Ptr[Quota], label: U64) -> U64:
@@ -86,16 +85,16 @@ def process_create(quota: Ptr[Quota], label: U64) -> U64:
 
 def process_kill(target: Ptr[Process]) -> None:
     """System call."""
-    if target.value.ended:
-        raise BadState
     check_control(target)
-    termination.end_process(target)
+    termination.end_process(target, faults.result(faults.KILLED))
+    if not target.value.threads.is_null():
+        raise Restart
 
 
 def process_inspect(target: Ptr[Process]) -> U64:
     """System call."""
     if target.value.ended:
-        return U64(ENDED) | U64(target.value.status)
+        return target.value.result + faults.ENDED
     return U64(0)
 
 

@@ -1,7 +1,7 @@
 """The thread: its registers, its state, what it waits for.
 
 A thread is in at most one queue (of a priority, an endpoint or a notification), on the list of waiters of at most one
-capability, and in the timers at most once. `messages.py` and `sched/scheduler.py` change its state.
+capability, and in the timers at most once. `message.py`, `waiting.py` and `sched/scheduler.py` change its state.
 """
 
 from __future__ import annotations

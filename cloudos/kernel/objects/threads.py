@@ -16,7 +16,7 @@ from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation
 from cloudos.kernel.hal import mmu, timer, trap
 from cloudos.kernel.memory import heap, user_memory
-from cloudos.kernel.objects import cleanup, message, termination
+from cloudos.kernel.objects import cleanup, message, termination, waiting
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
@@ -187,7 +187,7 @@ def resume_signals(notification: Ptr[Notification], bits: U64) -> bool:
     bound = notification.value.bound
     if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
         return False
-    message.detach(bound)
+    waiting.detach(bound)
     message.set_signals(bound, bits)
     scheduler.wake(bound)
     return True

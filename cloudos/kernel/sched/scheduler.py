@@ -183,9 +183,11 @@ def _take() -> Ptr[Thread]:
 
 
 def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
-    """The thread waits for its budget."""
+    """The thread waits for its budget. Very many may do so in a row: interrupts come in between."""
     thread.value.state = ThreadState.EXHAUSTED
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
+    _set_alarm()
+    cpu.take_interrupts()
 
 
 def _idle() -> None:
@@ -193,9 +195,13 @@ def _idle() -> None:
     PROCESSOR.current = null()
     while PROCESSOR.ready.is_empty:
         # Taking ended objects apart may make a thread ready that waited for one of them.
-        if cleanup.step() and PROCESSOR.ready.is_empty:
+        done = cleanup.step()
+        if PROCESSOR.ready.is_empty:
             _set_alarm()
-            cpu.wait_for_interrupt()
+            if done:
+                cpu.wait_for_interrupt()
+            else:
+                cpu.take_interrupts()
     PROCESSOR.turn_start = timer.now()
 
 

@@ -43,6 +43,8 @@ _set_fault_endpoint = attempt("process_set_fault_endpoint")
 _thread_create = attempt("thread_create")
 
 FREE = 0x1000_0000
+KILLED = 9 << 16 | 256 + 128 + 9
+PANICKED = 6 << 16 | 256 + 128 + 6
 
 
 def _exit_seven(argument: U64) -> None:
@@ -213,23 +215,24 @@ def a_process_ends_with_its_last_thread() -> None:
 
 
 def a_panic_ends_only_its_process() -> None:
-    """A process that panics ends with status 134; others go on."""
+    """A process that panics ends with fault 6 and status 134; others go on."""
     child = Child()
     child.make(QUOTA)
     child.start(code_address(_panic), U64(0))
     settle()
-    assert system.process_inspect(child.process) == 256 + 134, "status"
+    assert system.process_inspect(child.process) == PANICKED, "status"
 
 
 def a_killed_process_does_not_run() -> None:
-    """process_kill ends a process with all its threads; a second kill is BadState."""
+    """process_kill ends a process with all its threads; a second kill changes nothing."""
     child = Child()
     child.make(QUOTA)
     child.start(code_address(_sleep), U64(0))
     settle()
     system.process_kill(child.process)
-    assert system.process_inspect(child.process) & 256 != 0, "ended"
-    assert _kill(child.process) == BAD_STATE, "twice"
+    assert system.process_inspect(child.process) == KILLED, "ended"
+    assert _kill(child.process) == 0, "twice"
+    assert system.process_inspect(child.process) == KILLED, "as before"
 
 
 def a_process_without_threads_is_killed() -> None:

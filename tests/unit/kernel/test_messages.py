@@ -273,9 +273,9 @@ def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch, way: str) -> No
                 pass
             assert client.thread.value.frame.rax == Cancelled.code
         elif way == "time":
-            from cloudos.kernel.objects import message
+            from cloudos.kernel.objects import waiting
 
-            message.expire(client.thread)
+            waiting.expire(client.thread)
             assert client.thread.value.frame.rax == TimedOut.code
         else:
             scene.system_call("message_receive", server.handle, 0)

@@ -1,0 +1,144 @@
+"""How threads wait, and how their waiting ends.
+
+What `waiting_on`, `through` and the queues say about a thread is kept in step by `wait` and `detach` alone (and by the
+fast path of messages).
+"""
+
+from __future__ import annotations
+
+from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
+from cloudos.kernel.objects import cleanup, termination
+from cloudos.kernel.objects.console import STREAMS
+from cloudos.kernel.objects.endpoint import Endpoint
+from cloudos.kernel.objects.header import Capability, Header
+from cloudos.kernel.objects.notification import Notification
+from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.security import capabilities
+from cloudos.lang import U64, Ptr, inlined, null, struct
+
+
+@inlined
+def join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
+    """The thread waits through this capability: it is woken when that is taken away."""
+    first = capability.value.waiters.cast(Thread)
+    thread.value.through = capability
+    thread.value.waiter_next = first
+    thread.value.waiter_previous = null()
+    if not first.is_null():
+        first.value.waiter_previous = thread
+    capability.value.waiters = thread.cast(Header)
+
+
+@inlined
+def leave_waiters(thread: Ptr[Thread]) -> None:
+    """The thread does not wait through a capability any more, if it did."""
+    leaving = thread.value
+    if leaving.through.is_null():
+        return
+    if leaving.waiter_previous.is_null():
+        leaving.through.value.waiters = leaving.waiter_next.cast(Header)
+    else:
+        leaving.waiter_previous.value.waiter_next = leaving.waiter_next
+    if not leaving.waiter_next.is_null():
+        leaving.waiter_next.value.waiter_previous = leaving.waiter_previous
+    leaving.through = null()
+
+
+def wait(state: ThreadState, capability: Ptr[Capability], deadline: U64) -> None:
+    """The current thread waits through a capability; the caller puts it into the object's queue. Raises WouldBlock."""
+    if deadline == 0:
+        raise WouldBlock
+    thread = PROCESSOR.current
+    thread.value.waiting_on = capability.value.object
+    join_waiters(thread, capability)
+    scheduler.block_until(state, deadline)
+
+
+def detach(thread: Ptr[Thread]) -> None:
+    """Take a thread out of whatever it waits for. Its state is still the old one."""
+    scheduler.cancel_timer(thread)
+    leave_waiters(thread)
+    object = thread.value.waiting_on
+    state = thread.value.state
+    if state == ThreadState.SENDING:
+        object.cast(Endpoint).value.senders.remove(thread)
+    elif state == ThreadState.RECEIVING:
+        object.cast(Endpoint).value.receivers.remove(thread)
+    elif state == ThreadState.CALLING:
+        _abandon_call(thread)
+    elif state == ThreadState.WAITING:
+        if object.is_null():
+            STREAMS.readers.remove(thread)
+        else:
+            object.cast(Notification).value.waiters.remove(thread)
+    thread.value.waiting_on = null()
+
+
+def _abandon_call(caller: Ptr[Thread]) -> None:
+    """Nobody waits for the reply any more."""
+    slot = caller.value.reply.header.capabilities
+    if not slot.is_null():
+        caller.value.reply.header.capabilities = null()
+        capabilities.give_slot(capabilities.table_of(slot), slot)
+    stop_donation(caller)
+
+
+def stop_donation(caller: Ptr[Thread]) -> None:
+    """Whoever serves the caller, and whoever serves those servers, runs on other time from here on."""
+    server = caller.value.server
+    if not server.is_null():
+        caller.value.server = null()
+        server.value.client = null()
+        refresh(server)
+
+
+def refresh(first: Ptr[Thread]) -> None:
+    """Work out anew on which time a thread runs and at which priority, and then for those that serve it."""
+    thread = first
+    while not thread.is_null():
+        priority = thread.value.schedule.value.priority
+        thread.value.borrowed = null()
+        client = thread.value.client
+        if not client.is_null():
+            thread.value.borrowed = client.value.time()
+            priority = max(priority, client.value.priority)
+        scheduler.set_priority(thread, priority)
+        thread = thread.value.server
+
+
+def cancel(thread: Ptr[Thread], error: U64) -> None:
+    """A blocked thread goes on, with an error from its system call."""
+    detach(thread)
+    if thread.value.in_fault:
+        termination.die_of_fault(thread)
+        return
+    thread.value.frame.fail(error)
+    scheduler.wake(thread)
+
+
+def expire(thread: Ptr[Thread]) -> None:
+    """The thread's deadline has passed; it is out of the timers."""
+    state = thread.value.state
+    if state == ThreadState.EXHAUSTED:
+        scheduler.ready(thread)
+    elif state == ThreadState.SLEEPING:
+        thread.value.frame.finish(U64(0))
+        scheduler.wake(thread)
+    else:
+        cancel(thread, U64(TimedOut.code))
+
+
+@struct
+class Waker:
+    """See `cleanup.Waker`."""
+
+    unused: U64 = U64(0)
+
+    def wake_one(self, capability: Ptr[Capability]) -> None:
+        """Cancel the system call of a thread that waits through the capability."""
+        cancel(capability.value.waiters.cast(Thread), U64(Cancelled.code))
+
+
+cleanup.THREADS.waker = Waker()
