@@ -55,6 +55,7 @@ MESSAGE_ERRORS = (BadArgument, BadState, WouldBlock, TimedOut, Cancelled, *CREAT
 
 ProcessToControl = Annotated[U64, Needs(Kind.PROCESS, Rights.CONTROL)]
 ProcessToInspect = Annotated[U64, Needs(Kind.PROCESS, Rights.INSPECT)]
+ProcessToWait = Annotated[U64, Needs(Kind.PROCESS, Rights.WAIT)]
 ThreadToControl = Annotated[U64, Needs(Kind.THREAD, Rights.CONTROL)]
 ThreadToRead = Annotated[U64, Needs(Kind.THREAD, Rights.READ)]
 ThreadToWrite = Annotated[U64, Needs(Kind.THREAD, Rights.WRITE)]
@@ -445,5 +446,14 @@ def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
     """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 64 at once.
 
     Returns how many, and from bit 32 how many were lost since the last call.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=45, raises=(BadArgument, BadState))
+def process_bind(process: ProcessToWait, notification: NotificationToSignal, bits: U64) -> None:
+    """Signal `bits` once when the process has ended and all that it had is given back; at once if that was before.
+
+    process_inspect then tells why. BadState: another notification waits for that already. BadArgument: no bits.
     """
     raise NotImplementedError

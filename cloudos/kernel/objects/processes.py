@@ -15,7 +15,7 @@ from cloudos.abi.errors import (
     QuotaExceeded,
     TooManyHandles,
 )
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import Event, Operation, Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console
 from cloudos.kernel.hal.interface import Access
@@ -23,13 +23,15 @@ from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.address_space import Backing
 from cloudos.kernel.objects import cleanup, process, schedule, termination
 from cloudos.kernel.objects.header import Capability, Header, Quota
+from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.kernel.objects.threads import check_control, own_table
+from cloudos.kernel.objects.threads import check_control, check_policy, own_table
+from cloudos.kernel.objects.waiting import signal
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.security import capabilities
+from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr
 
@@ -80,7 +82,9 @@ def process_create(quota: Ptr[Quota], label: U64) -> U64:
     own = own_table().label
     if own != 0 and label != U64(own):
         raise Denied
-    return hold(process.create(quota.value, U8(label)).cast(Header))
+    made = process.create(quota.value, U8(label))
+    audit.record(Event.PROCESS_CREATED, own_table(), made.value.table, U64(0))
+    return hold(made.cast(Header))
 
 
 def process_kill(target: Ptr[Process]) -> None:
@@ -93,9 +97,25 @@ def process_kill(target: Ptr[Process]) -> None:
 
 def process_inspect(target: Ptr[Process]) -> U64:
     """System call."""
+    check_policy(target, Operation.INSPECT)
     if target.value.ended:
         return target.value.result + faults.ENDED
     return U64(0)
+
+
+def process_bind(target: Ptr[Process], notification: Ptr[Notification], bits: U64) -> None:
+    """System call."""
+    check_policy(target, Operation.INSPECT)
+    if bits == 0:
+        raise BadArgument
+    if not target.value.notification.is_null():
+        raise BadState
+    if target.value.gone:
+        signal(notification, bits)
+        return
+    target.value.notification = notification.cast(Header)
+    target.value.bits = bits
+    cleanup.retain(notification.cast(Header))
 
 
 def process_install(target: Ptr[Process], handle: U64, rights: U64, badge: U64) -> U64:

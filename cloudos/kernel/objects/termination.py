@@ -129,7 +129,7 @@ def end_process(process: Ptr[Process], result: U64) -> None:
             finish()
         ending.ended = True
         ending.result = result
-        audit.record(Event.PROCESS_ENDED, ending.table.owner, ending.table.label, U64(0), U8(0), result)
+        audit.record(Event.PROCESS_ENDED, ending.table, audit.NOBODY, result)
         cleanup.queue(process.cast(Header))
     current = PROCESSOR.current
     if not current.is_null() and current.value.process == process:
@@ -164,6 +164,11 @@ class ProcessHandler:
         if not process.fault_endpoint.is_null():
             cleanup.drop(process.fault_endpoint)
             process.fault_endpoint = null()
+        process.gone = True
+        if not process.notification.is_null():
+            waiting.signal(process.notification.cast(Notification), process.bits)
+            cleanup.drop(process.notification)
+            process.notification = null()
         if process.header.references == 0:
             cleanup.destroy(object)
         return True
@@ -180,6 +185,7 @@ def fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     thread.value.fault = Ptr.to(kind)
     thread.value.fault_address = address
     process = thread.value.process.value
+    audit.record(Event.PROCESS_FAULTED, process.table, audit.NOBODY, U64(kind.number))
     endpoint = process.fault_endpoint
     if endpoint.is_null() or endpoint.value.dying:
         die_of_fault(thread)

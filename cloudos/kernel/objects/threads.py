@@ -16,7 +16,7 @@ from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation
 from cloudos.kernel.hal import mmu, timer, trap
 from cloudos.kernel.memory import heap, user_memory
-from cloudos.kernel.objects import cleanup, message, termination, waiting
+from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
@@ -79,9 +79,14 @@ def own_table() -> capabilities.CapabilityTable:
     return PROCESSOR.current.value.process.value.table
 
 
+def check_policy(process: Ptr[Process], operation: Operation) -> None:
+    """Denied when policy does not let the caller's process do this to the other."""
+    labels.check(own_table(), process.value.table, operation)
+
+
 def check_control(process: Ptr[Process]) -> None:
     """Denied when policy does not let the caller's process control the other."""
-    labels.check(own_table(), process.value.table, Operation.CONTROL)
+    check_policy(process, Operation.CONTROL)
 
 
 def thread_start(thread: Ptr[Thread]) -> None:
@@ -180,14 +185,3 @@ def thread_bind(notification: Ptr[Notification]) -> None:
     notification.value.bound = thread
     thread.value.notification = notification.cast(Header)
     cleanup.retain(notification.cast(Header))
-
-
-def resume_signals(notification: Ptr[Notification], bits: U64) -> bool:
-    """Let a thread that receives, and is bound to the notification, have the signals; whether there was one."""
-    bound = notification.value.bound
-    if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
-        return False
-    waiting.detach(bound)
-    message.set_signals(bound, bits)
-    scheduler.wake(bound)
-    return True

@@ -6,6 +6,7 @@ fast path of messages).
 
 from __future__ import annotations
 
+from cloudos.abi import tags
 from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
@@ -142,3 +143,33 @@ class Waker:
 
 
 cleanup.THREADS.waker = Waker()
+
+
+# Signals
+
+
+def signal(target: Ptr[Notification], bits: U64) -> None:
+    """Wake the first thread that waits, or keep the signals for the next."""
+    waiter = target.value.waiters.first
+    if not waiter.is_null():
+        detach(waiter)
+        waiter.value.frame.finish(bits)
+        scheduler.wake(waiter)
+    elif not _resume_receiver(target, target.value.bits | bits):
+        target.value.bits = target.value.bits | bits
+
+
+def _resume_receiver(notification: Ptr[Notification], bits: U64) -> bool:
+    """Let a thread that receives, and is bound to the notification, have the signals; whether there was one."""
+    bound = notification.value.bound
+    if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
+        return False
+    detach(bound)
+    set_signals(bound, bits)
+    scheduler.wake(bound)
+    return True
+
+
+def set_signals(receiver: Ptr[Thread], bits: U64) -> None:
+    """Let signals be the message that a thread receives."""
+    receiver.value.frame.set_message(U64(0), U64(tags.SIGNALS_TAG), bits, U64(0), U64(0), U64(0))

@@ -12,7 +12,8 @@ from cloudos.abi.objects import Event
 from cloudos.kernel.hal import mmu, timer
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.lang import U8, U64, Ptr, null, place, size_of, struct, zeroed
+from cloudos.kernel.objects.header import CapabilityTable
+from cloudos.lang import U64, Ptr, never_inlined, null, place, size_of, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -67,16 +68,19 @@ class Ring:
 
 
 RING = place(Ring())
+# Stands for the kernel, and for nobody.
+NOBODY = place(CapabilityTable())
 
 
-def record(event: Event, subject: U64, subject_label: U8, object: U64, object_label: U8, detail: U64) -> None:
-    """Put a security event on record. `subject` and `object` are numbers of processes."""
+@never_inlined
+def record(event: Event, subject: CapabilityTable, object: CapabilityTable, detail: U64) -> None:
+    """Put a security event on record, between the processes of two tables."""
     entry: AuditRecord = zeroed()
     entry.time = timer.now()
     entry.event = event
-    entry.subject = subject
-    entry.subject_label = subject_label
-    entry.object = object
-    entry.object_label = object_label
+    entry.subject = subject.owner
+    entry.subject_label = subject.label
+    entry.object = object.owner
+    entry.object_label = object.label
     entry.detail = detail
     RING.append(entry)

@@ -137,8 +137,12 @@ def read_one() -> AuditRecord:
 # Audit
 
 
+SUBJECT = place(CapabilityTable(owner=U64(1), label=U8(2)))
+OBJECT = place(CapabilityTable(owner=U64(3), label=U8(4)))
+
+
 def note(detail: int) -> None:
-    audit.record(Event.PROCESS_ENDED, U64(1), U8(2), U64(3), U8(4), U64(detail))
+    audit.record(Event.PROCESS_ENDED, SUBJECT, OBJECT, U64(detail))
 
 
 @settings(max_examples=30, deadline=None)
