@@ -68,7 +68,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     return True
 
 
-@never_inlined
+@inlined
 def _may_call(caller: Ptr[Thread], server: Ptr[Thread]) -> bool:
     """Whether policy lets the one talk to the other; what it denies is put on record by the general path."""
     if caller.value.process == server.value.process:

@@ -15,7 +15,7 @@ from cloudos.abi.errors import BadArgument, BadState, Denied, Sealed
 from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation
 from cloudos.kernel.objects.header import CapabilityTable
 from cloudos.kernel.security import audit
-from cloudos.lang import U8, U64, Array, Slice, place, struct, zeroed
+from cloudos.lang import U8, U64, Array, Slice, inlined, place, struct, zeroed
 
 __all__ = ["BadArgument", "BadState", "Denied", "Sealed"]
 
@@ -82,6 +82,7 @@ class Matrix:
 MATRIX = place(Matrix())
 
 
+@inlined
 def permits(subject: U8, object: U8, operation: Operation) -> bool:
     """Whether policy lets processes labelled `subject` do this to those labelled `object`."""
     if U64(subject) >= MATRIX.count or U64(object) >= MATRIX.count:
