@@ -11,11 +11,11 @@ from cloudos.kernel.hal import console, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects.thread import ThreadQueue, ThreadState
+from cloudos.kernel.objects.thread import ThreadState, WaitQueue
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, null, place, struct, zeroed
+from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, never_inlined, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -36,7 +36,7 @@ class Streams:
     has_low: bool = False
     ended: bool = False
     # Threads that wait for input.
-    readers: ThreadQueue = zeroed()
+    readers: WaitQueue = zeroed()
 
     def start(self) -> None:
         """Get a buffer. Raises OutOfMemory."""
@@ -57,6 +57,7 @@ class Streams:
 STREAMS = place(Streams())
 
 
+@never_inlined
 def input_arrived() -> None:
     """Let threads that wait for input look for themselves; of very many, the others when those have looked."""
     for _ in U64.range(WOKEN_AT_ONCE):
@@ -100,7 +101,7 @@ def console_read(data: UserPtr[U8], length: U64) -> U64:
             thread = PROCESSOR.current
             thread.value.waiting_on = null()
             scheduler.block(ThreadState.WAITING)
-            streams.readers.append(thread)
+            streams.readers.insert(thread)
             raise Restart
         if streams.left == 0:
             streams.take_header(input[0])

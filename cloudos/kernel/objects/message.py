@@ -93,6 +93,8 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
         return False
     if PROCESSOR.ready.has_above(U64(caller.value.priority)) or caller.value.suspended:
         return False
+    if endpoint.receivers.ends_above(server.value.schedule.value.priority):
+        return False
     _empty_slot(caller, slot)
     server.value.reply_slot = slot
     server.value.reply_index = frame.reply_handle & capabilities.INDEX_MASK
@@ -259,7 +261,7 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
     receiver = endpoint.receivers.first
     if receiver.is_null():
         wait(ThreadState.SENDING, capability, deadline)
-        endpoint.senders.append(sender)
+        endpoint.senders.insert(sender)
         return
     error = _refusal(sender, receiver, tag)
     if error != 0:
@@ -312,7 +314,7 @@ def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> N
     faulting.waiting_on = endpoint
     receiver = queues.receivers.first
     if receiver.is_null():
-        queues.senders.append(thread)
+        queues.senders.insert(thread)
         return
     faulting.waiting_on = null()
     detach(receiver)
@@ -356,7 +358,7 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
         frame.restart()
         return
     wait(ThreadState.RECEIVING, capability, deadline)
-    endpoint.receivers.append(receiver)
+    endpoint.receivers.insert(receiver)
 
 
 def _prepare_slot(slot: Capability) -> None:

@@ -50,6 +50,6 @@ def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
     bits = target.value.bits
     if bits == 0:
         waiting.wait(ThreadState.WAITING, capability, deadline)
-        target.value.waiters.append(PROCESSOR.current)
+        target.value.waiters.insert(PROCESSOR.current)
     target.value.bits = U64(0)
     return bits

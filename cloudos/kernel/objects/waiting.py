@@ -13,11 +13,11 @@ from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.notification import Notification
-from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U64, Ptr, inlined, null, struct
+from cloudos.lang import U8, U64, Ptr, inlined, null, struct
 
 
 @inlined
@@ -61,20 +61,28 @@ def detach(thread: Ptr[Thread]) -> None:
     """Take a thread out of whatever it waits for. Its state is still the old one."""
     scheduler.cancel_timer(thread)
     leave_waiters(thread)
+    queue = _queue_of(thread)
+    if not queue.is_null():
+        queue.value.remove(thread)
+    elif thread.value.state == ThreadState.CALLING:
+        _abandon_call(thread)
+    thread.value.waiting_on = null()
+
+
+def _queue_of(thread: Ptr[Thread]) -> Ptr[WaitQueue]:
+    """Where a thread waits for its turn, if it does."""
     object = thread.value.waiting_on
     state = thread.value.state
     if state == ThreadState.SENDING:
-        object.cast(Endpoint).value.senders.remove(thread)
-    elif state == ThreadState.RECEIVING:
-        object.cast(Endpoint).value.receivers.remove(thread)
-    elif state == ThreadState.CALLING:
-        _abandon_call(thread)
-    elif state == ThreadState.WAITING:
+        return Ptr.to(object.cast(Endpoint).value.senders)
+    if state == ThreadState.RECEIVING:
+        return Ptr.to(object.cast(Endpoint).value.receivers)
+    if state == ThreadState.WAITING:
         if object.is_null():
-            STREAMS.readers.remove(thread)
-        else:
-            object.cast(Notification).value.waiters.remove(thread)
-    thread.value.waiting_on = null()
+            return Ptr.to(STREAMS.readers)
+        return Ptr.to(object.cast(Notification).value.waiters)
+    nowhere: Ptr[WaitQueue] = null()
+    return nowhere
 
 
 def _abandon_call(caller: Ptr[Thread]) -> None:
@@ -105,8 +113,30 @@ def refresh(first: Ptr[Thread]) -> None:
         if not client.is_null():
             thread.value.borrowed = client.value.time()
             priority = max(priority, client.value.priority)
-        scheduler.set_priority(thread, priority)
+        _set_priority(thread, priority)
+        if thread.value.state == ThreadState.EXHAUSTED:
+            # There may be time now.
+            scheduler.cancel_timer(thread)
+            scheduler.ready(thread)
         thread = thread.value.server
+
+
+def _set_priority(thread: Ptr[Thread], priority: U8) -> None:
+    """Change the effective priority, and with it the place in whatever queue the thread is."""
+    if thread.value.priority == priority:
+        return
+    queue = _queue_of(thread)
+    is_ready = thread.value.state == ThreadState.READY
+    if is_ready:
+        PROCESSOR.ready.remove(thread)
+    elif not queue.is_null():
+        queue.value.remove(thread)
+    thread.value.priority = priority
+    if is_ready:
+        scheduler.ready(thread)
+    elif not queue.is_null():
+        queue.value.insert(thread)
+    PROCESSOR.reschedule = True
 
 
 def cancel(thread: Ptr[Thread], error: U64) -> None:

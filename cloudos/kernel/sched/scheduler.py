@@ -12,7 +12,7 @@ from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, PhysAddr, Ptr, fast, inlined, null
+from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, null
 
 
 def start() -> None:
@@ -66,20 +66,6 @@ def cancel_timer(thread: Ptr[Thread]) -> None:
     """Forget the thread's deadline, if it has one."""
     if thread.value.timer_index != 0:
         PROCESSOR.timers.remove(thread)
-
-
-def set_priority(thread: Ptr[Thread], priority: U8) -> None:
-    """Change the effective priority."""
-    if thread.value.priority == priority:
-        return
-    if thread.value.state == ThreadState.READY:
-        PROCESSOR.ready.remove(thread)
-        thread.value.priority = priority
-        ready(thread)
-    else:
-        thread.value.priority = priority
-        if thread.value.state == ThreadState.RUNNING:
-            PROCESSOR.reschedule = True
 
 
 @fast
