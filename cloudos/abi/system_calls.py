@@ -386,7 +386,10 @@ def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_n
 
 @system_call(number=35, raises=(BadArgument,))
 def schedule_change(schedule: ScheduleToControl, priority: U64, budget_ns: U64, period_ns: U64) -> None:
-    """Change a schedule, and fill its budget. Denied also: a priority above that of the caller's schedule."""
+    """Change a schedule, and fill its budget; its threads go by it at once (of more than a few, the others soon).
+
+    Denied also: a priority above that of the caller's schedule.
+    """
     raise NotImplementedError
 
 

@@ -29,13 +29,13 @@ from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
-from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
 from cloudos.kernel.objects.waiting import cancel, detach, join_waiters, leave_waiters, set_signals, stop_donation, wait
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
+from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles", "WouldBlock"]
 
@@ -56,6 +56,8 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     if server.value.suspended:
         return False
     caller = PROCESSOR.current
+    if caller.value.depth >= MAXIMUM_DEPTH:
+        return False
     if MATRIX.loaded and not _may_call(caller, server):
         return False
     endpoint.receivers.remove_first(server)
@@ -119,6 +121,7 @@ def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     caller.value.server = server
     server.value.client = caller
     server.value.borrowed = caller.value.time()
+    server.value.depth = caller.value.depth.wrapping_add(1)
     if caller.value.priority > server.value.priority:
         server.value.priority = caller.value.priority
 
@@ -152,6 +155,7 @@ def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     caller.value.server = null()
     server.value.client = null()
     server.value.borrowed = null()
+    server.value.depth = U8(0)
     server.value.priority = server.value.schedule.value.priority
 
 
@@ -279,6 +283,8 @@ def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     sending = sender.value
     if sending.is_call:
         _give_reply(sender, receiver)
+        if receiver.value.depth > MAXIMUM_DEPTH:
+            stop_donation(sender)
         handle = _fill_slot(sender, receiver)
         if sending.in_fault:
             frame = sending.frame

@@ -15,7 +15,7 @@ from cloudos.abi.errors import (
     QuotaExceeded,
     TooManyHandles,
 )
-from cloudos.abi.objects import Event, Operation, Rights
+from cloudos.abi.objects import Event, Kind, Operation, Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console
 from cloudos.kernel.hal.interface import Access
@@ -27,13 +27,14 @@ from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.schedule import Schedule
+from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.objects.threads import check_control, check_policy, own_table
-from cloudos.kernel.objects.waiting import signal
+from cloudos.kernel.objects.waiting import refresh, signal
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr
+from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, struct
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -192,8 +193,39 @@ def _check_priority(priority: U64) -> None:
 
 
 def schedule_change(target: Ptr[Schedule], priority: U64, budget_ns: U64, period_ns: U64) -> None:
-    """System call. Threads take the new priority when they next become ready of their own."""
+    """System call. The schedule's threads learn of it one by one, on the way out of the kernel."""
     schedule.check(priority, budget_ns, period_ns)
     _check_priority(priority)
     target.value.priority = U8(priority)
     target.value.budget.set(budget_ns, period_ns)
+    target.value.changed = target.value.threads
+    cleanup.queue(target.cast(Header))
+    PROCESSOR.reschedule = True
+
+
+@struct
+class ScheduleHandler:
+    """See `cleanup.Handler`."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Tell one thread of a change, or free the object, which then has none."""
+        changed = object.cast(Schedule).value
+        thread = changed.changed.cast(Thread)
+        if not thread.is_null():
+            changed.changed = thread.value.schedule_next.cast(Header)
+            refresh(thread)
+            return False
+        if changed.header.references == 0:
+            cleanup.destroy(object)
+        return True
+
+
+cleanup.handled_by(Kind.SCHEDULE, ScheduleHandler())

@@ -87,6 +87,16 @@ def _unlink(thread: Ptr[Thread]) -> None:
         leaving.previous.value.next = leaving.next
     if not leaving.next.is_null():
         leaving.next.value.previous = leaving.previous
+    schedule = leaving.schedule.value
+    following = leaving.schedule_next
+    if schedule.changed == thread.cast(Header):
+        schedule.changed = following.cast(Header)
+    if leaving.schedule_previous.is_null():
+        schedule.threads = following.cast(Header)
+    else:
+        leaving.schedule_previous.value.schedule_next = following
+    if not following.is_null():
+        following.value.schedule_previous = leaving.schedule_previous
 
 
 @struct

@@ -15,6 +15,9 @@ from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.lang import U8, U32, U64, IntEnum, Ptr, enum, fast, inlined, null, struct, zeroed
 
+# So that the length of a chain of servers is bounded, and with it the work of telling them of a change.
+MAXIMUM_DEPTH = 64
+
 
 @enum(U8)
 class ThreadState(IntEnum):
@@ -51,6 +54,8 @@ class Thread:
     in_fault: bool = False
     # A suspension that takes effect when it would become ready.
     suspended: bool = False
+    # How many calls deep the last call was that it received: time and priority go along at most MAXIMUM_DEPTH.
+    depth: U8 = U8(0)
     process: Ptr[Process] = null()
     schedule: Ptr[Schedule] = null()
     # Of the caller that is being served; null when the thread runs on its own.
@@ -65,6 +70,9 @@ class Thread:
     # Of its process.
     next: Ptr[Thread] = null()
     previous: Ptr[Thread] = null()
+    # Of its schedule.
+    schedule_next: Ptr[Thread] = null()
+    schedule_previous: Ptr[Thread] = null()
     # Endpoint or notification in whose queue it is.
     waiting_on: Ptr[Header] = null()
     through: Ptr[Capability] = null()

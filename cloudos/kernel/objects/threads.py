@@ -55,6 +55,10 @@ def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> 
     if not made.next.is_null():
         made.next.value.previous = thread
     process.value.threads = thread.cast(Header)
+    made.schedule_next = schedule.value.threads.cast(Thread)
+    if not made.schedule_next.is_null():
+        made.schedule_next.value.schedule_previous = thread
+    schedule.value.threads = thread.cast(Header)
     cleanup.retain(process.cast(Header))
     cleanup.retain(schedule.cast(Header))
     return thread

@@ -73,13 +73,15 @@ def _queue_of(thread: Ptr[Thread]) -> Ptr[WaitQueue]:
     """Where a thread waits for its turn, if it does."""
     object = thread.value.waiting_on
     state = thread.value.state
-    if state == ThreadState.SENDING:
-        return Ptr.to(object.cast(Endpoint).value.senders)
-    if state == ThreadState.RECEIVING:
-        return Ptr.to(object.cast(Endpoint).value.receivers)
-    if state == ThreadState.WAITING:
-        if object.is_null():
+    if object.is_null():
+        # Of threads in any other state: taken out already, about to be woken.
+        if state == ThreadState.WAITING:
             return Ptr.to(STREAMS.readers)
+    elif state == ThreadState.SENDING:
+        return Ptr.to(object.cast(Endpoint).value.senders)
+    elif state == ThreadState.RECEIVING:
+        return Ptr.to(object.cast(Endpoint).value.receivers)
+    elif state == ThreadState.WAITING:
         return Ptr.to(object.cast(Notification).value.waiters)
     nowhere: Ptr[WaitQueue] = null()
     return nowhere
@@ -100,6 +102,7 @@ def stop_donation(caller: Ptr[Thread]) -> None:
     if not server.is_null():
         caller.value.server = null()
         server.value.client = null()
+        server.value.depth = U8(0)
         refresh(server)
 
 

@@ -30,7 +30,7 @@ class Budget:
     limit: U64 = U64(0)
     period: U64 = U64(0)
     left: U64 = U64(0)
-    # Used beyond what was left; paid from what comes back.
+    # Used beyond what was left; paid from what comes back, which then comes back another period later.
     owed: U64 = U64(0)
     first: U64 = U64(0)
     count: U64 = U64(0)
@@ -66,8 +66,8 @@ class Budget:
             self.left = self.limit
             return True
         self.owed = self.owed + (used - paid)
-        if used > 0:
-            self._remember(start, used)
+        if paid > 0:
+            self._remember(start, paid)
         return self.left == 0
 
     def _remember(self, start: U64, amount: U64) -> None:
@@ -89,6 +89,8 @@ class Budget:
             self.left = self.left + (amount - paid)
             self.first = (self.first + 1) % PIECES
             self.count = self.count - 1
+            if paid > 0:
+                self._remember(now, paid)
 
     @property
     def next_time(self) -> U64:
