@@ -55,6 +55,7 @@ MESSAGE_ERRORS = (BadArgument, BadState, WouldBlock, TimedOut, Cancelled, *CREAT
 
 ProcessToControl = Annotated[U64, Needs(Kind.PROCESS, Rights.CONTROL)]
 ProcessToInspect = Annotated[U64, Needs(Kind.PROCESS, Rights.INSPECT)]
+ProcessToWait = Annotated[U64, Needs(Kind.PROCESS, Rights.WAIT)]
 ThreadToControl = Annotated[U64, Needs(Kind.THREAD, Rights.CONTROL)]
 ThreadToRead = Annotated[U64, Needs(Kind.THREAD, Rights.READ)]
 ThreadToWrite = Annotated[U64, Needs(Kind.THREAD, Rights.WRITE)]
@@ -299,15 +300,19 @@ def process_install(process: ProcessToControl, handle: U64, rights: U64, badge: 
     raise NotImplementedError
 
 
-@system_call(number=22, raises=(BadState,))
+@system_call(number=22)
 def process_kill(process: ProcessToControl) -> None:
-    """End a process with all its threads. BadState: it has ended."""
+    """End a process; none of its threads runs any more when this returns. One that has ended stays as it is."""
     raise NotImplementedError
 
 
 @system_call(number=23)
 def process_inspect(process: ProcessToInspect) -> U64:
-    """0 while the process lives; then 256 plus its exit status."""
+    """0 while the process lives; then 256 plus its exit status.
+
+    Of one that a fault, a panic or process_kill ended, the status is 128 plus the number of the fault
+    (`cloudos.abi.faults`; 6: a panic, 9: killed), which stands in bits 16 to 23 as well.
+    """
     raise NotImplementedError
 
 
@@ -343,7 +348,7 @@ def message_receive(endpoint: EndpointToReceive, tag: U64) -> None:
 
 @system_call(number=29, raises=MESSAGE_ERRORS, message=True)
 def message_reply(reply: ReplyToSend, tag: U64) -> None:
-    """Answer a call. The handle is used up. PeerGone: the caller does not wait any more."""
+    """Answer a call. The handle is used up. BadHandle also: the caller does not wait any more."""
     raise NotImplementedError
 
 
@@ -382,7 +387,10 @@ def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_n
 
 @system_call(number=35, raises=(BadArgument,))
 def schedule_change(schedule: ScheduleToControl, priority: U64, budget_ns: U64, period_ns: U64) -> None:
-    """Change a schedule, and fill its budget. Denied also: a priority above that of the caller's schedule."""
+    """Change a schedule, and fill its budget; its threads go by it at once (of more than a few, the others soon).
+
+    Denied also: a priority above that of the caller's schedule.
+    """
     raise NotImplementedError
 
 
@@ -439,7 +447,7 @@ def policy_seal(policy: PolicyToWrite) -> None:
 
 @system_call(number=44, raises=(BadAddress,))
 def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
-    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes.
+    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 64 at once.
 
     Returns how many, and from bit 32 how many were lost since the last call.
     """
@@ -524,5 +532,14 @@ def space_protect(space: SpaceToMap, address: U64, length: U64, access: U64) -> 
     """Change what may be done with a range of whole pages, as in `space_map`.
 
     BadArgument: also when something in the range is not mapped. Denied: more than what it was mapped with allows.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=54, raises=(BadArgument, BadState))
+def process_bind(process: ProcessToWait, notification: NotificationToSignal, bits: U64) -> None:
+    """Signal `bits` once when the process has ended and all that it had is given back; at once if that was before.
+
+    process_inspect then tells why. BadState: another notification waits for that already. BadArgument: no bits.
     """
     raise NotImplementedError
