@@ -15,9 +15,11 @@ from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import clock, console, devices, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
+from cloudos.kernel.objects.interrupt import Interrupt
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
@@ -28,7 +30,7 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
 from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, inlined, never_inlined
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock, devices)
 # These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = ("system_null", "clock_read")
 # These say whether they have made another thread current.
@@ -43,6 +45,8 @@ CLASSES: dict[Kind, Any] = {
     Kind.ENDPOINT: Endpoint,
     Kind.REPLY: Reply,
     Kind.NOTIFICATION: Notification,
+    Kind.INTERRUPT: Interrupt,
+    Kind.DEVICE: Device,
     Kind.SCHEDULE: Schedule,
     Kind.QUOTA: Quota,
 }

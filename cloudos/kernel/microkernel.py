@@ -18,7 +18,7 @@ from cloudos.kernel.hal import console, cpu, interrupts, timer, trap, user_acces
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.address_space import AddressSpace
-from cloudos.kernel.objects import cleanup, message, termination
+from cloudos.kernel.objects import cleanup, devices, message, termination
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
@@ -40,7 +40,7 @@ def user_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(kind)
+        interrupt(frame, kind)
     leave()
 
 
@@ -56,7 +56,7 @@ def kernel_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(kind)
+        interrupt(frame, kind)
 
 
 @fast
@@ -74,9 +74,11 @@ def clean_up() -> None:
             break
 
 
-def interrupt(kind: TrapKind) -> None:
+def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:
     """A device wants attention."""
-    if kind == TrapKind.CHANNEL:
+    if kind == TrapKind.DEVICE:
+        devices.deliver(frame.line())
+    elif kind == TrapKind.CHANNEL:
         console.channel_interrupt()
         input_arrived()
     elif kind == TrapKind.TIMER:

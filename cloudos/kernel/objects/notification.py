@@ -20,6 +20,8 @@ class Notification:
     bits: U64 = U64(0)
     waiters: ThreadQueue = zeroed()
     bound: Ptr[Thread] = null()
+    # An interrupt was bound to it.
+    has_interrupts: bool = False
 
 
 def create(quota: Quota) -> Ptr[Notification]:

@@ -9,7 +9,7 @@ another hypervisor the APIC timer is measured against the PIT first.
 from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64 import cpu, interrupts
-from cloudos.kernel.hal.x86_64.trap import VECTOR_TIMER
+from cloudos.kernel.hal.x86_64.vectors import VECTOR_TIMER
 from cloudos.lang import U8, U16, U32, U64, fast, place, struct
 
 REGISTER_TIMER = 0x320
