@@ -53,6 +53,7 @@ def interrupt_create(device: Ptr[Device], quota: Ptr[Quota], line: U64, flags: U
     interrupt = made.cast(Interrupt)
     interrupt.value.line = line
     interrupt.value.flags = flags
+    interrupt.value.configure(False)
     LINES.of[line] = interrupt
     return hold(made)
 
