@@ -124,7 +124,8 @@ class Timer(Protocol):
         ...
 
     def set_alarm(self, deadline: U64) -> None:
-        """Interrupt once at `deadline`, as `now` counts; at once when that is past. It may come early."""
+        """Interrupt once at `deadline`, as `now` counts; at once when that is past. It may come early, and
+        in the first milliseconds after `start` late."""
 
     def handle_interrupt(self) -> None:
         """The timer's interrupt came."""

@@ -133,6 +133,11 @@ class UserFrame:
         """Why the kernel was entered."""
         return KINDS.get(self.cause, TrapKind.FAULT)
 
+    @property
+    def is_timer(self) -> bool:
+        """Whether the timer interrupted."""
+        return self.cause == Cause.TIMER
+
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
         return self.interrupt
