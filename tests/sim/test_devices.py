@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from cloudos.abi import devices, initial
-from cloudos.abi.errors import WouldBlock
+from cloudos.abi.errors import BadState, WouldBlock
 from cloudos.abi.objects import ALL_RIGHTS_BITS
 from tests.sim import programs
 from tests.sim.accounting import ledger
 from tests.sim.harness import simulation
 from tests.sim.programs import start_thread
-from tests.sim.world import board, user
+from tests.sim.world import board, kernel_module, user
 
 call, succeed = user.call, user.succeed
 SEEDS = range(6)
@@ -238,3 +238,20 @@ def test_lines_interrupt_while_everything_comes_and_goes(seed: int) -> None:
         machine.at(1_000_000, ring)
 
     run_with(prepare, main, driver, seed=seed)
+
+
+def test_a_line_is_free_before_its_interrupt_has_been_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking objects apart may lag behind; the new interrupt is not lost when the old one goes at last."""
+    monkeypatch.setattr(kernel_module("microkernel"), "CLEANUP_STEPS", 0)
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        first = yield from interrupt()
+        yield from succeed("handle_close", first)
+        second = yield from interrupt()
+        yield from programs.sleep(1_000_000)
+        reply = yield call("interrupt_create", MACHINE, QUOTA, LINE, 0)
+        assert reply.error == BadState.code
+        yield from succeed("handle_close", second)
+        return 0
+
+    run_with(lambda _: None, main)
