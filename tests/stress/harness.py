@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +30,18 @@ class Run:
     outcome: counted.Outcome
 
 
-def run(program: str, *arguments: int, memory: int = 64 << 20, kernel: Path | None = None) -> Run:
-    """Boot a program under instruction counting with numbers as arguments; it must end in order."""
+def run(
+    program: str, *arguments: int, memory: int = 64 << 20, kernel: Path | None = None, keep: Path | None = None
+) -> Run:
+    """Boot a program under instruction counting with numbers as arguments; it must end in order.
+
+    `kernel`: another than the ordinary one. `keep`: a file that is to hold the machine's memory.
+    """
     built = image.build(PROGRAMS / program, "x86_64")
     if kernel is not None:
         built = image.Image(kernel, built.program)
     seconds = LONG_SECONDS if LONG else SHORT_SECONDS
-    outcome = counted.run(built, *map(str, arguments), memory=memory, seconds=seconds)
+    outcome = counted.run(built, *map(str, arguments), memory=memory, seconds=seconds, memory_image=keep)
     assert outcome.in_order, f"{program} {arguments}\n{outcome.output}\n{explain(outcome, built)}"
-    pairs = [line.split() for line in outcome.output.splitlines()]
-    return Run({pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}, outcome)
+    # Programs that make random calls print anything.
+    return Run({name: int(value) for name, value in re.findall(r"^([a-z_]+) (\d+)$", outcome.output, re.M)}, outcome)

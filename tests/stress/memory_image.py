@@ -1,0 +1,44 @@
+"""The memory of a machine that has ended, as the host sees it: words by physical or by kernel address."""
+
+from __future__ import annotations
+
+import functools
+import mmap
+from pathlib import Path
+
+from cloudos.host.symbols import Symbols
+
+DIRECT_BASE = 0xFFFF_8000_0000_0000
+KERNEL_BASE = 0xFFFF_FFFF_8000_0000
+
+
+class MemoryImage:
+    """A file with the machine's memory, and the kernel that ran."""
+
+    def __init__(self, path: Path, kernel: Path) -> None:
+        with path.open("rb") as file:
+            self.data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        self.kernel = kernel
+
+    @functools.cached_property
+    def symbols(self) -> dict[str, int]:
+        """Addresses by name."""
+        table = Symbols(self.kernel).elf.get_section_by_name(".symtab")
+        return {symbol.name: symbol["st_value"] for symbol in table.iter_symbols() if symbol["st_value"]}
+
+    def symbol(self, name: str) -> int:
+        """The address of a symbol. Raises KeyError."""
+        return self.symbols[name]
+
+    def physical(self, address: int) -> int:
+        """Where a kernel address lies in the file. Raises ValueError when it is neither direct nor of the image."""
+        if address >= KERNEL_BASE:
+            return address - KERNEL_BASE
+        if address >= DIRECT_BASE:
+            return address - DIRECT_BASE
+        raise ValueError(f"{address:#x} is not an address of the kernel's")
+
+    def word(self, address: int) -> int:
+        """Eight bytes at a kernel address."""
+        start = self.physical(address)
+        return int.from_bytes(self.data[start : start + 8], "little")
