@@ -42,6 +42,13 @@ def run(
         built = image.Image(kernel, built.program)
     seconds = LONG_SECONDS if LONG else SHORT_SECONDS
     outcome = counted.run(built, *map(str, arguments), memory=memory, seconds=seconds, memory_image=keep)
-    assert outcome.in_order, f"{program} {arguments}\n{outcome.output}\n{explain(outcome, built)}"
+    assert outcome.in_order, f"{program} {arguments}: {failure(outcome, built)}"
     # Programs that make random calls print anything.
     return Run({name: int(value) for name, value in re.findall(r"^([a-z_]+) (\d+)$", outcome.output, re.M)}, outcome)
+
+
+def failure(outcome: counted.Outcome, built: image.Image) -> str:
+    """Why a program did not end in order; of what it printed the end, without what is not text."""
+    printed = re.sub(r"[^ -~\n]+| {3,}", "", outcome.output)[-1000:]
+    status = f"{outcome.ended.value}, status {outcome.log.status}"
+    return f"{status}\n{printed}\n{explain(outcome, built)}\n" + "\n".join(outcome.log.lines[-5:])

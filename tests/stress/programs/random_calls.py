@@ -181,6 +181,9 @@ class Caller:
         if (chosen == NUMBERS["message_send"] or chosen == NUMBERS["message_call"]) and self.random.below(U64(2)) == 0:
             # The watcher's.
             return self.handles[0]
+        if chosen == NUMBERS["thread_create"]:
+            # In another process that it has made, a thread would outlive it, and nobody could name it any more.
+            return self.handles[2]
         if FITS_FIRST[chosen] != FIXED and self.random.below(U64(4)) != 0:
             return self.handles[U64(FITS_FIRST[chosen])]
         return self.argument() if self.random.below(U64(4)) == 0 else self.handle()
