@@ -1,4 +1,4 @@
-"""All registers at once: to fill them, to make a system call with them, to hold them, to see them as a thread begins."""
+"""All registers at once: to fill, to make a system call with, to hold, to see as a thread begins."""
 
 from __future__ import annotations
 
