@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import mmap
+import struct
 from pathlib import Path
 
 from cloudos.host.symbols import Symbols
 
 DIRECT_BASE = 0xFFFF_8000_0000_0000
 KERNEL_BASE = 0xFFFF_FFFF_8000_0000
+SHF_WRITE, SHF_ALLOC = 1, 2
 
 
 class MemoryImage:
@@ -37,6 +39,20 @@ class MemoryImage:
         if address >= DIRECT_BASE:
             return address - DIRECT_BASE
         raise ValueError(f"{address:#x} is not an address of the kernel's")
+
+    @functools.cached_property
+    def statics(self) -> list[tuple[int, int]]:
+        """Where the kernel's own data lies: addresses and sizes of the sections that can be written."""
+        found = []
+        for section in Symbols(self.kernel).elf.iter_sections():
+            if section["sh_flags"] & SHF_WRITE and section["sh_flags"] & SHF_ALLOC:
+                found.append((section["sh_addr"], section["sh_size"]))
+        return found
+
+    def words(self, address: int, count: int) -> list[int]:
+        """So many words from a kernel address on."""
+        start = self.physical(address)
+        return list(struct.unpack_from(f"<{count}Q", self.data, start))
 
     def word(self, address: int) -> int:
         """Eight bytes at a kernel address."""
