@@ -7,6 +7,8 @@ needs to be known of the kernel's structures but frames and page tables. The ker
 
 from __future__ import annotations
 
+import itertools
+
 from cloudos.kernel.memory.frames import FREE, MAXIMUM_ORDER, FrameAllocator, Zone
 from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.sched.processor import Processor
@@ -21,6 +23,8 @@ PRESENT, LARGE = 1, 1 << 7
 ADDRESS = 0x000F_FFFF_FFFF_F000
 # Frames of the largest slab of the heap: a pointer into one holds all of it.
 SLAB = 4
+LEAST_SLICE, LARGEST_SLICE = 64, 1 << 16
+LARGEST_ELEMENT = 64
 
 
 class Frames:
@@ -78,7 +82,9 @@ class Marker:
         """Numbers of the frames in use."""
         self._walk(self.root, WORDS, 3, kernel=True)
         for address, size in self.image.statics:
-            self._look_at(self.image.words(address, size // 8))
+            numbers = self.image.words(address, size // 8)
+            self._look_at(numbers)
+            self._hold_slices(numbers)
         while self.work:
             self._look_at(self.image.words(DIRECT_BASE + self.work.pop() * PAGE, WORDS))
         return self.tables | self.mapped | self.held
@@ -92,6 +98,15 @@ class Marker:
                     self._walk(number, USER_ENTRIES, 3)
                 else:
                     self._hold(number // PAGE)
+
+    def _hold_slices(self, numbers: list[int]) -> None:
+        """In static data a number behind an address may make it a slice, of so many bytes or of larger elements."""
+        for number, length in itertools.pairwise(numbers):
+            if DIRECT_BASE <= number < DIRECT_BASE + self.limit and LEAST_SLICE <= length <= LARGEST_SLICE:
+                size = length if length > PAGE else length * LARGEST_ELEMENT
+                first = (number - DIRECT_BASE) // PAGE
+                for frame in range(first, first + (size - 1) // PAGE + 1):
+                    self._hold(frame)
 
     def _hold(self, frame: int) -> None:
         first = frame - frame % SLAB

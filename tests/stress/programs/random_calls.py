@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import layout, tags
-from cloudos.abi.errors import BadArgument, BadState, PeerGone, TimedOut
+from cloudos.abi.errors import BadArgument, BadHandle, BadState, PeerGone, TimedOut
 from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import Kind
 from cloudos.abi.system_calls import SYSTEM_CALLS
@@ -377,7 +377,7 @@ class Watcher:
         assert message.badge == BADGE, "a report comes from somebody else"
         if message.reply != 0:
             # The caller has found the handle: it calls, or lets its faults be told here, which ends it.
-            system.handle_close(message.reply)
+            close(message.reply)
             return True
         if message.label == LABEL_WRONG:
             print(f"call {message.words[0]} gave the error {message.words[1]}")
@@ -409,6 +409,14 @@ class Watcher:
 
 
 WATCHER = place(Watcher())
+
+
+def close(handle: U64) -> None:
+    """Close what the caller has sent: it may have revoked it, or its call may be over."""
+    try:
+        system.handle_close(handle)
+    except BadHandle:
+        pass
 
 
 def value_at(offset: U64) -> U64:
@@ -444,7 +452,7 @@ def read_letters(inbox: U64) -> None:
         count = message.tag >> tags.HANDLES_SHIFT & tags.HANDLES_MASK
         for index in U64.range(count):
             WATCHER.handles_got = WATCHER.handles_got + 1
-            system.handle_close(buffer.handles[index])
+            close(buffer.handles[index])
         if message.reply != 0:
             message.tag = message.tag >> tags.LABEL_SHIFT << tags.LABEL_SHIFT | 8
             ipc.enter(Ptr.to(message).address, U64(NUMBERS["message_reply"]), message.reply)
