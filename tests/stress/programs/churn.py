@@ -246,7 +246,7 @@ def make_away(role: U64) -> None:
 
 def settle() -> None:
     """Let all others come as far as they can."""
-    system.thread_sleep(U64(200_000))
+    system.thread_sleep(U64(2 * MILLISECOND))
 
 
 def involve(role: U64, away: bool) -> None:

@@ -240,6 +240,10 @@ def main(args: List[Text]) -> None:
     begin(number(args, U64(2), U64(1)))
     refused()
     grow()
+    # Nor is there memory that was never touched.
+    for _ in U64.range(500):
+        step(total())
+    MODEL.revoke(U64(ROOT))
     before = quota_used()
     start = total()
     while total() - start < count:
