@@ -14,7 +14,7 @@ from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.quota import ROOT
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice
+from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, data
 
 __all__ = ["BadArgument", "BadProgram", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -38,7 +38,10 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, time.cast(Header), U64(initial.SCHEDULE))
     hold(made, policy.start(), U64(initial.POLICY))
     hold(made, audit.start(), U64(initial.AUDIT))
-    log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
+    log.begin_line()
+    log.number(FRAMES.total // 256, U64(10), U64(1))
+    log.address(data(b" MB of memory, program entry"), entry)
+    log.record(data(b""))
     scheduler.ready(thread)
 
 

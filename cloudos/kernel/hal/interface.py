@@ -12,7 +12,7 @@ platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
 trap        start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
-            on_kernel_stack, stack_word, write_registers
+            on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 
 The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.

@@ -29,7 +29,7 @@ from cloudos.kernel.objects.threads import check_control, own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr
+from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, data
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -52,11 +52,11 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
     thread = PROCESSOR.current
     first = thread.value.process == FIRST.process
     if first:
-        log.text("@panic")
+        log.text(data(b"@panic"))
     else:
-        log.text("a process is ended by a panic:")
-    log.address("site", U64(site))
-    log.text(" message=")
+        log.text(data(b"a process is ended by a panic:"))
+    log.address(data(b" site"), U64(site))
+    log.text(data(b" message="))
     buffer = Array[U8, Literal[256]]()
     text = buffer.slice()[0 : min(length, buffer.length)]
     try:
@@ -67,7 +67,7 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
         console.LOG_PORT.write(text)
     except BadAddress:
         pass
-    log.record("")
+    log.record(data(b""))
     if first:
         termination.backtrace(thread)
     thread.value.process.value.status = U8(134)

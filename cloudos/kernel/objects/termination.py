@@ -24,7 +24,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
-from cloudos.lang import U8, U64, Ptr, null, struct, write_text
+from cloudos.lang import U8, U64, Ptr, data, null, struct
 
 MAXIMUM_FRAMES = 64
 COMMAND_TIMEOUT = 0x54  # "T"
@@ -195,14 +195,16 @@ def report_fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     context = thread.value.frame.context()
     first = thread.value.process == FIRST.process
     if first:
-        write_text(console.LOG_PORT, f"@fault number={kind.number} kind=")
+        log.text(data(b"@fault number="))
+        log.number(U64(kind.number), U64(10), U64(1))
+        log.text(data(b" kind="))
     else:
-        log.text("a process is ended by a fault: ")
-    console.LOG_PORT.write(kind.name)
-    log.address("ip", context.ip)
-    log.address("address", address)
-    log.address("sp", context.sp)
-    log.record("")
+        log.text(data(b"a process is ended by a fault: "))
+    log.text(kind.name)
+    log.address(data(b" ip"), context.ip)
+    log.address(data(b" address"), address)
+    log.address(data(b" sp"), context.sp)
+    log.record(data(b""))
     if first:
         backtrace(thread)
 
@@ -264,7 +266,9 @@ def _end_first(kind: Fault) -> None:
 
 def report_exit(status: U8) -> None:
     """The first process ends in order."""
-    log.record(f"@exit status={status}")
+    log.text(data(b"@exit status="))
+    log.number(U64(status), U64(10), U64(1))
+    log.record(data(b""))
 
 
 def finish() -> NoReturn:
@@ -279,7 +283,7 @@ def finish() -> NoReturn:
 def power_off() -> NoReturn:
     """Say so, then do it."""
     console.drain()
-    log.line("the machine is switched off")
-    log.record("@off")
+    log.line(data(b"the machine is switched off"))
+    log.record(data(b"@off"))
     console.drain()
     power.off()
