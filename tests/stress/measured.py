@@ -203,10 +203,12 @@ def compile_measured(output: Path) -> None:
 
     assert trap.ENTRY.x86_64 is not None
     object.__setattr__(trap.ENTRY, "x86_64", entry_text(trap.ENTRY.x86_64))
-    waiting = Template(
-        "call measured_end; sti; hlt; cli; call measured_idle", clobbers=("memory", "rax", "rcx", "rdx", "cc")
-    )
-    cpu.wait_for_interrupt.__machine__["x86_64"] = waiting  # type: ignore[attr-defined]
+    for function in vars(cpu).values():
+        template = getattr(function, "__machine__", {}).get("x86_64")
+        if template is not None and "sti" in template.text:
+            text = f"call measured_end; {template.text}; call measured_idle"
+            changed = Template(text, clobbers=("memory", "rax", "rcx", "rdx", "cc"))
+            function.__machine__["x86_64"] = changed
     api.compile_kernel("x86_64", output)
 
 

@@ -14,7 +14,13 @@ from tests.stress import harness, measured
 from tests.stress.measured import Longest
 from tests.stress.memory_image import MemoryImage
 
-PROGRAMS = (("messages.py", 3_000), ("derivations.py", 3_000), ("churn.py", 12))
+PROGRAMS = (
+    ("messages.py", 3_000),
+    ("derivations.py", 3_000),
+    ("churn.py", 12),
+    ("random_calls.py", 20_000),
+    ("extremes.py", 100),
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +49,7 @@ def of_programs(kernel: Path, folder: Path, longest: Longest) -> None:
     memory = folder / "memory"
     for program, count in PROGRAMS:
         memory.unlink(missing_ok=True)
-        run = harness.run(program, harness.size(count, 10 * count), 1, kernel=kernel, keep=memory)
+        run = harness.run(program, harness.size(count, 3 * count), 1, kernel=kernel, keep=memory)
         assert run.lines
         longest.add(MemoryImage(memory, kernel), image.build(harness.PROGRAMS / program, "x86_64").program)
 
