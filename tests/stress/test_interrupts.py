@@ -14,13 +14,13 @@ from tests.stress import harness, measured
 from tests.stress.measured import Longest
 from tests.stress.memory_image import MemoryImage
 
-PROGRAMS = (
-    ("messages.py", 3_000),
-    ("derivations.py", 3_000),
-    ("churn.py", 12),
-    ("random_calls.py", 20_000),
-    ("extremes.py", 100),
-)
+PROGRAMS = {
+    "messages.py": 3_000,
+    "derivations.py": 3_000,
+    "churn.py": 12,
+    "random_calls.py": 20_000,
+    "extremes.py": 100,
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def of_conformance(kernel: Path, folder: Path, longest: Longest) -> None:
 def of_programs(kernel: Path, folder: Path, longest: Longest) -> None:
     """Run what is here."""
     memory = folder / "memory"
-    for program, count in PROGRAMS:
+    for program, count in PROGRAMS.items():
         memory.unlink(missing_ok=True)
         run = harness.run(program, harness.size(count, 3 * count), 1, kernel=kernel, keep=memory)
         assert run.lines

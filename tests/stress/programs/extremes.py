@@ -260,7 +260,7 @@ def much_text() -> None:
         poke(address + offset, U64(0x0A2E_2E2E_2E2E_2E2E))
     written = U64(0)
     while written < TEXT:
-        written = written + system.console_write(U64(2), UserPtr.at(U8, address + written), TEXT - written)
+        written = written + system.console_write(U64(1), UserPtr.at(U8, address + written), TEXT - written)
     system.memory_unmap(address, U64(TEXT))
 
 
@@ -297,4 +297,5 @@ def main(args: List[Text]) -> None:
     before = quota_used()
     parts(count)
     assert quota_used() == before, "all is gone, but not what it used"
+    print("")
     print(f"threads {count}")
