@@ -15,8 +15,9 @@ from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
 from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
+from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import clock, console, handles, memories, message, notifications, processes, spaces, threads
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
 from cloudos.kernel.objects.notification import Notification
@@ -44,7 +45,7 @@ from cloudos.lang import (
     null,
 )
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock)
 # This touches no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = "clock_read"
 # The calls with a fast path: each has a function of its own, and its handle is looked up in place.
@@ -59,6 +60,8 @@ CLASSES: dict[Kind, Any] = {
     Kind.NOTIFICATION: Notification,
     Kind.SCHEDULE: Schedule,
     Kind.QUOTA: Quota,
+    Kind.MEMORY: Memory,
+    Kind.SPACE: Space,
 }
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:

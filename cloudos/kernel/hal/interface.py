@@ -84,29 +84,12 @@ class UserContext:
     fp: U64
 
 
-@struct
-class Mapping:
-    """One page table entry, decoded. `level` 0 is a page of 4 KB, 1 of 2 MB, 2 of 1 GB."""
-
-    present: bool
-    frame: PhysAddr
-    level: U64
-    access: Access
-
-
 class FrameSource(Protocol):
     """Where page tables come from."""
 
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
         ...
-
-
-class FrameSink(Protocol):
-    """Where page tables go."""
-
-    def free(self, address: PhysAddr, order: U64) -> None:
-        """Take back 4096 << order bytes."""
 
 
 class Timer(Protocol):
