@@ -9,6 +9,7 @@ The flags that carry meaning of the language rather than taste:
   theirs are made from a piece of the stack and the call frame information in the ELF file;
 * ``-mno-red-zone`` in kernels: an interrupt pushes onto the stack it interrupted;
 * ``-mgeneral-regs-only`` in kernels: vector registers belong to the threads;
+* ``-mstack-alignment=8`` in the kernel of x86_64: 16 would be for vector registers;
 * ``--inline-threshold=0`` in kernels, when compiling and when linking: what is not marked for it is inlined
   only where that makes the caller no larger.
 """
@@ -67,6 +68,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",
+        "-mstack-alignment=8",
         "-mllvm",
         "--inline-threshold=0",
     ),
