@@ -33,7 +33,8 @@ BAD_ADDRESS = Fault(U8(11), data(b"bad-address"))
 WRITE_TO_READ_ONLY = Fault(U8(11), data(b"write-to-read-only"))
 EXECUTE_OF_DATA = Fault(U8(11), data(b"execute-of-no-execute"))
 STACK_OVERFLOW = Fault(U8(11), data(b"stack-overflow"))
-STACK_MEMORY = Fault(U8(11), data(b"no-memory-for-stack"))
+NO_MEMORY = Fault(U8(11), data(b"out-of-memory"))
+PAGE_DENIED = Fault(U8(7), data(b"page-denied"))
 
 
 # What process_inspect says of a process that has ended.

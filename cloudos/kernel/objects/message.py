@@ -261,8 +261,10 @@ def message_send(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
 
 def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> None:
     tag = frame.argument1
-    _check_tag(tag)
-    deadline = _deadline(tag)
+    deadline = U64(NEVER)
+    if U32.truncate(tag) > tags.WORDS:
+        _check_tag(tag)
+        deadline = _deadline(tag)
     endpoint = capability.value.object.cast(Endpoint).value
     sender = PROCESSOR.current
     sender.value.badge = capability.value.badge
@@ -295,10 +297,7 @@ def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
         stop_donation(sender)
     handle = _fill_slot(sender, receiver)
     if sending.in_fault:
-        frame = sending.frame
-        number = U64(sending.fault.value.number)
-        tag = U64(tags.FAULT_TAG)
-        receiver.value.frame.set_message(sending.badge, tag, frame.ip, frame.sp, sending.fault_address, number)
+        termination.tell_fault(sending, receiver.value.frame)
         receiver.value.frame.set_reply(handle)
     else:
         _deliver(receiver, sending.frame, sending.badge, handle)
@@ -469,7 +468,8 @@ def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:
     """Do with a faulting thread what the reply says."""
     label = frame.argument1 >> tags.LABEL_SHIFT
     if label == tags.FAULT_RESUME or label == tags.FAULT_REPAIR:
-        if label == tags.FAULT_REPAIR:
+        # Who supplies memory has no say in what the program does with it.
+        if label == tags.FAULT_REPAIR and not thread.value.asks_pager:
             thread.value.frame.set_position(frame.argument2, frame.argument3)
         thread.value.in_fault = False
         scheduler.wake(thread)
