@@ -74,6 +74,10 @@ MemoryToWrite = Annotated[U64, Needs(Kind.MEMORY, Rights.WRITE)]
 MemoryToInspect = Annotated[U64, Needs(Kind.MEMORY, Rights.INSPECT)]
 MemoryToSupply = Annotated[U64, Needs(Kind.MEMORY, Rights.CONTROL)]
 SpaceToMap = Annotated[U64, Needs(Kind.SPACE, Rights.MAP)]
+DeviceToDivide = Annotated[U64, Needs(Kind.DEVICE, Rights.ALLOCATE)]
+DeviceToRead = Annotated[U64, Needs(Kind.DEVICE, Rights.READ)]
+DeviceToWrite = Annotated[U64, Needs(Kind.DEVICE, Rights.WRITE)]
+InterruptToControl = Annotated[U64, Needs(Kind.INTERRUPT, Rights.CONTROL)]
 ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
 ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
 
@@ -542,4 +546,54 @@ def process_bind(process: ProcessToWait, notification: NotificationToSignal, bit
 
     process_inspect then tells why. BadState: another notification waits for that already. BadArgument: no bits.
     """
+    raise NotImplementedError
+
+
+@system_call(number=55, raises=(BadArgument, *CREATION_ERRORS))
+def device_create(device: DeviceToDivide, quota: QuotaToSpend, resource: U64, first: U64, length: U64) -> U64:
+    """Make a device that is a part of another; returns a handle with all rights.
+
+    `resource` as in `cloudos.abi.devices`: that of `device`, or any of a machine's. BadArgument: not in `device`, or
+    memory that is not whole pages of 4096 bytes. Denied also: the kernel keeps a part of it for itself.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=56, raises=(BadArgument,))
+def device_read(device: DeviceToRead, offset: U64, width: U64) -> U64:
+    """Read `width` bytes (1, 2 or 4) from the port `offset` of a device of ports.
+
+    BadArgument: not in it, or the port's own number is not a multiple of `width`.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=57, raises=(BadArgument,))
+def device_write(device: DeviceToWrite, offset: U64, width: U64, value: U64) -> None:
+    """Write `width` bytes to a port, as device_read reads them. BadArgument also: `value` does not fit."""
+    raise NotImplementedError
+
+
+@system_call(number=58, raises=(BadArgument, BadState, *CREATION_ERRORS))
+def interrupt_create(device: DeviceToDivide, quota: QuotaToSpend, line: U64, flags: U64) -> U64:
+    """Make the interrupt object of a line in `device`; returns a handle with all rights. The line is masked.
+
+    `flags`: 1 level-triggered, 2 active low. BadState: the line has one. Denied also: the kernel itself uses the line.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=59)
+def interrupt_bind(interrupt: InterruptToControl, notification: NotificationToSignal, bits: U64) -> None:
+    """Open the line, and set `bits` of the notification whenever it interrupts; in place of an earlier binding.
+
+    A level-triggered line is masked then, until interrupt_acknowledge. With 0 for `bits` the line is masked and bound
+    to nothing. The same happens when the notification ends, and when any handle with CONTROL to the interrupt goes.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=60, raises=(BadState,))
+def interrupt_acknowledge(interrupt: InterruptToControl) -> None:
+    """Open the line again; it interrupts at once when the device still wants attention. BadState: it is not bound."""
     raise NotImplementedError

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "repo")
+KINDS = ("unit", "dual", "sim", "boot", "conformance", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -231,10 +231,13 @@ def bench(form: str, file: str | None, arch: str) -> None:
 @cli.command()
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
-def test(kind: str, options: tuple[str, ...]) -> int:
+@click.option("--long", is_flag=True, help="Full sizes where tests have two; the same as CLOUDOS_LONG_TESTS=1.")
+def test(kind: str, options: tuple[str, ...], long: bool) -> int:
     """Run lint, type check and the tests of one KIND, or of all."""
     from cloudos.host import testing as command
 
+    if long:
+        os.environ["CLOUDOS_LONG_TESTS"] = "1"
     return command.test(kind, options)
 
 

@@ -24,13 +24,12 @@ from cloudos.abi.errors import (
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import Kind, Operation, Rights
 from cloudos.kernel.hal import trap
-from cloudos.kernel.objects import cleanup, termination
+from cloudos.kernel.objects import cleanup, termination, waiting
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
-from cloudos.kernel.objects.waiting import cancel, detach, join_waiters, leave_waiters, set_signals, stop_donation, wait
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities, labels
@@ -61,7 +60,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     if MATRIX.loaded and not _may_call(caller, server):
         return False
     endpoint.receivers.remove_first(server)
-    leave_waiters(server)
+    waiting.leave_waiters(server)
     _give_reply(caller, server)
     server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
     server.value.state = ThreadState.RUNNING
@@ -106,7 +105,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     server.value.state = ThreadState.RECEIVING
     server.value.waiting_on = capability.value.object
     endpoint.receivers.append(server)
-    join_waiters(server, capability)
+    waiting.join_waiters(server, capability)
     scheduler.switch_to(caller)
     return True
 
@@ -272,14 +271,14 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
     sender.value.is_call = is_call
     receiver = endpoint.receivers.first
     if receiver.is_null():
-        wait(ThreadState.SENDING, capability, deadline)
+        waiting.wait(ThreadState.SENDING, capability, deadline)
         endpoint.senders.insert(sender)
         return
     error = _refusal(sender, receiver, tag)
     if error != 0:
         frame.fail(error)
         return
-    detach(receiver)
+    waiting.detach(receiver)
     if is_call:
         if deadline != NEVER:
             PROCESSOR.timers.add(sender, deadline)
@@ -294,7 +293,7 @@ def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     sending = sender.value
     _give_reply(sender, receiver)
     if receiver.value.depth > MAXIMUM_DEPTH:
-        stop_donation(sender)
+        waiting.stop_donation(sender)
     handle = _fill_slot(sender, receiver)
     if sending.in_fault:
         termination.tell_fault(sending, receiver.value.frame)
@@ -334,7 +333,7 @@ def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> N
         queues.senders.insert(thread)
         return
     faulting.waiting_on = null()
-    detach(receiver)
+    waiting.detach(receiver)
     _hand_over(thread, receiver)
     scheduler.wake(receiver)
 
@@ -370,11 +369,11 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
             _take_from(sender, receiver)
             return
         # The receiver asks again, without a second reply: very many messages may be refused.
-        cancel(sender, error)
+        waiting.cancel(sender, error)
         frame.set_reply(U64(0))
         frame.restart()
         return
-    wait(ThreadState.RECEIVING, capability, deadline)
+    waiting.wait(ThreadState.RECEIVING, capability, deadline)
     endpoint.receivers.insert(receiver)
 
 
@@ -391,7 +390,7 @@ def _prepare_slot(slot: Capability) -> None:
 
 def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     """The message of a thread that is queued. Its deadline holds for its call as a whole."""
-    leave_waiters(sender)
+    waiting.leave_waiters(sender)
     sender.value.waiting_on.cast(Endpoint).value.senders.remove(sender)
     sender.value.waiting_on = null()
     if sender.value.is_call:
@@ -409,7 +408,7 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
     notification = receiver.value.notification.cast(Notification).value
     if notification.bits == 0:
         return False
-    set_signals(receiver, notification.bits)
+    waiting.set_signals(receiver, notification.bits)
     notification.bits = U64(0)
     return True
 
@@ -455,7 +454,7 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> None:
     else:
         caller.value.reply.header.capabilities = null()
         capabilities.give_slot(_table(server), slot)
-    stop_donation(caller)
+    waiting.stop_donation(caller)
     scheduler.cancel_timer(caller)
     if caller.value.in_fault:
         _resume(caller, frame)
@@ -491,8 +490,8 @@ class ReplyHandler:
         # The fast path does not count the handle as a reference; whoever removed it is about to.
         cleanup.retain(object)
         caller = object.cast(Reply).value.caller.cast(Thread)
-        stop_donation(caller)
-        cancel(caller, U64(PeerGone.code))
+        waiting.stop_donation(caller)
+        waiting.cancel(caller, U64(PeerGone.code))
 
     def cleanup_step(self, object: Ptr[Header]) -> bool:
         """Nothing to do."""

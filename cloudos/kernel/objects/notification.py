@@ -20,6 +20,8 @@ class Notification:
     bits: U64 = U64(0)
     waiters: WaitQueue = zeroed()
     bound: Ptr[Thread] = null()
+    # An interrupt was bound to it.
+    has_interrupts: bool = False
 
 
 def create(quota: Quota) -> Ptr[Notification]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, fast, struct, zeroed
+from cloudos.lang import U64, Array, fast, inlined, struct, zeroed
 
 PIECES = 8
 
@@ -79,9 +79,13 @@ class Budget:
         self.pieces[(self.first + self.count) % PIECES] = Piece(start.saturating_add(self.period), amount)
         self.count = self.count + 1
 
-    @fast
+    @inlined
     def replenish(self, now: U64) -> None:
         """Take back what is due."""
+        if self.count > 0:
+            self._replenish(now)
+
+    def _replenish(self, now: U64) -> None:
         while self.count > 0 and self.pieces[self.first].time <= now:
             amount = self.pieces[self.first].amount
             paid = min(amount, self.owed)

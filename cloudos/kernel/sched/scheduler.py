@@ -104,14 +104,14 @@ def leave() -> bool:
     """On the way out of a system call: whether all registers must be loaded from the current thread's frame."""
     if not PROCESSOR.reschedule:
         return False
-    run_next()
+    run_next(timer.now())
     return True
 
 
 @fast
-def run_next() -> None:
-    """Choose who runs, and make it current."""
-    _charge(timer.now())
+def run_next(now: U64) -> None:
+    """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
+    _charge(now)
     PROCESSOR.reschedule = False
     if not _keeps_running():
         thread = _take()
