@@ -25,9 +25,9 @@ from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
 
-# Interrupts wait for less than 10,000 instructions: an expiry takes up to 450, a step of cleaning up 1,400.
+# Interrupts wait for less than 10,000 instructions: an expiry takes up to 450, a step of cleaning up 1,600.
 EXPIRIES_PER_INTERRUPT = 20
-CLEANUP_STEPS = 6
+CLEANUP_STEPS = 5
 
 
 @exported("kernel_user_trap")
