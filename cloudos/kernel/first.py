@@ -8,13 +8,13 @@ from cloudos.abi.objects import ALL_RIGHTS
 from cloudos.kernel import loader, log
 from cloudos.kernel.loader import BadProgram
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects import audit, policy, process, schedule, threads
+from cloudos.kernel.objects import audit, device, policy, process, schedule, threads
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.quota import ROOT
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice
+from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, data
 
 __all__ = ["BadArgument", "BadProgram", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -38,7 +38,11 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, policy.start(), U64(initial.POLICY))
     hold(made, audit.start(), U64(initial.AUDIT))
     hold(made, made.value.space.cast(Header), U64(initial.SPACE))
-    log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
+    hold(made, device.start(), U64(initial.DEVICE))
+    log.begin_line()
+    log.number(FRAMES.total // 256, U64(10), U64(1))
+    log.address(data(b" MB of memory, program entry"), entry)
+    log.record(data(b""))
     scheduler.ready(thread)
 
 

@@ -16,7 +16,7 @@ from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import pages
 from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.objects import memory, space
-from cloudos.lang import U8, U16, U32, U64, Error, PhysAddr, Ptr, Slice, size_of, struct
+from cloudos.lang import U8, U16, U32, U64, Error, PhysAddr, Ptr, Slice, data, size_of, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -74,22 +74,24 @@ class Segment:
     alignment: U64
 
 
-def _refuse(reason: str) -> None:
-    log.line(f"the program cannot be loaded: {reason}")
+def _refuse(reason: Slice[U8]) -> None:
+    log.begin_line()
+    log.text(data(b"the program cannot be loaded: "))
+    log.record(reason)
     raise BadProgram
 
 
 def bundle_of(module: PhysAddr, length: U64) -> Slice[U8]:
     """The bundle in the boot module, as the kernel sees it. Raises BadProgram."""
     if length < size_of(BundleHeader) or not module.is_aligned(PAGE_SIZE):
-        _refuse("there is no boot bundle")
+        _refuse(data(b"there is no boot bundle"))
     header = Ptr.at(BundleHeader, mmu.direct(module)).value
     if header.magic != MAGIC or header.version != VERSION:
-        _refuse("the boot module is not a bundle of this version")
+        _refuse(data(b"the boot module is not a bundle of this version"))
     if header.total_size > length or header.entry_count > MAXIMUM_ENTRIES:
-        _refuse("the bundle is longer than the boot module")
+        _refuse(data(b"the bundle is longer than the boot module"))
     if header.total_size < size_of(BundleHeader) + U64(header.entry_count) * size_of(BundleEntry):
-        _refuse("the bundle is shorter than its table")
+        _refuse(data(b"the bundle is shorter than its table"))
     return Slice.of(Ptr.at(U8, mmu.direct(module)), header.total_size)
 
 
@@ -102,9 +104,9 @@ def program_in(bundle: Slice[U8]) -> Slice[U8]:
         entry = entries[index]
         if entry.kind == U32(EntryKind.PROGRAM):
             if not _fits(entry.data_offset, entry.data_length, bundle.length) or entry.data_offset % PAGE_SIZE != 0:
-                _refuse("the program lies outside the bundle")
+                _refuse(data(b"the program lies outside the bundle"))
             return bundle[entry.data_offset : entry.data_offset + entry.data_length]
-    _refuse("there is no program in the bundle")
+    _refuse(data(b"there is no program in the bundle"))
     return bundle
 
 
@@ -126,41 +128,41 @@ def load(target: Ptr[Space], image: Slice[U8]) -> U64:
             if segment.flags & FLAG_EXECUTE != 0 and _contains(segment, header.entry):
                 executable = True
         elif segment.type == SEGMENT_DYNAMIC or segment.type == SEGMENT_INTERPRETER:
-            _refuse("it is linked dynamically")
+            _refuse(data(b"it is linked dynamically"))
         elif segment.type == SEGMENT_THREAD_LOCAL:
-            _refuse("it has thread-local data")
+            _refuse(data(b"it has thread-local data"))
     if not executable:
-        _refuse("its entry is not in executable memory")
+        _refuse(data(b"its entry is not in executable memory"))
     return header.entry
 
 
 def _header_of(image: Slice[U8]) -> ElfHeader:
     """The header, once it has been checked."""
     if image.length < size_of(ElfHeader):
-        _refuse("it is too short for an ELF file")
+        _refuse(data(b"it is too short for an ELF file"))
     header = Ptr.at(ElfHeader, image.pointer.address).value
     if header.identification & ELF_IDENTIFICATION_MASK != ELF_IDENTIFICATION:
-        _refuse("it is not an ELF file of 64 bits, little endian")
+        _refuse(data(b"it is not an ELF file of 64 bits, little endian"))
     if header.type != TYPE_EXECUTABLE or header.machine != platform.ELF_MACHINE:
-        _refuse("it is not an executable for this processor")
+        _refuse(data(b"it is not an executable for this processor"))
     if header.segment_size != size_of(Segment) or header.segment_count > MAXIMUM_SEGMENTS:
-        _refuse("its segment table has an unknown form")
+        _refuse(data(b"its segment table has an unknown form"))
     if header.segment_offset % 8 != 0:
-        _refuse("its segment table is not aligned")
+        _refuse(data(b"its segment table is not aligned"))
     if not _fits(header.segment_offset, U64(header.segment_count) * size_of(Segment), image.length):
-        _refuse("its segment table lies outside the file")
+        _refuse(data(b"its segment table lies outside the file"))
     return header
 
 
 def _check_segment(segment: Segment, length: U64) -> None:
     if not _fits(segment.offset, segment.file_size, length):
-        _refuse("a segment lies outside the file")
+        _refuse(data(b"a segment lies outside the file"))
     if segment.file_size > segment.memory_size:
-        _refuse("a segment has more contents than memory")
+        _refuse(data(b"a segment has more contents than memory"))
     if segment.address < layout.USER_START or not _fits(segment.address, segment.memory_size, U64(layout.BUNDLE_START)):
-        _refuse("a segment lies outside the addresses for programs")
+        _refuse(data(b"a segment lies outside the addresses for programs"))
     if segment.flags & FLAG_WRITE != 0 and segment.flags & FLAG_EXECUTE != 0:
-        _refuse("a segment is both writable and executable")
+        _refuse(data(b"a segment is both writable and executable"))
 
 
 def _contains(segment: Segment, address: U64) -> bool:
@@ -181,7 +183,7 @@ def _load_segment(target: Ptr[Space], segment: Segment, image: Slice[U8]) -> Non
     try:
         space.show(target, made, start, access, ALL_RIGHTS)
     except BadArgument:
-        _refuse("two segments share a page")
+        _refuse(data(b"two segments share a page"))
 
 
 def _fill(object: Memory, offset: U64, contents: Slice[U8]) -> None:

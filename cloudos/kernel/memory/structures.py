@@ -34,6 +34,8 @@ class Memory:
     """
 
     header: Header = zeroed()
+    # Of a run: where it begins.
+    base: PhysAddr = zeroed()
     length: U64 = U64(0)
     root: Entry = zeroed()
     levels: U64 = U64(0)
@@ -50,8 +52,7 @@ class Memory:
     # Who supplies the pages, if not the kernel: an endpoint, and the badge that its receiver sees.
     pager: Ptr[Header] = null()
     badge: U64 = U64(0)
-    # Of a run: where it begins, and how much of it has been zeroed.
-    base: PhysAddr = zeroed()
+    # Of a run: how much of it has been zeroed.
     ready: U64 = U64(0)
     # A block of 512 frames that is being zeroed for the pages from `block_page`; `block_ready` of them are; 0: none.
     block: PhysAddr = zeroed()

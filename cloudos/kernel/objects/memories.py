@@ -58,7 +58,7 @@ def memory_create(quota: Ptr[Quota], length: U64, kind: U64) -> U64:
     return hold(made.cast(Header))
 
 
-def memory_create_paged(quota: Ptr[Quota], length: U64, pager: Ptr[Capability]) -> U64:
+def memory_create_paged(quota: Ptr[Quota], pager: Ptr[Capability], length: U64) -> U64:
     """System call."""
     made = create(quota.value, pages_in(length))
     made.value.pager = pager.value.object
@@ -95,7 +95,7 @@ def _part(memory: Memory, offset: U64, length: U64) -> U64:
     return offset // PAGE_SIZE
 
 
-def memory_supply(memory: Ptr[Memory], offset: U64, source: Ptr[Memory], source_offset: U64, length: U64) -> U64:
+def memory_supply(memory: Ptr[Memory], source: Ptr[Memory], offset: U64, source_offset: U64, length: U64) -> U64:
     """System call."""
     giver = source.value
     taker = memory.value
