@@ -15,8 +15,20 @@ from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
 from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
+from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, devices, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import (
+    clock,
+    console,
+    devices,
+    handles,
+    memories,
+    message,
+    notifications,
+    processes,
+    spaces,
+    threads,
+)
 from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
@@ -46,7 +58,7 @@ from cloudos.lang import (
     null,
 )
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock, devices)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock, devices)
 # This touches no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = "clock_read"
 # The calls with a fast path: each has a function of its own, and its handle is looked up in place.
@@ -63,6 +75,8 @@ CLASSES: dict[Kind, Any] = {
     Kind.DEVICE: Device,
     Kind.SCHEDULE: Schedule,
     Kind.QUOTA: Quota,
+    Kind.MEMORY: Memory,
+    Kind.SPACE: Space,
 }
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:

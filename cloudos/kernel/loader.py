@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from cloudos.abi import layout
 from cloudos.abi.bundle import MAGIC, VERSION, BundleEntry, BundleHeader, EntryKind
-from cloudos.abi.errors import BadArgument, OutOfMemory
+from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import ALL_RIGHTS
 from cloudos.kernel import log
 from cloudos.kernel.hal import mmu, platform
 from cloudos.kernel.hal.interface import Access
-from cloudos.kernel.memory.address_space import AddressSpace, Backing
+from cloudos.kernel.memory import pages
+from cloudos.kernel.memory.structures import Memory, Space
+from cloudos.kernel.objects import memory, space
 from cloudos.lang import U8, U16, U32, U64, Error, PhysAddr, Ptr, Slice, data, size_of, struct
 
-__all__ = ["OutOfMemory"]
+__all__ = ["OutOfMemory", "QuotaExceeded"]
 
 PAGE_SIZE = layout.PAGE_SIZE
 # 7F "ELF", 64 bits, little endian, version 1.
@@ -111,7 +114,7 @@ def _fits(offset: U64, length: U64, limit: U64) -> bool:
     return offset <= limit and length <= limit - offset
 
 
-def load(space: AddressSpace, image: Slice[U8]) -> U64:
+def load(target: Ptr[Space], image: Slice[U8]) -> U64:
     """Put an ELF program into an empty address space; the address of its entry. Raises BadProgram, OutOfMemory."""
     header = _header_of(image)
     table = Ptr.at(Segment, image.pointer.address.offset(header.segment_offset))
@@ -121,7 +124,7 @@ def load(space: AddressSpace, image: Slice[U8]) -> U64:
         segment = segments[index]
         if segment.type == SEGMENT_LOAD and segment.memory_size > 0:
             _check_segment(segment, image.length)
-            _load_segment(space, segment, image)
+            _load_segment(target, segment, image)
             if segment.flags & FLAG_EXECUTE != 0 and _contains(segment, header.entry):
                 executable = True
         elif segment.type == SEGMENT_DYNAMIC or segment.type == SEGMENT_INTERPRETER:
@@ -166,27 +169,30 @@ def _contains(segment: Segment, address: U64) -> bool:
     return address >= segment.address and address - segment.address < segment.file_size
 
 
-def _load_segment(space: AddressSpace, segment: Segment, image: Slice[U8]) -> None:
-    """Give the segment memory of its own and copy its contents. Raises BadProgram, OutOfMemory."""
-    access = Access.READ | Access.USER
+def _load_segment(target: Ptr[Space], segment: Segment, image: Slice[U8]) -> None:
+    """Give the segment memory of its own and copy its contents. Raises BadProgram, QuotaExceeded, OutOfMemory."""
+    access = Access.READ
     if segment.flags & FLAG_WRITE != 0:
         access = access | Access.WRITE
     if segment.flags & FLAG_EXECUTE != 0:
         access = access | Access.EXECUTE
     start = segment.address // PAGE_SIZE * PAGE_SIZE
-    end = (segment.address + segment.memory_size + (PAGE_SIZE - 1)) // PAGE_SIZE * PAGE_SIZE
+    count = (segment.address + segment.memory_size - start + (PAGE_SIZE - 1)) // PAGE_SIZE
+    made = memory.create(target.value.header.quota.value, count)
+    _fill(made.value, segment.address - start, image[segment.offset : segment.offset + segment.file_size])
     try:
-        space.add(start, end, access, Backing.PROGRAM)
+        space.show(target, made, start, access, ALL_RIGHTS)
     except BadArgument:
         _refuse(data(b"two segments share a page"))
-    space.populate(start, end)
-    _fill(space, segment.address, image[segment.offset : segment.offset + segment.file_size])
 
 
-def _fill(space: AddressSpace, address: U64, contents: Slice[U8]) -> None:
-    """Copy contents into mapped memory, page by page, through the direct map."""
+def _fill(object: Memory, offset: U64, contents: Slice[U8]) -> None:
+    """Copy contents into new pages, through the direct map. Raises QuotaExceeded, OutOfMemory."""
     done = U64(0)
     while done < contents.length:
-        part = space.kernel_view(address + done, contents.length - done)
-        part.copy_from(contents[done : done + part.length])
-        done = done + part.length
+        place = (offset + done) % PAGE_SIZE
+        count = min(PAGE_SIZE - place, contents.length - done)
+        frame = pages.fill(object, (offset + done) // PAGE_SIZE)
+        page = Slice.of(Ptr.at(U8, mmu.direct(frame.offset(place))), count)
+        page.copy_from(contents[done : done + count])
+        done = done + count

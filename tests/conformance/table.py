@@ -30,7 +30,7 @@ This page is generated: `python -m tests.conformance.table` writes it, and a tes
 SIMULATED = ("devices", "handles", "messages", "notifications", "replies")
 """The files of which rows run on the simulated machine."""
 
-IN_MEMORY = frozenset(("Child", "PIT", "BUFFER", "peek", "poke", "quota_used", "buffer_page"))
+IN_MEMORY = frozenset(("Child", "PIT", "Registers", "BUFFER", "peek", "poke", "quota_used", "buffer_page"))
 """What a row cannot use there."""
 
 

@@ -31,8 +31,8 @@ __all__ = ["OutOfMemory"]
 PAGE_SIZE = 4096
 MAXIMUM_RANGES = 32
 MAXIMUM_LINES = 48
-# Above all numbers of ports, addresses and lines: AMD64 manual volume 2, section 1.1, of physical addresses.
-RESOURCE_END = 1 << 52
+# Above all numbers of ports, addresses and lines that anybody can be given.
+RESOURCE_END = 1 << 48
 
 
 @enum(U8)
@@ -88,29 +88,12 @@ class UserContext:
     fp: U64
 
 
-@struct
-class Mapping:
-    """One page table entry, decoded. `level` 0 is a page of 4 KB, 1 of 2 MB, 2 of 1 GB."""
-
-    present: bool
-    frame: PhysAddr
-    level: U64
-    access: Access
-
-
 class FrameSource(Protocol):
     """Where page tables come from."""
 
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
         ...
-
-
-class FrameSink(Protocol):
-    """Where page tables go."""
-
-    def free(self, address: PhysAddr, order: U64) -> None:
-        """Take back 4096 << order bytes."""
 
 
 class Timer(Protocol):

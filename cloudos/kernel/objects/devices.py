@@ -6,13 +6,14 @@ from cloudos.abi import devices
 from cloudos.abi.errors import BadArgument, BadState, Denied, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
 from cloudos.abi.objects import Kind
 from cloudos.kernel.hal import cpu, interrupts
-from cloudos.kernel.objects import cleanup
+from cloudos.kernel.hal.interface import PAGE_SIZE
+from cloudos.kernel.objects import cleanup, memory
 from cloudos.kernel.objects.device import Device
-from cloudos.kernel.objects.header import Quota
+from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.objects.interrupt import LINES, Interrupt
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.notifications import hold, signal
-from cloudos.lang import U8, U16, U32, U64, Ptr, size_of
+from cloudos.lang import U8, U16, U32, U64, PhysAddr, Ptr, size_of
 
 __all__ = ["Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -26,6 +27,15 @@ def device_create(source: Ptr[Device], quota: Ptr[Quota], resource: U64, first: 
     device.first = first
     device.end = first + length
     return hold(made)
+
+
+def device_memory(device: Ptr[Device], quota: Ptr[Quota]) -> U64:
+    """System call."""
+    if device.value.resource != devices.MEMORY:
+        raise BadArgument
+    first = device.value.first
+    pages = (device.value.end - first) // PAGE_SIZE
+    return hold(memory.create_foreign(quota.value, PhysAddr(first), pages, True).cast(Header))
 
 
 def device_read(device: Ptr[Device], offset: U64, width: U64) -> U64:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cloudos.abi import devices, initial
 from cloudos.abi.objects import Kind, Rights
-from cloudos.lang import U8, U64, code_address, place
+from cloudos.lang import U8, U32, U64, code_address, place
 from cloudos.sdk import system
-from cloudos.sdk.devices import Ports
+from cloudos.sdk.devices import Ports, Registers
 from cloudos.sdk.threads import start_on
 from tests.conformance.support import (
     BAD_ARGUMENT,
@@ -26,6 +26,7 @@ from tests.conformance.support import (
     WOULD_BLOCK,
     WRONG_KIND,
     attempt,
+    buffer_page,
     notification,
     quota_used,
     settle,
@@ -245,6 +246,64 @@ def only_ports_are_read_and_written() -> None:
     assert _write(memory, U64(0), U64(1), U64(0)) == BAD_ARGUMENT, "memory"
     system.handle_close(lines)
     system.handle_close(memory)
+
+
+# Memory
+
+# Where microvm has its virtio devices: the first register of each reads as "virt" (OASIS virtio 1.2, section 4.2.2).
+VIRTIO = U64(0xFEB0_0000)
+VIRTIO_MAGIC = 0x7472_6976
+SPACE = U64(initial.SPACE)
+
+_memory = attempt("device_memory")
+_clone = attempt("memory_clone")
+
+
+def _device_memory() -> U64:
+    device = system.device_create(MACHINE, QUOTA, MEMORY, VIRTIO, U64(4096))
+    memory = system.device_memory(device, QUOTA)
+    system.handle_close(device)
+    return memory
+
+
+def registers_appear_where_device_memory_is_mapped() -> None:
+    """What device_memory gives can be mapped, and shows the device's registers."""
+    device = system.device_create(MACHINE, QUOTA, MEMORY, VIRTIO, U64(4096))
+    registers = Registers()
+    registers.map(device, QUOTA, buffer_page(), U64(4096))
+    assert registers.read(U64(0)) == VIRTIO_MAGIC and registers.read(U64(0x200)) == VIRTIO_MAGIC, "two devices"
+    registers.write(U64(0x24), U32(1))
+    system.space_unmap(SPACE, registers.address.value, U64(4096))
+    system.handle_close(registers.memory)
+    system.handle_close(device)
+
+
+def device_memory_costs_no_pages() -> None:
+    """The quota pays for the object of device memory, not for its pages."""
+    device = system.device_create(MACHINE, QUOTA, MEMORY, FREE_ADDRESS, MEGABYTE)
+    used = quota_used()
+    memory = system.device_memory(device, QUOTA)
+    assert quota_used() - used < 4096, "its object alone"
+    system.handle_close(memory)
+    assert quota_used() == used, "given back"
+    system.handle_close(device)
+
+
+def device_memory_is_not_cloned() -> None:
+    """memory_clone of device memory is BadState."""
+    memory = _device_memory()
+    assert _clone(memory, QUOTA, U64(0)) == BAD_STATE, "a device"
+    system.handle_close(memory)
+
+
+def only_memory_is_mapped() -> None:
+    """device_memory of ports, lines or the machine is BadArgument; it needs MAP."""
+    ports = _ports(FREE_PORT, U64(4))
+    assert _memory(ports, QUOTA) == BAD_ARGUMENT and _memory(MACHINE, QUOTA) == BAD_ARGUMENT, "no memory"
+    weak = weaker(MACHINE, Rights.ALLOCATE | Rights.READ | Rights.WRITE)
+    assert _memory(weak, QUOTA) == DENIED, "without the right"
+    system.handle_close(weak)
+    system.handle_close(ports)
 
 
 def ports_need_their_rights() -> None:

@@ -305,15 +305,27 @@ class UserFrame:
         """First argument; of a message the handle."""
         return self.rdi
 
+    @argument0.setter
+    def argument0(self, value: U64) -> None:
+        self.rdi = value
+
     @property
     def argument1(self) -> U64:
         """Second argument; of a message the tag."""
         return self.rsi
 
+    @argument1.setter
+    def argument1(self, value: U64) -> None:
+        self.rsi = value
+
     @property
     def argument2(self) -> U64:
         """Third argument."""
         return self.rdx
+
+    @argument2.setter
+    def argument2(self, value: U64) -> None:
+        self.rdx = value
 
     @property
     def argument3(self) -> U64:
