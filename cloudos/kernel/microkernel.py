@@ -81,6 +81,7 @@ def leave() -> bool:
     return scheduler.leave()
 
 
+@never_inlined
 def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
     for _ in U64.range(CLEANUP_STEPS):

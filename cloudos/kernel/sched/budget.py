@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, fast, inlined, struct, zeroed
+from cloudos.lang import U64, Array, fast, inlined, never_inlined, struct, zeroed
 
 PIECES = 8
 
@@ -79,6 +79,7 @@ class Budget:
         if self.count > 0:
             self._replenish(now)
 
+    @never_inlined
     def _replenish(self, now: U64) -> None:
         while self.count > 0 and self.pieces[self.first].time <= now:
             self.left = self.left + self.pieces[self.first].amount
