@@ -19,14 +19,15 @@ from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import page_faults, regions, user_memory
 from cloudos.kernel.memory.page_faults import Outcome
 from cloudos.kernel.memory.structures import Space
-from cloudos.kernel.objects import cleanup, devices, message, termination
+from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
 
-EXPIRIES_PER_INTERRUPT = 32
-CLEANUP_STEPS = 64
+# Interrupts wait for less than 10,000 instructions: an expiry takes up to 450, a step of cleaning up 1,400.
+EXPIRIES_PER_INTERRUPT = 20
+CLEANUP_STEPS = 6
 
 
 @exported("kernel_user_trap")
@@ -125,7 +126,7 @@ def expire_timers(now: U64) -> None:
             break
         thread = timers.first
         timers.remove(thread)
-        message.expire(thread)
+        waiting.expire(thread)
 
 
 def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:

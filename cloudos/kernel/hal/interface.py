@@ -4,10 +4,11 @@ Each architecture is a package of modules with these functions; `cloudos.kernel.
 
 console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
             channel_consume, channel_interrupt, drain
-cpu         start, wait_for_interrupt, pause, halt, zero, fault_address, trap, port_read, port_write
+cpu         start, wait_for_interrupt, take_interrupts, pause, halt, zero, fault_address, trap,
+            port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
-mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
+mmu         start, direct, PageTable, copy_kernel_half, largest_level, page_bytes, map_device
 platform    read, kernel_image, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
@@ -135,6 +136,9 @@ class Cpu(Protocol):
 
     def wait_for_interrupt(self) -> None:
         """Sleep until an interrupt has been handled; none is lost between the caller's check and the sleep."""
+
+    def take_interrupts(self) -> None:
+        """Let interrupts that are pending be handled, and go on."""
 
     def pause(self) -> None:
         """Hint of a busy wait."""

@@ -12,7 +12,8 @@ from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.objects.interrupt import LINES, Interrupt
 from cloudos.kernel.objects.notification import Notification
-from cloudos.kernel.objects.notifications import hold, signal
+from cloudos.kernel.objects.notifications import hold
+from cloudos.kernel.objects.waiting import signal
 from cloudos.lang import U8, U32, U64, PhysAddr, Ptr, size_of
 
 __all__ = ["Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]

@@ -33,6 +33,14 @@ def wait_for_interrupt() -> None:
     machine.deliver(machine.pending.popleft())
 
 
+def take_interrupts() -> None:
+    """Let interrupts that are pending be handled."""
+    machine = board.current()
+    machine.advance(PAUSE)
+    while machine.pending:
+        machine.deliver(machine.pending.popleft())
+
+
 def pause() -> None:
     """Hint of a busy wait: time passes, but no interrupt is taken."""
     board.current().advance(PAUSE)

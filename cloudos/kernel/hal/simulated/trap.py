@@ -179,6 +179,10 @@ class UserFrame:
         for name, value in zip(MESSAGE, (tag, word0, word1, word2, word3, *[U64(0)] * 4), strict=True):
             setattr(self, name, value)
 
+    def set_tag(self, tag: U64) -> None:
+        """Return another tag."""
+        self.argument1 = tag
+
     def set_reply(self, handle: U64) -> None:
         """Return a reply handle with a message."""
         self.reply_handle = handle

@@ -197,6 +197,11 @@ def wait_for_interrupt() -> None:
     """Sleep until an interrupt has been handled. STI takes effect after HLT began, so that none is lost in between."""
 
 
+@machine(x86_64=Template("sti; nop; cli", clobbers=("memory",)))
+def take_interrupts() -> None:
+    """Let interrupts that are pending be handled. STI takes effect after the instruction that follows it."""
+
+
 @machine(x86_64=Template("pause"))
 def pause() -> None:
     """Hint of a busy wait."""

@@ -392,6 +392,10 @@ class UserFrame:
         self.r14 = U64(0)
         self.r15 = U64(0)
 
+    def set_tag(self, tag: U64) -> None:
+        """Return another tag."""
+        self.rsi = tag
+
     def set_reply(self, handle: U64) -> None:
         """Return a reply handle with a message."""
         self.rbx = handle
