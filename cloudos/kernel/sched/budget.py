@@ -59,7 +59,7 @@ class Budget:
         """
         used = end - start
         paid = min(used, self.left)
-        self.left = self.left - paid
+        self.left = self.left.wrapping_sub(paid)
         if not self.is_limited:
             if self.left > 0:
                 return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64 import cpu, interrupts
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_TIMER
-from cloudos.lang import U8, U16, U32, U64, fast, place, struct
+from cloudos.lang import U8, U16, U32, U64, fast, never_inlined, place, struct
 
 REGISTER_TIMER = 0x320
 REGISTER_INITIAL_COUNT = 0x380
@@ -147,6 +147,7 @@ def now() -> U64:
     return CLOCK.base_time + cpu.scale(passed, CLOCK.cycle_period)
 
 
+@never_inlined
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
     time = now()
