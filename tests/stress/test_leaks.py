@@ -11,7 +11,13 @@ from tests.stress.harness import run
 from tests.stress.leaks import check_frames, holdings
 from tests.stress.memory_image import MemoryImage
 
-LOADS = [("churn.py", 12, 60), ("messages.py", 300, 3_000), ("derivations.py", 500, 5_000), ("extremes.py", 50, 200)]
+LOADS = [
+    ("churn.py", 12, 60),
+    ("messages.py", 300, 3_000),
+    ("derivations.py", 500, 5_000),
+    ("memory_load.py", 2_000, 20_000),
+    ("extremes.py", 50, 200),
+]
 
 
 @pytest.mark.parametrize(("program", "few", "many"), LOADS)

@@ -36,7 +36,7 @@ class Random:
         self.state = state
         return state.wrapping_mul(0x2545_F491_4F6C_DD1D)
 
-    def below(self, limit: U64) -> U64:
+    def below(self, limit: U64 | int) -> U64:
         """A number below `limit`, which is not large."""
         return (self.next() >> 32) % limit
 
