@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 
-from cloudos.kernel.memory.frames import FREE, MAXIMUM_ORDER, FrameAllocator, Zone
+from cloudos.kernel.memory.frames import FREE, MAXIMUM_ORDER, STATE_BYTES, FrameAllocator, Zone
 from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.sched.processor import Processor
 from cloudos.kernel.sched.timers import Timers
@@ -45,12 +45,13 @@ class Frames:
 
     def _add_zone(self, zone: int) -> None:
         first, frontier, end = (self.image.word(zone + offset_of(Zone, name)) for name in ("first", "frontier", "end"))
-        states_frames = (end - first + PAGE - 1) // PAGE
+        states_frames = ((end - first) * STATE_BYTES + PAGE - 1) // PAGE
         self.managed |= set(range(first + states_frames, frontier))
         self.untouched += end - frontier
         start = self.image.physical(DIRECT_BASE + first * PAGE)
         for number in range(first, frontier):
-            state = self.image.data[start + number - first]
+            place = start + (number - first) * STATE_BYTES
+            state = int.from_bytes(self.image.data[place : place + STATE_BYTES], "little")
             if state >= FREE:
                 assert state - FREE <= MAXIMUM_ORDER, f"frame {number:#x} has no such order"
                 block = set(range(number, number + (1 << (state - FREE))))
