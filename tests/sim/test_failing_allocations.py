@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudos.abi import initial, layout
+from cloudos.abi import devices, initial, layout
 from cloudos.abi.errors import OutOfMemory
 from tests.sim import programs
 from tests.sim.accounting import FRAMES, HEAP, ledger
@@ -76,6 +76,8 @@ OPERATIONS: dict[str, Calls] = {
     "endpoint_create": lambda own: call("endpoint_create", initial.QUOTA),
     "notification_create": lambda own: call("notification_create", initial.QUOTA),
     "schedule_create": lambda own: call("schedule_create", initial.QUOTA, 1, 1_000_000, 1_000_000),
+    "device_create": lambda own: call("device_create", initial.DEVICE, initial.QUOTA, devices.PORTS, 0x500, 4),
+    "interrupt_create": lambda own: call("interrupt_create", initial.DEVICE, initial.QUOTA, 9, 0),
     "handle_derive": lambda own: call("handle_derive", own["endpoint"], 1, 0),
     "quota_create": lambda own: call("quota_create", initial.QUOTA, 1 << 16),
 }
