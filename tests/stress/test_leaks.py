@@ -32,3 +32,4 @@ def test_much_work_leaves_what_little_does(program: str, few: int, many: int, tm
         found.append(holdings(after))
         memory.unlink()
     assert found[0] == found[1], "the more the kernel has done, the more it keeps"
+    assert found[0]["work left"] == 0
