@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from cloudos.abi.objects import Kind
-from tests.sim.inventory import PLAIN, ROOT, SHAPES, SLOTS, STATES, STREAMS, Inventory, Shape, Values, address_of
+from tests.sim.inventory import ROOT, SHAPES, SLOTS, STATES, STREAMS, Inventory, address_of
+from tests.sim.records import Shape
 from tests.sim.world import kernel_module, machine
 
 PAGE = 4096
@@ -22,7 +23,7 @@ KEEPING = {Kind.THREAD: ("process", "schedule", "notification"), Kind.PROCESS: (
 
 def block(size: int) -> int:
     """What an object of so many bytes is charged."""
-    return next(large for large in SIZES if large >= size)
+    return int(next(large for large in SIZES if large >= size))
 
 
 def check(simulation: machine.Simulation) -> Inventory:
@@ -79,7 +80,9 @@ def check_references(found: Inventory) -> None:
             schedules += 1
             count += 1
         assert header["references"] == count, f"{kind.name} has {header['references']} references instead of {count}"
-        assert bool(header["queued"]) == (address in found.pending), f"{kind.name} is queued for its end and not on the list"
+        assert bool(header["queued"]) == (address in found.pending), (
+            f"{kind.name} is queued for its end and not on the list"
+        )
         if count == 0:
             assert header["dying"] and header["queued"], f"{kind.name} without references stays"
         if header["size"] and kind in SHAPES:
@@ -190,7 +193,9 @@ def check_queues(found: Inventory) -> None:
         if "senders.first" in values:
             put(found.queue(values["senders.first"], values["senders.last"]), int(STATES.SENDING), address)
             put(found.queue(values["receivers.first"], values["receivers.last"]), int(STATES.RECEIVING), address)
-            assert not (values["senders.first"] and values["receivers.first"]), "senders and receivers wait for each other"
+            assert not (values["senders.first"] and values["receivers.first"]), (
+                "senders and receivers wait for each other"
+            )
         if "waiters.first" in values:
             put(found.queue(values["waiters.first"], values["waiters.last"]), int(STATES.WAITING), address)
             assert not (values["waiters.first"] and values["bits"]), "a thread waits for signals that are set"
@@ -199,7 +204,9 @@ def check_queues(found: Inventory) -> None:
     queued = {int(STATES[name]) for name in ("READY", "SENDING", "RECEIVING", "WAITING")}
     for address, values in found.of_kind(Kind.THREAD).items():
         state = values["state"]
-        assert (address in places) == (state in queued), f"a thread is {STATES(state).name}, but its queue says otherwise"
+        assert (address in places) == (state in queued), (
+            f"a thread is {STATES(state).name}, but its queue says otherwise"
+        )
         if address in places:
             expected, where = places[address]
             assert state == expected, f"a thread is {STATES(state).name} in the queue for {STATES(expected).name}"
@@ -221,15 +228,21 @@ def check_waiting(found: Inventory) -> None:
         before = 0
         for thread in found.chain(slot["waiters"], "waiter_next"):
             assert threads[thread]["through"] == address and threads[thread]["waiter_previous"] == before
-            assert threads[thread]["waiting_on"] == slot["object"], "a thread waits through a capability of another object"
+            assert threads[thread]["waiting_on"] == slot["object"], (
+                "a thread waits through a capability of another object"
+            )
             waiters.add(thread)
             before = thread
     for address, values in threads.items():
         state = values["state"]
         assert (values["timer_index"] != 0) == (address in timers)
-        assert not (values["timer_index"] and state in NO_DEADLINE), f"a thread that is {STATES(state).name} has a deadline"
+        assert not (values["timer_index"] and state in NO_DEADLINE), (
+            f"a thread that is {STATES(state).name} has a deadline"
+        )
         assert values["timer_index"] or state != STATES.EXHAUSTED, "a thread waits for its budget for ever"
-        assert (values["through"] != 0) == (address in waiters), "a thread waits through a capability that does not know"
+        assert (values["through"] != 0) == (address in waiters), (
+            "a thread waits through a capability that does not know"
+        )
     assert found.processor["timers.reserved"] == len(threads), "the timers have room for another number of threads"
 
 
@@ -239,7 +252,9 @@ def check_service(found: Inventory) -> None:
     for address, values in threads.items():
         server, client = values["server"], values["client"]
         if server:
-            assert threads[server]["client"] == address and values["state"] == STATES.CALLING, "a call without its caller"
+            assert threads[server]["client"] == address and values["state"] == STATES.CALLING, (
+                "a call without its caller"
+            )
         if client:
             assert threads[client]["server"] == address, "a server serves somebody who does not know"
             time = threads[client]["borrowed"] or threads[client]["schedule"]
@@ -247,11 +262,10 @@ def check_service(found: Inventory) -> None:
         else:
             assert not values["borrowed"], "a thread that serves nobody runs on borrowed time"
         reply = values["reply.header.capabilities"]
-        assert (reply != 0) == (values["state"] == STATES.CALLING), "a call that nobody can answer, or an answer to none"
+        assert (reply != 0) == (values["state"] == STATES.CALLING), (
+            "a call that nobody can answer, or an answer to none"
+        )
         if values["notification"]:
             assert found.objects[values["notification"]]["bound"] == address, "a bond is known to one side only"
     for values in found.of_kind(Kind.NOTIFICATION).values():
         assert not values["bound"] or threads[values["bound"]]["notification"], "a bond is known to one side only"
-
-
-__all__ = ["PLAIN", "Inventory", "Values", "check"]

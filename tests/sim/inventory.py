@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cloudos.abi.objects import Kind
 from tests.sim.records import Memory, Shape, Values, class_of
-from tests.sim.world import kernel_module, machine
+from tests.sim.world import board, kernel_module, machine
 
 PAGE = 4096
 SLOTS = 64
@@ -36,7 +37,7 @@ SHAPES = {kind: Shape(found) for kind, found in CLASSES.items()}
 PLAIN = Shape(HEADER)
 SLOT = Shape(CAPABILITY)
 KINDS_OF = {found: kind for kind, found in CLASSES.items()}
-TABLE_OFFSET = next(field.offset for field in CLASSES[Kind.PROCESS].__struct__.fields if field.name == "table")  # type: ignore[attr-defined]
+TABLE_OFFSET = next(field.offset for field in CLASSES[Kind.PROCESS].__struct__.fields if field.name == "table")
 STATIC = {
     name: Shape(type(value))
     for name, value in {"processor": PROCESSOR, "pending": PENDING, "first": FIRST, "streams": STREAMS}.items()
@@ -44,14 +45,43 @@ STATIC = {
 # Left as they were when a thread leaves a list, and when a table is emptied.
 LINKS = frozenset({"header.next_cleanup", "queue_next", "queue_previous", "waiter_next", "waiter_previous"})
 LINKS |= {"next_cleanup", "table.first", "table.free", "table.directory"}
+# Of the threads of a process.
+SIBLINGS = ("next", "previous")
 BLOCKED_ON_OBJECT = (int(STATES.SENDING), int(STATES.RECEIVING), int(STATES.WAITING))
+CLEANUP = kernel_module("objects.cleanup")
+# Of each machine, the objects that were made and not destroyed.
+LIVE: WeakKeyDictionary[board.Board, set[int]] = WeakKeyDictionary()
+
+
+def _record_objects() -> None:
+    """Have the kernel's two functions for making and destroying objects tell."""
+    create, destroy = CLEANUP.create, CLEANUP.destroy
+
+    def recorded_create(*arguments: Any) -> Any:
+        made = create(*arguments)
+        LIVE.setdefault(board.current(), set()).add(int(made.address.value))
+        return made
+
+    def recorded_destroy(object_: Any) -> None:
+        destroy(object_)
+        LIVE[board.current()].remove(int(object_.address.value))
+
+    CLEANUP.create, CLEANUP.destroy = recorded_create, recorded_destroy
+
+
+_record_objects()
 
 
 class Inventory:
-    """What there is at one moment, between two entries of the kernel. Keys are addresses."""
+    """What there is at one moment, between two entries of the kernel. Keys are addresses.
+
+    `islands`: objects that live although nothing leads to them but they themselves: a process without threads that has
+    the last handle to itself.
+    """
 
     def __init__(self, simulation: machine.Simulation) -> None:
         self.memory = Memory(simulation.board)
+        self.live = LIVE.get(simulation.board, set())
         self.objects: dict[int, Values] = {}
         self.kinds: dict[int, int] = {}
         self.capabilities: dict[int, Values] = {}
@@ -89,8 +119,7 @@ class Inventory:
 
     def ready(self) -> dict[int, list[int]]:
         """The threads of each priority that has some; the bitmap must agree."""
-        queues = PROCESSOR.ready.queues
-        pairs = self.memory.words(queues._region.address + queues._offset, 512)
+        pairs = self.memory.words(address_of(PROCESSOR.ready.queues), 512)
         found = {n: self.queue(*pairs[2 * n : 2 * n + 2]) for n in range(256) if pairs[2 * n] or pairs[2 * n + 1]}
         bitmap = [int(word) for word in PROCESSOR.ready.bitmap]
         marked = {64 * word + bit for word in range(4) for bit in range(64) if bitmap[word] >> bit & 1}
@@ -102,7 +131,7 @@ class Inventory:
     def timers(self) -> list[int]:
         """The threads with deadlines, in the order of the heap."""
         found: list[int] = []
-        frames = [int(frame.address.value) for frame in PROCESSOR.timers.frames if not frame.is_null()]
+        frames = self.memory.words(address_of(PROCESSOR.timers.frames), self.processor["timers.frame_count"])
         count = self.processor["timers.count"]
         for frame in frames:
             if len(found) <= count:
@@ -137,14 +166,23 @@ class Inventory:
         for threads in (*self.ready().values(), self.timers()):
             for thread in threads:
                 self._visit(thread)
+        self._expand_all()
+        self.islands = self.live - set(self.objects)
+        for address in self.islands:
+            self._visit(address)
+        self._expand_all()
+        headed = {address for address, values in self.objects.items() if values.get("header.size")}
+        assert headed == self.live, "something leads to an object that was destroyed"
+
+    def _expand_all(self) -> None:
         while self._work:
             self._expand(self._work.pop())
 
-    def _visit(self, address: int) -> None:
+    def _visit(self, address: int, name: str = "a list") -> None:
         if address and address not in self.objects:
             data, offset = self.memory.locate(address)
             kind = data[offset]
-            assert 0 < kind < len(Kind), f"what should be an object at {address:#x} has the kind {kind}"
+            assert 0 < kind < len(Kind), f"{name} leads to {address:#x}, which is no object but has the kind {kind}"
             self.kinds[address] = kind
             self.objects[address] = self.shape_of(address).read(self.memory, address)
             self._work.append(address)
@@ -156,31 +194,37 @@ class Inventory:
         for name in ("senders", "receivers", "waiters"):
             for thread in self.chain(values.get(f"{name}.first", 0), "queue_next"):
                 self._visit(thread)
+        for thread in self.chain(values.get("threads", 0), "next"):
+            self._visit(thread)
         if kind == Kind.PROCESS:
             self._open(address, values)
 
     def _follow(self, shape: Shape, values: Values) -> None:
         for name, element in shape.pointers.items():
             target = values[name]
-            if not target or name in LINKS:
+            if not target or name in LINKS or (element is THREAD and name in SIBLINGS):
                 continue
             if name == "waiting_on" and values["state"] not in BLOCKED_ON_OBJECT:
                 continue
             if element is CAPABILITY:
                 self._visit(self._owner(target))
             elif element is HEADER or element in KINDS_OF:
-                self._visit(target)
+                self._visit(target, name)
 
     def _owner(self, capability: int) -> int:
         """The process in whose table a slot stands."""
         _, table = self.memory.words(capability // PAGE * PAGE, 2)
-        return table - TABLE_OFFSET
+        return int(table - TABLE_OFFSET)
 
     def _open(self, process: int, values: Values) -> None:
         """Look at all slots of a process."""
         found: dict[int, Values] = {}
         for number in range(-(-values["table.fresh"] // SLOTS)):
-            chunk = values["table.first"] if number == 0 else self.memory.words(values["table.directory"] + 8 * number, 1)[0]
+            chunk = (
+                values["table.first"]
+                if number == 0
+                else self.memory.words(values["table.directory"] + 8 * number, 1)[0]
+            )
             assert self._owner(chunk) == process, "a frame of slots says that it belongs elsewhere"
             for index in range(1, min(SLOTS, values["table.fresh"] - number * SLOTS)):
                 address = chunk + SLOT.size * index
@@ -218,7 +262,7 @@ class Inventory:
         return found
 
     def family(self, objects: set[int]) -> set[tuple[int, int, int, int, int, tuple[int, int] | None]]:
-        """All capabilities of some objects: object, process, handle, rights, badge, process and handle of the parent."""
+        """All capabilities of some objects: object, process, handle, rights, badge, parent's process and handle."""
         parents = self.parents()
         return {
             (slot["object"], *self.place_of(address), slot["rights"], slot["badge"],

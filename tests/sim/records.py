@@ -62,7 +62,7 @@ class Shape:
             elif field.layout.size in FORMATS and not hasattr(field.type, "count"):
                 self.offsets[name] = (offset, field.layout.size)
                 if isinstance(field.type, type) and issubclass(field.type, Ptr):
-                    self.pointers[name] = field.type.element  # type: ignore[attr-defined]
+                    self.pointers[name] = field.type.element
 
     def read(self, memory: Memory, address: int) -> Values:
         """The fields of the structure at an address."""

@@ -1,4 +1,4 @@
-"""How much the tests of this folder do: little enough for every change, or CLOUDOS_LONG_TESTS=1 for twenty times that."""
+"""How much the tests of this folder do: enough for every change, or with CLOUDOS_LONG_TESTS=1 twenty times that."""
 
 from __future__ import annotations
 

@@ -15,18 +15,18 @@ at once interleave as they may on a real machine.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from typing import Any
 
 from cloudos.abi import initial, layout
 from tests.sim import programs
 from tests.sim.harness import MB, simulation
-from tests.sim.inventory import PENDING, PROCESSOR, STATES, THREAD, Shape
-from tests.sim.records import Memory
+from tests.sim.inventory import PENDING, PROCESSOR, STATES, THREAD
+from tests.sim.records import Memory, Shape, Values
 from tests.sim.world import board, machine, report, user
 
-Command = user.Instruction | programs.Steps
+Command = user.Instruction | Generator[user.Instruction, Any, Any]
 PACE = (20, 2_000, 0.0)
 # Nanoseconds of a turn: a dozen instructions.
 TURN = 10_000
@@ -109,16 +109,22 @@ class Stage:
 
     def _obey(self, actor: Actor) -> user.UserCode:
         actor.address = int(PROCESSOR.current.address.value)
-        actor.run = self._thread(actor)["frame.run"]
+        actor.run = self.thread(actor)["frame.run"]
         while True:
             if not actor.commands:
                 yield user.call("thread_yield")
                 continue
             actor.busy = True
             command = actor.commands.popleft()
-            result = (yield command) if not hasattr(command, "send") else (yield from command)
+            result = (yield from command) if isinstance(command, Generator) else (yield command)
             actor.results.append(result)
             actor.busy = False
+
+    def _make(self, actor: Actor, schedule: int) -> programs.Steps:
+        if not schedule:
+            schedule = yield from programs.new_schedule(initial.PRIORITY, TURN, TURN)
+        actor.handle = yield from programs.new_thread(1, actor.number, actor.home, schedule)
+        return (yield from user.succeed("thread_start", actor.handle))
 
     def _await(self, actor: Actor) -> None:
         """Let a new thread run until it wants a command."""
@@ -130,12 +136,13 @@ class Stage:
 
     # What actors are about
 
-    def _thread(self, actor: Actor) -> dict[str, int]:
+    def thread(self, actor: Actor) -> Values:
+        """What the kernel keeps of its thread."""
         return THREADS.read(self.memory, actor.address)
 
     def state(self, actor: Actor) -> int:
         """What the kernel says that the thread does; DEAD when it is gone."""
-        thread = self._thread(actor)
+        thread = self.thread(actor)
         return thread["state"] if thread["frame.run"] == actor.run else int(STATES.DEAD)
 
     def is_active(self, actor: Actor) -> bool:
@@ -192,14 +199,11 @@ class Stage:
         made: int = self.main(programs.new_process(2, quota))
         return made
 
-    def actor(self, process: int = initial.PROCESS, schedule: int | None = None, *, buffer: bool = False) -> Actor:
-        """Make a thread in a process, and let it run until it waits for commands."""
+    def actor(self, process: int = initial.PROCESS, schedule: int = 0, *, buffer: bool = False) -> Actor:
+        """Make a thread in a process, by default with a schedule of short turns, and let it run until it is ready."""
         actor = Actor(len(self.actors), process)
         self.actors.append(actor)
-        if schedule is None:
-            schedule = self.succeed("schedule_create", initial.QUOTA, initial.PRIORITY, TURN, TURN)
-        actor.handle = self.main(programs.new_thread(1, actor.number, process, schedule))
-        self.succeed("thread_start", actor.handle)
+        self.main(self._make(actor, schedule))
         self._await(actor)
         if buffer:
             assert self.do(actor, user.call("thread_set_buffer", actor.buffer)).error == 0

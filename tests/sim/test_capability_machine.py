@@ -71,6 +71,7 @@ class Place:
     # Of the endpoints of others, by their number: handles with and without GRANT. Its own one is `inbox`.
     ways: dict[tuple[int, bool], int] = field(default_factory=dict)
     inbox: int = 0
+    quota: int = 0
 
 
 class CapabilityMachine(RuleBasedStateMachine):
@@ -88,19 +89,19 @@ class CapabilityMachine(RuleBasedStateMachine):
         """A process with an actor, an inbox, and handles to the inboxes of all others."""
         home = self.stage.process() if number else initial.PROCESS
         actor = self.stage.actor(home, buffer=True)
-        made = Place(actor, self.stage._thread(actor)["process"])
-        made.inbox = self.stage.main(programs.install(home, self.endpoints[number]))
-        for other in range(CHILDREN + 1):
-            for grant, rights in ((True, Rights.SEND | Rights.GRANT), (False, Rights.SEND)):
-                handle = self.stage.main(programs.install(home, self.endpoints[other], rights))
-                made.ways[other, grant] = handle
-        self.quota(number, home)
+        made = Place(actor, self.stage.thread(actor)["process"])
+        self.stage.main(self.outfit(made, number))
         return made
 
-    def quota(self, number: int, home: int) -> None:
-        """A child's first handle is one to spend."""
-        self.spend = initial.QUOTA if number == 0 else self.stage.main(programs.install(home, initial.QUOTA))
-        self.quotas = {**getattr(self, "quotas", {}), number: self.spend}
+    def outfit(self, place: Place, number: int) -> programs.Steps:
+        """Give a process what it needs to make objects and to talk."""
+        home = place.actor.home
+        place.quota = yield from programs.install(home, initial.QUOTA)
+        place.inbox = yield from programs.install(home, self.endpoints[number])
+        for other in range(CHILDREN + 1):
+            for grant, rights in ((True, Rights.SEND | Rights.GRANT), (False, Rights.SEND)):
+                place.ways[other, grant] = yield from programs.install(home, self.endpoints[other], rights)
+        return 0
 
     # The model
 
@@ -154,7 +155,7 @@ class CapabilityMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, CHILDREN), name=st.sampled_from(sorted(MAKERS)))
     def create(self, number: int, name: str) -> None:
         place = self.places[number]
-        reply = self.stage.do(place.actor, call(name, self.quotas[number]))
+        reply = self.stage.do(place.actor, call(name, place.quota))
         assert self.expect(reply, set())
         found = invariants.check(self.stage.simulation)
         thing = Thing(MAKERS[name], found.named_by(place.address, reply.value)["object"])
@@ -193,12 +194,16 @@ class CapabilityMachine(RuleBasedStateMachine):
         top = self.pick(choice)
         if not top.rights & DERIVE:
             return
-        family = [top]
-        for index in range(count):
-            parent = family[{"chain": index, "fan": 0, "tree": index // 3}[shape]]
-            reply = self.stage.do(parent.place.actor, call("handle_derive", parent.handle, parent.rights, 0))
-            assert self.expect(reply, set())
-            family.append(self.add(top.thing, parent.rights, parent.badge, parent, parent.place, reply.value))
+
+        def derive() -> programs.Steps:
+            family = [top]
+            for index in range(count):
+                parent = family[{"chain": index, "fan": 0, "tree": index // 3}[shape]]
+                handle = yield from user.succeed("handle_derive", parent.handle, parent.rights, 0)
+                family.append(self.add(top.thing, parent.rights, parent.badge, parent, parent.place, handle))
+            return 0
+
+        self.stage.do(top.place.actor, derive())
 
     @precondition(has_nodes)
     @rule(choice=CHOICE)
@@ -245,7 +250,7 @@ class CapabilityMachine(RuleBasedStateMachine):
         gone = [handle for handle in gone if handle in place.seen or handle not in own]
         if gone:
             reply = self.stage.do(place.actor, call(name, gone[choice % len(gone)]))
-            assert self.expect(reply, {BadHandle.code})is False
+            assert self.expect(reply, {BadHandle.code}) is False
 
     @precondition(has_nodes)
     @rule(choice=CHOICE)
@@ -289,7 +294,13 @@ class CapabilityMachine(RuleBasedStateMachine):
         early=st.booleans(), name=st.sampled_from(["message_send", "message_call"]),
     )  # fmt: skip
     def hand_over(
-        self, ends: list[int], there: list[tuple[int, bool]], back: list[tuple[int, bool]], grant: bool, early: bool, name: str
+        self,
+        ends: list[int],
+        there: list[tuple[int, bool]],
+        back: list[tuple[int, bool]],
+        grant: bool,
+        early: bool,
+        name: str,
     ) -> None:
         """In a message, before or after its receiver waits; and in the reply to it."""
         sender, target = self.places[ends[0]], self.places[ends[1]]
@@ -298,7 +309,7 @@ class CapabilityMachine(RuleBasedStateMachine):
         if parcel is None:
             return
         receive = message("message_receive", target.inbox)
-        assert self.stage.do(sender.actor, parcel.write()) is None or True
+        self.stage.do(sender.actor, parcel.write())
         step = message(name, sender.ways[ends[1], grant], parcel.tag)
         first, second = ((target, receive), (sender, step)) if early else ((sender, step), (target, receive))
         assert self.stage.do(first[0].actor, first[1]) is None
@@ -307,7 +318,10 @@ class CapabilityMachine(RuleBasedStateMachine):
         if parcel.errors:
             assert sent.error in parcel.errors and received is None
             # The receiver still waits.
-            assert self.stage.do(sender.actor, message(name, sender.ways[ends[1], False])) is None or name == "message_send"
+            assert (
+                self.stage.do(sender.actor, message(name, sender.ways[ends[1], False])) is None
+                or name == "message_send"
+            )
             received = self.stage.result(target.actor)
         else:
             self.deliver(parcel)
@@ -412,5 +426,5 @@ def describe(node: Node) -> Description:
     return node.thing.address, node.place.address, node.handle, node.rights, node.badge, parent
 
 
-CapabilityMachine.TestCase.settings = machine_settings(25, 30)
+CapabilityMachine.TestCase.settings = machine_settings(8, 30)
 test_capabilities: Callable[..., Any] = CapabilityMachine.TestCase

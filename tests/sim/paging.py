@@ -1,0 +1,65 @@
+"""What each process sees of memory: its page tables, walked from the root that the kernel keeps."""
+
+from __future__ import annotations
+
+from cloudos.abi.objects import Kind
+from tests.sim.inventory import Inventory
+from tests.sim.records import Memory
+from tests.sim.world import board
+
+ENTRIES = 512
+USER_ENTRIES = 256
+LEVELS = 4
+
+
+def user_pages(memory: Memory, root: int, tables: set[int] | None = None) -> dict[int, tuple[int, int]]:
+    """Of each page of 4 KB that user code can reach: its frame's number and the bits of its entry.
+
+    Frames of the tables on the way are added to `tables`.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    if root:
+        _walk(memory, root, LEVELS - 1, 0, found, set() if tables is None else tables)
+    return found
+
+
+def _walk(
+    memory: Memory, table: int, level: int, base: int, found: dict[int, tuple[int, int]], tables: set[int]
+) -> None:
+    tables.add(table // board.PAGE)
+    count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
+    for index, entry in enumerate(memory.words(board.DIRECT_BASE + table, count)):
+        if not entry & board.PRESENT:
+            continue
+        page = base + (index << 9 * level)
+        frame = (entry & board.FRAME) // board.PAGE
+        if entry & board.LEAF:
+            for part in range(1 << 9 * level):
+                found[page + part] = frame + part, entry & ~board.FRAME
+        else:
+            _walk(memory, frame * board.PAGE, level - 1, page, found, tables)
+
+
+def frame_content(memory: Memory, frame: int) -> bytes:
+    """All that is in a frame."""
+    return bytes(memory.physical.data[frame * board.PAGE : (frame + 1) * board.PAGE])
+
+
+def check_isolation(found: Inventory) -> None:
+    """No frame is visible to two processes but those of the boot module, and none that can be written and executed."""
+    start, length = module_range()
+    owners: dict[int, int] = {}
+    for address, values in found.of_kind(Kind.PROCESS).items():
+        for page, (frame, bits) in user_pages(found.memory, values["space.pages.root"]).items():
+            assert bits & board.USER, f"page {page:#x} of the user half is not for user code"
+            assert not (bits & board.WRITE and bits & board.EXECUTE), f"page {page:#x} can be written and executed"
+            if start <= frame * board.PAGE < start + length:
+                assert not bits & board.WRITE, "the boot module can be written"
+            else:
+                assert owners.setdefault(frame, address) == address, f"frame {frame:#x} is visible to two processes"
+
+
+def module_range() -> tuple[int, int]:
+    """The boot module: where it lies, and its length in whole pages."""
+    start, length = board.current().module
+    return start, -(-length // board.PAGE) * board.PAGE
