@@ -148,7 +148,7 @@ def _link(
     if entry is not None:
         flags += ["--entry", entry]
     if optimize != "0":
-        flags += ["--lto-O2", "-O2"]
+        flags += target.optimized_link_flags
     key = _digest(
         CACHE_FORMAT, tool_version(), *flags, script or "", *(path.parent.name + path.name for path in objects)
     )

@@ -64,8 +64,16 @@ HIDDEN void *memmove(void *to, const void *from, u64 length);
 HIDDEN void *memset(void *to, int value, u64 length);
 HIDDEN int memcmp(const void *left, const void *right, u64 length);
 #if defined(CLOUDOS_PANIC_TRAP) && defined(__OPTIMIZE__)
-/* Four bytes less than a call, for each check: the trap handler reads the site behind the instruction. */
-#define PANIC_AT(word) do { __asm__ volatile("ud2; .long %c0" : : "i"(word)); __builtin_unreachable(); } while (0)
+/* Nothing but the trapping instruction is loaded: which site an address is stands in a section for the tools. */
+#ifdef __x86_64__
+#define TRAPPING "ud2"
+#else
+#define TRAPPING "brk #1"
+#endif
+#define PANIC_AT(word) do { \\
+    __asm__ volatile("1: " TRAPPING "\\n.pushsection cloudos_sites,\\"\\",%%progbits\\n" \\
+                     ".quad 1b\\n.long %c0\\n.popsection" : : "i"(word)); \\
+    __builtin_unreachable(); } while (0)
 #else
 #define PANIC_AT(word) cloudos_panic(word)
 #endif

@@ -7,7 +7,7 @@ lists its errors (`__raises__`, as system calls have) is held to them here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cloudos import lang
@@ -39,6 +39,13 @@ def _children(node: Any) -> Iterator[tree.Expr]:
                     yield item
                 elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], tree.Expr):
                     yield item[1]
+
+
+def taken_by(handler: tree.Handler, errors: Iterable[Any]) -> set[Any]:
+    """Those of the errors that a handler catches."""
+    taken = {error for error in errors if issubclass(error, handler.errors)}
+    # The end of an iteration is none of the errors that a program means.
+    return taken - {StopIteration} if lang.Error in handler.errors else taken
 
 
 class RaiseAnalysis:
@@ -88,13 +95,11 @@ class RaiseAnalysis:
         return found
 
     def _try(self, node: tree.Try, caught: set[Any]) -> set[Any]:
-        inside = self.body(node.body, caught)
+        left = self.body(node.body, caught)
+        node.raised = frozenset(left)
         found: set[Any] = set()
-        left = set(inside)
         for handler in node.handlers:
-            taken = {error for error in left if issubclass(error, handler.errors)}
-            if lang.Error in handler.errors:
-                taken = {error for error in taken if error is not StopIteration}
+            taken = taken_by(handler, left)
             left -= taken
             found |= self.body(handler.body, taken)
         return found | left | self.body(node.orelse, caught) | self.body(node.final, caught)

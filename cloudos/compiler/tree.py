@@ -296,6 +296,8 @@ class Try(Stmt):
     handlers: list[Handler]
     orelse: list[Stmt]
     final: list[Stmt]
+    raised: frozenset[Any] = frozenset()
+    """What the body can raise; `raises` fills it in."""
 
 
 @dataclass

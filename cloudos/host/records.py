@@ -5,9 +5,12 @@ A record is a line that begins with `@`:
     @exit status=N                                       the program ended by itself
     @fault number=N kind=NAME ip=0x… address=0x… sp=0x…  the kernel ended it; N is the POSIX signal number
     @panic site=0x… message=TEXT                         the program panicked; TEXT reaches to the end of the line
-    @frame ip=0x…                                        after @fault, @panic or @kernel-panic, innermost first
-    @kernel-panic site=0x… message=TEXT                  a defect of the kernel that it noticed itself
-    @kernel-panic trap=N error=0x… ip=0x… address=0x…    a fault in the kernel; N is the processor's vector
+    @frame ip=0x…                                        after @fault or @panic: a return address, innermost first
+                                                         after @kernel-panic: a word of the stack, from sp on
+    @kernel-panic site=0x… message=TEXT                  a defect of the kernel that it noticed itself, before the next
+    @kernel-panic trap=N error=0x… ip=0x… address=0x… sp=0x… fp=0x…
+                                                         a fault in the kernel, or a check that failed: then a trapping
+                                                         instruction at ip says which; N is the processor's vector
     @ready                                               the program channel may be written to from now on
     @refused reason=TEXT                                 the kernel cannot load the program
     @off                                                 the machine is about to stop
@@ -18,7 +21,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-FIELD = re.compile(r"(status|number|kind|ip|address|sp|site|trap|error)=(\S+)(?: |$)")
+FIELD = re.compile(r"(status|number|kind|ip|address|sp|fp|site|trap|error)=(\S+)(?: |$)")
 LONGEST_LINE = 64 * 1024
 KEPT_LINES = 200
 
@@ -97,7 +100,7 @@ class Log:
         elif record.name == "panic":
             self.panic, self.latest = self.panic or stop, stop
         elif record.name == "kernel-panic":
-            self.kernel_panic, self.latest = self.kernel_panic or stop, stop
+            self.note_kernel_panic(stop)
         elif record.name == "frame" and self.latest is not None:
             address = record.number("ip")
             if address is not None:
@@ -108,3 +111,12 @@ class Log:
             self.refused = record.text or "no reason given"
         elif record.name == "off":
             self.off = True
+
+    def note_kernel_panic(self, stop: Stop) -> None:
+        """Keep what the kernel says about itself: a message and a site may come before the trap."""
+        first = self.kernel_panic
+        if first is not None and "ip" not in first.record.fields:
+            fields = first.record.fields | stop.record.fields
+            stop = Stop(Record(first.record.name, fields, first.record.text))
+            first = None
+        self.kernel_panic, self.latest = first or stop, stop

@@ -7,8 +7,9 @@ import linecache
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cloudos.host.records import Log, Stop
+from cloudos.host.records import Log, Record, Stop
 from cloudos.host.symbols import Place, Site, Symbols, enclosing_function
+from cloudos.host.unwind import Stack, return_addresses
 
 PANICS = {
     1: "",
@@ -171,9 +172,22 @@ def ending(log: Log, symbols: Symbols | None, roots: Roots) -> str:
 
 def kernel_panic(stop: Stop, symbols: Symbols | None, roots: Roots) -> str:
     """The kernel's own panic."""
+    stop = kernel_stop(stop, symbols)
     text, site = panic_text(stop, symbols)
-    vector = stop.record.number("trap")
-    if vector is not None:
+    if stop.record.number("site") is None:
         fields = stop.record.fields
-        text = f"trap {vector}, error {fields.get('error', '?')}, address {fields.get('address', '?')}"
+        vector, error, address = (fields.get(name, "?") for name in ("trap", "error", "address"))
+        text = f"trap {vector}, error {error}, address {address}"
     return f"{traceback(from_site(stack(stop, symbols), site), roots)}\nkernel panic: {text}"
+
+
+def kernel_stop(stop: Stop, symbols: Symbols | None) -> Stop:
+    """What the kernel wrote down, explained: the site of the check that failed, return addresses for stack words."""
+    ip, sp, fp = (stop.record.number(name) for name in ("ip", "sp", "fp"))
+    if symbols is None or ip is None or sp is None or fp is None:
+        return stop
+    fields = dict(stop.record.fields)
+    if ip in symbols.sites:
+        fields.setdefault("site", str(symbols.sites[ip]))
+    record = Record(stop.record.name, fields, stop.record.text)
+    return Stop(record, [ip, *return_addresses(symbols.elf, Stack(ip, sp, fp, stop.frames))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 FILE_NAMES = "cloudos_files"
 """Section with the file names that panic sites count in: NUL-terminated strings. A linker script may merge it into
 another one; then the symbols that lld defines for its ends remain."""
+
+SITES = "cloudos_sites"
+"""Section with the sites of checks that are trapping instructions: address of each (8 bytes), site (4 bytes)."""
 
 SHF_EXECINSTR = 4
 """Section flag: machine code (ELF gABI)."""
@@ -125,6 +129,12 @@ class Symbols:
         """The line of a panic site; None when the file index is unknown."""
         site = Site.decode(word)
         return Place(self.files[site.file], site.line) if site.file < len(self.files) else None
+
+    @functools.cached_property
+    def sites(self) -> dict[int, int]:
+        """The panic site of each trapping instruction."""
+        section = self.elf.get_section_by_name(SITES)
+        return dict(struct.iter_unpack("<QI", section.data())) if section else {}
 
 
 class Unit:

@@ -105,14 +105,19 @@ def boot(
     kind: str = "microvm",
     memory: str = "64M",
     meanwhile: Callable[[socket.socket], None] | None = None,
+    image: Path | None = None,
 ) -> Run:
-    """Run a machine to its end. `given`: standard input, left open when None; `meanwhile` gets the log channel."""
+    """Run a machine to its end, with another kernel than the usual one if `image` names it.
+
+    `given`: standard input, left open when None; `meanwhile` gets the log channel.
+    """
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
     module = folder() / f"bundle-{os.getpid()}"
     module.write_bytes(content)
     line = ["qemu-system-x86_64", "-M", kind, "-accel", "tcg", "-cpu", "max", "-m", memory, "-nodefaults"]
-    line += ["-no-user-config", "-display", "none", "-no-reboot", "-kernel", str(kernel()), "-initrd", str(module)]
+    line += ["-no-user-config", "-display", "none", "-no-reboot"]
+    line += ["-kernel", str(image or kernel()), "-initrd", str(module)]
     line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", *options]
     line += machine.channels(kind, log_far.fileno(), program_far.fileno())
     start = time.monotonic()

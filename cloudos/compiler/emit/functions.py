@@ -6,9 +6,9 @@ from typing import Any
 
 from cloudos.compiler.diagnostics import refuse_node
 from cloudos.compiler.instructions import Branch, Do, FunctionCode, Instruction, Jump, Label
-from cloudos.compiler.lower.builder import c_result, result_type
+from cloudos.compiler.lower.builder import RESULT, c_result, result_type
 from cloudos.compiler.program import FunctionInstance, Parameter, Program
-from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf
+from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf, is_counted
 
 
 def value_parameters(instance: FunctionInstance) -> list[Parameter]:
@@ -61,7 +61,9 @@ def function_text(program: Program, code: FunctionCode) -> str:
     first = instance.source.node.lineno
     lines = [prototype(program, instance) + " {", "    u32 error = 0;"]
     for name, kind in code.variables.items():
-        lines.append(f"    {program.type_name(kind)}_v {name} = ZERO_{program.type_name(kind)};")
+        # Beside an error the result means nothing: giving it no value saves the instruction on the way out.
+        initial = name if name == RESULT and not is_counted(kind) else f"ZERO_{program.type_name(kind)}"
+        lines.append(f"    {program.type_name(kind)}_v {name} = {initial};")
     for name, kind in code.storage.items():
         lines.append(f"    {program.type_name(kind)}_s {name};")
     for name, text in code.raw.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cloudos import lang
 from cloudos.compiler import tree
 from cloudos.compiler.instructions import Do, SwitchJump
 from cloudos.compiler.lower.builder import (
@@ -20,7 +19,7 @@ from cloudos.compiler.lower.builder import (
 )
 from cloudos.compiler.lower.expressions import element_form, field_name, local_name, place_operand, store, value
 from cloudos.compiler.lower.intrinsics import panic
-from cloudos.compiler.program import STOP_ITERATION_CODE
+from cloudos.compiler.raises import taken_by
 from cloudos.compiler.typesystem import is_counted
 
 
@@ -176,8 +175,14 @@ def _guarded(builder: Builder, node: tree.Try) -> None:
     caught = builder.variable(_ERROR_TYPE, "caught_")
     builder.add(Do(node.line, caught, ERROR))
     labels = [builder.fresh("handler") for _ in node.handlers]
+    left = set(node.raised)
     for handler, label in zip(node.handlers, labels, strict=True):
-        builder.branch(handler.line, _matches(builder, handler, caught), label)
+        taken = taken_by(handler, left)
+        left -= taken
+        if left:
+            builder.branch(handler.line, _is_one_of(builder, caught, taken), label)
+        else:
+            builder.jump(handler.line, label)
     builder.jump(node.line, builder.error_target())
     for handler, label in zip(node.handlers, labels, strict=True):
         builder.label(label)
@@ -188,10 +193,8 @@ def _guarded(builder: Builder, node: tree.Try) -> None:
     builder.label(end)
 
 
-def _matches(builder: Builder, handler: tree.Handler, caught: str) -> str:
-    if lang.Error in handler.errors:
-        return f"{caught} != {STOP_ITERATION_CODE}"
-    codes = [code for error, code in builder.program.errors.items() if issubclass(error, handler.errors)]
+def _is_one_of(builder: Builder, caught: str, errors: set[Any]) -> str:
+    codes = sorted(builder.program.error_code(error) for error in errors)
     return " || ".join(f"{caught} == {code}" for code in codes) or "0"
 
 

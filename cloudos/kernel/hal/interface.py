@@ -4,7 +4,7 @@ Each architecture is a package of modules with these functions; `cloudos.kernel.
 
 console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
             channel_consume, channel_interrupt, drain
-cpu         start, wait_for_interrupt, pause, halt, zero, fault_address, frame_pointer
+cpu         start, wait_for_interrupt, pause, halt, zero, fault_address, trap
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge
 mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
@@ -12,7 +12,7 @@ platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
 trap        start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
-            on_kernel_stack, write_registers
+            on_kernel_stack, stack_word, write_registers
 user_access copy, is_recoverable, recovery
 
 The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.

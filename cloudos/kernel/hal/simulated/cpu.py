@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from cloudos.kernel.hal.simulated import board
 from cloudos.lang import U64, Ptr, Slice, VirtAddr
 
@@ -58,6 +60,6 @@ def load_page_table_root(root: U64) -> None:
     machine.translations.clear()
 
 
-def frame_pointer() -> U64:
-    """The frame record of the calling function: the kernel keeps none here."""
-    return U64(0)
+def trap() -> NoReturn:
+    """Enter `kernel_trap` from here: never, since a failed check is an exception of Python's."""
+    raise NotImplementedError

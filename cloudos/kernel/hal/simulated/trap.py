@@ -220,14 +220,14 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     return FAULTS[frame.cause]
 
 
-def panic_site(frame: UserFrame) -> U64:
-    """A failed check of the kernel's own is an exception of Python's here, never a trap."""
-    return U64(0)
-
-
 def on_kernel_stack(address: U64) -> bool:
-    """Whether a frame record at this address would lie on a kernel stack: there is none."""
+    """Whether a word at this address would lie on a kernel stack: there is none."""
     return False
+
+
+def stack_word(address: U64) -> U64:
+    """The word at an address that is `on_kernel_stack`."""
+    return U64(0)
 
 
 def write_registers(frame: UserFrame, sink: Sink) -> None:

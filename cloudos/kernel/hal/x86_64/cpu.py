@@ -5,6 +5,8 @@ Bodies are the model that runs under CPython: a machine whose ports read as noth
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from cloudos.kernel.hal.x86_64.processor import PROCESSOR
 from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
 
@@ -180,10 +182,10 @@ def halt() -> None:
     """Stop this processor until a non-maskable interrupt."""
 
 
-@machine(x86_64=Template("movq %%rbp, %[result]", result="=r"))
-def frame_pointer() -> U64:
-    """The frame record of the calling function."""
-    return U64(0)
+@machine(x86_64=Template("ud2"))
+def trap() -> NoReturn:
+    """Enter `kernel_trap` from here."""
+    raise NotImplementedError
 
 
 def start() -> None:

@@ -35,6 +35,7 @@ SECTIONS
   . = ALIGN(4096);
   kernel_end = .;
   cloudos_files 0 : {{ KEEP(*(cloudos_files)) }}
+  cloudos_sites 0 : {{ KEEP(*(cloudos_sites)) }}
   /DISCARD/ : {{ *(.comment) *(.eh_frame*) *(.note.GNU-stack) }}
 }}
 """

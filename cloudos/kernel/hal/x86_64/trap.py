@@ -206,6 +206,7 @@ REGISTER_NAMES = data(
 )
 STUBS = LinkerSymbol("trap_stubs")
 TRAP_STACKS = LinkerSymbol("trap_stacks")
+STACK_GUARD = LinkerSymbol("kernel_stack_guard")
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
 
 
@@ -495,10 +496,9 @@ def enter_user() -> NoReturn:
 @inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
-    address = frame.address.value
-    PROCESSOR.frame = address
+    PROCESSOR.frame = frame.address.value
     # Traps: the processor itself pushes below this address, which is a multiple of 16.
-    TASK_STATE.set_stack(address + FRAME_SIZE)
+    TASK_STATE.set_stack(frame.offset(1).address.value)
 
 
 def _fill_descriptors() -> None:
@@ -568,21 +568,17 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     return faults.BAD_ADDRESS
 
 
-def panic_site(frame: UserFrame) -> U64:
-    """A failed check of the kernel's own: UD2, followed by the compiled place in four bytes. 0: not such a trap."""
-    if frame.vector != 6:
-        return U64(0)
-    code = Ptr.at(U8, VirtAddr(frame.ip + 2))
-    site = U64(0)
-    for index in U64.range(4):
-        site = site | U64(code.offset(index).value) << (index * 8)
-    return site
-
-
 def on_kernel_stack(address: U64) -> bool:
-    """Whether a frame record at this address would lie on a kernel stack."""
+    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
     low = TRAP_STACKS.address.value
-    return address % 8 == 0 and low <= address and address + 16 <= KERNEL_STACK_TOP.address.value
+    return address % 8 == 0 and low <= address and address < KERNEL_STACK_TOP.address.value
+
+
+def stack_word(address: U64) -> U64:
+    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
+    if address.wrapping_sub(STACK_GUARD.address.value) < 4096:
+        return U64(0)
+    return Ptr.at(U64, VirtAddr(address)).value
 
 
 def write_registers(frame: UserFrame, sink: Sink) -> None:

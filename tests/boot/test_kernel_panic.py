@@ -1,0 +1,63 @@
+"""Bugs of the kernel: what the tool says about them, from a trapping instruction and a piece of the kernel's stack."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloudos.host import report
+from cloudos.host.records import Log
+from cloudos.host.symbols import Symbols
+from tests.boot.kernel_machine import ROOT, boot, bundle_for
+
+BUILDER = "tests/boot/programs/broken_kernel.py"
+SOURCE = (ROOT / BUILDER).read_text().splitlines()
+
+
+def explanation(folder: Path, bug: str, level: str) -> list[str]:
+    """The lines that a user would read after this bug."""
+    image = folder / "kernel.elf"
+    command = [sys.executable, "-m", "tests.boot.programs.broken_kernel", str(image), bug, level]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=120)
+    run = boot(bundle_for("cost"), image=image)
+    assert run.log.splitlines()[-1] == "@off"
+    log = Log()
+    log.feed(run.log.encode())
+    assert log.kernel_panic is not None, run.log
+    return report.kernel_panic(log.kernel_panic, Symbols(image), [ROOT]).splitlines()
+
+
+def line_of(text: str) -> tuple[int, str]:
+    """The number of a line of the builder, and the line."""
+    return SOURCE.index(f"    {text}") + 1, text
+
+
+@pytest.mark.parametrize("level", ["0", "s"])
+@pytest.mark.parametrize(
+    "bug, source, message",
+    [
+        ("index", "return U64(TABLE.entries[number])", "index out of range"),
+        ("message", '    panic("more than three")', "more than three"),
+        ("access", "return Ptr.at(U64, VirtAddr(number << 32)).value", "trap 0xe, error 0x0, address 0x700000000"),
+    ],
+)
+def test_a_bug_is_explained_with_its_line_and_the_calls(
+    tmp_path: Path, bug: str, source: str, message: str, level: str
+) -> None:
+    text = explanation(tmp_path, bug, level)
+    number, _ = line_of(source)
+    caller, _ = line_of("return BUG(U64(7)) + 1")
+    places = [line for line in text if line.startswith("  File ")]
+    assert f'{BUILDER}", line {number}, in {bug}' in places[-1], "\n".join(text)
+    assert f'{BUILDER}", line {caller}, in clock_read' in places[-2]
+    assert "dispatch" in places[0]
+    assert text[-1] == f"kernel panic: {message}"
+
+
+def test_a_stack_that_overflows_is_explained(tmp_path: Path) -> None:
+    text = explanation(tmp_path, "recursion", "s")
+    assert text.count("    return recursion(number + 1) + recursion(number)") >= 3
+    assert text[-1].startswith("kernel panic: trap 0x8, error 0x0, address 0xffffffff")
