@@ -27,7 +27,7 @@ from tests.sim import programs
 from tests.sim.accounting import FRAMES, check_frames
 from tests.sim.harness import MB, simulation
 from tests.sim.invariants import check
-from tests.sim.inventory import PROCESSOR, SHAPES, Inventory
+from tests.sim.inventory import PROCESSOR, SHAPES, STATES, Inventory
 from tests.sim.paging import check_isolation, frame_content, user_pages
 from tests.sim.sizes import LONG
 from tests.sim.world import board, machine, user
@@ -323,12 +323,13 @@ def start_bystander(watch: Watch, simulation: Callable[[], machine.Simulation]) 
         yield from programs.install(process, endpoint, badge=77)
     thread = yield from programs.new_thread(BYSTANDER, theirs, process)
     yield from user.succeed("thread_start", thread)
-    yield from programs.sleep(PATIENCE_NS)
-    found = Inventory(simulation())
-    threads = found.of_kind(Kind.THREAD)
-    home = next(values["process"] for at, values in threads.items() if at != found.processor["current"])
-    watch.begin(simulation(), home)
-    return 0
+    while True:
+        yield from programs.sleep(PATIENCE_NS)
+        found = Inventory(simulation())
+        for values in found.of_kind(Kind.THREAD).values():
+            if values["state"] == STATES.RECEIVING:
+                watch.begin(simulation(), values["process"])
+                return 0
 
 
 def controller_of(chaos: Chaos, watch: Watch, simulation: Callable[[], machine.Simulation]) -> user.UserFunction:
