@@ -294,6 +294,7 @@ class Model:
     def check(self, thread: Thread, reply: user.Reply, data: Callable[[int], bytes] | None = None) -> int:
         """A thread goes on with this reply; how many bytes it must find in its buffer."""
         outcome, thread.outcome = thread.outcome, None
+        assert not thread.suspended, f"thread {thread.number} goes on, although it was suspended"
         assert outcome is not None, f"thread {thread.number} goes on, but nothing has happened"
         assert reply.error in outcome.errors, (
             f"thread {thread.number}: error {reply.error} and not {set(outcome.errors)}"

@@ -24,11 +24,15 @@ from tests.sim.stage import Actor, Stage
 from tests.sim.world import user
 
 call, message = user.call, user.message
-CHILDREN = 3
+CHILDREN = 2
+MANY = 40
 MAKERS = {"endpoint_create": Kind.ENDPOINT, "notification_create": Kind.NOTIFICATION}
 DERIVE, TRANSFER, REVOKE, SEND = int(Rights.DERIVE), int(Rights.TRANSFER), int(Rights.REVOKE), int(Rights.SEND)
 RIGHTS = st.one_of(
     st.just(ALL_RIGHTS_BITS),
+    st.just(ALL_RIGHTS_BITS),
+    # Without one of those that matter.
+    st.sampled_from([ALL_RIGHTS_BITS & ~right for right in (DERIVE, TRANSFER, REVOKE)]),
     st.sampled_from([SEND, DERIVE, DERIVE | TRANSFER | REVOKE]),
     st.integers(0, ALL_RIGHTS_BITS),
 )
@@ -241,23 +245,25 @@ class CapabilityMachine(RuleBasedStateMachine):
             del descendant.place.nodes[descendant.handle]
         node.children.clear()
 
-    @rule(number=st.integers(0, CHILDREN), choice=CHOICE, name=st.sampled_from(["handle_inspect", "handle_close"]))
-    def use_what_is_gone(self, number: int, choice: int, name: str) -> None:
-        """A handle that was closed, moved or revoked, or that only another process has."""
+    @rule(number=st.integers(0, CHILDREN))
+    def look_at_all_handles(self, number: int) -> None:
+        """Those that are gone or that only others have name nothing; the others what they should."""
         place = self.places[number]
-        gone = sorted((set().union(*(other.seen for other in self.places))) - set(place.nodes))
-        own = {initial.PROCESS, *range(1 << 32, (1 << 32) + 40)}
-        gone = [handle for handle in gone if handle in place.seen or handle not in own]
-        if gone:
-            reply = self.stage.do(place.actor, call(name, gone[choice % len(gone)]))
-            assert self.expect(reply, {BadHandle.code}) is False
+        gone = sorted(set().union(*(other.seen for other in self.places)) - set(place.nodes))
+        foreign = {*place.ways.values(), place.inbox, place.quota, *range(1 << 32, (1 << 32) + 40)}
+        gone = [handle for handle in gone if handle in place.seen or handle not in foreign][-MANY:]
+        self.stage.do(place.actor, look(gone, dict(list(place.nodes.items())[-MANY:])))
 
     @precondition(has_nodes)
-    @rule(choice=CHOICE)
-    def inspect(self, choice: int) -> None:
+    @rule(choice=CHOICE, name=st.sampled_from(["handle_close", "handle_revoke"]))
+    def use_what_is_gone(self, choice: int, name: str) -> None:
+        """Nothing happens to whoever has the slot now."""
         node = self.pick(choice)
-        reply = self.stage.do(node.place.actor, call("handle_inspect", node.handle))
-        assert reply.error == 0 and reply.value == node.thing.kind | node.rights << 8
+        gone = sorted(node.place.seen - set(node.place.nodes))
+        if gone:
+            assert not self.expect(
+                self.stage.do(node.place.actor, call(name, gone[-1 - choice % len(gone)])), {BadHandle.code}
+            )
 
     # Handing over
 
@@ -379,6 +385,16 @@ class CapabilityMachine(RuleBasedStateMachine):
                 self.stage.finish()
         finally:
             self.stage.close()
+
+
+def look(gone: list[int], known: dict[int, Node]) -> programs.Steps:
+    """Inspect handles."""
+    for handle in gone:
+        reply: user.Reply = yield call("handle_inspect", handle)
+        assert reply.error == BadHandle.code, f"{handle:#x} is gone, but gives the error {reply.error}"
+    for handle, node in known.items():
+        assert (yield from user.succeed("handle_inspect", handle)) == node.thing.kind | node.rights << 8
+    return 0
 
 
 @dataclass

@@ -25,8 +25,8 @@ from tests.sim.stage import Actor, Stage
 from tests.sim.world import kernel_module, user
 
 call, message = user.call, user.message
-HOMES, THREADS = 3, 2
-ENDPOINTS, NOTIFICATIONS = 2, 2
+HOMES, THREADS = 2, 2
+ENDPOINTS, NOTIFICATIONS = 1, 1
 SLACK = 100_000
 LENGTHS = (0, 0, 0, 1, 40, 4032)
 DEADLINES = st.sampled_from([None, None, None, 0, 1, 5_000, 50_000, 400_000])
@@ -78,7 +78,15 @@ class MessageMachine(RuleBasedStateMachine):
             made.pairs.append(Pair(Thread(actor.number, made.home), actor))
             self.model.threads.append(made.pairs[-1].thread)
         self.stage.main(self.outfit(made))
+        self.bind_first(made)
         return made
+
+    def bind_first(self, place: Place) -> None:
+        """Let a thread be bound to the notification, if none is."""
+        name = next(found for found in place.home.handles.items() if isinstance(found[1].thing, Signals))
+        pair = place.pairs[0]
+        apply = partial(self.model.bind, pair.thread, name[1])
+        self.stage.do(pair.actor, self.perform(pair, call("thread_bind", name[0]), apply))
 
     def outfit(self, place: Place) -> programs.Steps:
         """Two handles to each thing, one with a badge."""
@@ -133,6 +141,7 @@ class MessageMachine(RuleBasedStateMachine):
             yield user.Write(buffer, deadline.to_bytes(8, "little"))
         if data:
             yield user.Write(buffer + 64, data)
+        assert not pair.thread.suspended, "a thread that was suspended makes a system call"
         apply()
         reply: user.Reply = yield instruction
         length = self.model.check(pair.thread, reply)
@@ -320,8 +329,7 @@ class MessageMachine(RuleBasedStateMachine):
         pairs = [pair for pair in self.pairs() if not pair.thread.dead]
         pair = pairs[who % len(pairs)]
         name = "thread_start" if pair.thread.suspended else "thread_suspend"
-        assert self.stage.main(call(name, pair.actor.handle)).error == 0
-        pair.thread.suspended = not pair.thread.suspended
+        self.order(call(name, pair.actor.handle), partial(setattr, pair.thread, "suspended", name == "thread_suspend"))
         if name == "thread_start":
             assert self.stage.main(call(name, pair.actor.handle)).error == BadState.code
 
