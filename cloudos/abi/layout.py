@@ -12,6 +12,8 @@ PROGRAM_START = 0x40_0000
 BUNDLE_START = 0x10_0000_0000
 HEAP_START = 0x20_0000_0000
 HEAP_END = 0x7000_0000_0000
+# Up to the stack: where programs map memory objects by themselves.
+SHARED_START = HEAP_END
 # The last page below the middle of the address space stays empty: a SYSCALL in it would return to an address that
 # makes SYSRET fault in the kernel (AMD64 manual volume 3, SYSRET; Intel SDM volume 2, SYSRET).
 USER_END = 0x7FFF_FFFF_F000

@@ -76,6 +76,14 @@ class Operation(IntFlag):
 
 ALL_OPERATIONS = 63
 
+# Kinds of memory objects: when the quota pays for their pages, and where the pages are.
+# Each page when it is first touched.
+MEMORY_ON_DEMAND = 0
+# All pages at once, so that touching them cannot fail for that; 2 MB at a time where that fits.
+MEMORY_PAID = 1
+# All pages at once, one after the other in physical memory, for devices.
+MEMORY_CONTIGUOUS = 2
+
 
 @enum(U8)
 class Event(IntEnum):

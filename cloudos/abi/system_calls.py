@@ -67,6 +67,12 @@ QuotaToSpend = Annotated[U64, Needs(Kind.QUOTA, Rights.ALLOCATE)]
 QuotaToInspect = Annotated[U64, Needs(Kind.QUOTA, Rights.INSPECT)]
 PolicyToWrite = Annotated[U64, Needs(Kind.POLICY, Rights.WRITE)]
 AuditToRead = Annotated[U64, Needs(Kind.AUDIT, Rights.READ)]
+MemoryToMap = Annotated[U64, Needs(Kind.MEMORY, Rights.MAP)]
+MemoryToRead = Annotated[U64, Needs(Kind.MEMORY, Rights.READ)]
+MemoryToWrite = Annotated[U64, Needs(Kind.MEMORY, Rights.WRITE)]
+MemoryToInspect = Annotated[U64, Needs(Kind.MEMORY, Rights.INSPECT)]
+MemoryToSupply = Annotated[U64, Needs(Kind.MEMORY, Rights.CONTROL)]
+SpaceToMap = Annotated[U64, Needs(Kind.SPACE, Rights.MAP)]
 ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
 ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
 
@@ -178,7 +184,8 @@ def console_read(data: UserPtr[U8], length: U64) -> U64:
 def memory_map(length: U64) -> U64:
     """Get `length` bytes of zeroed memory, readable and writable, rounded up to whole pages of 4096 bytes.
 
-    Returns its address, a multiple of 4096. BadArgument: `length` is 0. OutOfMemory: nothing was mapped.
+    It is paid for at once. Returns its address, a multiple of 4096. BadArgument: `length` is 0. OutOfMemory: the
+    process's quota or the machine has not so much; nothing was mapped.
     """
     raise NotImplementedError
 
@@ -188,7 +195,7 @@ def memory_unmap(address: U64, length: U64) -> None:
     """Give back whole pages obtained by `memory_map`; part of a mapping may be given back.
 
     BadArgument: not multiples of 4096, or a page in the range that is not the process's own to give. OutOfMemory:
-    splitting a mapping needed room that was not there. In both cases nothing was unmapped.
+    splitting a mapping needed room that was not there. Then nothing was unmapped.
     """
     raise NotImplementedError
 
@@ -280,15 +287,9 @@ def process_create(quota: QuotaToSpend, label: U64) -> U64:
     raise NotImplementedError
 
 
-@system_call(number=20, raises=(BadAddress, BadArgument, OutOfMemory))
-def process_populate(
-    process: ProcessToControl, address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64
-) -> None:
-    """Give a process `size` bytes of new memory at `address`, beginning with a copy of `length` bytes of the caller's.
-
-    Whole pages, zero where nothing is copied. `access`: 1 read, 2 write, 4 execute. BadArgument: in use, not in user
-    space, not readable, or both writable and executable.
-    """
+@system_call(number=20, raises=CREATION_ERRORS)
+def process_space(process: ProcessToControl) -> U64:
+    """A handle to the address space of a process. PeerGone: it has ended."""
     raise NotImplementedError
 
 
@@ -441,5 +442,87 @@ def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
     """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes.
 
     Returns how many, and from bit 32 how many were lost since the last call.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=45, raises=(BadArgument, *CREATION_ERRORS))
+def memory_create(quota: QuotaToSpend, length: U64, kind: U64) -> U64:
+    """A memory object of `length` bytes, whole pages, zeroed. `kind`: `cloudos.abi.objects.MEMORY_…`.
+
+    BadArgument: not whole pages, or contiguous and more than 16 MB.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=46, raises=(BadArgument, *CREATION_ERRORS))
+def memory_create_paged(quota: QuotaToSpend, pager: EndpointToSend, length: U64) -> U64:
+    """A memory object whose pages are supplied by who receives from `pager`.
+
+    A thread that touches an absent page waits: the pager receives a call with the badge of `pager`, the label
+    LABEL_PAGE, and the offset in word 0. It supplies the page and replies FAULT_RESUME, or denies it with FAULT_KILL.
+    A system call that touches an absent page gives BadAddress.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=47, raises=(BadState, *CREATION_ERRORS))
+def memory_clone(memory: MemoryToRead, quota: QuotaToSpend, made: U64) -> U64:
+    """A memory object with the same contents; pages are shared until one side writes. The quota pays for all of them.
+
+    `made` is 0, and another number only when the kernel goes on with an interrupted call. BadState: contiguous, of a
+    device, or with a pager.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=48, raises=(BadArgument, BadState, QuotaExceeded, OutOfMemory))
+def memory_supply(memory: MemoryToSupply, source: MemoryToWrite, offset: U64, source_offset: U64, length: U64) -> U64:
+    """Move pages of `source` into an object that has a pager; zeroes where `source` has none. Present pages stay.
+
+    Returns how many bytes are done: the first 64 KB at most. BadState: `memory` has no pager; `source` has one, has
+    been cloned, or is contiguous or of a device.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=49, raises=(BadArgument, BadState, OutOfMemory))
+def memory_discard(memory: MemoryToWrite, offset: U64, length: U64) -> None:
+    """Forget pages, everywhere they are mapped: they read as zero, or are asked of the pager again.
+
+    BadState: contiguous, or of a device.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=50, raises=(BadAddress,))
+def memory_inspect(memory: MemoryToInspect, buffer: UserPtr[U8]) -> None:
+    """Write three words: length, memory paid for pages that are present and for their tables, both in bytes, and for
+    holders of CONTROL the physical address of contiguous memory, else 0."""
+    raise NotImplementedError
+
+
+@system_call(number=51, raises=(BadArgument, Denied, QuotaExceeded, OutOfMemory))
+def space_map(space: SpaceToMap, memory: MemoryToMap, address: U64, offset: U64, length: U64, access: U64) -> None:
+    """Show `length` bytes of a memory object, from `offset` on, at `address`. `access`: 1 read, 2 write, 4 execute.
+
+    The mapping does not end with the handle. BadArgument: not whole pages, outside user space or the object, in use,
+    not readable, or both writable and executable. Denied: more access than the rights to `memory` allow.
+    QuotaExceeded: also when the space has 512 regions.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=52, raises=(BadArgument, QuotaExceeded, OutOfMemory))
+def space_unmap(space: SpaceToMap, address: U64, length: U64) -> None:
+    """Take away whatever is mapped in a range of whole pages."""
+    raise NotImplementedError
+
+
+@system_call(number=53, raises=(BadArgument, Denied, QuotaExceeded, OutOfMemory))
+def space_protect(space: SpaceToMap, address: U64, length: U64, access: U64) -> None:
+    """Change what may be done with a range of whole pages, as in `space_map`.
+
+    BadArgument: also when something in the range is not mapped. Denied: more than what it was mapped with allows.
     """
     raise NotImplementedError

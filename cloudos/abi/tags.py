@@ -26,11 +26,14 @@ RECEIVE = DEADLINE
 # Labels of the kernel's messages.
 LABEL_SIGNALS = 1
 LABEL_FAULT = 2
+# To a pager. Word 0: offset in the memory object, in bytes.
+LABEL_PAGE = 3
 SIGNALS_TAG = LABEL_SIGNALS << LABEL_SHIFT | FROM_KERNEL | 1
 FAULT_TAG = LABEL_FAULT << LABEL_SHIFT | FROM_KERNEL | 4
+PAGE_TAG = LABEL_PAGE << LABEL_SHIFT | FROM_KERNEL | 1
 
-# Labels of the reply to a fault.
+# Labels of the reply to a fault, or to a pager's request.
 FAULT_RESUME = 0
-# Words 0 and 1: the instruction pointer and the stack pointer to go on with.
+# Words 0 and 1: the instruction pointer and the stack pointer to go on with. A pager can only let it resume.
 FAULT_REPAIR = 1
 FAULT_KILL = 2

@@ -21,11 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudos.compiler import traps
 from cloudos.compiler.diagnostics import InternalCompilerError
 from cloudos.compiler.support import SUPPORT_FLAGS, SUPPORT_NAME, SUPPORT_SOURCE
 from cloudos.compiler.targets import Target
 
-CACHE_FORMAT = "1"
+CACHE_FORMAT = "2"
 """Part of every key: raise it when the meaning of cached files changes."""
 
 
@@ -103,7 +104,7 @@ def build(
         for index, future in futures.items():
             objects[index] = future.result()
     paths = [objects[index] for index in range(len(work))]
-    linked = _link(paths, target, entry, linker_script or target.linker_script, optimize, cache)
+    linked = _link(paths, target, entry, linker_script or target.linker_script, optimize, lto, cache)
     install(linked, output)
     return output
 
@@ -141,7 +142,7 @@ def compile_unit(unit: Unit, flags: tuple[str, ...], cache: Path) -> Path:
 
 
 def _link(
-    objects: list[Path], target: Target, entry: str | None, script: str | None, optimize: str, cache: Path
+    objects: list[Path], target: Target, entry: str | None, script: str | None, optimize: str, lto: bool, cache: Path
 ) -> Path:
     """The linked file for ``objects``, from the cache or from lld."""
     flags = list(target.link_flags)
@@ -161,12 +162,24 @@ def _link(
             Path(directory, "layout.ld").write_text(script, encoding="utf-8")
             flags += ["-T", "layout.ld"]
         inputs = [str(path.resolve()) for path in objects]
-        command = [str(tool_path()), "ld.lld", *flags, "-o", "linked", *inputs]
-        run = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True)
-        if run.returncode != 0:
-            raise UnitRefused("link", run.stderr, " ".join(command), None)
+        if target.traps_near and lto and optimize != "0":
+            _run(["ld.lld", *flags, "--lto-emit-asm", "-o", "linked", *inputs], directory)
+            text = Path(directory, "linked.lto.s").read_text(encoding="utf-8")
+            Path(directory, "near.s").write_text(traps.bring_near(text), encoding="utf-8")
+            _run(["clang", f"--target={target.triple}", "-c", "near.s", "-o", "near.o"], directory)
+            # All but the last are in that text: the support unit alone is not optimised when it is linked.
+            inputs = ["near.o", inputs[-1]]
+        _run(["ld.lld", *flags, "-o", "linked", *inputs], directory)
         os.replace(Path(directory, "linked"), kept)
     return kept
+
+
+def _run(arguments: list[str], directory: str) -> None:
+    """Run one of the tools on files that the compiler made. Raises UnitRefused."""
+    command = [str(tool_path()), *arguments]
+    run = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise UnitRefused("link", run.stderr, " ".join(command), None)
 
 
 def install(source: Path, output: Path) -> None:

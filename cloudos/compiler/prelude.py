@@ -70,12 +70,15 @@ HIDDEN int memcmp(const void *left, const void *right, u64 length);
 #else
 #define TRAPPING "brk #1"
 #endif
-#define PANIC_AT(word) do { \\
+#define PANIC_SAYING(word, bytes) do { \\
     __asm__ volatile("1: " TRAPPING "\\n.pushsection cloudos_sites,\\"\\",%%progbits\\n" \\
-                     ".quad 1b\\n.long %c0\\n.popsection" : : "i"(word)); \\
+                     ".quad 1b\\n.long %c0\\n.byte " bytes "0\\n.popsection" : : "i"(word)); \\
     __builtin_unreachable(); } while (0)
+#define PANIC_AT(word) PANIC_SAYING(word, "")
+#define PANIC_TEXT(word, text, bytes) PANIC_SAYING(word, bytes)
 #else
 #define PANIC_AT(word) cloudos_panic(word)
+#define PANIC_TEXT(word, text, bytes) cloudos_panic_text(word, text)
 #endif
 #define PANIC(kind, site) PANIC_AT(((u32)PANIC_##kind << 28) | (site))
 """

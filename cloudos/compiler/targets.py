@@ -123,6 +123,8 @@ class Target:
     link_flags: tuple[str, ...]
     optimized_link_flags: tuple[str, ...]
     """Further flags unless nothing is to be optimised."""
+    traps_near: bool
+    """Whether traps are brought to the branches that lead to them, see :mod:`cloudos.compiler.traps`."""
     linker_script: str | None
     """The script used when the caller of ``build`` gives none; ``None``: lld's own layout."""
 
@@ -148,6 +150,7 @@ def target(arch: str, kind: Kind) -> Target:
         compile_flags=_COMMON_FLAGS + _FLAGS[arch, kind],
         link_flags=link_flags,
         optimized_link_flags=_OPTIMIZED_LINK_FLAGS[kind],
+        traps_near="-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
         linker_script=USER_LINKER_SCRIPT if kind == "user" else None,
     )
 

@@ -186,8 +186,9 @@ def kernel_stop(stop: Stop, symbols: Symbols | None) -> Stop:
     ip, sp, fp = (stop.record.number(name) for name in ("ip", "sp", "fp"))
     if symbols is None or ip is None or sp is None or fp is None:
         return stop
-    fields = dict(stop.record.fields)
-    if ip in symbols.sites:
-        fields.setdefault("site", str(symbols.sites[ip]))
-    record = Record(stop.record.name, fields, stop.record.text)
+    fields, text = dict(stop.record.fields), stop.record.text
+    if ip in symbols.sites and "site" not in fields:
+        site, text = symbols.sites[ip]
+        fields["site"] = str(site)
+    record = Record(stop.record.name, fields, text)
     return Stop(record, [ip, *return_addresses(symbols.elf, Stack(ip, sp, fp, stop.frames))])

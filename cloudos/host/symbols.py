@@ -25,7 +25,8 @@ FILE_NAMES = "cloudos_files"
 another one; then the symbols that lld defines for its ends remain."""
 
 SITES = "cloudos_sites"
-"""Section with the sites of checks that are trapping instructions: address of each (8 bytes), site (4 bytes)."""
+"""Section with the sites of checks that are trapping instructions: address of each (8 bytes), site (4 bytes), message
+(ends with NUL)."""
 
 SHF_EXECINSTR = 4
 """Section flag: machine code (ELF gABI)."""
@@ -131,10 +132,17 @@ class Symbols:
         return Place(self.files[site.file], site.line) if site.file < len(self.files) else None
 
     @functools.cached_property
-    def sites(self) -> dict[int, int]:
-        """The panic site of each trapping instruction."""
+    def sites(self) -> dict[int, tuple[int, str]]:
+        """The panic site of each trapping instruction, and the message."""
         section = self.elf.get_section_by_name(SITES)
-        return dict(struct.iter_unpack("<QI", section.data())) if section else {}
+        data = section.data() if section else b""
+        found, position = {}, 0
+        while position < len(data):
+            address, site = struct.unpack_from("<QI", data, position)
+            end = data.index(b"\0", position + 12)
+            found[address] = site, data[position + 12 : end].decode(errors="replace")
+            position = end + 1
+        return found
 
 
 class Unit:

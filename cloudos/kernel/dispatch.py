@@ -1,8 +1,9 @@
 """The dispatch of system calls, made from their declarations.
 
-For each call there is one branch: handles are decoded to objects of the declared kind with the declared rights, other
-arguments are converted from registers to their declared types, and the implementation is called. An implementation
-that could raise anything but what the declaration lists does not compile, and none can be reached without the check.
+A table says for each call what its handles must name, and one piece of code looks them up for all calls, before the
+branch of the call: other arguments are converted from registers to their declared types, and the implementation, which
+is inlined, runs. An implementation that could raise anything but what the declaration lists does not compile, and none
+can be reached without the check.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
 from cloudos.abi.objects import Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
+from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, handles, memory, message, notifications, processes, threads
+from cloudos.kernel.objects import clock, console, handles, memories, message, notifications, processes, spaces, threads
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
 from cloudos.kernel.objects.notification import Notification
@@ -26,17 +28,30 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security.capabilities import lookup
-from cloudos.lang import U8, U16, U32, U64, Ptr, UserPtr, error_code, exported, fast, generate, inlined, never_inlined
+from cloudos.lang import (
+    U8,
+    U16,
+    U32,
+    U64,
+    Ptr,
+    UserPtr,
+    data,
+    error_code,
+    exported,
+    fast,
+    generate,
+    inlined,
+    never_inlined,
+    null,
+)
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memory, clock)
-# These touch no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
-SHORT = ("system_null", "clock_read")
-# These say whether they have made another thread current.
-SWITCHING = ("thread_yield",)
-# Inlining the others would make the dispatch save registers that a short call does not need.
-INLINED = ("system_null",)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock)
+# This touches no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
+SHORT = "clock_read"
 # The calls with a fast path: each has a function of its own, and its handle is looked up in place.
 FAST = ("message_call", "message_reply_receive")
+# Those, and what needs fewer registers saved than all the others together.
+APART = (*FAST, "system_null", "thread_yield")
 CLASSES: dict[Kind, Any] = {
     Kind.PROCESS: Process,
     Kind.THREAD: Thread,
@@ -45,14 +60,23 @@ CLASSES: dict[Kind, Any] = {
     Kind.NOTIFICATION: Notification,
     Kind.SCHEDULE: Schedule,
     Kind.QUOTA: Quota,
+    Kind.MEMORY: Memory,
+    Kind.SPACE: Space,
 }
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:
     try:
-        match frame.number:
+        number = frame.number
+        if number >= COUNT:
+            raise BadSystemCall
+        first = look_up_needed(frame.argument0, NEEDS[number * 2])
+        second = look_up_needed(frame.argument1, NEEDS[number * 2 + 1])
+        value = U64(0)
+        match number:
 """
 TAIL = """            case _:
                 raise BadSystemCall
+        frame.finish(value)
     except Restart:
         frame.restart()
     except SystemCallError:
@@ -76,29 +100,47 @@ def implementation_of(call: SystemCall) -> Callable[..., Any]:
     raise LookupError(f"system call {call.name} has no implementation")
 
 
+def need_of(call: SystemCall, name: str) -> int:
+    """What a parameter must name, in 8 bits: the kind of the object, and the number of the right; 0 for no handle.
+
+    Raises ValueError for a handle that needs more than one right.
+    """
+    if name not in call.needs:
+        return 0
+    rights = list(call.needs[name].rights)
+    if len(rights) != 1:
+        raise ValueError(f"{call.name}: '{name}' needs exactly one right")
+    return int(call.needs[name].kind) | (int(rights[0]).bit_length() - 1) << 4
+
+
+def needs_of(call: SystemCall) -> list[int]:
+    """What the first two parameters must name. Raises ValueError for a handle that stands further on."""
+    names = list(call.parameters)
+    if any(name in call.needs for name in names[2:]):
+        raise ValueError(f"{call.name}: handles come first, and are two at most")
+    return [need_of(call, name) for name in (*names, "", "")[:2]]
+
+
 def _argument(call: SystemCall, name: str, kind: Any, index: int) -> str:
     """The expression for one argument of a declared type."""
     register = f"frame.argument{index}"
     if name in call.needs:
         parameters = list(implementation_of(call).__annotations__.values())
+        found = ("first", "second")[index]
         if parameters[index] == "Ptr[Capability]":
-            return name
-        return f"{name}.value.object.cast({CLASSES[call.needs[name].kind].__name__})"
+            return found
+        return f"{found}.value.object.cast({CLASSES[call.needs[name].kind].__name__})"
     if getattr(kind, "__origin__", None) is UserPtr:
         return f"UserPtr.at({kind.__args__[0].__name__}, {register})"
     return register if kind is U64 else f"{kind.__name__}({register})"
 
 
 def _checks(call: SystemCall) -> list[str]:
-    """Refuse arguments that do not fit a narrow type, and handles that do not name what they must."""
+    """Refuse arguments that do not fit a narrow type."""
     lines = []
-    for index, (name, kind) in enumerate(call.parameters.items()):
+    for index, kind in enumerate(call.parameters.values()):
         if kind in (U8, U16, U32):
             lines += [f"if frame.argument{index} > {kind.MAX}:", "    raise BadArgument"]
-        if name in call.needs:
-            needs = call.needs[name]
-            rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
-            lines.append(f"{name} = look_up(frame.argument{index}, Kind.{needs.kind.name}, {rights})")
     return lines
 
 
@@ -108,22 +150,17 @@ def branch(call: SystemCall) -> list[str]:
     arguments = ", ".join(_argument(call, name, kind, index) for index, (name, kind) in kinds)
     invocation = f"{call.name}({arguments})"
     if call.is_message:
-        capability = next(iter(call.needs))
-        body = [f"if {call.name}({capability}, frame):", "    return True", "leave()", "return True"]
-    elif call.name in SWITCHING:
-        body = ["frame.finish(U64(0))", f"if {call.name}():", "    return True"]
-    elif call.result is U64:
-        body = [f"frame.finish({invocation})"]
+        body = [f"if not {call.name}(first, frame):", "    leave()", "return True"]
+    elif call.name == SHORT:
+        body = [f"frame.finish({invocation})", "return False"]
     else:
-        body = [invocation, "frame.finish(U64(0))"]
-    if call.name in SHORT:
-        body.append("return False")
+        body = [f"value = {invocation}" if call.result is U64 else invocation]
     return [f"        case {call.number}:", *(INDENT + line for line in (*_checks(call), *body))]
 
 
 def dispatch_source() -> str:
     """The text of the dispatch function."""
-    lines = [line for call in SYSTEM_CALLS if call.name not in FAST for line in branch(call)]
+    lines = [line for call in SYSTEM_CALLS if call.name not in APART for line in branch(call)]
     return HEAD + "\n".join("    " + line for line in lines) + "\n" + TAIL
 
 
@@ -145,25 +182,40 @@ def look_up_here(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
 
 
 @never_inlined
-def look_up(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
-    """`look_up_here`, called."""
-    return look_up_here(handle, kind, rights)
+def look_up_needed(handle: U64, need: U8) -> Ptr[Capability]:
+    """What a handle of the caller's names, see `need_of`; null where none is needed. Raises as `look_up_here` does."""
+    none: Ptr[Capability] = null()
+    if need == 0:
+        return none
+    return look_up_here(handle, Kind(need & 15), Rights(U32(1) << U32(need >> 4)))
+
+
+@never_inlined
+def on_yield(frame: trap.UserFrame) -> bool:
+    """The system call `thread_yield`, which says itself whether it has made another thread current."""
+    frame.finish(U64(0))
+    if threads.thread_yield():
+        return True
+    return leave()
 
 
 def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame}
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
-    names |= {item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up, look_up_here)}
+    names |= {
+        item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here)
+    }
+    names |= {"NEEDS": NEEDS, "COUNT": len(SYSTEM_CALLS)}
     for call in SYSTEM_CALLS:
         implementation = implementation_of(call)
-        if call.name not in INLINED and call.name not in FAST:
-            never_inlined(implementation)
         # The compiler refuses an implementation that could raise anything else.
         implementation.__raises__ = (*call.raises, Restart)  # type: ignore[attr-defined]
         names[call.name] = implementation
     return names
 
 
+# Two bytes for each call.
+NEEDS = data(bytes(need for call in SYSTEM_CALLS for need in needs_of(call)))
 _NAMES = _namespace()
 _Entry = Callable[[trap.UserFrame], bool]
 dispatch: _Entry = never_inlined(generate(dispatch_source(), "dispatch", _NAMES))
@@ -173,22 +225,29 @@ on_reply_receive: _Entry = never_inlined(
     fast(generate(fast_source(_fast["message_reply_receive"]), "on_message_reply_receive", _NAMES))
 )
 CALL = _fast["message_call"].number
+YIELD = next(call.number for call in SYSTEM_CALLS if call.name == "thread_yield")
 REPLY_RECEIVE = _fast["message_reply_receive"].number
 
 
-@exported("kernel_system_call")
+@never_inlined
 @fast
-def system_call(frame: trap.UserFrame) -> bool:
-    """Where the entry code goes: whether all registers must be loaded from the current thread's frame.
-
-    What must cost next to nothing comes first, before registers are saved for all the rest.
-    """
+def other_call(frame: trap.UserFrame) -> bool:
+    """Every call but `system_null`. What must cost little comes first, before registers are saved for the rest."""
     number = frame.number
     if number == CALL:
         return on_call(frame)
     if number == REPLY_RECEIVE:
         return on_reply_receive(frame)
-    if number == 0:
+    if number == YIELD:
+        return on_yield(frame)
+    return dispatch(frame)
+
+
+@exported("kernel_system_call")
+@fast
+def system_call(frame: trap.UserFrame) -> bool:
+    """Where the entry code goes: whether all registers must be loaded from the current thread's frame."""
+    if frame.number == 0:
         frame.finish(system_null())
         return False
-    return dispatch(frame)
+    return other_call(frame)

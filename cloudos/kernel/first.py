@@ -14,7 +14,7 @@ from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.quota import ROOT
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice
+from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, data
 
 __all__ = ["BadArgument", "BadProgram", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -25,10 +25,9 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     """Make the first process from the boot bundle, with one thread that is ready. Raises all of the above."""
     made = process.create(ROOT, U8(0))
     FIRST.process = made
-    space = made.value.space
     made.value.map_boot_module(module, bundle.length)
     made.value.map_stack()
-    entry = loader.load(space, loader.program_in(bundle))
+    entry = loader.load(made.value.space, loader.program_in(bundle))
     time = schedule.create(ROOT, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
     thread = threads.create(made, time, entry, U64(layout.STACK_TOP))
     thread.value.frame.prepare(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)
@@ -38,7 +37,11 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, time.cast(Header), U64(initial.SCHEDULE))
     hold(made, policy.start(), U64(initial.POLICY))
     hold(made, audit.start(), U64(initial.AUDIT))
-    log.line(f"{FRAMES.total // 256} MB of memory, program entry {entry:#x}")
+    hold(made, made.value.space.cast(Header), U64(initial.SPACE))
+    log.begin_line()
+    log.number(FRAMES.total // 256, U64(10), U64(1))
+    log.address(data(b" MB of memory, program entry"), entry)
+    log.record(data(b""))
     scheduler.ready(thread)
 
 

@@ -13,7 +13,7 @@ from cloudos.kernel.objects import quota
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.termination import power_off
 from cloudos.kernel.sched import scheduler
-from cloudos.lang import U64, exported
+from cloudos.lang import U64, data, exported
 
 
 @exported("kernel_main")
@@ -28,12 +28,12 @@ def kernel_main(start_information: U64) -> NoReturn:
         timer.start()  # time counts from here
         console.start_channel(FRAMES)  # the program's streams to the host
         STREAMS.start()  # their buffer
-        log.record("@ready")  # the host may send input from here on
+        log.record(data(b"@ready"))  # the host may send input from here on
         run_first_program()
     except (OutOfMemory, QuotaExceeded, TooManyHandles, PeerGone):
-        log.record("@refused reason=not enough memory")
+        log.record(data(b"@refused reason=not enough memory"))
     except (loader.BadProgram, BadArgument):
-        log.record("@refused reason=the program cannot be loaded")
+        log.record(data(b"@refused reason=the program cannot be loaded"))
     power_off()
 
 

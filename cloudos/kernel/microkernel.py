@@ -10,14 +10,15 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import faults, layout
-from cloudos.abi.errors import BadAddress, OutOfMemory
+from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
 from cloudos.kernel.hal import console, cpu, interrupts, timer, trap, user_access
 from cloudos.kernel.hal.interface import TrapKind
-from cloudos.kernel.memory import user_memory
-from cloudos.kernel.memory.address_space import AddressSpace
+from cloudos.kernel.memory import page_faults, regions, user_memory
+from cloudos.kernel.memory.page_faults import Outcome
+from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, message, termination
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
@@ -112,28 +113,32 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
 
 
 def user_page_fault(frame: trap.UserFrame) -> None:
-    """Supply the page if the process may have it; else the access was wrong."""
+    """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()
+    thread = PROCESSOR.current
     try:
-        if not frame.is_protection_violation and current_space().resolve(address, frame.is_write, frame.is_execute):
-            return
-    except OutOfMemory:
-        termination.fault(PROCESSOR.current, faults.STACK_MEMORY, address)
-        return
-    termination.fault(PROCESSOR.current, classify(frame, address), address)
+        match page_faults.resolve(current_space(), address, frame.is_write, frame.is_execute, True):
+            case Outcome.RETRY:
+                return
+            case Outcome.ASK:
+                termination.ask_pager(thread, address)
+            case Outcome.REFUSED:
+                termination.fault(thread, classify(frame, address), address)
+    except (OutOfMemory, QuotaExceeded):
+        termination.fault(thread, faults.NO_MEMORY, address)
 
 
 def supply_page(frame: trap.UserFrame, address: U64) -> bool:
-    """Whether a fault in a copy was only a page that had to be made."""
+    """Whether a fault in a copy was only a page that had to be made. What a pager has is not waited for."""
     try:
-        return not frame.is_protection_violation and current_space().resolve(address, frame.is_write, False)
-    except OutOfMemory:
+        return page_faults.resolve(current_space(), address, frame.is_write, False, False) == Outcome.RETRY
+    except (OutOfMemory, QuotaExceeded):
         return False
 
 
-def current_space() -> AddressSpace:
+def current_space() -> Space:
     """The user memory that can be reached."""
-    return PROCESSOR.current.value.process.value.space
+    return PROCESSOR.current.value.process.value.space.value
 
 
 def classify(frame: trap.UserFrame, address: U64) -> Fault:
@@ -145,13 +150,6 @@ def classify(frame: trap.UserFrame, address: U64) -> Fault:
         return faults.NULL_POINTER
     if address < stack and address >= stack - layout.STACK_GUARD_SIZE:
         return faults.STACK_OVERFLOW
-    if frame.is_execute:
-        if frame.is_protection_violation:
-            return faults.EXECUTE_OF_DATA
-        index = current_space().find(address)
-        if index < current_space().count and current_space().regions[index].start <= address:
-            return faults.EXECUTE_OF_DATA
+    if regions.at(current_space(), address).is_null():
         return faults.UNMAPPED_ADDRESS
-    if frame.is_protection_violation and frame.is_write:
-        return faults.WRITE_TO_READ_ONLY
-    return faults.UNMAPPED_ADDRESS
+    return faults.EXECUTE_OF_DATA if frame.is_execute else faults.WRITE_TO_READ_ONLY

@@ -15,6 +15,7 @@ from typing import Literal
 
 from cloudos.abi import initial, layout
 from cloudos.abi.bundle import EntryKind
+from cloudos.abi.objects import MEMORY_ON_DEMAND
 from cloudos.lang import U8, U16, U32, U64, Array, Ptr, Slice, UserPtr, VirtAddr, code_address, panic, struct
 from cloudos.sdk import system
 from cloudos.sdk.bundle import bundle
@@ -71,7 +72,7 @@ class Child:
         if segment.flags & 1 != 0:
             access = access | EXECUTE
         source = UserPtr.at(U8, image.pointer.address.value + segment.offset)
-        system.process_populate(self.process, segment.address, source, segment.file_size, segment.memory_size, access)
+        populate(self.process, segment.address, source, segment.file_size, segment.memory_size, access)
 
     def start(self, function: VirtAddr, argument: U64) -> None:
         """Run `function(argument)` in the process, on the schedule of this one's first thread."""
@@ -84,11 +85,45 @@ class Child:
         first = Array[U64, Literal[2]]()
         first[0] = function.value
         source = UserPtr.at(U8, Ptr.to(first).address.value)
-        system.process_populate(self.process, top - STACK_SIZE, source, U64(0), U64(STACK_SIZE - PAGE), access)
-        system.process_populate(self.process, top - PAGE, source, U64(16), U64(PAGE), access)
+        populate(self.process, top - STACK_SIZE, source, U64(0), U64(STACK_SIZE - PAGE), access)
+        populate(self.process, top - PAGE, source, U64(16), U64(PAGE), access)
         begin = code_address(entry).value
         self.thread = system.thread_create(self.process, schedule, begin, top - PAGE, argument)
         system.thread_start(self.thread)
+
+
+def populate(process: U64, address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64) -> None:
+    """Give a process `size` bytes of new memory at `address`, beginning with `length` bytes of the caller's at `data`.
+
+    Whole pages, zero where nothing is copied. `access`: READ, WRITE, EXECUTE. Paid for by the caller's first quota.
+    Raises what `memory_create`, `process_space` and `space_map` raise; then the process has no new memory.
+    """
+    start = address // PAGE * PAGE
+    whole = (address + size - start + (PAGE - 1)) // PAGE * PAGE
+    memory = system.memory_create(U64(initial.QUOTA), whole, U64(MEMORY_ON_DEMAND))
+    try:
+        if length > 0:
+            own = system.process_space(U64(initial.PROCESS))
+            try:
+                _fill(own, memory, whole, address - start, data, length)
+            finally:
+                system.handle_close(own)
+        space = system.process_space(process)
+        try:
+            system.space_map(space, memory, start, U64(0), whole, access)
+        finally:
+            system.handle_close(space)
+    finally:
+        system.handle_close(memory)
+
+
+def _fill(own: U64, memory: U64, whole: U64, offset: U64, data: UserPtr[U8], length: U64) -> None:
+    """Copy into a memory object, through a window into it that exists for so long."""
+    window = U64(layout.SHARED_START)
+    system.space_map(own, memory, window, U64(0), whole, U64(READ | WRITE))
+    target = Slice.of(Ptr.at(U8, VirtAddr(window + offset)), length)
+    target.copy_from(Slice.of(Ptr.at(U8, VirtAddr(data.address)), length))
+    system.space_unmap(own, window, whole)
 
 
 def _program() -> Slice[U8]:

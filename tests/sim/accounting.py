@@ -71,6 +71,13 @@ class Marker:
             elif (number & board.PRESENT or number % PAGE == 0) and board.MEMORY_START < number < self.limit:
                 # A memory object's entry for a page or for a node with more of them; a physical address.
                 self._hold(number // PAGE)
+                self._hold_run(number, numbers[index + 1] if index + 1 < len(numbers) else 0)
+
+    def _hold_run(self, start: int, length: int) -> None:
+        """A memory object knows a run of frames by its first, followed by its length in pages."""
+        if start % PAGE == 0 and 1 < length <= FRAMES.BLOCK_FRAMES:
+            for frame in range(start // PAGE, start // PAGE + (1 << (length - 1).bit_length())):
+                self.held.add(frame)
 
     def _hold(self, frame: int) -> None:
         # A slab of the heap may begin some frames below.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cloudos.abi import initial, tags
+from cloudos.abi import initial, objects, tags
 from cloudos.abi.objects import Rights
 from tests.sim import programs
 from tests.sim.inventory import Inventory
@@ -32,12 +32,22 @@ class Setting:
     handles: dict[str, int] = field(default_factory=dict)
     # The same objects as the peer knows them.
     theirs: dict[str, int] = field(default_factory=dict)
+    window: int = 0x7100_0000_0000
 
     def make(self, name: str) -> int:
         """An endpoint, a notification; known to the peer too."""
         handle = self.stage.succeed(f"{name}_create", Q)
         self.handles[name] = handle
         self.theirs[name] = self.stage.main(programs.install(self.child, handle))
+        return handle
+
+    def object(self, size: int, pages: int) -> int:
+        """A memory object, mapped at `window`, of which some pages were written."""
+        self.window += 1 << 24
+        handle = self.stage.succeed("memory_create", Q, size, objects.MEMORY_ON_DEMAND)
+        self.stage.succeed("space_map", initial.SPACE, handle, self.window, 0, size, 3)
+        for page in range(pages):
+            self.stage.do(self.actor, user.Write(self.window + page * PAGE, b"written"))
         return handle
 
     def fill_table(self, process: int) -> None:
@@ -83,6 +93,9 @@ def new_setting() -> Setting:
     setting = Setting(stage, actor, child, stage.actor(child, buffer=True))
     for name in ("endpoint", "notification"):
         setting.make(name)
+    # What calls copy to and from is there, and the object behind memory_map, which stays from its first call on.
+    assert not stage.do(actor, call("memory_map", PAGE)).error
+    stage.do(actor, user.Write(user.SCRATCH, bytes(PAGE)))
     setting.handles["schedule"] = stage.main(programs.new_schedule(100))
     return setting
 
@@ -144,6 +157,29 @@ def suspended(setting: Setting) -> int:
     return setting.peer.handle
 
 
+def touched(setting: Setting) -> int:
+    """A memory object with three pages that were written, mapped at WINDOW; not the first one that is made."""
+    return setting.object(3 * PAGE, 3)
+
+
+def shown(setting: Setting) -> int:
+    """The middle of a mapping of six pages: what is done there splits it."""
+    setting.object(6 * PAGE, 2)
+    return setting.window + PAGE
+
+
+def paged(setting: Setting) -> int:
+    """An object whose pages somebody else supplies."""
+    return setting.stage.succeed("memory_create_paged", Q, setting.handles["endpoint"], 8 * PAGE)
+
+
+def cloned_write(setting: Setting) -> user.Write:
+    """Writing to a page that is shared with a clone: a copy of nodes and page."""
+    memory = setting.object(3 * PAGE, 3)
+    setting.stage.succeed("memory_clone", memory, Q, 0)
+    return user.Write(setting.window + PAGE, b"x")
+
+
 def replying(setting: Setting) -> user.Call:
     handle = setting.receive()
     return message("message_reply_receive", setting.handles["endpoint"], reply=handle)
@@ -175,7 +211,7 @@ CASES: dict[str, Case] = {
     "thread_set_buffer": without_buffer,
     "thread_bind": on("thread_bind", "notification"),
     "process_create": plain("process_create", Q, 0),
-    "process_populate": on("process_populate", child, FRESH, user.SCRATCH, 9, 5 * PAGE, 3),
+    "process_space": on("process_space", child),
     "process_install": on("process_install", child, "endpoint", 0, 0),
     "process_kill": on("process_kill", child),
     "process_inspect": on("process_inspect", child),
@@ -200,7 +236,26 @@ CASES: dict[str, Case] = {
     "policy_load": plain("policy_load", initial.POLICY, user.SCRATCH, 4),
     "policy_seal": plain("policy_seal", initial.POLICY),
     "audit_read": plain("audit_read", initial.AUDIT, user.SCRATCH, 480),
+    "memory_create": plain("memory_create", Q, 5 * PAGE, objects.MEMORY_ON_DEMAND),
+    "memory_create_paged": on("memory_create_paged", Q, "endpoint", 5 * PAGE),
+    "memory_clone": on("memory_clone", touched, Q, 0),
+    "memory_supply": on("memory_supply", paged, touched, 0, 0, 3 * PAGE),
+    "memory_discard": on("memory_discard", touched, PAGE, 2 * PAGE),
+    "memory_inspect": on("memory_inspect", touched, user.SCRATCH),
+    "space_map": on("space_map", initial.SPACE, touched, FRESH, PAGE, 2 * PAGE, 3),
+    "space_unmap": on("space_unmap", initial.SPACE, shown, 4 * PAGE),
+    "space_protect": on("space_protect", initial.SPACE, shown, 4 * PAGE, 1),
 }
+
+
+def empty(setting: Setting) -> int:
+    return setting.stage.succeed("memory_create", Q, 8 * PAGE, objects.MEMORY_ON_DEMAND)
+
+
+def discarding_shared(setting: Setting) -> user.Call:
+    memory = setting.object(3 * PAGE, 3)
+    setting.stage.succeed("memory_clone", memory, Q, 0)
+    return call("memory_discard", memory, PAGE, PAGE)
 
 
 def large_map(setting: Setting) -> user.Call:
@@ -257,6 +312,10 @@ def creating(names: Iterator[str] | list[str]) -> dict[str, Case]:
 
 MORE: dict[str, Case] = {
     "memory_map of large pages": large_map,
+    "memory_create of paid memory": plain("memory_create", Q, 5 * PAGE, objects.MEMORY_PAID),
+    "memory_create of contiguous memory": plain("memory_create", Q, 5 * PAGE, objects.MEMORY_CONTIGUOUS),
+    "memory_supply of absent pages": on("memory_supply", paged, empty, 0, 0, 3 * PAGE),
+    "memory_discard of shared pages": discarding_shared,
     "process_install into a full table": installing,
     "message_send of handles": sending_handles("message_send"),
     "message_call with handles": sending_handles("message_call"),

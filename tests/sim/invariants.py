@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from cloudos.abi.objects import Kind
-from tests.sim.inventory import ROOT, SHAPES, SLOTS, STATES, STREAMS, Inventory, address_of
+from tests.sim.inventory import REGIONS, ROOT, SHAPES, SLOTS, STATES, STREAMS, Inventory, address_of
+from tests.sim.paging import user_pages
 from tests.sim.records import Shape
 from tests.sim.world import kernel_module, machine
 
@@ -18,7 +19,12 @@ SIZES = kernel_module("memory.heap").SIZES
 LAST_GENERATION = 0xFFFF_FFFE
 NO_DEADLINE = {int(STATES[name]) for name in ("STOPPED", "READY", "RUNNING", "DEAD")}
 # Pointers that keep what they point to alive.
-KEEPING = {Kind.THREAD: ("process", "schedule", "notification"), Kind.PROCESS: ("fault_endpoint",)}
+KEEPING = {
+    Kind.THREAD: ("process", "schedule", "notification", "buffer_memory"),
+    Kind.PROCESS: ("fault_endpoint", "space"),
+    Kind.SPACE: ("program",),
+    Kind.MEMORY: ("pager",),
+}
 
 
 def block(size: int) -> int:
@@ -55,6 +61,9 @@ def expected_references(found: Inventory) -> Counter[int]:
         if kind == Kind.REPLY:
             # A part of its thread: the handle does not count.
             expected[address] = 1
+    for regions in found.regions.values():
+        for region in regions.values():
+            expected[region["memory"]] += 1
     del expected[0]
     return expected
 
@@ -103,8 +112,13 @@ def check_charges(found: Inventory) -> None:
         if kind == Kind.PROCESS:
             chunks = values["table.capacity"] // SLOTS
             used[values["table.quota"]] += PAGE * (chunks + (values["table.directory"] != 0))
-        if kind == Kind.THREAD and values["buffer"]:
-            used[found.objects[values["process"]]["header.quota"]] += PAGE
+        if kind == Kind.MEMORY:
+            used[quota] += PAGE * (values["claims"] + values["reserve"])
+        if kind == Kind.SPACE:
+            tables: set[int] = set()
+            user_pages(found.memory, values["pages.root"], tables)
+            used[quota] += PAGE * (len(tables) + (values["regions"] != 0))
+            used[quota] += block(REGIONS.size) * len(found.regions.get(address, ()))
     for address, values in found.of_kind(Kind.QUOTA).items():
         assert values["used"] == used[address], f"a quota has {values['used']} bytes used instead of {used[address]}"
         assert values["used"] <= values["limit"]

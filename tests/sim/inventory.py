@@ -20,6 +20,7 @@ SLOTS = 64
 HEADER = class_of("objects.header", "Header")
 CAPABILITY = class_of("objects.header", "Capability")
 TABLE = class_of("objects.header", "CapabilityTable")
+REGION = class_of("memory.structures", "Region")
 THREAD = class_of("objects.thread", "Thread")
 REPLY = class_of("objects.reply", "Reply")
 STATES = class_of("objects.thread", "ThreadState")
@@ -36,6 +37,7 @@ CLASSES: dict[int, type[Any]] = {
 SHAPES = {kind: Shape(found) for kind, found in CLASSES.items()}
 PLAIN = Shape(HEADER)
 SLOT = Shape(CAPABILITY)
+REGIONS = Shape(REGION)
 KINDS_OF = {found: kind for kind, found in CLASSES.items()}
 TABLE_OFFSET = next(field.offset for field in CLASSES[Kind.PROCESS].__struct__.fields if field.name == "table")
 STATIC = {
@@ -87,6 +89,8 @@ class Inventory:
         self.capabilities: dict[int, Values] = {}
         # Of each process, the addresses of the slots that were ever used.
         self.slots: dict[int, dict[int, Values]] = {}
+        # The regions of each space, in its order.
+        self.regions: dict[int, dict[int, Values]] = {}
         self.named: Counter[int] = Counter()
         self.processor = STATIC["processor"].at(PROCESSOR)
         self.pending = self.chain(STATIC["pending"].at(PENDING)["first"], "header.next_cleanup")
@@ -196,6 +200,11 @@ class Inventory:
                 self._visit(thread)
         for thread in self.chain(values.get("threads", 0), "next"):
             self._visit(thread)
+        if kind == Kind.SPACE and values["regions"]:
+            found = self.memory.words(values["regions"], values["count"])
+            self.regions[address] = {region: REGIONS.read(self.memory, region) for region in found}
+            for region in self.regions[address].values():
+                self._visit(region["memory"], "a region")
         if kind == Kind.PROCESS:
             self._open(address, values)
 
@@ -250,6 +259,11 @@ class Inventory:
             if address in self.capabilities and self.place_of(address) == (process, handle):
                 return self.capabilities[address]
         raise LookupError(f"no capability has the handle {handle:#x}")
+
+    def root_of(self, process: int) -> int:
+        """The page tables of a process; 0 when they are gone."""
+        space = self.objects[process]["space"]
+        return self.objects[space]["pages.root"] if space else 0
 
     def parents(self) -> dict[int, int]:
         """Of each capability that was derived, from which."""

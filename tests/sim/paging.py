@@ -28,9 +28,8 @@ def _walk(
 ) -> None:
     tables.add(table // board.PAGE)
     count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
-    for index, entry in enumerate(memory.words(board.DIRECT_BASE + table, count)):
-        if not entry & board.PRESENT:
-            continue
+    entries = memory.words(board.DIRECT_BASE + table, count)
+    for index, entry in [item for item in enumerate(entries) if item[1] & board.PRESENT]:
         page = base + (index << 9 * level)
         frame = (entry & board.FRAME) // board.PAGE
         if entry & board.LEAF:
@@ -49,8 +48,8 @@ def check_isolation(found: Inventory) -> None:
     """No frame is visible to two processes but those of the boot module, and none that can be written and executed."""
     start, length = module_range()
     owners: dict[int, int] = {}
-    for address, values in found.of_kind(Kind.PROCESS).items():
-        for page, (frame, bits) in user_pages(found.memory, values["space.pages.root"]).items():
+    for address in found.of_kind(Kind.PROCESS):
+        for page, (frame, bits) in user_pages(found.memory, found.root_of(address)).items():
             assert bits & board.USER, f"page {page:#x} of the user half is not for user code"
             assert not (bits & board.WRITE and bits & board.EXECUTE), f"page {page:#x} can be written and executed"
             if start <= frame * board.PAGE < start + length:

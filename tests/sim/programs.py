@@ -12,7 +12,8 @@ from tests.sim.world import user
 Steps = Generator[user.Instruction, Any, int]
 PAGE = layout.PAGE_SIZE
 READ, WRITE, EXECUTE = 1, 2, 4
-# Where process_populate puts the memory of a child; the same as in the first process.
+# A window of the first process's to the memory of a child.
+WINDOW = layout.SHARED_START
 STACK = layout.STACK_TOP
 BUFFERS = 0x6000_0000
 
@@ -37,9 +38,24 @@ def new_process(functions: int, quota: int = initial.QUOTA) -> Steps:
     process = yield from user.succeed("process_create", quota, 0)
     text = user.entry_of(0)
     size = -(-functions * user.SLOT // PAGE) * PAGE
-    yield from user.succeed("process_populate", process, text, text, functions * user.SLOT, size, READ | EXECUTE)
-    yield from user.succeed("process_populate", process, user.SCRATCH, 0, 0, user.SCRATCH_SIZE, READ | WRITE)
+    code = yield user.Read(text, functions * user.SLOT)
+    yield from populate(process, text, code, size, READ | EXECUTE)
+    yield from populate(process, user.SCRATCH, b"", user.SCRATCH_SIZE, READ | WRITE)
     return process
+
+
+def populate(process: int, address: int, contents: bytes, size: int, access: int) -> Steps:
+    """Give a process `size` bytes of new memory, beginning with `contents`, which no kernel object stays for."""
+    memory = yield from user.succeed("memory_create", initial.QUOTA, size, 0)
+    if contents:
+        yield from user.succeed("space_map", initial.SPACE, memory, WINDOW, 0, size, READ | WRITE)
+        yield user.Write(WINDOW, contents)
+        yield from user.succeed("space_unmap", initial.SPACE, WINDOW, size)
+    space = yield from user.succeed("process_space", process)
+    yield from user.succeed("space_map", space, memory, address, 0, size, access)
+    yield from user.succeed("handle_close", space)
+    yield from user.succeed("handle_close", memory)
+    return 0
 
 
 def new_schedule(priority: int = initial.PRIORITY, budget: int = 1_000_000, period: int = 1_000_000) -> Steps:

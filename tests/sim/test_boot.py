@@ -189,7 +189,7 @@ def test_a_kernel_bug_is_reported_with_the_registers() -> None:
         return 0
 
     log = simulation(program).run().log
-    assert "@kernel-panic trap=0xe" in log and "argument0=" in log
+    assert "@kernel-panic trap=0xe" in log and " ar0=" in log
 
 
 def test_user_code_that_fails_fails_the_test() -> None:

@@ -118,7 +118,7 @@ def test_a_stack_without_memory_is_its_own_fault() -> None:
             yield user.Write(address, b"x")
         return 0
 
-    assert "kind=no-memory-for-stack" in run(program, memory=3 * MB).record("fault")
+    assert "kind=out-of-memory" in run(program, memory=3 * MB).record("fault")
 
 
 def test_frames_are_followed_as_far_as_they_can_be() -> None:

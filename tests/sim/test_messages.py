@@ -203,7 +203,7 @@ def test_faults_are_messages_and_their_replies_decide() -> None:
         assert got.words[2:4] == (user.SCRATCH + user.SCRATCH_SIZE, 11)
         # Supply what is missing, and let it try again.
         place = user.SCRATCH + user.SCRATCH_SIZE
-        yield from succeed("process_populate", child, place, user.READ_ONLY, 8, 4096, programs.READ)
+        yield from programs.populate(child, place, b"supplied", 4096, programs.READ)
         yield message("message_reply", got.reply, tags.FAULT_RESUME << tags.LABEL_SHIFT)
         got = yield message("message_receive", endpoint)
         assert got.words[2:4] == (place, 11)
@@ -218,7 +218,7 @@ def test_faults_are_messages_and_their_replies_decide() -> None:
 
     def faulty(_: int, __: int) -> user.UserCode:
         place = user.SCRATCH + user.SCRATCH_SIZE
-        assert (yield user.Read(place, 8)) == user.READ_ONLY_TEXT[:8]
+        assert (yield user.Read(place, 8)) == b"supplied"
         yield user.Write(place, b"x")
         raise AssertionError("went on after a fault")
 

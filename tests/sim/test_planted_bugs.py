@@ -149,7 +149,7 @@ def test_the_machines_find(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not bug.structures:
         monkeypatch.setattr(invariants, "check", Inventory)
     with pytest.raises(BaseException):  # noqa: B017
-        run_state_machine_as_test(bug.machine, settings=ENOUGH)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(bug.machine, settings=ENOUGH)
 
 
 def test_the_plans_find_a_priority_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,12 +58,16 @@ PLACES = (
 SENSIBLE: dict[str, tuple[int, ...]] = {
     "address": (user.SCRATCH, BUFFER, BUFFER + 4096, layout.HEAP_START, layout.HEAP_START + 4096),
     "rights": (0, 1, 3, 7, ALL_RIGHTS_BITS, ALL_RIGHTS_BITS - 1), "badge": (0, 0, 5, 6), "label": (0, 1),
-    "length": (0, 1, 16, 48, 4096, 8192, 3 * 4096), "size": (4096, 8192, 5000), "access": (1, 3, 5, 7),
+    "length": (0, 1, 16, 48, 4096, 8192, 3 * 4096, 1 << 21), "access": (1, 3, 3, 5, 7),
     "entry": (user.entry_of(WORKER),), "stack": (programs.STACK, 0), "stream": (1, 2), "limit": (1 << 12, 1 << 16),
     "priority": (0, 1, 99, 100, 101, 255), "budget_ns": (10_000, 500_000), "period_ns": (10_000, 1_000_000),
     "duration_ns": (0, 1000, 100_000), "deadline": (0, 1, 10_000_000, (1 << 64) - 1), "bits": (0, 1, 6, 1 << 63),
-    "argument": (0, 1),
+    "argument": (0, 1), "kind": (0, 1, 2), "offset": (0, 0, 4096, 8192), "source_offset": (0, 4096), "made": (0,),
 }  # fmt: skip
+
+
+MAKING = {call.name: Kind[call.name.split("_")[0].upper()] for call in SYSTEM_CALLS if call.name.endswith("_create")}
+MAKING |= {"memory_create_paged": Kind.MEMORY, "memory_clone": Kind.MEMORY, "process_space": Kind.SPACE}
 
 
 @dataclass
@@ -146,8 +150,8 @@ class Chaos:
         self.errors.add((declared.name, reply.error))
         if reply.error:
             return
-        if declared.name.endswith("_create"):
-            self.handles[reply.value] = Kind[declared.name.removesuffix("_create").upper()]
+        if declared.name in MAKING:
+            self.handles[reply.value] = MAKING[declared.name]
         elif declared.name == "handle_derive":
             self.handles[reply.value] = self.handles.get(call.arguments[0], 0)
         elif declared.name == "handle_close":
@@ -226,7 +230,7 @@ class Witness:
             if slot["object"]
         }
         self.tables: set[int] = set()
-        pages = user_pages(found.memory, found.objects[process]["space.pages.root"], self.tables)
+        pages = user_pages(found.memory, found.root_of(process), self.tables)
         self.pages = {page: place for page, place in pages.items() if place[1] & board.WRITE}
         frames = {frame for frame, _ in self.pages.values()}
         self.content = {frame: frame_content(self.memory, frame) for frame in frames}
@@ -286,8 +290,10 @@ def new_child(chaos: Chaos, own: dict[int, int]) -> programs.Steps:
     yield from user.succeed("process_set_fault_endpoint", child, handler)
     chaos.handles = {}
     chaos.stale = []
-    for handle, kind in ((child, int(Kind.PROCESS)), *own.items()):
+    space = yield from user.succeed("process_space", child)
+    for handle, kind in ((child, int(Kind.PROCESS)), (space, int(Kind.SPACE)), *own.items()):
         chaos.handles[(yield from programs.install(child, handle))] = kind
+    yield from user.succeed("handle_close", space)
     return child
 
 

@@ -17,6 +17,7 @@ from cloudos.compiler.emit import errors
 from cloudos.compiler.emit.data import StaticData
 from cloudos.compiler.emit.declarations import Declarations, field_types
 from cloudos.compiler.emit.functions import (
+    HOOKS,
     c_return,
     c_text,
     function_text,
@@ -64,7 +65,6 @@ OPERATION slice_t new_slice(u64 count, u64 size, u32 site) {
 }
 OPERATION void free_slice(slice_t s, u64 size) { if (s.pointer && s.length) heap_release(s.pointer, s.length * size); }
 """
-HOOKS = ("cloudos_panic", "cloudos_panic_text")
 
 
 class Emitter:

@@ -10,6 +10,9 @@ from cloudos.compiler.lower.builder import RESULT, c_result, result_type
 from cloudos.compiler.program import FunctionInstance, Parameter, Program
 from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf, is_counted
 
+HOOKS = ("cloudos_panic", "cloudos_panic_text")
+"""Functions that the program defines and emitted code calls; no part of it where all panics are traps."""
+
 
 def value_parameters(instance: FunctionInstance) -> list[Parameter]:
     """The parameters that exist in machine code."""
@@ -44,7 +47,7 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
         marks += "__attribute__((always_inline)) "
     if getattr(instance.live, "__never_inlined__", False):
         marks += "__attribute__((noinline)) "
-    if instance.kept or (instance.exported and instance.kind == "python"):
+    if instance.kept or (instance.exported and instance.kind == "python" and instance.symbol not in HOOKS):
         marks += "__attribute__((used)) "
     return f"{marks}{c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
 

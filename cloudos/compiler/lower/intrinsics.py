@@ -126,17 +126,21 @@ def _after(builder: Builder, node: tree.Intrinsic) -> str:
 def _panic(builder: Builder, node: tree.Intrinsic) -> str:
     from cloudos.compiler.lower.expressions import value
 
-    message = value(builder, node.arguments[0])
-    panic(builder, node.line, int(PanicKind.EXPLICIT), message)
+    message = node.arguments[0]
+    literal = message.value if isinstance(message, tree.TextLiteral) else None
+    panic(builder, node.line, int(PanicKind.EXPLICIT), value(builder, message), literal)
     return "0"
 
 
-def panic(builder: Builder, line: int, kind: int, message: str | None) -> None:
-    """End with a panic."""
+def panic(builder: Builder, line: int, kind: int, message: str | None, literal: str | None = None) -> None:
+    """End with a panic; `literal` is the message where it is known: a trap's stands in a section for the tools."""
     if message is None:
         builder.do(line, f"PANIC_AT({kind}u << 28 | @)")
-    else:
+    elif literal is None:
         builder.do(line, f"cloudos_panic_text({kind}u << 28 | @, {{0}})", message)
+    else:
+        listed = "".join(f"{byte}," for byte in literal.encode())
+        builder.do(line, f'PANIC_TEXT({kind}u << 28 | @, {{0}}, "{listed}")', message)
 
 
 def _panic_kind(builder: Builder, node: tree.Intrinsic) -> str:

@@ -200,7 +200,8 @@ def _is_one_of(builder: Builder, caught: str, errors: set[Any]) -> str:
 
 def _panic(builder: Builder, node: tree.Panic) -> None:
     message = value(builder, node.message) if node.message is not None else None
-    panic(builder, node.line, node.kind, message)
+    literal = node.message.value if isinstance(node.message, tree.TextLiteral) else None
+    panic(builder, node.line, node.kind, message, literal)
 
 
 def _switch(builder: Builder, node: tree.Switch) -> None:

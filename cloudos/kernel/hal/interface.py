@@ -12,7 +12,7 @@ platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
 trap        start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
-            on_kernel_stack, stack_word, write_registers
+            on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 
 The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.
@@ -84,29 +84,12 @@ class UserContext:
     fp: U64
 
 
-@struct
-class Mapping:
-    """One page table entry, decoded. `level` 0 is a page of 4 KB, 1 of 2 MB, 2 of 1 GB."""
-
-    present: bool
-    frame: PhysAddr
-    level: U64
-    access: Access
-
-
 class FrameSource(Protocol):
     """Where page tables come from."""
 
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
         ...
-
-
-class FrameSink(Protocol):
-    """Where page tables go."""
-
-    def free(self, address: PhysAddr, order: U64) -> None:
-        """Take back 4096 << order bytes."""
 
 
 class Timer(Protocol):

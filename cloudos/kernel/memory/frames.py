@@ -1,4 +1,4 @@
-"""The frame allocator: a buddy system over the machine's memory, in blocks of 4 KB times powers of two up to 2 MB.
+"""The frame allocator: a buddy system over the machine's memory, in blocks of 4 KB times powers of two up to 16 MB.
 
 Contract. `start` gets the usable ranges; `allocate(order)` gives 4096 << order bytes at a multiple of that size,
 contents undefined; `free` takes back any aligned block whose pages are all allocated, so a large block may come back
@@ -6,8 +6,10 @@ in pieces. Managed memory is reached through the direct map.
 
 Lazy. Memory beyond a range's frontier was never handed out: nothing in it is read, written or listed, so that the
 cost of `start` does not depend on how much there is. When the free lists are empty, the frontier moves by one block of
-2 MB. What is known of a frame is one byte, at the start of its range (0.02% of the memory); free blocks are linked
-through their own first bytes.
+the largest size. What is known of a frame is four bytes, at the start of its range (0.1% of the memory); free blocks
+are linked through their own first bytes.
+
+Shared. An allocated frame may have more users than one; who takes the last one away frees it.
 """
 
 from __future__ import annotations
@@ -17,14 +19,19 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, Slice, panic, place, struct, zeroed
+from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, fast, inlined, never_inlined, panic, place, struct, zeroed
 
-MAXIMUM_ORDER = 9
-ORDERS = 10
+MAXIMUM_ORDER = 12
+ORDERS = 13
 LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
+BLOCK_FRAMES = 1 << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
-# State of a frame: 0 for allocated or inside a free block, else FREE plus the order of the block that it begins.
-FREE = 0x80
+# A block is split into 1 << AT_ONCE of the order that is needed.
+AT_ONCE = 3
+STATE_BYTES = 4
+# State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
+# 0 inside a free block.
+FREE = 0x8000_0000
 
 
 @struct
@@ -44,9 +51,10 @@ class Zone:
     end: U64 = U64(0)
     opened: bool = False
 
-    def states(self) -> Slice[U8]:
-        """One byte for each frame, kept in the zone's first frames."""
-        return Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(self.first * PAGE_SIZE))), self.end - self.first)
+    @inlined
+    def state(self, frame: U64) -> Ptr[U32]:
+        """What is known of a frame of the zone; kept in the zone's first frames."""
+        return Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))).offset(frame - self.first)
 
 
 @struct
@@ -55,7 +63,7 @@ class FrameAllocator:
 
     zones: Array[Zone, Literal[32]] = zeroed()
     zone_count: U64 = U64(0)
-    heads: Array[U64, Literal[10]] = zeroed()
+    heads: Array[U64, Literal[13]] = zeroed()
     available: U64 = U64(0)
     total: U64 = U64(0)
 
@@ -67,7 +75,7 @@ class FrameAllocator:
     def _add_zone(self, start: U64, end: U64) -> None:
         first = start // PAGE_SIZE
         last = end // PAGE_SIZE
-        state_frames = (last - first + (PAGE_SIZE - 1)) // PAGE_SIZE
+        state_frames = ((last - first) * STATE_BYTES + (PAGE_SIZE - 1)) // PAGE_SIZE
         if last - first <= state_frames or self.zone_count == MAXIMUM_ZONES:
             return
         zone = self.zones[self.zone_count]
@@ -78,17 +86,35 @@ class FrameAllocator:
         self.available = self.available + (last - zone.frontier)
         self.total = self.available
 
+    @fast
+    @never_inlined
     def allocate(self, order: U64) -> PhysAddr:
         """A block of 4096 << order bytes. Raises OutOfMemory."""
+        frame = self.heads[order]
+        if frame == 0:
+            self._split(order)
+            frame = self.heads[order]
+        following = _block(frame).next
+        self.heads[order] = following
+        if following != 0:
+            _block(following).previous = U64(0)
+        self._zone_of(frame).state(frame).value = U32(0)
+        self.available = self.available.wrapping_sub(U64(1) << order)
+        return PhysAddr(frame * PAGE_SIZE)
+
+    @never_inlined
+    def _split(self, order: U64) -> None:
+        """Put a few blocks of this order on its list, out of the smallest larger one. Raises OutOfMemory."""
         found = self._find(order)
         frame = self.heads[found]
         zone = self._zone_of(frame)
         self._remove(zone, frame, found)
-        while found > order:
+        while found > order + AT_ONCE:
             found = found - 1
             self._insert(zone, frame + (U64(1) << found), found)
-        self.available = self.available - (U64(1) << order)
-        return PhysAddr(frame * PAGE_SIZE)
+        count = U64(1) << (found - order)
+        for index in U64.range(count):
+            self._insert(zone, frame + ((count - 1 - index) << order), order)
 
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
@@ -106,7 +132,7 @@ class FrameAllocator:
         zone = self._zone_of(frame)
         assert frame & ((U64(1) << order) - 1) == 0, "freed block is not aligned"
         assert frame + (U64(1) << order) <= zone.frontier, "freed block was never allocated"
-        assert not self._is_free(zone, frame), "block freed twice"
+        assert zone.state(frame).value == 0, "block freed twice, or shared"
         self.available = self.available + (U64(1) << order)
         self._release(zone, frame, order)
 
@@ -116,21 +142,21 @@ class FrameAllocator:
             buddy = frame ^ (U64(1) << order)
             if buddy < zone.first or buddy >= zone.frontier:
                 break
-            if zone.states()[buddy - zone.first] != U8(FREE) + U8(order):
+            if zone.state(buddy).value != U32(FREE) | U32(order):
                 break
             self._remove(zone, buddy, order)
             frame = min(frame, buddy)
             order = order + 1
         self._insert(zone, frame, order)
 
-    def _is_free(self, zone: Zone, frame: U64) -> bool:
-        """Whether a free block contains the frame."""
-        for order in U64.range(ORDERS):
-            start = frame >> order << order
-            if start >= zone.first and zone.states()[start - zone.first] >= U8(FREE) + U8(order):
-                return True
-        return False
+    @fast
+    @never_inlined
+    def users(self, frame: PhysAddr) -> Ptr[U32]:
+        """How many users an allocated frame has beyond the first: to be read, or changed by one."""
+        number = frame.value // PAGE_SIZE
+        return self._zone_of(number).state(number)
 
+    @inlined
     def _zone_of(self, frame: U64) -> Zone:
         for index in U64.range(self.zone_count):
             zone = self.zones[index]
@@ -148,7 +174,7 @@ class FrameAllocator:
                 raise OutOfMemory
 
     def _extend(self) -> bool:
-        """Move a frontier to the next multiple of 2 MB; false when no memory is left untouched."""
+        """Move a frontier to the next border of the largest blocks; false when no memory is left untouched."""
         for index in U64.range(self.zone_count):
             zone = self.zones[index]
             if zone.frontier < zone.end:
@@ -156,9 +182,9 @@ class FrameAllocator:
                 frame = zone.frontier if zone.opened else zone.first
                 start = zone.frontier
                 zone.opened = True
-                limit = min((start // 512 + 1) * 512, zone.end)
+                limit = min((start // BLOCK_FRAMES + 1) * BLOCK_FRAMES, zone.end)
                 zone.frontier = limit
-                zone.states()[frame - zone.first : limit - zone.first].fill(U8(0))
+                cpu.zero(zone.state(frame).address, ((limit - frame) * STATE_BYTES + 7) // 8 * 8)
                 self._release_range(zone, start, limit)
                 return True
         return False
@@ -172,6 +198,8 @@ class FrameAllocator:
             self._insert(zone, frame, order)
             frame = frame + (U64(1) << order)
 
+    @fast
+    @never_inlined
     def _insert(self, zone: Zone, frame: U64, order: U64) -> None:
         block = _block(frame)
         block.next = self.heads[order]
@@ -179,7 +207,7 @@ class FrameAllocator:
         if block.next != 0:
             _block(block.next).previous = frame
         self.heads[order] = frame
-        zone.states()[frame - zone.first] = U8(FREE) + U8(order)
+        zone.state(frame).value = U32(FREE) | U32(order)
 
     def _remove(self, zone: Zone, frame: U64, order: U64) -> None:
         block = _block(frame)
@@ -189,9 +217,10 @@ class FrameAllocator:
             _block(block.previous).next = block.next
         else:
             self.heads[order] = block.next
-        zone.states()[frame - zone.first] = U8(0)
+        zone.state(frame).value = U32(0)
 
 
+@inlined
 def _block(frame: U64) -> FreeBlock:
     return Ptr.at(FreeBlock, mmu.direct(PhysAddr(frame * PAGE_SIZE))).value
 

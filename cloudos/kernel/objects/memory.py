@@ -1,19 +1,102 @@
-"""System calls on the memory of the calling process."""
+"""The memory object: pages that can be shown in address spaces, cloned, and supplied by a pager."""
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadArgument, OutOfMemory
-from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U64
+from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
+from cloudos.abi.objects import Kind, Rights
+from cloudos.kernel.hal.interface import PAGE_SIZE
+from cloudos.kernel.memory import heap, pages
+from cloudos.kernel.memory.frames import FRAMES, MAXIMUM_ORDER
+from cloudos.kernel.memory.structures import Memory
+from cloudos.kernel.objects import cleanup
+from cloudos.kernel.objects.header import Header, Quota
+from cloudos.lang import U64, PhysAddr, Ptr, never_inlined, panic, size_of, struct
 
-__all__ = ["BadArgument", "OutOfMemory"]
+__all__ = ["OutOfMemory", "QuotaExceeded"]
 
 
-def memory_map(length: U64) -> U64:
-    """System call. Raises OutOfMemory, BadArgument."""
-    return PROCESSOR.current.value.process.value.space.map_anonymous(length)
+@never_inlined
+def create(quota: Quota, length: U64) -> Ptr[Memory]:
+    """An object of `length` absent pages with one reference, the caller's. Raises QuotaExceeded, OutOfMemory."""
+    made = cleanup.create(quota, Kind.MEMORY, U64(size_of(Memory))).cast(Memory)
+    made.value.length = length
+    return made
 
 
-def memory_unmap(address: U64, length: U64) -> None:
-    """System call. Raises BadArgument, OutOfMemory."""
-    PROCESSOR.current.value.process.value.space.unmap_anonymous(address, length)
+def create_foreign(quota: Quota, base: PhysAddr, length: U64, uncached: bool) -> Ptr[Memory]:
+    """An object for `length` pages from `base` on that are not the kernel's to give. Raises as `create`."""
+    made = create(quota, length)
+    made.value.base = base
+    made.value.ready = length
+    made.value.foreign = True
+    made.value.uncached = uncached
+    return made
+
+
+def create_run(quota: Quota, length: U64) -> Ptr[Memory]:
+    """An object whose frames follow one another, not zeroed yet. Raises BadArgument, QuotaExceeded, OutOfMemory."""
+    order = order_of(length)
+    if order > MAXIMUM_ORDER:
+        raise BadArgument
+    made = create(quota, length)
+    try:
+        heap.FAILURES.check()
+        quota.charge(U64(PAGE_SIZE) << order)
+        made.value.claims = U64(1) << order
+        made.value.base = FRAMES.allocate(order)
+    except (OutOfMemory, QuotaExceeded):
+        cleanup.drop(made.cast(Header))
+        raise
+    return made
+
+
+def order_of(length: U64) -> U64:
+    """The smallest block that has `length` pages, as a power of two."""
+    order = U64(0)
+    while U64(1) << order < length:
+        order += 1
+    return order
+
+
+def reserve(memory: Memory, count: U64) -> None:
+    """Pay for pages that will be touched. Raises QuotaExceeded."""
+    memory.header.quota.value.charge(count * PAGE_SIZE)
+    memory.reserve += count
+    memory.keeps = True
+
+
+@struct
+class MemoryHandler:
+    """See `cleanup.Handler`. Mappings refer to the object, so it ends unmapped."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Give back some pages, or at last the object."""
+        memory = object.cast(Memory).value
+        if memory.base.value != 0:
+            if not memory.foreign:
+                FRAMES.free(memory.base, order_of(memory.length))
+        else:
+            try:
+                end = U64(1) << (memory.levels * pages.NODE_BITS)
+                memory.cursor = pages.release_step(memory, memory.cursor, end, True)
+            except OutOfMemory:
+                panic("giving memory back needs none")
+            if memory.cursor < end:
+                return False
+            memory.root.bits = U64(0)
+        memory.header.quota.value.refund((memory.claims + memory.reserve) * PAGE_SIZE)
+        if not memory.pager.is_null():
+            cleanup.drop(memory.pager)
+        cleanup.destroy(object)
+        return True
+
+
+cleanup.handled_by(Kind.MEMORY, MemoryHandler())

@@ -395,10 +395,7 @@ def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
         _give_reply(sender, receiver)
         handle = _fill_slot(sender, receiver)
         if sending.in_fault:
-            frame = sending.frame
-            number = U64(sending.fault.value.number)
-            tag = U64(tags.FAULT_TAG)
-            receiver.value.frame.set_message(sending.badge, tag, frame.ip, frame.sp, sending.fault_address, number)
+            termination.tell_fault(sending, receiver.value.frame)
             receiver.value.frame.set_reply(handle)
         else:
             receiver.value.frame.take_message(sending.frame, sending.badge, handle)
@@ -559,7 +556,8 @@ def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:
     """Do with a faulting thread what the reply says."""
     label = frame.argument1 >> tags.LABEL_SHIFT
     if label == tags.FAULT_RESUME or label == tags.FAULT_REPAIR:
-        if label == tags.FAULT_REPAIR:
+        # Who supplies memory has no say in what the program does with it.
+        if label == tags.FAULT_REPAIR and not thread.value.asks_pager:
             thread.value.frame.set_position(frame.argument2, frame.argument3)
         thread.value.in_fault = False
         scheduler.wake(thread)

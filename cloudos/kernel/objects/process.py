@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
-from cloudos.abi.objects import Kind
+from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
 from cloudos.kernel.hal.interface import Access
-from cloudos.kernel.memory.address_space import AddressSpace, Backing
-from cloudos.kernel.objects import cleanup
+from cloudos.kernel.memory.structures import Space
+from cloudos.kernel.objects import cleanup, memory, space
 from cloudos.kernel.objects.header import CapabilityTable, Header, Quota
 from cloudos.lang import U8, U64, PhysAddr, Ptr, null, place, size_of, struct, zeroed
 
@@ -30,18 +30,19 @@ class Process:
     emptied: bool = False
     label: U8 = U8(0)
     status: U8 = U8(0)
-    space: AddressSpace = zeroed()
+    space: Ptr[Space] = null()
 
     def map_boot_module(self, bundle: PhysAddr, length: U64) -> None:
-        """Let it read the boot bundle. Raises OutOfMemory, BadArgument."""
-        whole_pages = (length + (layout.PAGE_SIZE - 1)) // layout.PAGE_SIZE * layout.PAGE_SIZE
-        self.space.map_foreign(U64(layout.BUNDLE_START), bundle, whole_pages)
+        """Let it read the boot bundle. Raises BadArgument, QuotaExceeded, OutOfMemory."""
+        count = (length + (layout.PAGE_SIZE - 1)) // layout.PAGE_SIZE
+        module = memory.create_foreign(self.header.quota.value, bundle, count, False)
+        space.show(self.space, module, U64(layout.BUNDLE_START), Access.READ, Rights.READ)
 
     def map_stack(self) -> None:
-        """Reserve the addresses of the first thread's stack. Raises OutOfMemory, BadArgument."""
-        stack = U64(layout.STACK_TOP - layout.STACK_SIZE)
-        access = Access.READ | Access.WRITE | Access.USER
-        self.space.add(stack, U64(layout.STACK_TOP), access, Backing.ON_DEMAND)
+        """Reserve the addresses of the first thread's stack. Raises BadArgument, QuotaExceeded, OutOfMemory."""
+        stack = memory.create(self.header.quota.value, U64(layout.STACK_SIZE // layout.PAGE_SIZE))
+        start = U64(layout.STACK_TOP - layout.STACK_SIZE)
+        space.show(self.space, stack, start, Access.READ | Access.WRITE, ALL_RIGHTS)
 
 
 @struct
@@ -66,8 +67,8 @@ def create(quota: Quota, label: U8) -> Ptr[Process]:
     FIRST.made = FIRST.made + 1
     made.table.owner = FIRST.made
     try:
-        made.space.start()
-    except OutOfMemory:
+        made.space = space.create(quota)
+    except (OutOfMemory, QuotaExceeded):
         made.header.references = U64(0)
         cleanup.destroy(process.cast(Header))
         raise

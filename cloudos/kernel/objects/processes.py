@@ -17,9 +17,7 @@ from cloudos.abi.errors import (
 from cloudos.abi.objects import Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console
-from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import user_memory
-from cloudos.kernel.memory.address_space import Backing
 from cloudos.kernel.objects import cleanup, process, schedule, termination
 from cloudos.kernel.objects.header import Capability, Header, Quota
 from cloudos.kernel.objects.notifications import hold
@@ -29,7 +27,7 @@ from cloudos.kernel.objects.threads import check_control, own_table
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr
+from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, data
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -52,11 +50,11 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
     thread = PROCESSOR.current
     first = thread.value.process == FIRST.process
     if first:
-        log.text("@panic")
+        log.text(data(b"@panic"))
     else:
-        log.text("a process is ended by a panic:")
-    log.address("site", U64(site))
-    log.text(" message=")
+        log.text(data(b"a process is ended by a panic:"))
+    log.address(data(b" site"), U64(site))
+    log.text(data(b" message="))
     buffer = Array[U8, Literal[256]]()
     text = buffer.slice()[0 : min(length, buffer.length)]
     try:
@@ -67,7 +65,7 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
         console.LOG_PORT.write(text)
     except BadAddress:
         pass
-    log.record("")
+    log.record(data(b""))
     if first:
         termination.backtrace(thread)
     thread.value.process.value.status = U8(134)
@@ -122,42 +120,6 @@ def process_set_fault_endpoint(target: Ptr[Process], handler: Ptr[Capability]) -
     cleanup.retain(handler.value.object)
     if not old.is_null():
         cleanup.drop(old)
-
-
-def process_populate(
-    target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64
-) -> None:
-    """System call."""
-    if target.value.ended:
-        raise PeerGone
-    check_control(target)
-    if access > 7 or access & 1 == 0 or length > size or size > 1 << 32:
-        raise BadArgument
-    user_memory.check_range(data.address, length)
-    space = target.value.space
-    allowed = Access.USER | Access.READ
-    if access & 2 != 0:
-        allowed = allowed | Access.WRITE
-    if access & 4 != 0:
-        allowed = allowed | Access.EXECUTE
-    start = address // 4096 * 4096
-    end = (address.saturating_add(size).saturating_add(4095)) // 4096 * 4096
-    space.add(start, end, allowed, Backing.PROGRAM)
-    try:
-        space.populate(start, end)
-    except OutOfMemory:
-        space.forget_region(start)
-        raise
-    _fill(target, address, data, length)
-
-
-def _fill(target: Ptr[Process], address: U64, data: UserPtr[U8], length: U64) -> None:
-    """Copy from the caller's memory into new pages of another process. BadAddress: they stay as far as filled."""
-    done = U64(0)
-    while done < length:
-        part = target.value.space.kernel_view(address + done, length - done)
-        user_memory.copy_in(part, data.address + done)
-        done = done + part.length
 
 
 def schedule_create(quota: Ptr[Quota], priority: U64, budget_ns: U64, period_ns: U64) -> U64:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.abi import faults, layout
+from cloudos.abi import faults, layout, tags
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, mmu, power
-from cloudos.kernel.memory import heap, user_memory
+from cloudos.kernel.hal import console, cpu, power, trap
+from cloudos.kernel.hal.interface import PAGE_SIZE, Access
+from cloudos.kernel.memory import address_space, page_faults, regions, user_memory
 from cloudos.kernel.objects import cleanup, message
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
@@ -24,7 +25,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
-from cloudos.lang import U8, U64, Ptr, null, struct, write_text
+from cloudos.lang import U8, U64, Ptr, data, null, struct
 
 MAXIMUM_FRAMES = 64
 COMMAND_TIMEOUT = 0x54  # "T"
@@ -72,12 +73,18 @@ def discard_thread(thread: Ptr[Thread]) -> None:
 
 
 def _release_buffer(thread: Ptr[Thread]) -> None:
-    buffer = thread.value.buffer
-    if not buffer.is_null():
-        process = thread.value.process.value
-        process.space.unmap_foreign(thread.value.buffer_address)
-        heap.free_frame(process.header.quota.value, mmu.direct_to_physical(buffer.address))
+    memory = thread.value.buffer_memory
+    if not memory.is_null():
+        address = thread.value.buffer_address
+        space = thread.value.process.value.space.value
+        region = regions.at(space, address)
+        # The program may have mapped something else there.
+        if not region.is_null() and region.value.memory == memory:
+            address_space.clear(space, address, address + PAGE_SIZE)
+            regions.remove(space, regions.find(space, address))
+        cleanup.drop(memory.cast(Header))
         thread.value.buffer = null()
+        thread.value.buffer_memory = null()
 
 
 def _unlink(thread: Ptr[Thread]) -> None:
@@ -155,9 +162,10 @@ class ProcessHandler:
         if not process.emptied:
             process.emptied = capabilities.empty_step(process.table)
             return False
-        scheduler.forget_space(process.space.pages.root)
-        if not process.space.release_step():
-            return False
+        if not process.space.is_null():
+            scheduler.forget_space(process.space.value.pages.root)
+            cleanup.drop(process.space.cast(Header))
+            process.space = null()
         if not process.fault_endpoint.is_null():
             cleanup.drop(process.fault_endpoint)
             process.fault_endpoint = null()
@@ -176,12 +184,37 @@ def fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     """A running thread did something that it may not: ask the handler of its process, or end the process."""
     thread.value.fault = Ptr.to(kind)
     thread.value.fault_address = address
+    thread.value.asks_pager = False
     process = thread.value.process.value
     endpoint = process.fault_endpoint
     if endpoint.is_null() or endpoint.value.dying:
         die_of_fault(thread)
     else:
         message.call_with_fault(thread, endpoint, process.fault_badge)
+
+
+def ask_pager(thread: Ptr[Thread], address: U64) -> None:
+    """A running thread touched a page that only the pager of a memory object has."""
+    region = regions.at(thread.value.process.value.space.value, address).value
+    pager = region.memory.value.pager
+    if pager.value.dying:
+        fault(thread, faults.PAGE_DENIED, address)
+        return
+    thread.value.fault = Ptr.to(faults.PAGE_DENIED)
+    thread.value.fault_address = address
+    thread.value.page_offset = page_faults.page_at(region, address) * PAGE_SIZE
+    thread.value.asks_pager = True
+    message.call_with_fault(thread, pager, region.memory.value.badge)
+
+
+def tell_fault(thread: Thread, frame: trap.UserFrame) -> None:
+    """Write the message of a fault, or of a request to a pager, which learns nothing of the program but the page."""
+    if thread.asks_pager:
+        frame.set_message(thread.badge, U64(tags.PAGE_TAG), thread.page_offset, U64(0), U64(0), U64(0))
+    else:
+        number = U64(thread.fault.value.number)
+        at = thread.frame
+        frame.set_message(thread.badge, U64(tags.FAULT_TAG), at.ip, at.sp, thread.fault_address, number)
 
 
 def die_of_fault(thread: Ptr[Thread]) -> None:
@@ -195,14 +228,16 @@ def report_fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     context = thread.value.frame.context()
     first = thread.value.process == FIRST.process
     if first:
-        write_text(console.LOG_PORT, f"@fault number={kind.number} kind=")
+        log.text(data(b"@fault number="))
+        log.number(U64(kind.number), U64(10), U64(1))
+        log.text(data(b" kind="))
     else:
-        log.text("a process is ended by a fault: ")
-    console.LOG_PORT.write(kind.name)
-    log.address("ip", context.ip)
-    log.address("address", address)
-    log.address("sp", context.sp)
-    log.record("")
+        log.text(data(b"a process is ended by a fault: "))
+    log.text(kind.name)
+    log.address(data(b" ip"), context.ip)
+    log.address(data(b" address"), address)
+    log.address(data(b" sp"), context.sp)
+    log.record(data(b""))
     if first:
         backtrace(thread)
 
@@ -214,7 +249,8 @@ def backtrace(thread: Ptr[Thread]) -> None:
     log.frame(context.ip)
     fp = context.fp
     try:
-        if not thread.value.process.value.space.is_executable(context.ip):
+        code = regions.at(thread.value.process.value.space.value, context.ip)
+        if code.is_null() or Access.EXECUTE not in code.value.access:
             # A call went astray: it left its return address on the stack, and no frame was made.
             log.frame(user_memory.read_word(context.sp))
         for _ in U64.range(MAXIMUM_FRAMES - 1):
@@ -233,8 +269,8 @@ def backtrace(thread: Ptr[Thread]) -> None:
 def _use_space_of(thread: Ptr[Thread]) -> None:
     """Make the memory of a thread's process readable: it is the last that is looked at."""
     PROCESSOR.current = thread
-    PROCESSOR.root = thread.value.process.value.space.pages.root
-    thread.value.process.value.space.pages.activate()
+    PROCESSOR.root = thread.value.process.value.space.value.pages.root
+    thread.value.process.value.space.value.pages.activate()
 
 
 # The end of the machine's work
@@ -264,7 +300,9 @@ def _end_first(kind: Fault) -> None:
 
 def report_exit(status: U8) -> None:
     """The first process ends in order."""
-    log.record(f"@exit status={status}")
+    log.text(data(b"@exit status="))
+    log.number(U64(status), U64(10), U64(1))
+    log.record(data(b""))
 
 
 def finish() -> NoReturn:
@@ -279,7 +317,7 @@ def finish() -> NoReturn:
 def power_off() -> NoReturn:
     """Say so, then do it."""
     console.drain()
-    log.line("the machine is switched off")
-    log.record("@off")
+    log.line(data(b"the machine is switched off"))
+    log.record(data(b"@off"))
     console.drain()
     power.off()

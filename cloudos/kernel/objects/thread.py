@@ -9,6 +9,7 @@ from __future__ import annotations
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import MessageBuffer
 from cloudos.kernel.hal import trap
+from cloudos.kernel.memory.structures import Memory
 from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
@@ -49,6 +50,9 @@ class Thread:
     is_call: bool = False
     # A fault message instead of registers; its reply resumes the thread.
     in_fault: bool = False
+    # Not its process's handler was told, but the pager of the memory that it touched, at this offset in bytes.
+    asks_pager: bool = False
+    page_offset: U64 = U64(0)
     # A suspension that takes effect when it would become ready.
     suspended: bool = False
     process: Ptr[Process] = null()
@@ -79,6 +83,7 @@ class Thread:
     through_rights: U32 = U32(0)
     buffer: Ptr[MessageBuffer] = null()
     buffer_address: U64 = U64(0)
+    buffer_memory: Ptr[Memory] = null()
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)

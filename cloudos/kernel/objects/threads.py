@@ -13,10 +13,11 @@ from cloudos.abi.errors import (
     TooManyHandles,
 )
 from cloudos.abi.messages import MessageBuffer
-from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation
+from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation, Rights
 from cloudos.kernel.hal import mmu, timer, trap
-from cloudos.kernel.memory import heap, user_memory
-from cloudos.kernel.objects import cleanup, message, termination
+from cloudos.kernel.hal.interface import Access
+from cloudos.kernel.memory import page_faults, user_memory
+from cloudos.kernel.objects import cleanup, memory, message, space, termination
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
@@ -25,7 +26,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities, labels
-from cloudos.lang import U8, U64, PhysAddr, Ptr, Slice, UserPtr, size_of
+from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, size_of
 
 __all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
@@ -157,18 +158,16 @@ def thread_set_buffer(address: U64) -> None:
     process = thread.process.value
     if not thread.buffer.is_null():
         raise BadState
-    quota = process.header.quota.value
-    frame = heap.allocate_frame(quota)
+    made = memory.create_run(process.header.quota.value, U64(1))
+    page_faults.prepare_run(made.value)
+    cleanup.retain(made.cast(Header))
     try:
-        process.space.map_shared(address, frame)
-    except (BadArgument, OutOfMemory):
-        heap.free_frame(quota, frame)
+        space.show(process.space, made, address, Access.READ | Access.WRITE, Rights.READ | Rights.WRITE)
+    except (BadArgument, OutOfMemory, QuotaExceeded):
+        cleanup.drop(made.cast(Header))
         raise
-    _set_buffer(thread, address, frame)
-
-
-def _set_buffer(thread: Thread, address: U64, frame: PhysAddr) -> None:
-    thread.buffer = Ptr.at(MessageBuffer, mmu.direct(frame))
+    thread.buffer = Ptr.at(MessageBuffer, mmu.direct(made.value.base))
+    thread.buffer_memory = made
     thread.buffer_address = address
 
 

@@ -203,10 +203,10 @@ def _idle() -> None:
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
-    root = thread.value.process.value.space.pages.root
+    root = thread.value.process.value.space.value.pages.root
     if root != PROCESSOR.root:
         PROCESSOR.root = root
-        thread.value.process.value.space.pages.activate()
+        thread.value.process.value.space.value.pages.activate()
     loaded = PROCESSOR.loaded
     if loaded != thread:
         if not loaded.is_null():

@@ -21,7 +21,7 @@ from cloudos.abi.messages import NEVER, MessageBuffer
 from cloudos.lang import U8, U64, Array, Atomic, Ptr, UserPtr, VirtAddr, code_address, struct, zeroed
 from cloudos.sdk import print, system
 from cloudos.sdk.ipc import Message, call, receive, reply, reply_and_receive, send
-from cloudos.sdk.processes import Child
+from cloudos.sdk.processes import Child, populate
 from cloudos.sdk.threads import start, start_on
 
 QUOTA = initial.QUOTA
@@ -336,7 +336,7 @@ def faults() -> None:
     receive(there, message)
     check("fault arrives", message.is_from_kernel and message.badge == 99 and message.words[2] == 0x5550_0000)
     source = UserPtr.at(U8, Ptr.to(message).address.value)
-    system.process_populate(child.process, U64(0x5550_0000), source, U64(8), U64(4096), U64(1))
+    populate(child.process, U64(0x5550_0000), source, U64(8), U64(4096), U64(1))
     message.tag = U64(tags.FAULT_RESUME)
     reply(message)
     wait_for_end(child.process)

@@ -12,7 +12,7 @@ from cloudos.abi.objects import Rights
 from cloudos.lang import U8, U64, Array, Ptr, UserPtr, VirtAddr, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
-from cloudos.sdk.processes import Child
+from cloudos.sdk.processes import Child, populate
 from cloudos.sdk.threads import entry
 from tests.conformance.support import (
     BAD_HANDLE,
@@ -146,7 +146,7 @@ def a_fault_is_resumed_after_its_cause_is_gone() -> None:
     page = Array[U64, Literal[1]]()
     page[0] = U64(44)
     source = UserPtr.at(U8, Ptr.to(page).address.value)
-    system.process_populate(child.process, U64(MISSING), source, U64(8), U64(PAGE), U64(3))
+    populate(child.process, U64(MISSING), source, U64(8), U64(PAGE), U64(3))
     _answer(message, U64(tags.FAULT_RESUME))
     settle()
     assert system.process_inspect(child.process) == 256 + 44, "it read what is there now"
@@ -268,7 +268,7 @@ def data_is_not_executed() -> None:
     handler = endpoint()
     child = _watched(handler)
     source = UserPtr.at(U8, U64(0))
-    system.process_populate(child.process, U64(MISSING), source, U64(0), U64(PAGE), U64(3))
+    populate(child.process, U64(MISSING), source, U64(0), U64(PAGE), U64(3))
     thread = system.thread_create(child.process, SCHEDULE, U64(MISSING), U64(MISSING + PAGE), U64(0))
     system.thread_start(thread)
     message = _fault_of(handler)
@@ -356,7 +356,7 @@ def faults_nest() -> None:
     message = _fault_of(outer)
     assert message.words[2] == MISSING + PAGE, "the handler's"
     source = UserPtr.at(U8, U64(0))
-    system.process_populate(handler.process, U64(MISSING + PAGE), source, U64(0), U64(PAGE), U64(3))
+    populate(handler.process, U64(MISSING + PAGE), source, U64(0), U64(PAGE), U64(3))
     _answer(message, U64(tags.FAULT_RESUME))
     settle()
     assert system.process_inspect(child.process) & 256 != 0, "the handler went on and answered"

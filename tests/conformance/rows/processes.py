@@ -10,9 +10,8 @@ from cloudos.abi.objects import Rights
 from cloudos.lang import U8, U32, U64, UserPtr, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
-from cloudos.sdk.processes import Child
+from cloudos.sdk.processes import Child, populate
 from tests.conformance.support import (
-    BAD_ADDRESS,
     BAD_ARGUMENT,
     BAD_HANDLE,
     BAD_STATE,
@@ -35,7 +34,7 @@ from tests.conformance.support import (
 )
 
 _create = attempt("process_create")
-_populate = attempt("process_populate")
+_space = attempt("process_space")
 _install = attempt("process_install")
 _kill = attempt("process_kill")
 _inspect = attempt("process_inspect")
@@ -156,13 +155,12 @@ def installing_elsewhere_needs_the_right_to_transfer() -> None:
 
 
 def process_operations_need_the_right_to_control() -> None:
-    """install, populate, kill and set_fault_endpoint through a handle without CONTROL are Denied."""
+    """install, space, kill and set_fault_endpoint through a handle without CONTROL are Denied."""
     child = Child()
     child.make(QUOTA)
     weak = weaker(child.process, Rights.INSPECT)
-    size = U64(PAGE)
     assert _install(weak, notification(), U64(0), U64(0)) == DENIED, "install"
-    assert _populate(weak, U64(FREE), U64(0), U64(0), size, U64(1)) == DENIED, "populate"
+    assert _space(weak) == DENIED, "space"
     assert _kill(weak) == DENIED, "kill"
     assert _set_fault_endpoint(weak, endpoint()) == DENIED, "faults"
     assert _inspect(weak) == 0, "inspect alone"
@@ -173,7 +171,7 @@ def only_processes_are_controlled() -> None:
     """A handle of another kind is WrongKind for all operations on processes."""
     other = notification()
     assert _install(other, other, U64(0), U64(0)) == WRONG_KIND, "install"
-    assert _populate(other, U64(FREE), U64(0), U64(0), U64(PAGE), U64(1)) == WRONG_KIND, "populate"
+    assert _space(other) == WRONG_KIND, "space"
     assert _kill(other) == WRONG_KIND, "kill"
     assert _inspect(other) == WRONG_KIND, "inspect"
     assert _set_fault_endpoint(other, endpoint()) == WRONG_KIND, "faults"
@@ -248,7 +246,7 @@ def nothing_is_put_into_an_ended_process() -> None:
     settle()
     stack = U64(layout.STACK_TOP - 64)
     assert _install(child.process, notification(), U64(0), U64(0)) == PEER_GONE, "handles"
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(1)) == PEER_GONE, "memory"
+    assert _space(child.process) == PEER_GONE, "memory"
     assert _thread_create(child.process, SCHEDULE, U64(layout.PROGRAM_START), stack, U64(0)) == PEER_GONE, "threads"
 
 
@@ -265,71 +263,15 @@ def the_threads_of_a_killed_process_are_dead() -> None:
 _start = attempt("thread_start")
 
 
-def memory_is_not_writable_and_executable() -> None:
-    """process_populate with both write and execute is BadArgument."""
-    child = Child()
-    child.make(QUOTA)
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(7)) == BAD_ARGUMENT, "both"
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(5)) == 0, "execute"
-    assert _populate(child.process, U64(FREE + PAGE), U64(0), U64(0), U64(PAGE), U64(3)) == 0, "write"
-
-
-def memory_is_readable() -> None:
-    """process_populate without read, or with unknown bits, is BadArgument."""
-    child = Child()
-    child.make(QUOTA)
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(2)) == BAD_ARGUMENT, "write only"
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(0)) == BAD_ARGUMENT, "nothing"
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(9)) == BAD_ARGUMENT, "unknown"
-
-
-def memory_is_populated_once() -> None:
-    """process_populate over memory that the process has is BadArgument."""
-    child = Child()
-    child.make(QUOTA)
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(2 * PAGE), U64(3)) == 0, "free"
-    assert _populate(child.process, U64(FREE), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "start"
-    assert _populate(child.process, U64(FREE + PAGE), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "end"
-
-
-def memory_lies_in_user_space() -> None:
-    """process_populate outside of user space is BadArgument."""
-    child = Child()
-    child.make(QUOTA)
-    top = U64(layout.USER_END)
-    assert _populate(child.process, U64(0), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "null"
-    assert _populate(child.process, top, U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "the end"
-    assert _populate(child.process, top - PAGE, U64(0), U64(0), U64(2 * PAGE), U64(3)) == BAD_ARGUMENT, "across it"
-    assert _populate(child.process, U64(1 << 63), U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "the kernel's"
-    last = U64(0xFFFF_FFFF_FFFF_F000)
-    assert _populate(child.process, last, U64(0), U64(0), U64(PAGE), U64(3)) == BAD_ARGUMENT, "the last page"
-
-
-def more_data_than_memory_is_refused() -> None:
-    """process_populate with more data than memory is BadArgument."""
-    child = Child()
-    child.make(QUOTA)
-    data = system.memory_map(U64(2 * PAGE))
-    assert _populate(child.process, U64(FREE), data, U64(PAGE + 1), U64(PAGE), U64(3)) == BAD_ARGUMENT, "more"
-
-
-def data_comes_from_memory_of_the_caller() -> None:
-    """process_populate with data that the caller cannot read is BadAddress."""
-    child = Child()
-    child.make(QUOTA)
-    kernel = U64(0xFFFF_FFFF_8010_0000)
-    assert _populate(child.process, U64(FREE), kernel, U64(8), U64(PAGE), U64(3)) == BAD_ADDRESS, "the kernel's"
-
-
 def memory_of_a_new_process_is_what_was_asked_for() -> None:
-    """process_populate copies the data, and makes all of the memory after it zero."""
+    """Memory that is mapped into a new process has the bytes written before, and zeroes after them."""
     handle = endpoint()
     child = Child()
     child.make(QUOTA)
     source = system.memory_map(U64(PAGE))
     for offset in U64.range(0, PAGE, 8):
         poke(source + offset, offset + 1)
-    system.process_populate(child.process, U64(FREE), UserPtr.at(U8, source), U64(1000), U64(3 * PAGE), U64(3))
+    populate(child.process, U64(FREE), UserPtr.at(U8, source), U64(1000), U64(3 * PAGE), U64(3))
     child.start(code_address(_check_memory), system.process_install(child.process, handle, U64(0), U64(0)))
     message = Message()
     ipc.call(handle, message)

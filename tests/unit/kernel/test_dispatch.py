@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
 from cloudos.abi import reference
 from cloudos.abi.errors import BadArgument, BadSystemCall, numbered
-from cloudos.abi.system_calls import SYSTEM_CALLS, system_call
+from cloudos.abi.objects import Kind, Rights
+from cloudos.abi.system_calls import SYSTEM_CALLS, Needs, SystemCall, system_call
 from cloudos.kernel import dispatch
 from cloudos.kernel.hal import trap
 from cloudos.lang import U64
@@ -42,7 +44,7 @@ def test_every_declaration_has_an_implementation_with_the_same_parameters() -> N
         declared = dict(call.function.__annotations__)
         # A call that does not return to its caller returns to the scheduler; messages answer through the frame.
         returned, promised = implemented.pop("return"), declared.pop("return")
-        special = promised == "NoReturn" or call.is_message or call.name in dispatch.SWITCHING
+        special = promised == "NoReturn" or call.is_message or call.name == "thread_yield"
         assert returned == promised or special, call.name
         if call.is_message:
             assert list(implemented.values()) == ["Ptr[Capability]", "trap.UserFrame"], call.name
@@ -53,13 +55,41 @@ def test_every_declaration_has_an_implementation_with_the_same_parameters() -> N
 
 
 def test_no_handle_reaches_an_implementation_unchecked() -> None:
-    """Each handle that is declared is looked up, with its kind and rights, before the implementation is called."""
+    """Each handle that is declared is looked up, with its kind and right, before the implementation is called."""
     for call in SYSTEM_CALLS:
-        text = dispatch.fast_source(call) if call.name in dispatch.FAST else "\n".join(dispatch.branch(call))
-        for name, needs in call.needs.items():
-            assert text.index(f"{name} = look_up") < text.rindex(f"{call.name}("), call.name
-            assert f"Kind.{needs.kind.name}" in text
-            assert all(f"Rights.{right.name}" in text for right in needs.rights)
+        first, second = dispatch.NEEDS[call.number * 2], dispatch.NEEDS[call.number * 2 + 1]
+        wanted = [call.needs.get(name) for name in (*call.parameters, "", "")[:2]]
+        for found, needs in zip((first, second), wanted, strict=True):
+            named = (Kind(found & 15), Rights(1 << int(found >> 4))) if found != 0 else None
+            assert named == (needs and (needs.kind, needs.rights)), call.name
+        if call.name in dispatch.FAST:
+            text = dispatch.fast_source(call)
+            for name, needs in call.needs.items():
+                assert text.index(f"{name} = look_up") < text.rindex(f"{call.name}("), call.name
+                assert f"Kind.{needs.kind.name}" in text and f"Rights.{needs.rights.name}" in text
+    text = dispatch.dispatch_source()
+    for name in ("first = look_up_needed(frame.argument0, ", "second = look_up_needed(frame.argument1, "):
+        assert text.index(name) < text.index("match")
+
+
+def test_a_handle_with_other_needs_than_the_table_has_room_for_is_refused() -> None:
+    def late(a: U64, b: U64, c: Annotated[U64, Needs(Kind.QUOTA, Rights.READ)]) -> None:
+        """A third handle."""
+
+    def two(a: Annotated[U64, Needs(Kind.QUOTA, Rights.READ | Rights.WRITE)]) -> None:
+        """Two rights."""
+
+    with pytest.raises(ValueError, match="handles come first"):
+        dispatch.needs_of(SystemCall(0, resolved(late), ()))
+    with pytest.raises(ValueError, match="exactly one right"):
+        dispatch.needs_of(SystemCall(0, resolved(two), ()))
+
+
+def resolved(function: Any) -> Any:
+    """With annotations that are no texts: those of a nested function cannot be looked up."""
+    names = {"U64": U64, "Annotated": Annotated, "Needs": Needs, "Kind": Kind, "Rights": Rights, "None": None}
+    function.__annotations__ = {name: eval(note, names) for name, note in function.__annotations__.items()}
+    return function
 
 
 def test_the_reference_page_is_up_to_date() -> None:

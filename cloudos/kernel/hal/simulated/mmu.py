@@ -6,10 +6,8 @@ memory here. Levels count from 0 (pages of 4 KB) to 3 (the root); a mapping of l
 
 from __future__ import annotations
 
-import struct as struct_module
-
 from cloudos.abi.errors import OutOfMemory
-from cloudos.kernel.hal.interface import Access, BootInformation, FrameSink, FrameSource, Mapping
+from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.simulated import board, cpu
 from cloudos.lang import U64, PhysAddr, VirtAddr, struct, zeroed
 
@@ -19,8 +17,6 @@ DIRECT_BASE = board.DIRECT_BASE
 PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
-ENTRIES = 512
-ENTRY = struct_module.Struct("<Q")
 LARGEST_LEVEL = 2
 
 BITS = (
@@ -63,14 +59,6 @@ def _leaf(frame: int, access: Access) -> int:
     return frame | board.PRESENT | board.LEAF | sum(bit for flag, bit in BITS if flag in access)
 
 
-def _access(entry: int) -> Access:
-    access = Access.READ
-    for flag, bit in BITS:
-        if entry & bit:
-            access = access | flag
-    return access
-
-
 def _level_for(low_bits: int, length: int, largest: int) -> int:
     """The level of the largest page that may start at addresses with these bits and is no longer than `length`."""
     sizes = [(level, PAGE_SIZE << (9 * level)) for level in range(largest + 1)]
@@ -84,37 +72,42 @@ def largest_level() -> U64:
 
 @struct
 class Walk:
-    """Where the way to an address ends: at the level asked for, at a missing table, or at a larger page.
+    """Where the way to an address ends: at the level asked for, at an entry that is absent, or at a larger page.
 
-    `place`: of the entry of that level. `is_table`: it leads to a table of smaller pages.
+    `value` is what the entry at `place` was; setting and clearing change the entry, not this copy of it.
     """
 
     place: PhysAddr
+    value: U64
     level: U64
-    present: bool
-    is_table: bool
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a page or a table."""
+        return bool(self.value & board.PRESENT != 0)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the entry leads to a table of smaller pages."""
+        return bool(self.value & (board.PRESENT | board.LEAF) == board.PRESENT)
 
     @property
     def frame(self) -> PhysAddr:
         """What the entry points at."""
-        return PhysAddr(_read(int(self.place.value)) & board.FRAME)
+        return PhysAddr(self.value & board.FRAME)
 
     @property
     def is_writable(self) -> bool:
         """Whether the page may be written."""
-        return bool(_read(int(self.place.value)) & board.WRITE)
+        return bool(self.value & board.WRITE != 0)
 
     def set_page(self, frame: PhysAddr, access: Access) -> None:
-        """Map a page. If there was one, the caller must invalidate its translation."""
+        """Map a page. If something was mapped, the caller must invalidate its translation."""
         _write(int(self.place.value), _leaf(int(frame.value), access))
 
     def set_table(self, frame: PhysAddr) -> None:
         """Go on to a zeroed table."""
         _write(int(self.place.value), int(frame.value) | board.PRESENT)
-
-    def forbid_writing(self) -> None:
-        """Make a page read-only. The caller must invalidate its translation."""
-        _write(int(self.place.value), _read(int(self.place.value)) & ~board.WRITE)
 
     def clear(self) -> None:
         """Map nothing. The caller must invalidate the translation."""
@@ -134,106 +127,38 @@ class PageTable:
         while True:
             place = _place(table, int(address.value), current)
             entry = _read(place)
-            present = bool(entry & board.PRESENT)
-            is_table = present and not entry & board.LEAF
-            if current == int(level) or not is_table:
-                return Walk(PhysAddr(place), U64(current), present, is_table)
+            if current == int(level) or not entry & board.PRESENT or entry & board.LEAF:
+                return Walk(PhysAddr(place), U64(entry), U64(current))
             table = entry & board.FRAME
             current -= 1
 
     def invalidate(self, address: VirtAddr, level: U64) -> None:
-        """Forget the translations of one page of this level, on every processor that may hold them."""
+        """Forget the translations under one entry of this level, on every processor that may hold them."""
         if cpu.page_table_root() == self.root.value:
-            cpu.invalidate_page(address.value)
-
-    def map(self, address: VirtAddr, frame: PhysAddr, level: U64, access: Access, frames: FrameSource) -> None:
-        """Map one page of the given level. Raises OutOfMemory, having changed nothing that is visible."""
-        place = self._descend(int(address.value), int(level), frames)
-        _write(place, _leaf(int(frame.value), access))
-
-    def _descend(self, address: int, level: int, frames: FrameSource) -> int:
-        """Where the entry of the given level for `address` is, tables made if need be."""
-        table = int(self.root.value)
-        for current in range(board.LEVELS - 1, level, -1):
-            place = _place(table, address, current)
-            entry = _read(place)
-            if not entry & board.PRESENT:
-                entry = int(frames.allocate_zeroed().value) | board.PRESENT
-                _write(place, entry)
-            assert not entry & board.LEAF, "page already mapped by a larger one"
-            table = entry & board.FRAME
-        return _place(table, address, level)
+            if level == 0:
+                cpu.invalidate_page(address.value)
+            else:
+                cpu.load_page_table_root(self.root.value)
 
     def map_range(
         self, address: VirtAddr, frame: PhysAddr, length: U64, access: Access, frames: FrameSource, largest: U64
     ) -> None:
         """Map consecutive memory with the largest pages that fit, at most of level `largest`. Raises OutOfMemory."""
-        virtual, physical, left = int(address.value), int(frame.value), int(length)
-        while left > 0:
-            level = _level_for(virtual | physical, left, int(largest))
-            size = PAGE_SIZE << (9 * level)
-            _write(self._descend(virtual, level, frames), _leaf(physical, access))
-            virtual, physical, left = virtual + size, physical + size, left - size
-
-    def _find(self, address: int) -> tuple[int, int, int]:
-        """Place, level and value of the entry that maps an address, or of the one that is missing."""
-        table = int(self.root.value)
-        level = board.LEVELS - 1
-        while True:
-            place = _place(table, address, level)
-            entry = _read(place)
-            if not entry & board.PRESENT or entry & board.LEAF:
-                return place, level, entry
-            table = entry & board.FRAME
-            level -= 1
-
-    def lookup(self, address: VirtAddr) -> Mapping:
-        """How `address` is mapped; level and frame are those of its page. Not present: level of the missing entry."""
-        _, level, entry = self._find(int(address.value))
-        return Mapping(bool(entry & board.PRESENT), PhysAddr(entry & board.FRAME), U64(level), _access(entry))
-
-    def unmap(self, address: VirtAddr) -> Mapping:
-        """Remove the page that holds `address`, if there is one, and return what it was."""
-        mapping = self.lookup(address)
-        if mapping.present:
-            _write(self._find(int(address.value))[0], 0)
-            cpu.invalidate_page(address.value)
-        return mapping
-
-    def protect(self, address: VirtAddr, access: Access) -> None:
-        """Change what may be done with a mapped page."""
-        place, _, entry = self._find(int(address.value))
-        assert entry & board.PRESENT, "protecting a page that is not mapped"
-        _write(place, _leaf(entry & board.FRAME, access))
-        cpu.invalidate_page(address.value)
-
-    def split(self, address: VirtAddr, frames: FrameSource) -> None:
-        """Replace the 2 MB page that holds `address` by 512 pages of 4 KB. Raises OutOfMemory."""
-        place, level, entry = self._find(int(address.value))
-        assert entry & board.PRESENT and level == 1, "only pages of 2 MB are split"
-        table = int(frames.allocate_zeroed().value)
-        for index in range(ENTRIES):
-            _write(table + 8 * index, entry + index * PAGE_SIZE)
-        _write(place, table | board.PRESENT)
-        cpu.invalidate_page(address.value)
-
-    def release(self, frames: FrameSink) -> None:
-        """Free the tables of the user half, which map nothing any more, and the root."""
-        _release(int(self.root.value), FIRST_KERNEL_ENTRY, frames)
-        self.root = PhysAddr(0)
+        done = 0
+        while done < int(length):
+            virtual, physical = int(address.value) + done, int(frame.value) + done
+            level = _level_for(virtual | physical, int(length) - done, int(largest))
+            place = self.walk(VirtAddr(virtual), U64(level))
+            if int(place.level) == level:
+                place.set_page(PhysAddr(physical), access)
+                done += PAGE_SIZE << (9 * level)
+            else:
+                assert not place.present, "page already mapped by a larger one"
+                place.set_table(frames.allocate_zeroed())
 
     def activate(self) -> None:
         """Make these the translations in use."""
         cpu.load_page_table_root(self.root.value)
-
-
-def _release(table: int, entries: int, frames: FrameSink) -> None:
-    """Free a table and those that its first entries name."""
-    content = board.current().memory.content(table, 8 * entries)
-    for (entry,) in ENTRY.iter_unpack(content):
-        if entry & board.PRESENT and not entry & board.LEAF:
-            _release(entry & board.FRAME, ENTRIES, frames)
-    frames.free(PhysAddr(table), U64(0))
 
 
 @struct
@@ -244,13 +169,6 @@ class KernelSpace:
 
 
 KERNEL = KernelSpace(PageTable(PhysAddr(0)))
-
-
-def new_user_table(frames: FrameSource) -> PageTable:
-    """Page tables with an empty user half. Raises OutOfMemory."""
-    root = frames.allocate_zeroed()
-    copy_kernel_half(root)
-    return PageTable(root)
 
 
 def copy_kernel_half(root: PhysAddr) -> None:

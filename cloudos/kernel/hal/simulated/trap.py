@@ -14,7 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.simulated import board
 from cloudos.kernel.hal.simulated.processor import PROCESSOR
-from cloudos.lang import U8, U64, Ptr, Sink, Slice, VirtAddr, enum, struct, write_text
+from cloudos.lang import U8, U64, Ptr, Slice, VirtAddr, data, enum, struct
 
 # Every instruction is this long.
 INSTRUCTION = 2
@@ -63,6 +63,8 @@ FAULTS = {
     Cause.BAD_ADDRESS: faults.BAD_ADDRESS,
 }
 
+# Of the first words of a UserFrame, four characters each.
+REGISTER_NAMES = data(b" num" + b"".join(b" ar%d" % index for index in range(6)) + b" wd4 wd5 wd6 wd7 rep  fp  ip  sp")
 # What a message consists of, besides handle or badge: the tag and eight words.
 MESSAGE = ("argument1", "argument2", "argument3", "argument4", "argument5", "word4", "word5", "word6", "word7")
 
@@ -228,10 +230,3 @@ def on_kernel_stack(address: U64) -> bool:
 def stack_word(address: U64) -> U64:
     """The word at an address that is `on_kernel_stack`."""
     return U64(0)
-
-
-def write_registers(frame: UserFrame, sink: Sink) -> None:
-    """Log the registers."""
-    write_text(sink, f"number={frame.number:#x} argument0={frame.argument0:#x} argument1={frame.argument1:#x}\n")
-    write_text(sink, f"argument2={frame.argument2:#x} argument3={frame.argument3:#x}\n")
-    write_text(sink, f"argument4={frame.argument4:#x} argument5={frame.argument5:#x} fp={frame.fp:#x}\n")

@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.kernel.hal.interface import Access, BootInformation, FrameSink, FrameSource, Mapping
+from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
-from cloudos.lang import U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, struct, zeroed
+from cloudos.lang import U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -27,6 +27,7 @@ PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
 ENTRIES = 512
+TOP_LEVEL = 3
 
 PRESENT = 1
 WRITABLE = 1 << 1
@@ -71,10 +72,6 @@ def _table(frame: PhysAddr) -> Table:
     return Ptr.at(Table, direct(frame)).value
 
 
-def _index(address: VirtAddr, level: U64) -> U64:
-    return (address.value >> (level * 9 + 12)) & 511
-
-
 def page_bytes(level: U64) -> U64:
     """How much memory an entry of this level maps."""
     return U64(PAGE_SIZE) << (level * 9)
@@ -97,19 +94,6 @@ def _flags(access: Access, level: U64) -> U64:
     return flags
 
 
-def _access(entry: U64) -> Access:
-    access = Access.READ
-    if entry & WRITABLE != 0:
-        access = access | Access.WRITE
-    if entry & NO_EXECUTE == 0:
-        access = access | Access.EXECUTE
-    if entry & USER != 0:
-        access = access | Access.USER
-    if entry & UNCACHED != 0:
-        access = access | Access.DEVICE
-    return access
-
-
 def _largest_level(low_bits: U64, length: U64, largest: U64) -> U64:
     """The largest page that may start at addresses with these bits and is no longer than `length`."""
     level = largest
@@ -122,124 +106,115 @@ def _largest_level(low_bits: U64, length: U64, largest: U64) -> U64:
 
 
 @struct
+class Walk:
+    """Where the way to an address ends: at the level asked for, at an entry that is absent, or at a larger page.
+
+    `value` is what the entry of that level was; setting and clearing change the entry, not this copy of it.
+    """
+
+    entry: Ptr[U64]
+    value: U64
+    level: U64
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a page or a table."""
+        return self.value & PRESENT != 0
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the entry leads to a table of smaller pages."""
+        return self.level > 0 and self.value & (PRESENT | LARGE) == PRESENT
+
+    @property
+    def frame(self) -> PhysAddr:
+        """What the entry points at."""
+        return PhysAddr(self.value & ADDRESS_MASK)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the page may be written."""
+        return self.value & WRITABLE != 0
+
+    def set_page(self, frame: PhysAddr, access: Access) -> None:
+        """Map a page. If something was mapped, the caller must invalidate its translation."""
+        self.entry.value = frame.value | _flags(access, self.level)
+
+    def set_table(self, frame: PhysAddr) -> None:
+        """Go on to a zeroed table."""
+        self.entry.value = frame.value | TABLE_FLAGS
+
+    def clear(self) -> None:
+        """Map nothing. The caller must invalidate the translation."""
+        self.entry.value = U64(0)
+
+
+@struct
 class PageTable:
     """The translations of one address space."""
 
     root: PhysAddr = zeroed()
 
-    def map(self, address: VirtAddr, frame: PhysAddr, level: U64, access: Access, frames: FrameSource) -> None:
-        """Map one page of the given level. Raises OutOfMemory, having changed nothing that is visible."""
-        table = self._descend(address, level, frames)
-        table.entries[_index(address, level)] = frame.value | _flags(access, level)
-
-    def _descend(self, address: VirtAddr, level: U64, frames: FrameSource) -> Table:
-        """The table of the given level that covers `address`, made if need be."""
-        table = _table(self.root)
-        current = U64(3)
-        while current > level:
-            index = _index(address, current)
-            entry = table.entries[index]
-            if entry & PRESENT == 0:
-                entry = frames.allocate_zeroed().value | TABLE_FLAGS
-                table.entries[index] = entry
-            assert entry & LARGE == 0, "page already mapped by a larger one"
-            table = _table(PhysAddr(entry & ADDRESS_MASK))
+    @fast
+    @never_inlined
+    def walk(self, address: VirtAddr, level: U64) -> Walk:
+        """Go towards the entry of this level for an address."""
+        table = self.root.value
+        current = U64(TOP_LEVEL)
+        # Turned, so that the index of the level at hand stands in the low bits, times 8.
+        bits = address.value.rotate_left(64 - 39 + 3)
+        while True:
+            place = Ptr.at(U64, VirtAddr((table | DIRECT_BASE) + (bits & (511 * 8))))
+            entry = place.value
+            if current == level or entry & (PRESENT | LARGE) != PRESENT:
+                return Walk(place, entry, current)
+            table = entry & ADDRESS_MASK
             current = current - 1
-        return table
+            bits = bits.rotate_left(9)
+
+    def invalidate(self, address: VirtAddr, level: U64) -> None:
+        """Forget the translations under one entry of this level, on every processor that may hold them.
+
+        This is the hook for remote invalidation: it returns when no processor uses the old translations any more.
+        With one processor, that is the present one, and only if it uses these tables.
+        """
+        if cpu.page_table_root() == self.root.value:
+            if level == 0:
+                cpu.invalidate_page(address.value)
+            else:
+                # A table may have gone: all of its pages, and what the processor remembers of the table itself.
+                cpu.load_page_table_root(self.root.value)
 
     def map_range(
         self, address: VirtAddr, frame: PhysAddr, length: U64, access: Access, frames: FrameSource, largest: U64
     ) -> None:
         """Map consecutive memory with the largest pages that fit, at most of level `largest`. Raises OutOfMemory."""
-        flags = _flags(access, U64(0))
         done = U64(0)
         while done < length:
             level = _largest_level((address.value + done) | (frame.value + done), length - done, largest)
-            size = page_bytes(level)
-            table = self._descend(address.offset(done), level, frames)
-            index = _index(address.offset(done), level)
-            entry = (frame.value + done) | flags
-            if level > 0:
-                entry = entry | LARGE
-            # A larger page can begin only where this table ends.
-            for slot in U64.range(index, min(index + (length - done) // size, U64(ENTRIES))):
-                table.entries[slot] = entry
-                entry = entry + size
-                done = done + size
-
-    def lookup(self, address: VirtAddr) -> Mapping:
-        """How `address` is mapped; level and frame are those of its page. Not present: level of the missing entry."""
-        table = _table(self.root)
-        level = U64(3)
-        while True:
-            entry = table.entries[_index(address, level)]
-            present = entry & PRESENT != 0
-            if not present or level == 0 or entry & LARGE != 0:
-                return Mapping(present, PhysAddr(entry & ADDRESS_MASK), level, _access(entry))
-            table = _table(PhysAddr(entry & ADDRESS_MASK))
-            level = level - 1
-
-    def unmap(self, address: VirtAddr) -> Mapping:
-        """Remove the page that holds `address`, if there is one, and return what it was."""
-        mapping = self.lookup(address)
-        if mapping.present:
-            self._set(address, mapping.level, U64(0))
-        return mapping
-
-    def protect(self, address: VirtAddr, access: Access) -> None:
-        """Change what may be done with a mapped page."""
-        mapping = self.lookup(address)
-        assert mapping.present, "protecting a page that is not mapped"
-        self._set(address, mapping.level, mapping.frame.value | _flags(access, mapping.level))
-
-    def _set(self, address: VirtAddr, level: U64, entry: U64) -> None:
-        table = _table(self.root)
-        current = U64(3)
-        while current > level:
-            table = _table(PhysAddr(table.entries[_index(address, current)] & ADDRESS_MASK))
-            current = current - 1
-        table.entries[_index(address, level)] = entry
-        cpu.invalidate_page(address.value)
-
-    def split(self, address: VirtAddr, frames: FrameSource) -> None:
-        """Replace the 2 MB page that holds `address` by 512 pages of 4 KB. Raises OutOfMemory."""
-        mapping = self.lookup(address)
-        assert mapping.present and mapping.level == 1, "only pages of 2 MB are split"
-        frame = frames.allocate_zeroed()
-        table = _table(frame)
-        flags = _flags(mapping.access, U64(0))
-        for index in U64.range(ENTRIES):
-            table.entries[index] = (mapping.frame.value + index * PAGE_SIZE) | flags
-        self._set(address, U64(1), frame.value | TABLE_FLAGS)
-
-    def release(self, frames: FrameSink) -> None:
-        """Free the tables of the user half, which map nothing any more, and the root."""
-        table = _table(self.root)
-        for index in U64.range(FIRST_KERNEL_ENTRY):
-            _release_table(table.entries[index], U64(2), frames)
-        frames.free(self.root, U64(0))
-        self.root = PhysAddr(0)
+            place = self.walk(address.offset(done), level)
+            if place.level == level:
+                entry = place.entry
+                size = page_bytes(level)
+                # A larger page can begin only where this table ends.
+                while True:
+                    entry.value = (frame.value + done) | _flags(access, level)
+                    entry = entry.offset(1)
+                    done = done + size
+                    if length - done < size or entry.address.value % PAGE_SIZE == 0:
+                        break
+            else:
+                assert not place.present, "page already mapped by a larger one"
+                place.set_table(frames.allocate_zeroed())
 
     def activate(self) -> None:
         """Make these the translations in use."""
         cpu.load_page_table_root(self.root.value)
 
 
-def _release_table(entry: U64, level: U64, frames: FrameSink) -> None:
-    """Free the table that an entry names, and those below it. `level`: of the table's entries."""
-    if entry & PRESENT == 0 or entry & LARGE != 0:
-        return
-    frame = PhysAddr(entry & ADDRESS_MASK)
-    if level > 0:
-        table = _table(frame)
-        for index in U64.range(ENTRIES):
-            _release_table(table.entries[index], level - 1, frames)
-    frames.free(frame, U64(0))
-
-
 @struct
 class KernelSpace:
-    """The kernel half, shared by all address spaces."""
+    """The kernel half, shared by all address spaces. `largest`: level of the largest pages that the processor knows."""
 
     pages: PageTable
     next_device: U64
@@ -249,14 +224,17 @@ class KernelSpace:
 KERNEL = KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(1))
 
 
-def new_user_table(frames: FrameSource) -> PageTable:
-    """Page tables with an empty user half. Raises OutOfMemory."""
-    root = frames.allocate_zeroed()
+def largest_level() -> U64:
+    """The largest pages that this processor knows: 1 for 2 MB, 2 for 1 GB."""
+    return KERNEL.largest
+
+
+def copy_kernel_half(root: PhysAddr) -> None:
+    """Let a root table with an empty user half show the kernel."""
     table = _table(root)
     kernel = _table(KERNEL.pages.root)
     for index in U64.range(FIRST_KERNEL_ENTRY, ENTRIES):
         table.entries[index] = kernel.entries[index]
-    return PageTable(root)
 
 
 def _map_image(start: VirtAddr, end: VirtAddr, access: Access, frames: FrameSource) -> None:
@@ -282,11 +260,11 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     _map_image(TEXT_START.address, RODATA_START.address, Access.READ | Access.EXECUTE, frames)
     _map_image(RODATA_START.address, DATA_START.address, Access.READ, frames)
     _map_image(DATA_START.address, KERNEL_END.address, data, frames)
-    KERNEL.pages.unmap(TRAP_GUARD.address)
-    KERNEL.pages.unmap(STACK_GUARD.address)
+    KERNEL.pages.walk(TRAP_GUARD.address, U64(0)).clear()
+    KERNEL.pages.walk(STACK_GUARD.address, U64(0)).clear()
     # Every later address space copies the kernel's root entries, so all that will be used must exist now.
-    KERNEL.pages.map(VirtAddr(DEVICE_BASE), PhysAddr(0), U64(0), Access.READ, frames)
-    KERNEL.pages.unmap(VirtAddr(DEVICE_BASE))
+    KERNEL.pages.map_range(VirtAddr(DEVICE_BASE), PhysAddr(0), U64(PAGE_SIZE), Access.READ, frames, U64(0))
+    KERNEL.pages.walk(VirtAddr(DEVICE_BASE), U64(0)).clear()
     KERNEL.pages.activate()
 
 
@@ -294,7 +272,7 @@ def _map_direct(start: U64, end: U64, frames: FrameSource) -> None:
     """Map memory for the kernel, rounded outwards to 2 MB; skips what an earlier range has mapped."""
     address = PhysAddr(start).align_down(LARGE_PAGE)
     limit = PhysAddr(end).align_up(LARGE_PAGE)
-    while address < limit and KERNEL.pages.lookup(direct(address)).present:
+    while address < limit and KERNEL.pages.walk(direct(address), U64(1)).present:
         address = address.offset(LARGE_PAGE)
     if address < limit:
         length = limit.distance(address)

@@ -25,7 +25,6 @@ from cloudos.lang import (
     Assembly,
     LinkerSymbol,
     Ptr,
-    Sink,
     Slice,
     Template,
     VirtAddr,
@@ -35,7 +34,6 @@ from cloudos.lang import (
     machine,
     place,
     struct,
-    write_text,
     zeroed,
 )
 
@@ -200,10 +198,8 @@ enter_user:
 """,
 )
 
-# In the order of a UserFrame, three letters and what follows the value.
-REGISTER_NAMES = data(
-    "".join(f"{name:>3}" + (" \n"[index % 4 == 3]) for index, name in enumerate(reversed(REGISTERS))).encode()
-)
+# In the order of a UserFrame, four characters each.
+REGISTER_NAMES = data("".join(f"{name:>4}" for name in reversed(REGISTERS)).encode())
 STUBS = LinkerSymbol("trap_stubs")
 TRAP_STACKS = LinkerSymbol("trap_stacks")
 STACK_GUARD = LinkerSymbol("kernel_stack_guard")
@@ -306,15 +302,27 @@ class UserFrame:
         """First argument; of a message the handle."""
         return self.rdi
 
+    @argument0.setter
+    def argument0(self, value: U64) -> None:
+        self.rdi = value
+
     @property
     def argument1(self) -> U64:
         """Second argument; of a message the tag."""
         return self.rsi
 
+    @argument1.setter
+    def argument1(self, value: U64) -> None:
+        self.rsi = value
+
     @property
     def argument2(self) -> U64:
         """Third argument."""
         return self.rdx
+
+    @argument2.setter
+    def argument2(self, value: U64) -> None:
+        self.rdx = value
 
     @property
     def argument3(self) -> U64:
@@ -579,13 +587,3 @@ def stack_word(address: U64) -> U64:
     if address.wrapping_sub(STACK_GUARD.address.value) < 4096:
         return U64(0)
     return Ptr.at(U64, VirtAddr(address)).value
-
-
-def write_registers(frame: UserFrame, sink: Sink) -> None:
-    """Log the general registers."""
-    values = Slice.of(Ptr.to(frame).cast(U64), U64(15))
-    for index in U64.range(15):
-        sink.write(REGISTER_NAMES[index * 4 : index * 4 + 3])
-        write_text(sink, f"={values[index]:#x}")
-        sink.write(REGISTER_NAMES[index * 4 + 3 : index * 4 + 4])
-    write_text(sink, f"flags={frame.flags:#x}\n")

@@ -1,0 +1,134 @@
+"""What happens when a page is touched that is not mapped so.
+
+Pages come into being here, and page tables are filled. Each call does a bounded part: long work, such as zeroing 2 MB,
+takes several faults of the same access, between which interrupts are served.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from cloudos.abi.errors import OutOfMemory, QuotaExceeded
+from cloudos.kernel.hal import cpu, mmu
+from cloudos.kernel.hal.interface import PAGE_SIZE, Access
+from cloudos.kernel.memory import address_space, heap, pages, regions
+from cloudos.kernel.memory.structures import Memory, Region, Space
+from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, never_inlined
+
+__all__ = ["OutOfMemory", "QuotaExceeded"]
+
+BLOCK_BYTES = pages.BLOCK_BYTES
+
+
+@enum(U8)
+class Outcome(IntEnum):
+    """What came of a page fault."""
+
+    # The access is not allowed, or there is nothing.
+    REFUSED = 0
+    # The access may be tried again: it succeeds, or another step is done.
+    RETRY = 1
+    # Only the object's pager has the page.
+    ASK = 2
+
+
+@fast
+def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool) -> Outcome:
+    """Supply a page, in steps; with `large`, the 2 MB around it where that fits. Raises QuotaExceeded, OutOfMemory."""
+    found = regions.at(space, address)
+    if found.is_null():
+        return Outcome.REFUSED
+    region = found.value
+    if (write and Access.WRITE not in region.access) or (execute and Access.EXECUTE not in region.access):
+        return Outcome.REFUSED
+    memory = region.memory.value
+    if memory.base.value != 0:
+        _show_run(space, region, memory, address)
+        return Outcome.RETRY
+    page = page_at(region, address)
+    place = pages.find(memory, page, U64(0))
+    if not place.exclusive and (write or place.entry == 0) and pages.copy_node(memory, page):
+        return Outcome.RETRY
+    if place.entry == 0:
+        if not memory.pager.is_null():
+            return Outcome.ASK
+        if place.level == 0:
+            _put(space, memory, address, pages.fill_slot(memory, place.slot), U64(0), region.access)
+        elif not large or not _covers(region, address, U64(1)) or not _fill_block(memory, page):
+            pages.own(memory, page, U64(0))
+        return Outcome.RETRY
+    access = region.access
+    if not place.exclusive:
+        if write:
+            if address_space.sweep(memory, page, page + 1):
+                pages.make_exclusive(memory, page)
+            return Outcome.RETRY
+        access = access & ~Access.WRITE
+    elif large and _covers(region, address, U64(1)):
+        block = pages.block_at(memory, page)
+        if block.value != 0:
+            _put(space, memory, address, block, U64(1), access)
+            return Outcome.RETRY
+    _put(space, memory, address, place.frame, U64(0), access)
+    return Outcome.RETRY
+
+
+def page_at(region: Region, address: U64) -> U64:
+    """The page of the object that a region shows at an address."""
+    return (region.offset + (address - region.start)) // PAGE_SIZE
+
+
+def _fill_block(memory: Memory, page: U64) -> bool:
+    """Do a part of making the 2 MB around an absent page; whether it is or was possible."""
+    return pages.block_step(memory, page) or pages.find(memory, page, U64(0)).entry != 0
+
+
+@never_inlined
+def _covers(region: Region, address: U64, level: U64) -> bool:
+    """Whether a page of this level fits into the region here, at the same place in the object."""
+    size = mmu.page_bytes(level)
+    start = address // size * size
+    return start >= region.start and region.end - start >= size and (region.offset + (start - region.start)) % size == 0
+
+
+@fast
+@never_inlined
+def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64, access: Access) -> None:
+    """Map a page of this level, in place of what was there. Raises QuotaExceeded, OutOfMemory."""
+    memory.sweeping = False
+    table = space.pages
+    walk = table.walk(VirtAddr(address), level)
+    while walk.level != level:
+        walk.set_table(heap.allocate_frame(space.header.quota.value))
+        if walk.present:
+            # A larger page was in the way; whatever else it showed is mapped again when touched.
+            table.invalidate(VirtAddr(address), walk.level)
+        walk = table.walk(VirtAddr(address), level)
+    walk.set_page(frame, access | Access.USER)
+    if walk.present:
+        table.invalidate(VirtAddr(address), level)
+        if walk.is_table:
+            heap.free_frame(space.header.quota.value, walk.frame)
+
+
+@never_inlined
+def _show_run(space: Space, region: Region, memory: Memory, address: U64) -> None:
+    """Map frames that follow one another, with the largest page that fits."""
+    level = mmu.largest_level()
+    offset = page_at(region, address) * PAGE_SIZE
+    while level > 0:
+        if _covers(region, address, level) and memory.base.is_aligned(mmu.page_bytes(level)):
+            break
+        level -= 1
+    access = region.access | Access.DEVICE if memory.uncached else region.access
+    frame = memory.base.offset(offset // mmu.page_bytes(level) * mmu.page_bytes(level))
+    _put(space, memory, address, frame, level, access)
+
+
+def prepare_run(memory: Memory) -> bool:
+    """Zero a part of a run; whether all of it is ready."""
+    if memory.ready < memory.length:
+        count = min(memory.length - memory.ready, U64(pages.ZERO_STEP))
+        cpu.zero(mmu.direct(memory.base.offset(memory.ready * PAGE_SIZE)), count * PAGE_SIZE)
+        memory.ready += count
+    return memory.ready == memory.length
