@@ -7,11 +7,13 @@ after the deadline is the way from the timer's interrupt to the thread, and the 
 
 from __future__ import annotations
 
-from cloudos.abi import initial
+from cloudos.abi import devices, initial
 from cloudos.abi.errors import TimedOut, WouldBlock
+from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import ALL_RIGHTS_BITS
-from cloudos.lang import U64, Atomic, Order, Template, VirtAddr, code_address, machine, place, struct
+from cloudos.lang import U8, U64, Atomic, Order, Template, VirtAddr, code_address, machine, place, struct
 from cloudos.sdk import print, system
+from cloudos.sdk.devices import Line, Ports
 from cloudos.sdk.processes import Child
 from cloudos.sdk.threads import start_on
 
@@ -83,6 +85,16 @@ def answer(never: U64) -> U64:
     return SHARED.woken - SHARED.seen.load(Order.RELAXED)
 
 
+def device_answer(timer: Ports, line: Line) -> U64:
+    """The same for the interrupt of a device: the interval timer, which is line 2 (Intel 8254 data sheet, mode 0)."""
+    timer.write_u8(U64(3), U8(0x30))
+    timer.write_u8(U64(0), U8(5 + random(U64(20))))
+    timer.write_u8(U64(0), U8(0))
+    line.wait(U64(NEVER))
+    SHARED.woken = cycles()
+    return SHARED.woken - SHARED.seen.load(Order.RELAXED)
+
+
 def revoke(handle: U64) -> None:
     system.handle_revoke(handle)
     SHARED.done = U64(1)
@@ -127,8 +139,16 @@ def main() -> None:
     total = U64(0)
     for _ in U64.range(500):
         total = total + answer(never)
-    system.thread_kill(spinner)
     print(f"interrupt_to_handler {total // 500}")
+    timer = Ports(system.device_create(U64(initial.DEVICE), quota, U64(devices.PORTS), U64(0x40), U64(4)))
+    line = Line()
+    line.open(U64(initial.DEVICE), quota, U64(2), U64(0))
+    total = U64(0)
+    for _ in U64.range(500):
+        total = total + device_answer(timer, line)
+    line.close()
+    system.thread_kill(spinner)
+    print(f"device_interrupt_to_driver {total // 500}")
     parent = system.notification_create(quota)
     for _ in U64.range(DESCENDANTS):
         system.handle_derive(parent, U64(ALL_RIGHTS_BITS), U64(0))

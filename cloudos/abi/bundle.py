@@ -23,6 +23,8 @@ class EntryKind(IntEnum):
     ARGUMENT = 2
     ENVIRONMENT = 3
     FILE = 4
+    # The matrix of labels, as policy_load takes it.
+    POLICY = 5
 
 
 @struct

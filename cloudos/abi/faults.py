@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from cloudos.lang import U8, Slice, data, struct
+from cloudos.lang import U8, U64, Slice, data, struct
 
 
 @struct
@@ -24,6 +24,7 @@ PANIC = Fault(U8(6), data(b"panic"))
 ALIGNMENT = Fault(U8(7), data(b"alignment"))
 DIVIDE_ERROR = Fault(U8(8), data(b"divide-error"))
 FLOATING_POINT = Fault(U8(8), data(b"floating-point"))
+KILLED = Fault(U8(9), data(b"killed"))
 TIMED_OUT = Fault(U8(9), data(b"timed-out"))
 NULL_POINTER = Fault(U8(11), data(b"null-pointer"))
 UNMAPPED_ADDRESS = Fault(U8(11), data(b"unmapped-address"))
@@ -34,3 +35,13 @@ EXECUTE_OF_DATA = Fault(U8(11), data(b"execute-of-no-execute"))
 STACK_OVERFLOW = Fault(U8(11), data(b"stack-overflow"))
 NO_MEMORY = Fault(U8(11), data(b"out-of-memory"))
 PAGE_DENIED = Fault(U8(7), data(b"page-denied"))
+
+
+# What process_inspect says of a process that has ended.
+ENDED = 1 << 8
+FAULT_SHIFT = 16
+
+
+def result(fault: Fault) -> U64:
+    """How a process ended that was ended by a fault: the exit status 128 + number, and the number from FAULT_SHIFT."""
+    return U64(fault.number) * ((1 << FAULT_SHIFT) + 1) + 128

@@ -12,5 +12,7 @@ SCHEDULE = _FIRST_GENERATION | 4
 POLICY = _FIRST_GENERATION | 5
 AUDIT = _FIRST_GENERATION | 6
 SPACE = _FIRST_GENERATION | 7
+# The machine: all ports, device memory and interrupt lines that the kernel does not keep.
+DEVICE = _FIRST_GENERATION | 8
 
 PRIORITY = 128

@@ -7,93 +7,112 @@
     object = ["system", "application"]
     operations = ["call", "transfer"]
 
-Labels are numbered in their order. What no entry allows is denied, also between processes of the same label; "*" stands
-for all labels, or all operations. Everything here runs while an image is built: import is build time.
+`cloudos run --policy FILE` gives a machine such a policy. Labels are numbered in their order. What no entry allows is
+denied, also between processes of the same label; "*" stands for all labels, or all operations. Everything here runs
+while an image is built: import is build time.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 from cloudos.abi.objects import ALL_OPERATIONS, Operation
 
 MAXIMUM_LABELS = 64
 EVERY = "*"
+KEYS = ("subject", "object", "operations")
 
 
 class PolicyError(ValueError):
-    """The text is no policy; the message says which entry is wrong."""
+    """The text is no policy: what is wrong, and in which line, counted from 1."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Policy:
+    """A policy as it was read, with its text to find the lines of what is wrong."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.split("\n")
+        # Number of the entry that is dealt with, from 1.
+        self.entry = 0
+        try:
+            self.values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            place = re.search(r"at line (\d+)", str(error))
+            raise PolicyError(f"not TOML: {error}", int(place[1]) if place else len(self.lines)) from None
+        for key in self.values:
+            if key not in ("labels", "allow"):
+                raise self.error(f"unknown: {key}; a policy has 'labels' and 'allow'", key)
+        if not isinstance(self.values.get("allow", []), list):
+            raise self.error("'allow' is a list of entries: [[allow]]", "allow")
+
+    def error(self, message: str, key: str) -> PolicyError:
+        """What is wrong with a key, of the current entry if there is one."""
+        headers = [n for n, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*allow\s*]]", line)]
+        entry = self.entry
+        begin = headers[entry - 1] if 0 < entry <= len(headers) else 0
+        end = headers[entry] if 0 < entry < len(headers) else len(self.lines)
+        where = f"entry {entry} of 'allow': " if entry else ""
+        for number in range(begin, end):
+            if re.match(rf"\s*[\[\"']*{re.escape(key)}\b", self.lines[number]):
+                return PolicyError(where + message, number + 1)
+        return PolicyError(where + message, begin + 1)
+
+    def labels(self) -> dict[str, int]:
+        """The number of each label."""
+        names = self.values.get("labels")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self.error("'labels' must be a list of names", "labels")
+        if not 1 <= len(names) <= MAXIMUM_LABELS:
+            raise self.error(f"'labels': there must be 1 to {MAXIMUM_LABELS}, not {len(names)}", "labels")
+        if len(set(names)) != len(names) or EVERY in names:
+            raise self.error(f"'labels': names must differ, and none may be '{EVERY}'", "labels")
+        return {name: number for number, name in enumerate(names)}
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Subject, object and operations of each entry. While the caller deals with one, errors are of that one."""
+        for entry in self.values.get("allow", []):
+            self.entry += 1
+            if not isinstance(entry, dict) or set(entry) != set(KEYS):
+                raise self.error("needs exactly 'subject', 'object' and 'operations'", "[allow]")
+            yield entry
+
+    def chosen(self, key: str, entry: dict[str, Any], known: dict[str, int], what: str) -> list[int]:
+        """The numbers of what a key of an entry names."""
+        value = entry[key]
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self.error(f"{value!r} is neither a name nor a list of names", key)
+        for name in names:
+            if name != EVERY and name not in known:
+                raise self.error(f"there is no {what} '{name}'; there are: {', '.join(known)}", key)
+        return list(known.values()) if EVERY in names else [known[name] for name in names]
 
 
 def labels(text: str) -> dict[str, int]:
     """The number of each label. Raises PolicyError."""
-    return _labels(_parsed(text))
+    return _Policy(text).labels()
 
 
 def encode(text: str) -> bytes:
     """The matrix: for each subject label one byte for each object label. Raises PolicyError."""
-    policy = _parsed(text)
-    numbers = _labels(policy)
+    policy = _Policy(text)
+    numbers = policy.labels()
     count = len(numbers)
+    known = {operation.name.lower(): int(operation) for operation in Operation if operation.name}
+    assert sum(known.values()) == ALL_OPERATIONS
     matrix = bytearray(count * count)
-    for position, entry in enumerate(policy.get("allow", []), 1):
-        where = f"entry {position} of 'allow'"
-        if not isinstance(entry, dict) or set(entry) != {"subject", "object", "operations"}:
-            raise PolicyError(f"{where}: needs exactly 'subject', 'object' and 'operations'")
-        operations = _operations(entry["operations"], where)
-        for subject in _chosen(entry["subject"], numbers, where):
-            for object in _chosen(entry["object"], numbers, where):
+    for entry in policy.entries():
+        subjects = policy.chosen("subject", entry, numbers, "label")
+        objects = policy.chosen("object", entry, numbers, "label")
+        operations = sum(set(policy.chosen("operations", entry, known, "operation")))
+        for subject in subjects:
+            for object in objects:
                 matrix[subject * count + object] |= operations
     return bytes(matrix)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        policy = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"not TOML: {error}") from None
-    unknown = set(policy) - {"labels", "allow"}
-    if unknown:
-        raise PolicyError(f"unknown: {', '.join(sorted(unknown))}; a policy has 'labels' and 'allow'")
-    if not isinstance(policy.get("allow", []), list):
-        raise PolicyError("'allow' is a list of entries: [[allow]]")
-    return policy
-
-
-def _labels(policy: dict[str, Any]) -> dict[str, int]:
-    names = policy.get("labels")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise PolicyError("'labels' must be a list of names")
-    if not 1 <= len(names) <= MAXIMUM_LABELS:
-        raise PolicyError(f"'labels': there must be 1 to {MAXIMUM_LABELS}, not {len(names)}")
-    if len(set(names)) != len(names) or EVERY in names:
-        raise PolicyError(f"'labels': names must differ, and none may be '{EVERY}'")
-    return {name: number for number, name in enumerate(names)}
-
-
-def _names(value: Any, where: str) -> list[str]:
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise PolicyError(f"{where}: {value!r} is neither a name nor a list of names")
-    return names
-
-
-def _chosen(value: Any, numbers: dict[str, int], where: str) -> list[int]:
-    """The numbers of labels that an entry names."""
-    names = _names(value, where)
-    for name in names:
-        if name != EVERY and name not in numbers:
-            raise PolicyError(f"{where}: there is no label '{name}'")
-    return list(numbers.values()) if EVERY in names else [numbers[name] for name in names]
-
-
-def _operations(value: Any, where: str) -> int:
-    """The bits of the operations that an entry names."""
-    known = {operation.name.lower(): int(operation) for operation in Operation if operation.name}
-    bits = 0
-    for name in _names(value, where):
-        if name != EVERY and name not in known:
-            raise PolicyError(f"{where}: '{name}' is none of the operations {', '.join(known)}")
-        bits |= ALL_OPERATIONS if name == EVERY else known[name]
-    return bits

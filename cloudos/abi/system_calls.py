@@ -55,6 +55,7 @@ MESSAGE_ERRORS = (BadArgument, BadState, WouldBlock, TimedOut, Cancelled, *CREAT
 
 ProcessToControl = Annotated[U64, Needs(Kind.PROCESS, Rights.CONTROL)]
 ProcessToInspect = Annotated[U64, Needs(Kind.PROCESS, Rights.INSPECT)]
+ProcessToWait = Annotated[U64, Needs(Kind.PROCESS, Rights.WAIT)]
 ThreadToControl = Annotated[U64, Needs(Kind.THREAD, Rights.CONTROL)]
 ThreadToRead = Annotated[U64, Needs(Kind.THREAD, Rights.READ)]
 ThreadToWrite = Annotated[U64, Needs(Kind.THREAD, Rights.WRITE)]
@@ -73,6 +74,10 @@ MemoryToWrite = Annotated[U64, Needs(Kind.MEMORY, Rights.WRITE)]
 MemoryToInspect = Annotated[U64, Needs(Kind.MEMORY, Rights.INSPECT)]
 MemoryToSupply = Annotated[U64, Needs(Kind.MEMORY, Rights.CONTROL)]
 SpaceToMap = Annotated[U64, Needs(Kind.SPACE, Rights.MAP)]
+DeviceToDivide = Annotated[U64, Needs(Kind.DEVICE, Rights.ALLOCATE)]
+DeviceToRead = Annotated[U64, Needs(Kind.DEVICE, Rights.READ)]
+DeviceToWrite = Annotated[U64, Needs(Kind.DEVICE, Rights.WRITE)]
+InterruptToControl = Annotated[U64, Needs(Kind.INTERRUPT, Rights.CONTROL)]
 ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
 ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
 
@@ -299,15 +304,19 @@ def process_install(process: ProcessToControl, handle: U64, rights: U64, badge: 
     raise NotImplementedError
 
 
-@system_call(number=22, raises=(BadState,))
+@system_call(number=22)
 def process_kill(process: ProcessToControl) -> None:
-    """End a process with all its threads. BadState: it has ended."""
+    """End a process; none of its threads runs any more when this returns. One that has ended stays as it is."""
     raise NotImplementedError
 
 
 @system_call(number=23)
 def process_inspect(process: ProcessToInspect) -> U64:
-    """0 while the process lives; then 256 plus its exit status."""
+    """0 while the process lives; then 256 plus its exit status.
+
+    Of one that a fault, a panic or process_kill ended, the status is 128 plus the number of the fault
+    (`cloudos.abi.faults`; 6: a panic, 9: killed), which stands in bits 16 to 23 as well.
+    """
     raise NotImplementedError
 
 
@@ -343,7 +352,7 @@ def message_receive(endpoint: EndpointToReceive, tag: U64) -> None:
 
 @system_call(number=29, raises=MESSAGE_ERRORS, message=True)
 def message_reply(reply: ReplyToSend, tag: U64) -> None:
-    """Answer a call. The handle is used up. PeerGone: the caller does not wait any more."""
+    """Answer a call. The handle is used up. BadHandle also: the caller does not wait any more."""
     raise NotImplementedError
 
 
@@ -382,7 +391,10 @@ def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_n
 
 @system_call(number=35, raises=(BadArgument,))
 def schedule_change(schedule: ScheduleToControl, priority: U64, budget_ns: U64, period_ns: U64) -> None:
-    """Change a schedule, and fill its budget. Denied also: a priority above that of the caller's schedule."""
+    """Change a schedule, and fill its budget; its threads go by it at once (of more than a few, the others soon).
+
+    Denied also: a priority above that of the caller's schedule.
+    """
     raise NotImplementedError
 
 
@@ -439,7 +451,7 @@ def policy_seal(policy: PolicyToWrite) -> None:
 
 @system_call(number=44, raises=(BadAddress,))
 def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
-    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes.
+    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 64 at once.
 
     Returns how many, and from bit 32 how many were lost since the last call.
     """
@@ -525,4 +537,63 @@ def space_protect(space: SpaceToMap, address: U64, length: U64, access: U64) -> 
 
     BadArgument: also when something in the range is not mapped. Denied: more than what it was mapped with allows.
     """
+    raise NotImplementedError
+
+
+@system_call(number=54, raises=(BadArgument, BadState))
+def process_bind(process: ProcessToWait, notification: NotificationToSignal, bits: U64) -> None:
+    """Signal `bits` once when the process has ended and all that it had is given back; at once if that was before.
+
+    process_inspect then tells why. BadState: another notification waits for that already. BadArgument: no bits.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=55, raises=(BadArgument, *CREATION_ERRORS))
+def device_create(device: DeviceToDivide, quota: QuotaToSpend, resource: U64, first: U64, length: U64) -> U64:
+    """Make a device that is a part of another; returns a handle with all rights.
+
+    `resource` as in `cloudos.abi.devices`: that of `device`, or any of a machine's. BadArgument: not in `device`, or
+    memory that is not whole pages of 4096 bytes. Denied also: the kernel keeps a part of it for itself.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=56, raises=(BadArgument,))
+def device_read(device: DeviceToRead, offset: U64, width: U64) -> U64:
+    """Read `width` bytes (1, 2 or 4) from the port `offset` of a device of ports.
+
+    BadArgument: not in it, or the port's own number is not a multiple of `width`.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=57, raises=(BadArgument,))
+def device_write(device: DeviceToWrite, offset: U64, width: U64, value: U64) -> None:
+    """Write `width` bytes to a port, as device_read reads them. BadArgument also: `value` does not fit."""
+    raise NotImplementedError
+
+
+@system_call(number=58, raises=(BadArgument, BadState, *CREATION_ERRORS))
+def interrupt_create(device: DeviceToDivide, quota: QuotaToSpend, line: U64, flags: U64) -> U64:
+    """Make the interrupt object of a line in `device`; returns a handle with all rights. The line is masked.
+
+    `flags`: 1 level-triggered, 2 active low. BadState: the line has one. Denied also: the kernel itself uses the line.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=59)
+def interrupt_bind(interrupt: InterruptToControl, notification: NotificationToSignal, bits: U64) -> None:
+    """Open the line, and set `bits` of the notification whenever it interrupts; in place of an earlier binding.
+
+    A level-triggered line is masked then, until interrupt_acknowledge. With 0 for `bits` the line is masked and bound
+    to nothing. The same happens when the notification ends, and when any handle with CONTROL to the interrupt goes.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=60, raises=(BadState,))
+def interrupt_acknowledge(interrupt: InterruptToControl) -> None:
+    """Open the line again; it interrupts at once when the device still wants attention. BadState: it is not bound."""
     raise NotImplementedError

@@ -27,6 +27,7 @@ class Kind(IntEnum):
     ARGUMENT = 2
     ENVIRONMENT = 3
     FILE = 4
+    POLICY = 5
 
 
 ALIGNED = (Kind.PROGRAM, Kind.FILE)
@@ -46,12 +47,18 @@ class Entry:
 
 
 def contents(
-    program: bytes, arguments: Sequence[bytes], environment: Mapping[bytes, bytes], files: Mapping[bytes, bytes]
+    program: bytes,
+    arguments: Sequence[bytes],
+    environment: Mapping[bytes, bytes],
+    files: Mapping[bytes, bytes],
+    policy: bytes = b"",
 ) -> list[Entry]:
-    """The entries that start `program` (an ELF file); argument 0 is the program's name."""
+    """The entries that start `program` (an ELF file); argument 0 is the program's name. No policy when it is empty."""
     entries = [Entry(Kind.PROGRAM, arguments[0] if arguments else b"", program)]
     entries += [Entry(Kind.ARGUMENT, b"", argument) for argument in arguments]
     entries += [Entry(Kind.ENVIRONMENT, key, value) for key, value in environment.items()]
+    if policy:
+        entries.append(Entry(Kind.POLICY, b"", policy))
     return entries + [Entry(Kind.FILE, path, data) for path, data in files.items()]
 
 

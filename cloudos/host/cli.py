@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "repo")
+KINDS = ("unit", "dual", "sim", "boot", "conformance", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -85,6 +85,7 @@ def program_options(command: F) -> F:
         click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True),
         click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file."),
         click.option("-e", "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable."),
+        click.option("--policy", type=click.Path(path_type=Path), metavar="FILE.toml", help="Who may do what to whom."),
         click.argument("program", type=click.Path(path_type=Path)),
         click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]..."),
     )
@@ -93,7 +94,13 @@ def program_options(command: F) -> F:
     return command
 
 
-def inputs(program: Path, arguments: tuple[str, ...], environment: tuple[str, ...], files: tuple[str, ...]) -> Inputs:
+def inputs(
+    program: Path,
+    arguments: tuple[str, ...],
+    environment: tuple[str, ...],
+    files: tuple[str, ...],
+    policy: Path | None,
+) -> Inputs:
     """What the program is given. Raises click.UsageError for options that make no sense."""
     from cloudos.host import image
 
@@ -103,7 +110,7 @@ def inputs(program: Path, arguments: tuple[str, ...], environment: tuple[str, ..
         if not key or not equals:
             raise click.UsageError(f"-e {text!r}: write KEY=VALUE")
         pairs.append((key, value))
-    return image.Inputs(str(program), arguments, tuple(pairs), tuple(split_file(text) for text in files))
+    return image.Inputs(str(program), arguments, tuple(pairs), tuple(split_file(text) for text in files), policy)
 
 
 def terminal() -> tuple[str, ...]:
@@ -136,6 +143,7 @@ def run(
     arch: str,
     files: tuple[str, ...],
     environment: tuple[str, ...],
+    policy: Path | None,
     timeout: float | None,
     memory: int,
     cpus: int,
@@ -156,7 +164,7 @@ def run(
     request = command.Request(
         program,
         arch,
-        inputs(program, arguments, terminal() + environment, files),
+        inputs(program, arguments, terminal() + environment, files, policy),
         Options(machine, memory, cpus),
         Limits(timeout, kernel_log),
         gdb,
@@ -173,6 +181,7 @@ def build(
     arch: str,
     files: tuple[str, ...],
     environment: tuple[str, ...],
+    policy: Path | None,
     output: Path,
 ) -> None:
     """Compile PROGRAM and write what boots into DIR: kernel, program, bundle, and a README with the command.
@@ -181,7 +190,7 @@ def build(
     """
     from cloudos.host import build as command
 
-    for path in command.build(program, arch, inputs(program, arguments, environment, files), output):
+    for path in command.build(program, arch, inputs(program, arguments, environment, files, policy), output):
         print(path)
 
 
@@ -222,10 +231,13 @@ def bench(form: str, file: str | None, arch: str) -> None:
 @cli.command()
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
-def test(kind: str, options: tuple[str, ...]) -> int:
+@click.option("--long", is_flag=True, help="Full sizes where tests have two; the same as CLOUDOS_LONG_TESTS=1.")
+def test(kind: str, options: tuple[str, ...], long: bool) -> int:
     """Run lint, type check and the tests of one KIND, or of all."""
     from cloudos.host import testing as command
 
+    if long:
+        os.environ["CLOUDOS_LONG_TESTS"] = "1"
     return command.test(kind, options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from cloudos.host import accelerator, bundle, image, qemu
 from cloudos.host.machine import Machine, Options, memory_file, start
@@ -29,8 +30,12 @@ class Outcome:
         return self.ended is Ended.GUEST and self.log.off and self.log.status == 0
 
 
-def run(built: image.Image, *arguments: str, memory: int = 64 << 20, seconds: float = 60.0) -> Outcome:
+def run(
+    built: image.Image, *arguments: str, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
+) -> Outcome:
     """Boot the kernel with a program under instruction counting. `memory` in bytes; `seconds` of real time at most.
+
+    `memory_image` names a file that is to hold the machine's memory as it was at the end.
 
     Raises ToolError when QEMU cannot be started.
     """
@@ -38,7 +43,7 @@ def run(built: image.Image, *arguments: str, memory: int = 64 << 20, seconds: fl
     words = [b"program", *(os.fsencode(argument) for argument in arguments)]
     content = bundle.encode(bundle.contents(built.program.read_bytes(), words, {}, {}))
     chosen = accelerator.emulation("instructions can be counted only there")
-    options = Options(memory=memory, counted=True)
+    options = Options(memory=memory, counted=True, memory_image=memory_image)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
         with start(emulator.path, options, chosen, built.kernel, content) as machine:

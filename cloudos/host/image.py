@@ -47,6 +47,7 @@ class Inputs:
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[Path, str], ...] = ()
+    policy: Path | None = None
 
 
 def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
@@ -227,7 +228,8 @@ def reads() -> Iterator[set[str]]:
 
 
 def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
-    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read or has more than `room` bytes."""
+    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read or has more than `room` bytes, and
+    for a policy that is none."""
     files: dict[bytes, bytes] = {}
     for path, guest in inputs.files:
         if os.fsencode(guest) in files:
@@ -235,7 +237,22 @@ def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
         files[os.fsencode(guest)] = read_file(path, room)
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
-    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files))
+    policy = read_policy(inputs.policy) if inputs.policy else b""
+    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files, policy))
+
+
+def read_policy(path: Path) -> bytes:
+    """A policy written in TOML, as the machine takes it. Raises NotFound, or ToolError with file and line."""
+    from cloudos.abi.policy import PolicyError, encode
+
+    try:
+        return encode(path.read_text())
+    except PolicyError as error:
+        raise ToolError(f"{path}:{error.line}: {error}", "docs/security.md says how policies are written") from error
+    except FileNotFoundError as error:
+        raise NotFound(f"--policy: {path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolError(f"--policy: cannot read {path}: {error}") from error
 
 
 def read_file(path: Path, room: int) -> bytes:

@@ -35,6 +35,8 @@ class Options:
     gdb_port: int | None = None
     counted: bool = False
     """Guest time counts instructions: one is a nanosecond, and every run is the same. Needs emulation."""
+    memory_image: Path | None = None
+    """A file that is the guest's memory, and keeps it when the guest is gone."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Machine:
 def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle_fd: int) -> list[str]:
     """The QEMU command without its channels."""
     line = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    line += ["-M", options.machine, "-accel", accelerator.name, "-cpu", accelerator.cpu]
+    line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
     line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
@@ -70,6 +72,15 @@ def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path,
     if options.gdb_port is not None:
         line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
+
+
+def machine_type(options: Options) -> list[str]:
+    """The part of the QEMU command that says which machine it is and what its memory is made of."""
+    if options.memory_image is None:
+        return ["-M", options.machine]
+    path = str(options.memory_image).replace(",", ",,")
+    backend = f"memory-backend-file,id=ram,size={options.memory // 1024}K,mem-path={path},share=on"
+    return ["-M", f"{options.machine},memory-backend=ram", "-object", backend]
 
 
 def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:

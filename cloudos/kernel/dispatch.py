@@ -17,9 +17,22 @@ from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
 from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.microkernel import leave
-from cloudos.kernel.objects import clock, console, handles, memories, message, notifications, processes, spaces, threads
+from cloudos.kernel.objects import (
+    clock,
+    console,
+    devices,
+    handles,
+    memories,
+    message,
+    notifications,
+    processes,
+    spaces,
+    threads,
+)
+from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Quota
+from cloudos.kernel.objects.interrupt import Interrupt
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
@@ -45,7 +58,7 @@ from cloudos.lang import (
     null,
 )
 
-IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock)
+IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock, devices)
 # This touches no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = "clock_read"
 # The calls with a fast path: each has a function of its own, and its handle is looked up in place.
@@ -58,6 +71,8 @@ CLASSES: dict[Kind, Any] = {
     Kind.ENDPOINT: Endpoint,
     Kind.REPLY: Reply,
     Kind.NOTIFICATION: Notification,
+    Kind.INTERRUPT: Interrupt,
+    Kind.DEVICE: Device,
     Kind.SCHEDULE: Schedule,
     Kind.QUOTA: Quota,
     Kind.MEMORY: Memory,

@@ -8,7 +8,7 @@ from cloudos.abi.objects import ALL_RIGHTS
 from cloudos.kernel import loader, log
 from cloudos.kernel.loader import BadProgram
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects import audit, policy, process, schedule, threads
+from cloudos.kernel.objects import audit, device, policy, process, schedule, threads
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.quota import ROOT
@@ -38,6 +38,7 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, policy.start(), U64(initial.POLICY))
     hold(made, audit.start(), U64(initial.AUDIT))
     hold(made, made.value.space.cast(Header), U64(initial.SPACE))
+    hold(made, device.start(), U64(initial.DEVICE))
     log.begin_line()
     log.number(FRAMES.total // 256, U64(10), U64(1))
     log.address(data(b" MB of memory, program entry"), entry)

@@ -55,5 +55,5 @@ def run_first_program() -> NoReturn:
     quota.start()  # all memory that is free now
     scheduler.start()
     first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
-    scheduler.run_next()
+    scheduler.run_next(timer.now())
     trap.enter_user()

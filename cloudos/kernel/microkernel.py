@@ -19,30 +19,44 @@ from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import page_faults, regions, user_memory
 from cloudos.kernel.memory.page_faults import Outcome
 from cloudos.kernel.memory.structures import Space
-from cloudos.kernel.objects import cleanup, message, termination
+from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Array, Slice, exported, fast
+from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
 
-EXPIRIES_PER_INTERRUPT = 32
-CLEANUP_STEPS = 64
+# Interrupts wait for less than 10,000 instructions: an expiry takes up to 450, a step of cleaning up 1,400.
+EXPIRIES_PER_INTERRUPT = 20
+CLEANUP_STEPS = 6
 
 
 @exported("kernel_user_trap")
 def user_trap(frame: trap.UserFrame) -> None:
     """A fault of the current thread, or an interrupt while it ran."""
+    if frame.is_timer:
+        # Somebody may be waiting for this very moment: no detours.
+        now = timer_interrupt()
+        if not cleanup.PENDING.first.is_null():
+            clean_up()
+        scheduler.run_next(now)
+        return
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
         user_page_fault(frame)
     elif kind == TrapKind.FAULT:
-        code = Array[U8, Literal[15]]()
-        termination.fault(PROCESSOR.current, trap.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
+        user_fault(frame)
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(kind)
+        interrupt(frame, kind)
     leave()
+
+
+@never_inlined
+def user_fault(frame: trap.UserFrame) -> None:
+    """An exception other than a page fault."""
+    code = Array[U8, Literal[15]]()
+    termination.fault(PROCESSOR.current, trap.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
 
 
 @exported("kernel_trap")
@@ -57,7 +71,7 @@ def kernel_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(kind)
+        interrupt(frame, kind)
 
 
 @fast
@@ -75,31 +89,43 @@ def clean_up() -> None:
             break
 
 
-def interrupt(kind: TrapKind) -> None:
+def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:
     """A device wants attention."""
-    if kind == TrapKind.CHANNEL:
+    if kind == TrapKind.DEVICE:
+        devices.deliver(frame.line())
+    elif kind == TrapKind.CHANNEL:
         console.channel_interrupt()
         input_arrived()
+        interrupts.acknowledge()
     elif kind == TrapKind.TIMER:
-        timer.handle_interrupt()
-        expire_timers()
-    if kind == TrapKind.CHANNEL or kind == TrapKind.TIMER or kind == TrapKind.CONSOLE:
+        timer_interrupt()
+    elif kind == TrapKind.CONSOLE:
         interrupts.acknowledge()
         termination.obey_host()
 
 
-def expire_timers() -> None:
+@never_inlined
+def timer_interrupt() -> U64:
+    """Wake threads whose deadline has passed. Returns the time."""
+    timer.handle_interrupt()
+    interrupts.acknowledge()
+    now = timer.now()
+    expire_timers(now)
+    return now
+
+
+@fast
+def expire_timers(now: U64) -> None:
     """Wake threads whose deadline has passed; of very many, the rest with the next interrupt, which comes at once."""
     PROCESSOR.alarm = U64(NEVER)
     PROCESSOR.reschedule = True
-    now = timer.now()
     timers = PROCESSOR.timers
     for _ in U64.range(EXPIRIES_PER_INTERRUPT):
         if timers.is_empty or timers.first.value.deadline > now:
             break
         thread = timers.first
         timers.remove(thread)
-        message.expire(thread)
+        waiting.expire(thread)
 
 
 def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
@@ -112,6 +138,7 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
     return buffer
 
 
+@never_inlined
 def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()

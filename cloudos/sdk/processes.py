@@ -15,6 +15,7 @@ from typing import Literal
 
 from cloudos.abi import initial, layout
 from cloudos.abi.bundle import EntryKind
+from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import MEMORY_ON_DEMAND
 from cloudos.lang import U8, U16, U32, U64, Array, Ptr, Slice, UserPtr, VirtAddr, code_address, panic, struct
 from cloudos.sdk import system
@@ -90,6 +91,24 @@ class Child:
         begin = code_address(entry).value
         self.thread = system.thread_create(self.process, schedule, begin, top - PAGE, argument)
         system.thread_start(self.thread)
+
+    def wait(self) -> U64:
+        """Wait until the process has ended: see `wait`."""
+        return wait(self.process, U64(initial.QUOTA))
+
+
+def wait(process: U64, quota: U64) -> U64:
+    """Wait until a process has ended, and all that it had is given back; what process_inspect says of it then.
+
+    Raises BadState (somebody else waits for that), and what making a notification on `quota` raises.
+    """
+    ended = system.notification_create(quota)
+    try:
+        system.process_bind(process, ended, U64(1))
+        system.notification_wait(ended, U64(NEVER))
+    finally:
+        system.handle_close(ended)
+    return system.process_inspect(process)
 
 
 def populate(process: U64, address: U64, data: UserPtr[U8], length: U64, size: U64, access: U64) -> None:

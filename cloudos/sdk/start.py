@@ -12,6 +12,7 @@ from cloudos.sdk.collections.text import Text
 from cloudos.sdk.console import print_error, stdout
 from cloudos.sdk.environment import args, is_terminal
 from cloudos.sdk.heap import allocate, release
+from cloudos.sdk.policy import enforce
 from cloudos.sdk.process import exit, on_panic, on_panic_text
 
 
@@ -24,6 +25,7 @@ def start(address: U64, length: U64) -> NoReturn:
     """Run the program with the boot bundle at `address`, of `length` bytes."""
     try:
         bundle.attach(address, length)
+        enforce()
         stdout.terminal = is_terminal()
         status = program_main(args())
     except Error:

@@ -17,6 +17,7 @@ INSTRUCTIONS = {
     "thread_switch_other_space",
     "page_fault_anonymous",
     "interrupt_to_handler",
+    "device_interrupt_to_driver",
     "revoke_10000_longest_step",
     "longest_interrupts_off",
     "boot_to_user",

@@ -34,7 +34,7 @@ def line_of(path: Path, text: str) -> int:
 @pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 def test_a_debugger_stops_on_lines_of_kernel_and_program(tmp_path: Path) -> None:
     program = write(tmp_path, PROGRAM, "stopped.py")
-    kernel_line = line_of(ROOT / "cloudos/kernel/kernel.py", "scheduler.run_next()")
+    kernel_line = line_of(ROOT / "cloudos/kernel/kernel.py", "scheduler.run_next(timer.now())")
     program_line = line_of(program, "return quotient + 1")
     errors = tmp_path / "errors"
     with errors.open("wb") as sink:

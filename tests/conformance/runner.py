@@ -6,6 +6,7 @@ again for the rows after it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,17 @@ def program(package: str, module: str, rows: list[Row]) -> str:
     return PROGRAM.format(package=package, module=module) + "".join(calls)
 
 
-def run(module: str, rows: list[Row], folder: Path, package: str = "tests.conformance.rows") -> list[Verdict]:
+Boot = Callable[[image.Image, list[str], float], counted.Outcome]
+
+
+def boot(built: image.Image, arguments: list[str], seconds: float) -> counted.Outcome:
+    """Run the program on the ordinary machine."""
+    return counted.run(built, *arguments, seconds=seconds)
+
+
+def run(
+    module: str, rows: list[Row], folder: Path, package: str = "tests.conformance.rows", boot: Boot = boot
+) -> list[Verdict]:
     """Run all rows of a file, with as many boots as it takes; files are made in `folder`."""
     source = folder / f"conformance_{module}.py"
     source.write_text(program(package, module, rows))
@@ -69,7 +80,7 @@ def run(module: str, rows: list[Row], folder: Path, package: str = "tests.confor
     verdicts: list[Verdict] = []
     while len(verdicts) < len(rows):
         first = len(verdicts)
-        outcome = counted.run(built, *["-"] * first, seconds=SECONDS)
+        outcome = boot(built, ["-"] * first, SECONDS)
         ended = [line.removeprefix("end ") for line in outcome.output.splitlines() if line.startswith("end ")]
         expected = [row.name for row in rows[first:]]
         assert ended == expected[: len(ended)], f"rows in another order: {ended}"

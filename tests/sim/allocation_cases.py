@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cloudos.abi import initial, objects, tags
+from cloudos.abi import devices, initial, objects, tags
 from cloudos.abi.objects import Rights
 from tests.sim import programs
 from tests.sim.inventory import Inventory
@@ -173,11 +173,18 @@ def paged(setting: Setting) -> int:
     return setting.stage.succeed("memory_create_paged", Q, setting.handles["endpoint"], 8 * PAGE)
 
 
-def cloned_write(setting: Setting) -> user.Write:
-    """Writing to a page that is shared with a clone: a copy of nodes and page."""
-    memory = setting.object(3 * PAGE, 3)
-    setting.stage.succeed("memory_clone", memory, Q, 0)
-    return user.Write(setting.window + PAGE, b"x")
+def ports(setting: Setting) -> int:
+    return setting.stage.succeed("device_create", initial.DEVICE, Q, devices.PORTS, 0x500, 4)
+
+
+def line(setting: Setting) -> int:
+    return setting.stage.succeed("interrupt_create", initial.DEVICE, Q, 9, 0)
+
+
+def bound_line(setting: Setting) -> int:
+    handle = line(setting)
+    setting.stage.succeed("interrupt_bind", handle, setting.handles["notification"], 1)
+    return handle
 
 
 def replying(setting: Setting) -> user.Call:
@@ -242,6 +249,13 @@ CASES: dict[str, Case] = {
     "memory_supply": on("memory_supply", paged, touched, 0, 0, 3 * PAGE),
     "memory_discard": on("memory_discard", touched, PAGE, 2 * PAGE),
     "memory_inspect": on("memory_inspect", touched, user.SCRATCH),
+    "process_bind": on("process_bind", child, "notification", 1),
+    "device_create": plain("device_create", initial.DEVICE, Q, devices.PORTS, 0x500, 4),
+    "device_read": on("device_read", ports, 0, 1),
+    "device_write": on("device_write", ports, 0, 1, 7),
+    "interrupt_create": plain("interrupt_create", initial.DEVICE, Q, 9, 0),
+    "interrupt_bind": on("interrupt_bind", line, "notification", 1),
+    "interrupt_acknowledge": on("interrupt_acknowledge", bound_line),
     "space_map": on("space_map", initial.SPACE, touched, FRESH, PAGE, 2 * PAGE, 3),
     "space_unmap": on("space_unmap", initial.SPACE, shown, 4 * PAGE),
     "space_protect": on("space_protect", initial.SPACE, shown, 4 * PAGE, 1),

@@ -21,7 +21,7 @@ NO_DEADLINE = {int(STATES[name]) for name in ("STOPPED", "READY", "RUNNING", "DE
 # Pointers that keep what they point to alive.
 KEEPING = {
     Kind.THREAD: ("process", "schedule", "notification", "buffer_memory"),
-    Kind.PROCESS: ("fault_endpoint", "space"),
+    Kind.PROCESS: ("fault_endpoint", "space", "notification"),
     Kind.SPACE: ("program",),
     Kind.MEMORY: ("pager",),
 }
@@ -72,7 +72,7 @@ def first_references(found: Inventory) -> set[int]:
     """Objects that the machine began with have one reference more, of the kernel's own."""
     first = int(kernel_module("objects.process").FIRST.process.address.value)
     started = {address for address in found.objects if found.kinds[address] in (Kind.POLICY, Kind.AUDIT)}
-    return started | {first, address_of(ROOT)}
+    return started | {first, address_of(ROOT), address_of(kernel_module("objects.device").MACHINE)}
 
 
 def check_references(found: Inventory) -> None:

@@ -46,9 +46,9 @@ STATIC = {
 }
 # Left as they were when a thread leaves a list, and when a table is emptied.
 LINKS = frozenset({"header.next_cleanup", "queue_next", "queue_previous", "waiter_next", "waiter_previous"})
-LINKS |= {"next_cleanup", "table.first", "table.free", "table.directory"}
-# Of the threads of a process.
-SIBLINGS = ("next", "previous")
+LINKS |= {"other", "next_cleanup", "table.first", "table.free", "table.directory"}
+# Of the threads of a process, and of those on a schedule.
+SIBLINGS = ("next", "previous", "schedule_next", "schedule_previous")
 BLOCKED_ON_OBJECT = (int(STATES.SENDING), int(STATES.RECEIVING), int(STATES.WAITING))
 CLEANUP = kernel_module("objects.cleanup")
 # Of each machine, the objects that were made and not destroyed.
@@ -198,7 +198,7 @@ class Inventory:
         for name in ("senders", "receivers", "waiters"):
             for thread in self.chain(values.get(f"{name}.first", 0), "queue_next"):
                 self._visit(thread)
-        for thread in self.chain(values.get("threads", 0), "next"):
+        for thread in self.chain(values.get("threads", 0), "next" if kind == Kind.PROCESS else "schedule_next"):
             self._visit(thread)
         if kind == Kind.SPACE and values["regions"]:
             found = self.memory.words(values["regions"], values["count"])

@@ -39,7 +39,7 @@ PASSING = (
 PASSING += ("sweep_", "sweeping", "found")
 NEEDS_MEMORY = {
     "thread_create", "thread_set_buffer", "process_create", "endpoint_create",
-    "memory_create", "memory_create_paged", "memory_clone", "memory_supply", "space_map", "space_unmap",
+    "device_create", "interrupt_create", "memory_create", "memory_create_paged", "memory_clone", "memory_supply", "space_map", "space_unmap",
     "space_protect",
     "notification_create", "schedule_create", "quota_create",
 }  # fmt: skip

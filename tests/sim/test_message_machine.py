@@ -8,7 +8,6 @@ find what the model says, to the last byte; whoever should have gone on must hav
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -411,9 +410,7 @@ def pass_time(duration: int) -> programs.Steps:
 
 def watch_deadlines(machine: MessageMachine) -> Callable[[], None]:
     """Tell the machine of each deadline that the kernel finds passed; what to call to stop that."""
-    module = next(found for found in (kernel_module("objects.message"),) if hasattr(found, "expire"))
-    with suppress(KeyError):
-        module = kernel_module("objects.waiting")
+    module = kernel_module("objects.waiting")
     before = module.expire
 
     def expire(thread: Any) -> None:

@@ -25,7 +25,7 @@ from tests.sim.world import kernel_module
 CAPABILITIES = kernel_module("security.capabilities")
 CLEANUP = kernel_module("objects.cleanup")
 SCHEDULER = kernel_module("sched.scheduler")
-MESSAGE = kernel_module("objects.message")
+WAITING = kernel_module("objects.waiting")
 BUDGET = kernel_module("sched.budget").Budget
 Function = Callable[..., Any]
 # The same in every run: whether a bug is found must not be a matter of luck.
@@ -134,7 +134,7 @@ BUGS = {
     "a reference is leaked": Bug(CapabilityMachine, CLEANUP, "drop", every(9, nothing), structures=True),
     "a reference is lost": Bug(CapabilityMachine, CLEANUP, "retain", every(9, nothing), structures=True),
     "a wake-up is lost": Bug(MessageMachine, SCHEDULER, "wake", every(9, nothing)),
-    "a deadline is forgotten": Bug(MessageMachine, MESSAGE, "expire", every(4, nothing)),
+    "a deadline is forgotten": Bug(MessageMachine, WAITING, "expire", every(4, nothing)),
     "a suspension is forgotten": Bug(MessageMachine, SCHEDULER, "wake", lambda _: SCHEDULER.ready),
     "signals are lost": Bug(
         MessageMachine, kernel_module("objects.notifications"), "resume_signals", lambda _: nothing
@@ -153,7 +153,7 @@ def test_the_machines_find(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_plans_find_a_priority_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MESSAGE, "stop_donation", keeping_priority(MESSAGE.stop_donation))
+    monkeypatch.setattr(WAITING, "stop_donation", keeping_priority(WAITING.stop_donation))
     assert_found()
 
 

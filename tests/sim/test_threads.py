@@ -175,7 +175,7 @@ def test_processes_come_and_go_without_a_trace(seed: int) -> None:
                 yield from succeed("thread_start", thread)
             yield from programs.sleep(300_000)
             yield call("process_kill", child)
-            assert (yield call("process_kill", child)).error == BadState.code
+            assert (yield call("process_kill", child)).error == 0
             yield from programs.sleep(300_000)
             quotas.append(ledger()[0])
         # What stays are the dead processes and threads themselves, to which there are handles.

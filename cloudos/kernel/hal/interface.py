@@ -4,11 +4,12 @@ Each architecture is a package of modules with these functions; `cloudos.kernel.
 
 console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
             channel_consume, channel_interrupt, drain
-cpu         start, wait_for_interrupt, pause, halt, zero, fault_address, trap
+cpu         start, wait_for_interrupt, take_interrupts, pause, halt, zero, fault_address, trap,
+            port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
-interrupts  start, acknowledge
-mmu         start, direct, PageTable, new_user_table, page_bytes, map_device
-platform    read, kernel_image, BOOT_INFORMATION, ELF_MACHINE
+interrupts  start, acknowledge, configure
+mmu         start, direct, PageTable, copy_kernel_half, largest_level, page_bytes, map_device
+platform    read, kernel_image, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
 trap        start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
@@ -24,12 +25,15 @@ from enum import IntEnum, IntFlag
 from typing import Literal, NoReturn, Protocol
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.lang import U8, U64, Array, PhysAddr, Slice, VirtAddr, enum, struct, zeroed
+from cloudos.lang import U8, U16, U32, U64, Array, PhysAddr, Slice, VirtAddr, enum, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
 PAGE_SIZE = 4096
 MAXIMUM_RANGES = 32
+MAXIMUM_LINES = 48
+# Above all numbers of ports, addresses and lines: AMD64 manual volume 2, section 1.1, of physical addresses.
+RESOURCE_END = 1 << 52
 
 
 @enum(U8)
@@ -55,6 +59,7 @@ class TrapKind(IntEnum):
     SPURIOUS = 5
     NON_MASKABLE = 6
     MACHINE_CHECK = 7
+    DEVICE = 8
 
 
 @struct
@@ -103,7 +108,8 @@ class Timer(Protocol):
         ...
 
     def set_alarm(self, deadline: U64) -> None:
-        """Interrupt once at `deadline`, as `now` counts; at once when that is past. It may come early."""
+        """Interrupt once at `deadline`, as `now` counts; at once when that is past. It may come early, and
+        in the first milliseconds after `start` late."""
 
     def handle_interrupt(self) -> None:
         """The timer's interrupt came."""
@@ -118,6 +124,9 @@ class Interrupts(Protocol):
     def acknowledge(self) -> None:
         """End the interrupt being handled."""
 
+    def configure(self, line: U64, flags: U64, is_open: bool) -> None:
+        """Open or mask a line that the kernel itself does not use. `flags`: of `cloudos.abi.devices`."""
+
 
 class Cpu(Protocol):
     """The processor."""
@@ -128,6 +137,9 @@ class Cpu(Protocol):
     def wait_for_interrupt(self) -> None:
         """Sleep until an interrupt has been handled; none is lost between the caller's check and the sleep."""
 
+    def take_interrupts(self) -> None:
+        """Let interrupts that are pending be handled, and go on."""
+
     def pause(self) -> None:
         """Hint of a busy wait."""
 
@@ -137,6 +149,13 @@ class Cpu(Protocol):
     def fault_address(self) -> U64:
         """The address that the last page fault tried to reach."""
         ...
+
+    def port_read(self, port: U16, width: U8) -> U32:
+        """Read 1, 2 or 4 bytes from an I/O port."""
+        ...
+
+    def port_write(self, port: U16, width: U8, value: U32) -> None:
+        """Write 1, 2 or 4 bytes to an I/O port."""
 
 
 class Console(Protocol):
@@ -186,6 +205,15 @@ class UserAccess(Protocol):
 
     def recovery(self) -> U64:
         """Where to continue after such a fault."""
+        ...
+
+
+class Platform(Protocol):
+    """What the machine has that drivers may be given."""
+
+    def is_kept(self, resource: U64, first: U64, end: U64) -> bool:
+        """Whether [first, end) of a resource of `cloudos.abi.devices` has a part that the kernel keeps for itself, or
+        that does not exist. Lines from `MAXIMUM_LINES` on do not."""
         ...
 
 

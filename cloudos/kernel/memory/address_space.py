@@ -14,6 +14,8 @@ from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import heap, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Space
+from cloudos.kernel.objects import cleanup
+from cloudos.kernel.objects.header import Header
 from cloudos.lang import U64, Ptr, VirtAddr, never_inlined, null
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -204,9 +206,19 @@ def _sweep_one(memory: Memory, region: Region) -> None:
 
 
 def close_step(space: Space) -> bool:
-    """Give back a region, or some page tables, at last the others; whether nothing is left. It is not in use."""
+    """Give back some pages or a region, or some page tables, at last the others; whether nothing is left.
+
+    The space is not in use. Objects that only it refers to are emptied first, so that they end with it.
+    """
     if space.count > 0:
-        regions.remove(space, space.count - 1)
+        region = space.regions.value.at[space.count - 1].value
+        if _is_empty(region.memory):
+            regions.remove(space, space.count - 1)
+        return False
+    if not space.program.is_null():
+        if _is_empty(space.program):
+            cleanup.drop(space.program.cast(Header))
+            space.program = null()
         return False
     for _ in U64.range(CLOSE_STEP):
         if space.cursor >= TABLES_END:
@@ -214,6 +226,11 @@ def close_step(space: Space) -> bool:
         space.cursor = clear(space, space.cursor, U64(TABLES_END))
         _release_tables(space, space.cursor)
     return False
+
+
+def _is_empty(memory: Ptr[Memory]) -> bool:
+    """Whether an object has no pages left for its end, after a step towards that; or others refer to it as well."""
+    return memory.value.header.references > 1 or memory.value.base.value != 0 or pages.empty_step(memory.value)
 
 
 def _release_tables(space: Space, passed: U64) -> None:

@@ -16,7 +16,7 @@ from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Entry, Memory
-from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, never_inlined, null, struct
+from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, never_inlined, null, panic, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -344,6 +344,17 @@ def release_step(memory: Memory, index: U64, end: U64, ending: bool) -> U64:
         if ending:
             _release_nodes(memory, index)
     return min(index, end)
+
+
+@never_inlined
+def empty_step(memory: Memory) -> bool:
+    """Give back a few of all the pages, none of which is mapped, and their nodes; whether there are no more."""
+    end = U64(1) << (memory.levels * NODE_BITS)
+    try:
+        memory.cursor = release_step(memory, memory.cursor, end, True)
+    except OutOfMemory:
+        panic("giving memory back needs none")
+    return memory.cursor >= end
 
 
 def _shared_top(memory: Memory, index: U64) -> Place:

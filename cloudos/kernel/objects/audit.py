@@ -11,6 +11,9 @@ from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, place, struct, zeroed
 
 __all__ = ["BadAddress", "OutOfMemory"]
 
+# About 80 instructions each, with interrupts off.
+MOST_AT_ONCE = 64
+
 
 @struct
 class Audit:
@@ -35,7 +38,7 @@ def audit_read(buffer: UserPtr[U8], length: U64) -> U64:
 
     Number of records moved to the buffer, plus 2^32 times the number lost since the last call (2^32 - 1: or more).
     """
-    room = length // RECORD_SIZE
+    room = min(length // RECORD_SIZE, U64(MOST_AT_ONCE))
     count = U64(0)
     while count < room:
         record = RING.peek()

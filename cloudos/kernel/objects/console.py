@@ -11,16 +11,17 @@ from cloudos.kernel.hal import console, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects.thread import ThreadQueue, ThreadState
+from cloudos.kernel.objects.thread import ThreadState, WaitQueue
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, null, place, struct, zeroed
+from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, never_inlined, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
 BUFFER_ORDER = 2
 HEADER_SIZE = 3
+WOKEN_AT_ONCE = 64
 STANDARD_OUTPUT = 1
 STANDARD_ERROR = 2
 
@@ -35,7 +36,7 @@ class Streams:
     has_low: bool = False
     ended: bool = False
     # Threads that wait for input.
-    readers: ThreadQueue = zeroed()
+    readers: WaitQueue = zeroed()
 
     def start(self) -> None:
         """Get a buffer. Raises OutOfMemory."""
@@ -56,10 +57,13 @@ class Streams:
 STREAMS = place(Streams())
 
 
+@never_inlined
 def input_arrived() -> None:
-    """Let the threads that wait for input look for themselves."""
-    while not STREAMS.readers.first.is_null():
+    """Let threads that wait for input look for themselves; of very many, the others when those have looked."""
+    for _ in U64.range(WOKEN_AT_ONCE):
         thread = STREAMS.readers.first
+        if thread.is_null():
+            break
         STREAMS.readers.remove(thread)
         scheduler.wake(thread)
 
@@ -97,7 +101,7 @@ def console_read(data: UserPtr[U8], length: U64) -> U64:
             thread = PROCESSOR.current
             thread.value.waiting_on = null()
             scheduler.block(ThreadState.WAITING)
-            streams.readers.append(thread)
+            streams.readers.insert(thread)
             raise Restart
         if streams.left == 0:
             streams.take_header(input[0])
@@ -107,5 +111,7 @@ def console_read(data: UserPtr[U8], length: U64) -> U64:
             user_memory.copy_out(data.address, input[0:count])
             streams.left = streams.left - count
             console.channel_consume(count)
+            input_arrived()
             return count
+    input_arrived()
     return U64(0)

@@ -6,7 +6,7 @@ from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import Kind
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header, Quota
-from cloudos.kernel.objects.thread import ThreadQueue
+from cloudos.kernel.objects.thread import WaitQueue
 from cloudos.lang import U64, Ptr, size_of, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -14,11 +14,11 @@ __all__ = ["OutOfMemory", "QuotaExceeded"]
 
 @struct
 class Endpoint:
-    """Threads that wait to send or to call, and threads that wait to receive, each first come first served."""
+    """Threads that wait to send or to call, and threads that wait to receive, each the most urgent first."""
 
     header: Header = zeroed()
-    senders: ThreadQueue = zeroed()
-    receivers: ThreadQueue = zeroed()
+    senders: WaitQueue = zeroed()
+    receivers: WaitQueue = zeroed()
 
 
 def create(quota: Quota) -> Ptr[Endpoint]:

@@ -10,7 +10,7 @@ from cloudos.kernel.memory.frames import FRAMES, MAXIMUM_ORDER
 from cloudos.kernel.memory.structures import Memory
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header, Quota
-from cloudos.lang import U64, PhysAddr, Ptr, never_inlined, panic, size_of, struct
+from cloudos.lang import U64, PhysAddr, Ptr, never_inlined, size_of, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -83,15 +83,8 @@ class MemoryHandler:
         if memory.base.value != 0:
             if not memory.foreign:
                 FRAMES.free(memory.base, order_of(memory.length))
-        else:
-            try:
-                end = U64(1) << (memory.levels * pages.NODE_BITS)
-                memory.cursor = pages.release_step(memory, memory.cursor, end, True)
-            except OutOfMemory:
-                panic("giving memory back needs none")
-            if memory.cursor < end:
-                return False
-            memory.root.bits = U64(0)
+        elif not pages.empty_step(memory):
+            return False
         memory.header.quota.value.refund((memory.claims + memory.reserve) * PAGE_SIZE)
         if not memory.pager.is_null():
             cleanup.drop(memory.pager)

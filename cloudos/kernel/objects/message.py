@@ -5,8 +5,6 @@ bytes. It goes from sender to receiver in one step, when both are there; until t
 gives the receiver a handle to the caller's reply, in a slot that was reserved before the receiver began to wait, so
 that nothing can fail between taking a message and handing it over but the transfer of handles, which is checked first.
 While a call is served the server runs on the caller's time and at least at its priority.
-
-What `waiting_on`, `through` and the queues say about a thread is kept in step by `_wait` and `detach` alone.
 """
 
 from __future__ import annotations
@@ -15,33 +13,30 @@ from cloudos.abi import tags
 from cloudos.abi.errors import (
     BadArgument,
     BadState,
-    Cancelled,
     Denied,
     OutOfMemory,
     PeerGone,
     QuotaExceeded,
     SystemCallError,
-    TimedOut,
     TooManyHandles,
     WouldBlock,
 )
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import Kind, Operation, Rights
 from cloudos.kernel.hal import trap
-from cloudos.kernel.objects import cleanup, termination
-from cloudos.kernel.objects.console import STREAMS
+from cloudos.kernel.objects import cleanup, termination, waiting
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
-from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U32, U64, Ptr, error_code, inlined, null, struct
+from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
 
-__all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles"]
+__all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles", "WouldBlock"]
 
 # Not TRANSFER: the fast path relies on the slot being in the table of the process that received the call.
 REPLY_RIGHTS = Rights.SEND
@@ -60,16 +55,26 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     if server.value.suspended:
         return False
     caller = PROCESSOR.current
-    if MATRIX.loaded and _table(caller).label != _table(server).label:
+    if caller.value.depth >= MAXIMUM_DEPTH:
+        return False
+    if MATRIX.loaded and not _may_call(caller, server):
         return False
     endpoint.receivers.remove_first(server)
-    _leave_waiters(server)
+    waiting.leave_waiters(server)
     _give_reply(caller, server)
     server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
     server.value.state = ThreadState.RUNNING
     # Nobody is more urgent: the caller was running, and the server is at least as urgent as it.
     scheduler.switch_to(server)
     return True
+
+
+@inlined
+def _may_call(caller: Ptr[Thread], server: Ptr[Thread]) -> bool:
+    """Whether policy lets the one talk to the other; what it denies is put on record by the general path."""
+    if caller.value.process == server.value.process:
+        return True
+    return labels.permits(_table(caller).label, _table(server).label, Operation.CALL)
 
 
 @inlined
@@ -89,6 +94,8 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
         return False
     if PROCESSOR.ready.has_above(U64(caller.value.priority)) or caller.value.suspended:
         return False
+    if endpoint.receivers.ends_above(server.value.schedule.value.priority):
+        return False
     _empty_slot(caller, slot)
     server.value.reply_slot = slot
     server.value.reply_index = frame.reply_handle & capabilities.INDEX_MASK
@@ -98,7 +105,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     server.value.state = ThreadState.RECEIVING
     server.value.waiting_on = capability.value.object
     endpoint.receivers.append(server)
-    _join_waiters(server, capability)
+    waiting.join_waiters(server, capability)
     scheduler.switch_to(caller)
     return True
 
@@ -113,6 +120,7 @@ def _give_reply(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     caller.value.server = server
     server.value.client = caller
     server.value.borrowed = caller.value.time()
+    server.value.depth = caller.value.depth.wrapping_add(1)
     if caller.value.priority > server.value.priority:
         server.value.priority = caller.value.priority
 
@@ -146,127 +154,8 @@ def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     caller.value.server = null()
     server.value.client = null()
     server.value.borrowed = null()
+    server.value.depth = U8(0)
     server.value.priority = server.value.schedule.value.priority
-
-
-# Waiting
-
-
-@inlined
-def _join_waiters(thread: Ptr[Thread], capability: Ptr[Capability]) -> None:
-    """The thread waits through this capability: it is woken when that is taken away."""
-    first = capability.value.waiters.cast(Thread)
-    thread.value.through = capability
-    thread.value.waiter_next = first
-    thread.value.waiter_previous = null()
-    if not first.is_null():
-        first.value.waiter_previous = thread
-    capability.value.waiters = thread.cast(Header)
-
-
-@inlined
-def _leave_waiters(thread: Ptr[Thread]) -> None:
-    leaving = thread.value
-    if leaving.through.is_null():
-        return
-    if leaving.waiter_previous.is_null():
-        leaving.through.value.waiters = leaving.waiter_next.cast(Header)
-    else:
-        leaving.waiter_previous.value.waiter_next = leaving.waiter_next
-    if not leaving.waiter_next.is_null():
-        leaving.waiter_next.value.waiter_previous = leaving.waiter_previous
-    leaving.through = null()
-
-
-def wait(state: ThreadState, capability: Ptr[Capability], deadline: U64) -> None:
-    """The current thread waits through a capability; the caller puts it into the object's queue. Raises WouldBlock."""
-    if deadline == 0:
-        raise WouldBlock
-    thread = PROCESSOR.current
-    thread.value.waiting_on = capability.value.object
-    _join_waiters(thread, capability)
-    scheduler.block_until(state, deadline)
-
-
-def detach(thread: Ptr[Thread]) -> None:
-    """Take a thread out of whatever it waits for. Its state is still the old one."""
-    scheduler.cancel_timer(thread)
-    _leave_waiters(thread)
-    object = thread.value.waiting_on
-    state = thread.value.state
-    if state == ThreadState.SENDING:
-        object.cast(Endpoint).value.senders.remove(thread)
-    elif state == ThreadState.RECEIVING:
-        object.cast(Endpoint).value.receivers.remove(thread)
-    elif state == ThreadState.CALLING:
-        _abandon_call(thread)
-    elif state == ThreadState.WAITING:
-        if object.is_null():
-            STREAMS.readers.remove(thread)
-        else:
-            object.cast(Notification).value.waiters.remove(thread)
-    thread.value.waiting_on = null()
-
-
-def _abandon_call(caller: Ptr[Thread]) -> None:
-    """Nobody waits for the reply any more."""
-    slot = caller.value.reply.header.capabilities
-    if not slot.is_null():
-        caller.value.reply.header.capabilities = null()
-        capabilities.give_slot(capabilities.table_of(slot), slot)
-    stop_donation(caller)
-
-
-def stop_donation(caller: Ptr[Thread]) -> None:
-    """Whoever serves the caller, and whoever serves those servers, runs on other time from here on."""
-    server = caller.value.server
-    if server.is_null():
-        return
-    caller.value.server = null()
-    server.value.client = null()
-    server.value.borrowed = null()
-    scheduler.set_priority(server, server.value.schedule.value.priority)
-    time = server.value.schedule
-    server = server.value.server
-    while not server.is_null():
-        server.value.borrowed = time
-        server = server.value.server
-
-
-def cancel(thread: Ptr[Thread], error: U64) -> None:
-    """A blocked thread goes on, with an error from its system call."""
-    detach(thread)
-    if thread.value.in_fault:
-        termination.die_of_fault(thread)
-        return
-    thread.value.frame.fail(error)
-    scheduler.wake(thread)
-
-
-def expire(thread: Ptr[Thread]) -> None:
-    """The thread's deadline has passed; it is out of the timers."""
-    state = thread.value.state
-    if state == ThreadState.EXHAUSTED:
-        scheduler.ready(thread)
-    elif state == ThreadState.SLEEPING:
-        thread.value.frame.finish(U64(0))
-        scheduler.wake(thread)
-    else:
-        cancel(thread, U64(TimedOut.code))
-
-
-@struct
-class Waker:
-    """See `cleanup.Waker`."""
-
-    unused: U64 = U64(0)
-
-    def wake_one(self, capability: Ptr[Capability]) -> None:
-        """Cancel the system call of a thread that waits through the capability."""
-        cancel(capability.value.waiters.cast(Thread), U64(Cancelled.code))
-
-
-cleanup.THREADS.waker = Waker()
 
 
 # What travels besides words
@@ -310,7 +199,7 @@ def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
 def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
     """0 once what the message carries is handed over, or the number of the error that the sender gets."""
     try:
-        if _table(sender).label != _table(receiver).label:
+        if sender.value.process != receiver.value.process:
             labels.check(_table(sender), _table(receiver), Operation.CALL)
     except Denied:
         return U64(Denied.code)
@@ -374,14 +263,14 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
     sender.value.is_call = is_call
     receiver = endpoint.receivers.first
     if receiver.is_null():
-        wait(ThreadState.SENDING, capability, deadline)
-        endpoint.senders.append(sender)
+        waiting.wait(ThreadState.SENDING, capability, deadline)
+        endpoint.senders.insert(sender)
         return
     error = _refusal(sender, receiver, tag)
     if error != 0:
         frame.fail(error)
         return
-    detach(receiver)
+    waiting.detach(receiver)
     if is_call and deadline != NEVER:
         PROCESSOR.timers.add(sender, deadline)
     _hand_over(sender, receiver)
@@ -393,17 +282,27 @@ def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     sending = sender.value
     if sending.is_call:
         _give_reply(sender, receiver)
+        if receiver.value.depth > MAXIMUM_DEPTH:
+            waiting.stop_donation(sender)
         handle = _fill_slot(sender, receiver)
         if sending.in_fault:
             termination.tell_fault(sending, receiver.value.frame)
             receiver.value.frame.set_reply(handle)
         else:
-            receiver.value.frame.take_message(sending.frame, sending.badge, handle)
+            _deliver(receiver, sending.frame, sending.badge, handle)
         if sender == PROCESSOR.current:
             PROCESSOR.reschedule = True
     else:
-        receiver.value.frame.take_message(sending.frame, sending.badge, U64(0))
+        _deliver(receiver, sending.frame, sending.badge, U64(0))
         sending.frame.finish(U64(0))
+
+
+@never_inlined
+def _deliver(receiver: Ptr[Thread], message: trap.UserFrame, badge: U64, reply: U64) -> None:
+    """Put a message into the receiver's registers, without what its tag said to the kernel alone."""
+    frame = receiver.value.frame
+    frame.take_message(message, badge, reply)
+    frame.set_tag(message.argument1 & ~U64(tags.DEADLINE))
 
 
 def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> None:
@@ -417,10 +316,10 @@ def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> N
     faulting.waiting_on = endpoint
     receiver = queues.receivers.first
     if receiver.is_null():
-        queues.senders.append(thread)
+        queues.senders.insert(thread)
         return
     faulting.waiting_on = null()
-    detach(receiver)
+    waiting.detach(receiver)
     _hand_over(thread, receiver)
     scheduler.wake(receiver)
 
@@ -449,17 +348,19 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     if _take_signals(receiver):
         return
     endpoint = capability.value.object.cast(Endpoint).value
-    while not endpoint.senders.first.is_null():
-        sender = endpoint.senders.first
-        tag = sender.value.frame.argument1
-        error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, tag)
-        if error != 0:
-            cancel(sender, error)
-            continue
-        _take_from(sender, receiver)
+    sender = endpoint.senders.first
+    if not sender.is_null():
+        error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, sender.value.frame.argument1)
+        if error == 0:
+            _take_from(sender, receiver)
+            return
+        # The receiver asks again, without a second reply: very many messages may be refused.
+        waiting.cancel(sender, error)
+        frame.set_reply(U64(0))
+        frame.restart()
         return
-    wait(ThreadState.RECEIVING, capability, deadline)
-    endpoint.receivers.append(receiver)
+    waiting.wait(ThreadState.RECEIVING, capability, deadline)
+    endpoint.receivers.insert(receiver)
 
 
 def _prepare_slot(slot: Capability) -> None:
@@ -475,7 +376,7 @@ def _prepare_slot(slot: Capability) -> None:
 
 def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     """The message of a thread that is queued. Its deadline holds for its call as a whole."""
-    _leave_waiters(sender)
+    waiting.leave_waiters(sender)
     sender.value.waiting_on.cast(Endpoint).value.senders.remove(sender)
     sender.value.waiting_on = null()
     is_call = sender.value.is_call
@@ -492,14 +393,9 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
     notification = receiver.value.notification.cast(Notification).value
     if notification.bits == 0:
         return False
-    set_signals(receiver, notification.bits)
+    waiting.set_signals(receiver, notification.bits)
     notification.bits = U64(0)
     return True
-
-
-def set_signals(receiver: Ptr[Thread], bits: U64) -> None:
-    """Let signals be the message that a thread receives."""
-    receiver.value.frame.set_message(U64(0), U64(tags.SIGNALS_TAG), bits, U64(0), U64(0), U64(0))
 
 
 # Replying
@@ -543,12 +439,12 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> None:
     else:
         caller.value.reply.header.capabilities = null()
         capabilities.give_slot(_table(server), slot)
-    stop_donation(caller)
+    waiting.stop_donation(caller)
     scheduler.cancel_timer(caller)
     if caller.value.in_fault:
         _resume(caller, frame)
         return
-    caller.value.frame.take_message(frame, U64(0), U64(0))
+    _deliver(caller, frame, U64(0), U64(0))
     scheduler.wake(caller)
 
 
@@ -579,8 +475,8 @@ class ReplyHandler:
         # The fast path does not count the handle as a reference; whoever removed it is about to.
         cleanup.retain(object)
         caller = object.cast(Reply).value.caller.cast(Thread)
-        stop_donation(caller)
-        cancel(caller, U64(PeerGone.code))
+        waiting.stop_donation(caller)
+        waiting.cancel(caller, U64(PeerGone.code))
 
     def cleanup_step(self, object: Ptr[Header]) -> bool:
         """Nothing to do."""

@@ -6,7 +6,7 @@ from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import Kind
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header, Quota
-from cloudos.kernel.objects.thread import Thread, ThreadQueue
+from cloudos.kernel.objects.thread import Thread, WaitQueue
 from cloudos.lang import U64, Ptr, null, size_of, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -18,8 +18,10 @@ class Notification:
 
     header: Header = zeroed()
     bits: U64 = U64(0)
-    waiters: ThreadQueue = zeroed()
+    waiters: WaitQueue = zeroed()
     bound: Ptr[Thread] = null()
+    # An interrupt was bound to it.
+    has_interrupts: bool = False
 
 
 def create(quota: Quota) -> Ptr[Notification]:

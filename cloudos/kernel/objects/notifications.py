@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles, WouldBlock
 from cloudos.abi.objects import ALL_RIGHTS
-from cloudos.kernel.objects import cleanup, endpoint, message, notification
+from cloudos.kernel.objects import cleanup, endpoint, notification, waiting
 from cloudos.kernel.objects.header import Capability, Header, Quota
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import ThreadState
-from cloudos.kernel.objects.threads import own_table, resume_signals
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.objects.threads import own_table
+from cloudos.kernel.objects.waiting import signal
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U64, Ptr
 
-__all__ = ["OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles", "WouldBlock"]
+__all__ = ["OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles", "WouldBlock", "signal"]
 
 
 def hold(object: Ptr[Header]) -> U64:
@@ -44,23 +44,12 @@ def notification_signal(target: Ptr[Notification], bits: U64) -> None:
         signal(target, bits)
 
 
-def signal(target: Ptr[Notification], bits: U64) -> None:
-    """Wake the first thread that waits, or keep the signals for the next."""
-    waiter = target.value.waiters.first
-    if not waiter.is_null():
-        message.detach(waiter)
-        waiter.value.frame.finish(bits)
-        scheduler.wake(waiter)
-    elif not resume_signals(target, target.value.bits | bits):
-        target.value.bits = target.value.bits | bits
-
-
 def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
     """System call. When it has to wait, the result is set by who wakes the thread."""
     target = capability.value.object.cast(Notification)
     bits = target.value.bits
     if bits == 0:
-        message.wait(ThreadState.WAITING, capability, deadline)
-        target.value.waiters.append(PROCESSOR.current)
+        waiting.wait(ThreadState.WAITING, capability, deadline)
+        target.value.waiters.insert(PROCESSOR.current)
     target.value.bits = U64(0)
     return bits

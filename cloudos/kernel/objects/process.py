@@ -29,8 +29,14 @@ class Process:
     ended: bool = False
     emptied: bool = False
     label: U8 = U8(0)
-    status: U8 = U8(0)
     space: Ptr[Space] = null()
+    # All that it had is given back.
+    gone: bool = False
+    # Why it ended: see process_inspect.
+    result: U64 = U64(0)
+    # Notification that is told when it is gone, and the signals.
+    notification: Ptr[Header] = null()
+    bits: U64 = U64(0)
 
     def map_boot_module(self, bundle: PhysAddr, length: U64) -> None:
         """Let it read the boot bundle. Raises BadArgument, QuotaExceeded, OutOfMemory."""

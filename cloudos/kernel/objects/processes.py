@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.abi import faults
 from cloudos.abi.errors import (
     BadAddress,
     BadArgument,
@@ -14,35 +15,37 @@ from cloudos.abi.errors import (
     QuotaExceeded,
     TooManyHandles,
 )
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import Event, Kind, Operation, Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.objects import cleanup, process, schedule, termination
 from cloudos.kernel.objects.header import Capability, Header, Quota
+from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.kernel.objects.threads import check_control, own_table
+from cloudos.kernel.objects.thread import Thread
+from cloudos.kernel.objects.threads import check_control, check_policy, own_table
+from cloudos.kernel.objects.waiting import refresh, signal
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.security import capabilities
+from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, data
+from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, data, struct
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
 FIRST_PRINTABLE = 0x20
 LAST_PRINTABLE = 0x7E
-ENDED = 1 << 8
 
 
 def process_exit(status: U8) -> None:
     """System call."""
     caller = PROCESSOR.current.value.process
-    caller.value.status = status
     if caller == FIRST.process:
         termination.report_exit(status)
-    termination.end_process(caller)
+    termination.end_process(caller, U64(status))
 
 
 def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
@@ -68,8 +71,7 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
     log.record(data(b""))
     if first:
         termination.backtrace(thread)
-    thread.value.process.value.status = U8(134)
-    termination.end_process(thread.value.process)
+    termination.end_process(thread.value.process, faults.result(faults.PANIC))
 
 
 def process_create(quota: Ptr[Quota], label: U64) -> U64:
@@ -79,22 +81,40 @@ def process_create(quota: Ptr[Quota], label: U64) -> U64:
     own = own_table().label
     if own != 0 and label != U64(own):
         raise Denied
-    return hold(process.create(quota.value, U8(label)).cast(Header))
+    made = process.create(quota.value, U8(label))
+    audit.record(Event.PROCESS_CREATED, own_table(), made.value.table, U64(0))
+    return hold(made.cast(Header))
 
 
 def process_kill(target: Ptr[Process]) -> None:
     """System call."""
-    if target.value.ended:
-        raise BadState
     check_control(target)
-    termination.end_process(target)
+    termination.end_process(target, faults.result(faults.KILLED))
+    if not target.value.threads.is_null():
+        raise Restart
 
 
 def process_inspect(target: Ptr[Process]) -> U64:
     """System call."""
+    check_policy(target, Operation.INSPECT)
     if target.value.ended:
-        return U64(ENDED) | U64(target.value.status)
+        return target.value.result + faults.ENDED
     return U64(0)
+
+
+def process_bind(target: Ptr[Process], notification: Ptr[Notification], bits: U64) -> None:
+    """System call."""
+    check_policy(target, Operation.INSPECT)
+    if bits == 0:
+        raise BadArgument
+    if not target.value.notification.is_null():
+        raise BadState
+    if target.value.gone:
+        signal(notification, bits)
+        return
+    target.value.notification = notification.cast(Header)
+    target.value.bits = bits
+    cleanup.retain(notification.cast(Header))
 
 
 def process_install(target: Ptr[Process], handle: U64, rights: U64, badge: U64) -> U64:
@@ -135,8 +155,39 @@ def _check_priority(priority: U64) -> None:
 
 
 def schedule_change(target: Ptr[Schedule], priority: U64, budget_ns: U64, period_ns: U64) -> None:
-    """System call. Threads take the new priority when they next become ready of their own."""
+    """System call. The schedule's threads learn of it one by one, on the way out of the kernel."""
     schedule.check(priority, budget_ns, period_ns)
     _check_priority(priority)
     target.value.priority = U8(priority)
     target.value.budget.set(budget_ns, period_ns)
+    target.value.changed = target.value.threads
+    cleanup.queue(target.cast(Header))
+    PROCESSOR.reschedule = True
+
+
+@struct
+class ScheduleHandler:
+    """See `cleanup.Handler`."""
+
+    unused: U64 = U64(0)
+
+    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        """Tell one thread of a change, or free the object, which then has none."""
+        changed = object.cast(Schedule).value
+        thread = changed.changed.cast(Thread)
+        if not thread.is_null():
+            changed.changed = thread.value.schedule_next.cast(Header)
+            refresh(thread)
+            return False
+        if changed.header.references == 0:
+            cleanup.destroy(object)
+        return True
+
+
+cleanup.handled_by(Kind.SCHEDULE, ScheduleHandler())

@@ -11,7 +11,7 @@ from cloudos.abi.objects import Kind
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.sched.budget import Budget
-from cloudos.lang import U8, U64, Ptr, size_of, struct, zeroed
+from cloudos.lang import U8, U64, Ptr, null, size_of, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -26,6 +26,9 @@ class Schedule:
     header: Header = zeroed()
     budget: Budget = zeroed()
     priority: U8 = U8(0)
+    # First of its threads, linked through `Thread.schedule_next`, and the next one that has to learn of a change.
+    threads: Ptr[Header] = null()
+    changed: Ptr[Header] = null()
 
 
 def check(priority: U64, budget_ns: U64, period_ns: U64) -> None:

@@ -51,8 +51,6 @@ class SpaceHandler:
             heap.free_frame(quota, space.pages.root)
         if not space.regions.is_null():
             heap.free_frame(quota, mmu.direct_to_physical(space.regions.address))
-        if not space.program.is_null():
-            cleanup.drop(space.program.cast(Header))
         cleanup.destroy(object)
         return True
 

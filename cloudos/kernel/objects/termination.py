@@ -17,7 +17,7 @@ from cloudos.kernel import log
 from cloudos.kernel.hal import console, cpu, power, trap
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import address_space, page_faults, regions, user_memory
-from cloudos.kernel.objects import cleanup, message
+from cloudos.kernel.objects import cleanup, message, waiting
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import FIRST, Process
@@ -44,17 +44,16 @@ def end_thread(thread: Ptr[Thread]) -> None:
     if process.value.threads.is_null() and not process.value.ended:
         if process == FIRST.process:
             report_exit(U8(0))
-            finish()
-        _end(process)
+        end_process(process, U64(0))
 
 
 def _stop_thread(thread: Ptr[Thread]) -> None:
     ending = thread.value
-    message.detach(thread)
+    waiting.detach(thread)
     scheduler.stop(thread, ThreadState.DEAD)
     client = ending.client
     if not client.is_null():
-        message.stop_donation(client)
+        waiting.stop_donation(client)
     if not ending.reply_slot.is_null():
         capabilities.give_slot(ending.process.value.table, ending.reply_slot)
         ending.reply_slot = null()
@@ -95,6 +94,16 @@ def _unlink(thread: Ptr[Thread]) -> None:
         leaving.previous.value.next = leaving.next
     if not leaving.next.is_null():
         leaving.next.value.previous = leaving.previous
+    schedule = leaving.schedule.value
+    following = leaving.schedule_next
+    if schedule.changed == thread.cast(Header):
+        schedule.changed = following.cast(Header)
+    if leaving.schedule_previous.is_null():
+        schedule.threads = following.cast(Header)
+    else:
+        leaving.schedule_previous.value.schedule_next = following
+    if not following.is_null():
+        following.value.schedule_previous = leaving.schedule_previous
 
 
 @struct
@@ -126,21 +135,22 @@ cleanup.handled_by(Kind.THREAD, ThreadHandler())
 # Processes
 
 
-def end_process(process: Ptr[Process]) -> None:
-    """All its threads end, its handles and memory are given back bit by bit."""
-    if process == FIRST.process:
-        finish()
-    while not process.value.threads.is_null():
-        _stop_thread(process.value.threads.cast(Thread))
-    _end(process)
+def end_process(process: Ptr[Process], result: U64) -> None:
+    """Its threads end, its handles and memory are given back: bit by bit, but the current thread's end is now.
 
-
-def _end(process: Ptr[Process]) -> None:
-    if not process.value.ended:
-        process.value.ended = True
-        table = process.value.table
-        audit.record(Event.PROCESS_ENDED, table.owner, table.label, U64(0), U8(0), U64(process.value.status))
+    `result`: as process_inspect tells it, without ENDED. What ended a process first counts.
+    """
+    ending = process.value
+    if not ending.ended:
+        if process == FIRST.process:
+            finish()
+        ending.ended = True
+        ending.result = result
+        audit.record(Event.PROCESS_ENDED, ending.table, audit.NOBODY, result)
         cleanup.queue(process.cast(Header))
+    current = PROCESSOR.current
+    if not current.is_null() and current.value.process == process:
+        end_thread(current)
 
 
 @struct
@@ -156,19 +166,32 @@ class ProcessHandler:
         """Nothing to do."""
 
     def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Take one handle, one stretch of memory, or at last the object."""
+        """Take one thread, one handle, one stretch of memory, or at last the object."""
         process = object.cast(Process).value
         process.ended = True
+        if not process.threads.is_null():
+            _stop_thread(process.threads.cast(Thread))
+            return False
         if not process.emptied:
             process.emptied = capabilities.empty_step(process.table)
             return False
         if not process.space.is_null():
-            scheduler.forget_space(process.space.value.pages.root)
+            space = process.space.value
+            scheduler.forget_space(space.pages.root)
+            if space.header.references == 1 and not address_space.close_step(space):
+                return False
             cleanup.drop(process.space.cast(Header))
             process.space = null()
+            # The next step comes after those that end with the space.
+            return False
         if not process.fault_endpoint.is_null():
             cleanup.drop(process.fault_endpoint)
             process.fault_endpoint = null()
+        process.gone = True
+        if not process.notification.is_null():
+            waiting.signal(process.notification.cast(Notification), process.bits)
+            cleanup.drop(process.notification)
+            process.notification = null()
         if process.header.references == 0:
             cleanup.destroy(object)
         return True
@@ -186,6 +209,7 @@ def fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     thread.value.fault_address = address
     thread.value.asks_pager = False
     process = thread.value.process.value
+    audit.record(Event.PROCESS_FAULTED, process.table, audit.NOBODY, U64(kind.number))
     endpoint = process.fault_endpoint
     if endpoint.is_null() or endpoint.value.dying:
         die_of_fault(thread)
@@ -220,7 +244,7 @@ def tell_fault(thread: Thread, frame: trap.UserFrame) -> None:
 def die_of_fault(thread: Ptr[Thread]) -> None:
     """Report the fault of a thread, and end its process. The thread waits for nothing."""
     report_fault(thread, thread.value.fault.value, thread.value.fault_address)
-    end_process(thread.value.process)
+    end_process(thread.value.process, faults.result(thread.value.fault.value))
 
 
 def report_fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:

@@ -1,7 +1,7 @@
 """The thread: its registers, its state, what it waits for.
 
 A thread is in at most one queue (of a priority, an endpoint or a notification), on the list of waiters of at most one
-capability, and in the timers at most once. `messages.py` and `sched/scheduler.py` change its state.
+capability, and in the timers at most once. `message.py`, `waiting.py` and `sched/scheduler.py` change its state.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.lang import U8, U32, U64, IntEnum, Ptr, enum, fast, inlined, null, struct, zeroed
+
+# So that the length of a chain of servers is bounded, and with it the work of telling them of a change.
+MAXIMUM_DEPTH = 64
 
 
 @enum(U8)
@@ -55,6 +58,8 @@ class Thread:
     page_offset: U64 = U64(0)
     # A suspension that takes effect when it would become ready.
     suspended: bool = False
+    # How many calls deep the last call was that it received: time and priority go along at most MAXIMUM_DEPTH.
+    depth: U8 = U8(0)
     process: Ptr[Process] = null()
     schedule: Ptr[Schedule] = null()
     # Of the caller that is being served; null when the thread runs on its own.
@@ -64,9 +69,14 @@ class Thread:
     client: Ptr[Thread] = null()
     queue_next: Ptr[Thread] = null()
     queue_previous: Ptr[Thread] = null()
+    # See WaitQueue.
+    other: Ptr[Thread] = null()
     # Of its process.
     next: Ptr[Thread] = null()
     previous: Ptr[Thread] = null()
+    # Of its schedule.
+    schedule_next: Ptr[Thread] = null()
+    schedule_previous: Ptr[Thread] = null()
     # Endpoint or notification in whose queue it is.
     waiting_on: Ptr[Header] = null()
     through: Ptr[Capability] = null()
@@ -150,3 +160,103 @@ class ThreadQueue:
             self.last = leaving.queue_previous
         else:
             leaving.queue_next.value.queue_previous = leaving.queue_previous
+
+
+@struct
+class WaitQueue:
+    """The most urgent first, first in first out among equals.
+
+    The first and the last thread of a priority refer to each other by `other`, which is null in all between and in one
+    that is alone: so a place is found in as many steps as there are priorities.
+    """
+
+    first: Ptr[Thread] = null()
+    last: Ptr[Thread] = null()
+
+    @inlined
+    def ends_above(self, priority: U8) -> bool:
+        """Whether a thread of this priority belongs before the last one."""
+        return not self.last.is_null() and self.last.value.priority < priority
+
+    def insert(self, thread: Ptr[Thread]) -> None:
+        """Put where it belongs: behind all that are as urgent or more."""
+        before = self.last
+        following: Ptr[Thread] = null()
+        if self.ends_above(thread.value.priority):
+            before = null()
+            following = self.first
+            while following.value.priority >= thread.value.priority:
+                before = following if following.value.other.is_null() else following.value.other
+                following = before.value.queue_next
+        thread.value.queue_next = following
+        thread.value.queue_previous = before
+        if following.is_null():
+            self.last = thread
+        else:
+            following.value.queue_previous = thread
+        if before.is_null():
+            self.first = thread
+        else:
+            before.value.queue_next = thread
+            _join(before, thread)
+
+    @inlined
+    def append(self, thread: Ptr[Thread]) -> None:
+        """Put a thread at the end that belongs there."""
+        last = self.last
+        thread.value.queue_next = null()
+        thread.value.queue_previous = last
+        self.last = thread
+        if last.is_null():
+            self.first = thread
+        else:
+            last.value.queue_next = thread
+            _join(last, thread)
+
+    @inlined
+    def remove_first(self, thread: Ptr[Thread]) -> None:
+        """Take out the thread that is first in this queue."""
+        following = thread.value.queue_next
+        self.first = following
+        if following.is_null():
+            self.last = null()
+        else:
+            following.value.queue_previous = null()
+            _leave(thread, following)
+
+    def remove(self, thread: Ptr[Thread]) -> None:
+        """Take out a thread that is in this queue."""
+        following = thread.value.queue_next
+        before = thread.value.queue_previous
+        leads = before.is_null() or before.value.priority != thread.value.priority
+        _leave(thread, following if leads else before)
+        if before.is_null():
+            self.first = following
+        else:
+            before.value.queue_next = following
+        if following.is_null():
+            self.last = before
+        else:
+            following.value.queue_previous = before
+
+
+@inlined
+def _join(last: Ptr[Thread], thread: Ptr[Thread]) -> None:
+    """A thread stands behind the last of a priority, perhaps its own."""
+    if last.value.priority == thread.value.priority:
+        first = last if last.value.other.is_null() else last.value.other
+        last.value.other = null()
+        first.value.other = thread
+        thread.value.other = first
+
+
+@inlined
+def _leave(thread: Ptr[Thread], neighbour: Ptr[Thread]) -> None:
+    """The first or last of a priority goes: the next one, if there is another, takes its place."""
+    other = thread.value.other
+    if not other.is_null():
+        thread.value.other = null()
+        other.value.other = null()
+        if neighbour != other:
+            other.value.other = neighbour
+            neighbour.value.other = other

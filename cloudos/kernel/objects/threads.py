@@ -17,7 +17,7 @@ from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation, Rights
 from cloudos.kernel.hal import mmu, timer, trap
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import page_faults, user_memory
-from cloudos.kernel.objects import cleanup, memory, message, space, termination
+from cloudos.kernel.objects import cleanup, memory, space, termination
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
@@ -56,6 +56,10 @@ def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> 
     if not made.next.is_null():
         made.next.value.previous = thread
     process.value.threads = thread.cast(Header)
+    made.schedule_next = schedule.value.threads.cast(Thread)
+    if not made.schedule_next.is_null():
+        made.schedule_next.value.schedule_previous = thread
+    schedule.value.threads = thread.cast(Header)
     cleanup.retain(process.cast(Header))
     cleanup.retain(schedule.cast(Header))
     return thread
@@ -80,9 +84,14 @@ def own_table() -> capabilities.CapabilityTable:
     return PROCESSOR.current.value.process.value.table
 
 
+def check_policy(process: Ptr[Process], operation: Operation) -> None:
+    """Denied when policy does not let the caller's process do this to the other."""
+    labels.check(own_table(), process.value.table, operation)
+
+
 def check_control(process: Ptr[Process]) -> None:
     """Denied when policy does not let the caller's process control the other."""
-    labels.check(own_table(), process.value.table, Operation.CONTROL)
+    check_policy(process, Operation.CONTROL)
 
 
 def thread_start(thread: Ptr[Thread]) -> None:
@@ -179,14 +188,3 @@ def thread_bind(notification: Ptr[Notification]) -> None:
     notification.value.bound = thread
     thread.value.notification = notification.cast(Header)
     cleanup.retain(notification.cast(Header))
-
-
-def resume_signals(notification: Ptr[Notification], bits: U64) -> bool:
-    """Let a thread that receives, and is bound to the notification, have the signals; whether there was one."""
-    bound = notification.value.bound
-    if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
-        return False
-    message.detach(bound)
-    message.set_signals(bound, bits)
-    scheduler.wake(bound)
-    return True

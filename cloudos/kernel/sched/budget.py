@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, fast, struct, zeroed
+from cloudos.lang import U64, Array, fast, inlined, struct, zeroed
 
 PIECES = 8
 
@@ -30,6 +30,8 @@ class Budget:
     limit: U64 = U64(0)
     period: U64 = U64(0)
     left: U64 = U64(0)
+    # Used beyond what was left; paid from what comes back, which then comes back another period later.
+    owed: U64 = U64(0)
     first: U64 = U64(0)
     count: U64 = U64(0)
     pieces: Array[Piece, Literal[8]] = zeroed()
@@ -39,6 +41,7 @@ class Budget:
         self.limit = limit
         self.period = period
         self.left = limit
+        self.owed = U64(0)
         self.first = U64(0)
         self.count = U64(0)
 
@@ -49,19 +52,22 @@ class Budget:
 
     @fast
     def charge(self, start: U64, end: U64) -> bool:
-        """Use [start, end). Use beyond what is left is forgiven: the timer is not exact.
+        """Use [start, end). The timer is not exact and system calls are not interrupted: what is used beyond the budget
+        is owed.
 
         Whether that was the end of a turn, after which others of the same priority come first.
         """
-        amount = min(end - start, self.left)
-        self.left = self.left - amount
+        used = end - start
+        paid = min(used, self.left)
+        self.left = self.left - paid
         if not self.is_limited:
             if self.left > 0:
                 return False
             self.left = self.limit
             return True
-        if amount > 0:
-            self._remember(start, amount)
+        self.owed = self.owed + (used - paid)
+        if paid > 0:
+            self._remember(start, paid)
         return self.left == 0
 
     def _remember(self, start: U64, amount: U64) -> None:
@@ -73,13 +79,22 @@ class Budget:
         self.pieces[(self.first + self.count) % PIECES] = Piece(start.saturating_add(self.period), amount)
         self.count = self.count + 1
 
-    @fast
+    @inlined
     def replenish(self, now: U64) -> None:
         """Take back what is due."""
+        if self.count > 0:
+            self._replenish(now)
+
+    def _replenish(self, now: U64) -> None:
         while self.count > 0 and self.pieces[self.first].time <= now:
-            self.left = self.left + self.pieces[self.first].amount
+            amount = self.pieces[self.first].amount
+            paid = min(amount, self.owed)
+            self.owed = self.owed - paid
+            self.left = self.left + (amount - paid)
             self.first = (self.first + 1) % PIECES
             self.count = self.count - 1
+            if paid > 0:
+                self._remember(now, paid)
 
     @property
     def next_time(self) -> U64:

@@ -43,6 +43,10 @@ class RunQueue:
         """Take out a thread that is in the queue of its priority."""
         priority = U64(thread.value.priority)
         self.queues[priority].remove(thread)
+        self._unmark(priority)
+
+    @fast
+    def _unmark(self, priority: U64) -> None:
         if self.queues[priority].first.is_null():
             word = priority >> 6
             self.bitmap[word] = self.bitmap[word] & ~(U64(1) << (priority & 63))
@@ -57,8 +61,9 @@ class RunQueue:
     @inlined
     def highest(self) -> U64:
         """The most urgent priority that has a thread. There must be one."""
-        word = U64(63 - self.summary.leading_zeros())
-        return (word << 6) + U64(63 - self.bitmap[word].leading_zeros())
+        # 63 minus the zeros above the highest bit that is set, written so that it is one instruction.
+        word = U64(self.summary.leading_zeros()) ^ 63
+        return word << 6 | (U64(self.bitmap[word].leading_zeros()) ^ 63)
 
     @inlined
     def has_above(self, priority: U64) -> bool:
@@ -72,6 +77,8 @@ class RunQueue:
     @fast
     def take(self) -> Ptr[Thread]:
         """Remove and return the first of the most urgent threads. There must be one."""
-        thread = self.queues[self.highest()].first
-        self.remove(thread)
+        priority = self.highest()
+        thread = self.queues[priority].first
+        self.queues[priority].remove_first(thread)
+        self._unmark(priority)
         return thread

@@ -12,7 +12,7 @@ from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, PhysAddr, Ptr, fast, inlined, null
+from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, null
 
 
 def start() -> None:
@@ -68,20 +68,6 @@ def cancel_timer(thread: Ptr[Thread]) -> None:
         PROCESSOR.timers.remove(thread)
 
 
-def set_priority(thread: Ptr[Thread], priority: U8) -> None:
-    """Change the effective priority."""
-    if thread.value.priority == priority:
-        return
-    if thread.value.state == ThreadState.READY:
-        PROCESSOR.ready.remove(thread)
-        thread.value.priority = priority
-        ready(thread)
-    else:
-        thread.value.priority = priority
-        if thread.value.state == ThreadState.RUNNING:
-            PROCESSOR.reschedule = True
-
-
 @fast
 def yield_turn() -> bool:
     """Let the others of the current thread's priority go first.
@@ -116,14 +102,14 @@ def leave() -> bool:
     """On the way out of a system call: whether all registers must be loaded from the current thread's frame."""
     if not PROCESSOR.reschedule:
         return False
-    run_next()
+    run_next(timer.now())
     return True
 
 
 @fast
-def run_next() -> None:
-    """Choose who runs, and make it current."""
-    _charge(timer.now())
+def run_next(now: U64) -> None:
+    """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
+    _charge(now)
     PROCESSOR.reschedule = False
     if not _keeps_running():
         thread = _take()
@@ -183,9 +169,11 @@ def _take() -> Ptr[Thread]:
 
 
 def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
-    """The thread waits for its budget."""
+    """The thread waits for its budget. Very many may do so in a row: interrupts come in between."""
     thread.value.state = ThreadState.EXHAUSTED
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
+    _set_alarm()
+    cpu.take_interrupts()
 
 
 def _idle() -> None:
@@ -193,9 +181,13 @@ def _idle() -> None:
     PROCESSOR.current = null()
     while PROCESSOR.ready.is_empty:
         # Taking ended objects apart may make a thread ready that waited for one of them.
-        if cleanup.step() and PROCESSOR.ready.is_empty:
+        done = cleanup.step()
+        if PROCESSOR.ready.is_empty:
             _set_alarm()
-            cpu.wait_for_interrupt()
+            if done:
+                cpu.wait_for_interrupt()
+            else:
+                cpu.take_interrupts()
     PROCESSOR.turn_start = timer.now()
 
 

@@ -12,7 +12,8 @@ from cloudos.abi.objects import Event
 from cloudos.kernel.hal import mmu, timer
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.lang import U8, U64, Ptr, null, place, size_of, struct, zeroed
+from cloudos.kernel.objects.header import CapabilityTable
+from cloudos.lang import U64, Ptr, never_inlined, null, place, size_of, struct
 
 __all__ = ["OutOfMemory"]
 
@@ -39,16 +40,6 @@ class Ring:
         self.records = Ptr.at(AuditRecord, mmu.direct(frame))
         self.capacity = U64(CAPACITY)
 
-    def append(self, record: AuditRecord) -> None:
-        """Keep a record, or count it as lost."""
-        record.number = self.number
-        self.number += 1
-        if self.written - self.read == self.capacity:
-            self.lost += 1
-            return
-        self.records.offset(self.written % self.capacity).value = record
-        self.written += 1
-
     def peek(self) -> AuditRecord | None:
         """The oldest record."""
         if self.read == self.written:
@@ -67,16 +58,25 @@ class Ring:
 
 
 RING = place(Ring())
+# Stands for the kernel, and for nobody.
+NOBODY = place(CapabilityTable())
 
 
-def record(event: Event, subject: U64, subject_label: U8, object: U64, object_label: U8, detail: U64) -> None:
-    """Put a security event on record. `subject` and `object` are numbers of processes."""
-    entry: AuditRecord = zeroed()
+@never_inlined
+def record(event: Event, subject: CapabilityTable, object: CapabilityTable, detail: U64) -> None:
+    """Put a security event on record, between the processes of two tables, or count it as lost."""
+    number = RING.number
+    RING.number = number + 1
+    if RING.written - RING.read == RING.capacity:
+        RING.lost += 1
+        return
+    entry = RING.records.offset(RING.written % RING.capacity).value
+    RING.written += 1
+    entry.number = number
     entry.time = timer.now()
     entry.event = event
-    entry.subject = subject
-    entry.subject_label = subject_label
-    entry.object = object
-    entry.object_label = object_label
+    entry.subject = subject.owner
+    entry.subject_label = subject.label
+    entry.object = object.owner
+    entry.object_label = object.label
     entry.detail = detail
-    RING.append(entry)

@@ -15,7 +15,7 @@ from cloudos.abi.errors import BadArgument, BadState, Denied, Sealed
 from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation
 from cloudos.kernel.objects.header import CapabilityTable
 from cloudos.kernel.security import audit
-from cloudos.lang import U8, U64, Array, Slice, place, struct, zeroed
+from cloudos.lang import U8, U64, Array, Slice, inlined, place, struct, zeroed
 
 __all__ = ["BadArgument", "BadState", "Denied", "Sealed"]
 
@@ -69,19 +69,20 @@ class Matrix:
         """Put the rows in force."""
         self.count = count
         self.loaded = True
-        audit.record(Event.POLICY_LOADED, U64(0), U8(0), U64(0), U8(0), count)
+        audit.record(Event.POLICY_LOADED, audit.NOBODY, audit.NOBODY, count)
 
     def seal(self) -> None:
         """From here on the policy stays as it is. Raises Sealed."""
         if self.sealed:
             raise Sealed
         self.sealed = True
-        audit.record(Event.POLICY_SEALED, U64(0), U8(0), U64(0), U8(0), U64(0))
+        audit.record(Event.POLICY_SEALED, audit.NOBODY, audit.NOBODY, U64(0))
 
 
 MATRIX = place(Matrix())
 
 
+@inlined
 def permits(subject: U8, object: U8, operation: Operation) -> bool:
     """Whether policy lets processes labelled `subject` do this to those labelled `object`."""
     if U64(subject) >= MATRIX.count or U64(object) >= MATRIX.count:
@@ -92,5 +93,5 @@ def permits(subject: U8, object: U8, operation: Operation) -> bool:
 def check(subject: CapabilityTable, object: CapabilityTable, operation: Operation) -> None:
     """Raises Denied, which is then on record, unless policy permits it between the two processes."""
     if not permits(subject.label, object.label, operation):
-        audit.record(Event.DENIED, subject.owner, subject.label, object.owner, object.label, U64(operation))
+        audit.record(Event.DENIED, subject, object, U64(operation))
         raise Denied

@@ -18,7 +18,6 @@ from tests.conformance.support import (
     MESSAGE_REPLY,
     MESSAGE_REPLY_RECEIVE,
     MESSAGE_SEND,
-    PEER_GONE,
     TIMED_OUT,
     WOULD_BLOCK,
     attempt,
@@ -76,7 +75,7 @@ def a_call_nobody_answers_ends_at_its_deadline() -> None:
     assert system.clock_read() >= deadline, "not before"
     system.thread_sleep(U64(10_000_000))
     assert BOARD.count == 1, "the server goes on"
-    assert BOARD.cells[0] == BAD_HANDLE or BOARD.cells[0] == PEER_GONE, "too late"
+    assert BOARD.cells[0] == BAD_HANDLE, "too late"
 
 
 def _late_server(handle: U64) -> None:
@@ -95,6 +94,51 @@ def a_call_answered_in_time_succeeds() -> None:
     before = system.clock_read()
     system.thread_sleep(U64(3_000_000))
     assert system.clock_read() - before >= 3_000_000, "no early end of a later wait"
+
+
+def a_deadline_does_not_travel() -> None:
+    """The bit that announces a deadline stays with the sender: a server without message buffer can answer with the
+    tag that it received, and the caller does not receive the bit of its server."""
+    handle = endpoint()
+    run(code_address(_mirror), handle)
+    assert _with_deadline(MESSAGE_CALL, handle, soon()) == 0, "from the queue of receivers"
+    settle()
+    assert BOARD.cells[0] == 0 and BOARD.cells[1] == 0, "received tag, answered"
+    run(code_address(_slow_mirror), handle)
+    assert _with_deadline(MESSAGE_CALL, handle, system.clock_read() + 5_000_000) == 0, "from the queue of senders"
+    settle()
+    assert BOARD.cells[2] == 0 and BOARD.cells[3] == 0, "received tag, answered"
+
+
+def _mirror(handle: U64) -> None:
+    message = Message()
+    ipc.receive(handle, message)
+    BOARD.note(message.tag)
+    BOARD.note(message_error(MESSAGE_REPLY, message.reply, message))
+
+
+def _slow_mirror(handle: U64) -> None:
+    system.thread_sleep(U64(1_000_000))
+    _mirror(handle)
+
+
+def a_deadline_of_a_server_does_not_travel() -> None:
+    """A reply with the deadline of the server's next receive reaches the caller without it."""
+    handle = endpoint()
+    run(code_address(_caller_of), handle)
+    BUFFER.own().deadline = U64(0)
+    message = Message()
+    ipc.receive(handle, message)
+    message.tag = U64(tags.DEADLINE)
+    assert message_error(MESSAGE_REPLY_RECEIVE, handle, message) == WOULD_BLOCK, "nothing more"
+    settle()
+    assert BOARD.count == 1 and BOARD.cells[0] == 0, "the tag of the reply"
+
+
+def _caller_of(handle: U64) -> None:
+    message = Message()
+    ipc.call(handle, message)
+    BOARD.note(message.tag)
 
 
 def _prompt_server(handle: U64) -> None:

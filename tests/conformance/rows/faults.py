@@ -47,6 +47,7 @@ _start = attempt("thread_start")
 
 MISSING = 0x3000_0000
 SEGMENT_VIOLATION = 11
+OF_SEGMENT_VIOLATION = 11 << 16 | 256 + 128 + 11
 
 
 def _read_missing(argument: U64) -> None:
@@ -193,14 +194,14 @@ def a_repair_to_a_kernel_address_faults_in_user_mode() -> None:
 
 
 def a_fault_is_answered_with_death() -> None:
-    """FAULT_KILL ends the process."""
+    """FAULT_KILL ends the process; process_inspect then tells the fault."""
     handler = endpoint()
     child = _watched(handler)
     child.start(code_address(_read_missing), U64(0))
     message = _fault_of(handler)
     _answer(message, U64(tags.FAULT_KILL))
     settle()
-    assert system.process_inspect(child.process) & 256 != 0, "ended"
+    assert system.process_inspect(child.process) == OF_SEGMENT_VIOLATION, "ended, and why"
 
 
 def an_unknown_answer_to_a_fault_is_death() -> None:
@@ -211,7 +212,7 @@ def an_unknown_answer_to_a_fault_is_death() -> None:
     message = _fault_of(handler)
     _answer(message, U64(999))
     settle()
-    assert system.process_inspect(child.process) & 256 != 0, "ended"
+    assert system.process_inspect(child.process) == OF_SEGMENT_VIOLATION, "ended, and why"
 
 
 def closing_the_reply_to_a_fault_ends_the_process() -> None:
@@ -221,16 +222,16 @@ def closing_the_reply_to_a_fault_ends_the_process() -> None:
     child.start(code_address(_read_missing), U64(0))
     system.handle_close(_fault_of(handler).reply)
     settle()
-    assert system.process_inspect(child.process) & 256 != 0, "ended"
+    assert system.process_inspect(child.process) == OF_SEGMENT_VIOLATION, "ended, and why"
 
 
 def a_fault_without_handler_ends_the_process() -> None:
-    """A process without fault endpoint ends with its fault; others go on."""
+    """A process without fault endpoint ends with its fault, which process_inspect tells; others go on."""
     child = Child()
     child.make(QUOTA)
     child.start(code_address(_read_missing), U64(0))
     settle()
-    assert system.process_inspect(child.process) & 256 != 0, "ended"
+    assert system.process_inspect(child.process) == OF_SEGMENT_VIOLATION, "ended, and why"
 
 
 def writing_to_code_is_a_fault() -> None:

@@ -7,23 +7,33 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi import initial
+from cloudos.abi import initial, tags
 from cloudos.abi.audit import AuditRecord
 from cloudos.abi.errors import Sealed
 from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation, Rights
-from cloudos.lang import U8, U64, Array, Ptr, UserPtr, place, struct
-from cloudos.sdk import system
+from cloudos.lang import U8, U64, Array, Ptr, UserPtr, VirtAddr, code_address, place, struct
+from cloudos.sdk import ipc, system
+from cloudos.sdk.ipc import Message
+from cloudos.sdk.processes import Child
 from tests.conformance.support import (
     BAD_ADDRESS,
     BAD_ARGUMENT,
     BAD_HANDLE,
     BAD_STATE,
+    BUFFER,
     DENIED,
+    MESSAGE_CALL,
+    MESSAGE_RECEIVE,
     QUOTA,
     WRONG_KIND,
     attempt,
+    endpoint,
+    message_error,
     notification,
+    poke,
     quota_used,
+    settle,
+    soon,
     weaker,
 )
 
@@ -242,6 +252,84 @@ def a_buffer_smaller_than_a_record_takes_none() -> None:
     assert system.audit_read(AUDIT, UserPtr.at(U8, address), U64(47)) & 0xFFFF_FFFF == 0, "none"
     AUDITED.drain()
     assert AUDITED.count >= 1, "still there"
+
+
+def the_policy_denies_looking() -> None:
+    """process_inspect and process_bind of a process that the matrix does not let the caller INSPECT are Denied."""
+    _loaded()
+    allowed = system.process_create(QUOTA, U64(1))
+    outcast = system.process_create(QUOTA, U64(2))
+    assert _inspect(allowed) == 0 and _bind(allowed, notification(), U64(1)) == 0, "allowed"
+    assert _inspect(outcast) == DENIED, "inspect"
+    assert _bind(outcast, notification(), U64(1)) == DENIED, "bind"
+
+
+_inspect = attempt("process_inspect")
+_bind = attempt("process_bind")
+
+
+def the_policy_denies_calls() -> None:
+    """A call that the matrix does not allow is Denied, to a thread that waits as well as from the queue, also between
+    two processes of one label; within a process all is allowed."""
+    _loaded()
+    there = endpoint()
+    assert _result_of(code_address(_calls), there) == 256 + DENIED, "from the queue of receivers"
+    receiver = Child()
+    receiver.make_labelled(QUOTA, U64(1))
+    receiver.start(code_address(_serves), system.process_install(receiver.process, there, U64(0), U64(0)))
+    settle()
+    assert _result_of(code_address(_calls), there) == 256 + DENIED, "one label"
+    message = Message()
+    assert message_error(MESSAGE_CALL, there, message) == 0, "label 0 may call label 1"
+    system.process_kill(receiver.process)
+
+
+def _result_of(function: VirtAddr, handle: U64) -> U64:
+    """How a process of label 1 ended that was given a handle; messages to it are received meanwhile."""
+    child = Child()
+    child.make_labelled(QUOTA, U64(1))
+    child.start(function, system.process_install(child.process, handle, U64(0), U64(0)))
+    message = Message()
+    message.tag = U64(tags.DEADLINE)
+    BUFFER.own().deadline = soon()
+    if function == code_address(_calls):
+        message_error(MESSAGE_RECEIVE, handle, message)
+    return child.wait()
+
+
+def _calls(handle: U64) -> None:
+    message = Message()
+    system.process_exit(U8(message_error(MESSAGE_CALL, handle, message)))
+
+
+def _serves(handle: U64) -> None:
+    message = Message()
+    ipc.receive(handle, message)
+    while True:
+        ipc.reply_and_receive(handle, message)
+
+
+def lives_of_processes_are_on_record() -> None:
+    """Who made a process, its faults and its end are on record, with its number and label."""
+    _loaded()
+    AUDITED.drain()
+    child = Child()
+    child.make_labelled(QUOTA, U64(1))
+    child.start(code_address(_faults), U64(0))
+    child.wait()
+    AUDITED.drain()
+    assert AUDITED.count == 3 and AUDITED.lost == 0, "three"
+    made = AUDITED.records[0]
+    fault = AUDITED.records[1]
+    end = AUDITED.records[2]
+    assert made.event == Event.PROCESS_CREATED and made.subject_label == 0 and made.object_label == 1, "made"
+    assert fault.event == Event.PROCESS_FAULTED and fault.subject == made.object and fault.detail == 11, "fault"
+    assert end.event == Event.PROCESS_ENDED and end.subject == made.object and end.subject_label == 1, "end"
+    assert end.detail == 11 << 16 | 128 + 11, "why"
+
+
+def _faults(argument: U64) -> None:
+    poke(U64(8), U64(1))
 
 
 def a_policy_that_is_sealed_stays() -> None:

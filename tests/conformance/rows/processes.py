@@ -5,23 +5,28 @@ Memory and handles of their own; how they end.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cloudos.abi import layout
 from cloudos.abi.objects import Rights
-from cloudos.lang import U8, U32, U64, UserPtr, code_address
+from cloudos.lang import U8, U32, U64, Array, UserPtr, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.processes import Child, populate
+from cloudos.sdk.threads import entry
 from tests.conformance.support import (
     BAD_ARGUMENT,
     BAD_HANDLE,
     BAD_STATE,
     BOARD,
     DENIED,
+    NEVER,
     PAGE,
     PEER_GONE,
     PROCESS,
     QUOTA,
     SCHEDULE,
+    WOULD_BLOCK,
     WRONG_KIND,
     attempt,
     endpoint,
@@ -42,6 +47,8 @@ _set_fault_endpoint = attempt("process_set_fault_endpoint")
 _thread_create = attempt("thread_create")
 
 FREE = 0x1000_0000
+KILLED = 9 << 16 | 256 + 128 + 9
+PANICKED = 6 << 16 | 256 + 128 + 6
 
 
 def _exit_seven(argument: U64) -> None:
@@ -211,23 +218,24 @@ def a_process_ends_with_its_last_thread() -> None:
 
 
 def a_panic_ends_only_its_process() -> None:
-    """A process that panics ends with status 134; others go on."""
+    """A process that panics ends with fault 6 and status 134; others go on."""
     child = Child()
     child.make(QUOTA)
     child.start(code_address(_panic), U64(0))
     settle()
-    assert system.process_inspect(child.process) == 256 + 134, "status"
+    assert system.process_inspect(child.process) == PANICKED, "status"
 
 
 def a_killed_process_does_not_run() -> None:
-    """process_kill ends a process with all its threads; a second kill is BadState."""
+    """process_kill ends a process with all its threads; a second kill changes nothing."""
     child = Child()
     child.make(QUOTA)
     child.start(code_address(_sleep), U64(0))
     settle()
     system.process_kill(child.process)
-    assert system.process_inspect(child.process) & 256 != 0, "ended"
-    assert _kill(child.process) == BAD_STATE, "twice"
+    assert system.process_inspect(child.process) == KILLED, "ended"
+    assert _kill(child.process) == 0, "twice"
+    assert system.process_inspect(child.process) == KILLED, "as before"
 
 
 def a_process_without_threads_is_killed() -> None:
@@ -352,3 +360,127 @@ def processes_come_and_go() -> None:
         if round_number == 0:
             used = quota_used()
     assert quota_used() == used, "all given back"
+
+
+_bind = attempt("process_bind")
+
+
+def _faults(argument: U64) -> None:
+    poke(U64(8), U64(1))
+
+
+def _sleeping() -> Child:
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_sleep), U64(0))
+    settle()
+    return child
+
+
+def the_end_of_a_process_is_signalled() -> None:
+    """process_bind: the notification gets the bits when the process has exited, and not before."""
+    child = Child()
+    child.make(QUOTA)
+    ended = notification()
+    system.process_bind(child.process, ended, U64(5))
+    assert _wait_for(ended, U64(0)) == WOULD_BLOCK, "it has not even begun"
+    child.start(code_address(_exit_seven), U64(0))
+    assert system.notification_wait(ended, NEVER) == 5, "the bits"
+    assert system.process_inspect(child.process) == 256 + 7, "and how"
+
+
+_wait_for = attempt("notification_wait")
+
+
+def a_process_that_has_ended_is_signalled_at_once() -> None:
+    """process_bind to a process that has ended already signals at once."""
+    child = _sleeping()
+    system.process_kill(child.process)
+    settle()
+    ended = notification()
+    system.process_bind(child.process, ended, U64(1))
+    assert system.notification_wait(ended, U64(0)) == 1, "signalled"
+
+
+def a_fault_that_ends_a_process_is_signalled() -> None:
+    """The end of a process by a fault, a panic or process_kill is signalled as well, and process_inspect tells why."""
+    child = Child()
+    child.make(QUOTA)
+    child.start(code_address(_faults), U64(0))
+    assert child.wait() == 11 << 16 | 256 + 128 + 11, "fault"
+    child.make(QUOTA)
+    child.start(code_address(_panic), U64(0))
+    assert child.wait() == PANICKED, "panic"
+    child = _sleeping()
+    ended = notification()
+    system.process_bind(child.process, ended, U64(2))
+    system.process_kill(child.process)
+    assert system.notification_wait(ended, NEVER) == 2, "killed"
+
+
+def one_notification_waits_for_an_end() -> None:
+    """A second process_bind while the first waits is BadState; without bits it is BadArgument."""
+    child = _sleeping()
+    assert _bind(child.process, notification(), U64(0)) == BAD_ARGUMENT, "no bits"
+    assert _bind(child.process, notification(), U64(1)) == 0, "first"
+    assert _bind(child.process, notification(), U64(1)) == BAD_STATE, "second"
+    system.process_kill(child.process)
+    settle()
+    assert _bind(child.process, notification(), U64(1)) == 0, "the first has been told"
+
+
+def waiting_for_an_end_needs_rights() -> None:
+    """process_bind needs WAIT on the process and SIGNAL on the notification: else Denied; other kinds are WrongKind."""
+    child = _sleeping()
+    ended = notification()
+    assert _bind(weaker(child.process, Rights.CONTROL | Rights.INSPECT), ended, U64(1)) == DENIED, "process"
+    assert _bind(child.process, weaker(ended, Rights.WAIT), U64(1)) == DENIED, "notification"
+    assert _bind(ended, ended, U64(1)) == WRONG_KIND and _bind(child.process, endpoint(), U64(1)) == WRONG_KIND, "kinds"
+    assert _bind(weaker(child.process, Rights.WAIT), weaker(ended, Rights.SIGNAL), U64(1)) == 0, "enough"
+    system.process_kill(child.process)
+
+
+def an_end_is_signalled_when_all_is_given_back() -> None:
+    """When the end of a process is signalled, its memory and handles have been given back."""
+    child = Child()
+    child.make(QUOTA)
+    made = quota_used()
+    shared = notification()
+    for _ in U64.range(200):
+        system.process_install(child.process, shared, U64(0), U64(0))
+    assert quota_used() >= made + 4 * PAGE, "four frames of handles"
+    child.start(code_address(_maps_and_exits), U64(0))
+    assert child.wait() == 256 + 9, "ended"
+    assert quota_used() <= made + PAGE, "all but the process and the thread themselves"
+
+
+def _maps_and_exits(argument: U64) -> None:
+    poke(system.memory_map(U64(1 << 20)), U64(1))
+    system.process_exit(U8(9))
+
+
+def an_end_is_signalled_to_who_has_no_handle() -> None:
+    """The notification is signalled although nobody has a handle to the process any more."""
+    child = Child()
+    child.make(QUOTA)
+    ended = notification()
+    system.process_bind(child.process, ended, U64(4))
+    child.start(code_address(_exit_seven), U64(0))
+    system.handle_close(child.process)
+    system.handle_close(child.thread)
+    assert system.notification_wait(ended, NEVER) == 4, "told"
+
+
+def many_threads_end_with_their_process() -> None:
+    """process_kill of a process with a hundred threads returns when none of them runs any more."""
+    child = _sleeping()
+    threads = Array[U64, Literal[100]]()
+    for index in U64.range(100):
+        begin = code_address(entry).value
+        threads[index] = system.thread_create(child.process, SCHEDULE, begin, U64(layout.STACK_TOP - PAGE), U64(0))
+        system.thread_start(threads[index])
+    settle()
+    system.process_kill(child.process)
+    for index in U64.range(100):
+        assert _start(threads[index]) == BAD_STATE, "dead"
+        system.handle_close(threads[index])

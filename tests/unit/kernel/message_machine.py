@@ -75,7 +75,7 @@ class World:
     def pass_time(self, nanoseconds: int) -> None:
         """And let the timer interrupt."""
         CLOCK.base_time = CLOCK.base_time + nanoseconds
-        expire_timers()
+        expire_timers(timer.now())
         leave()
 
 

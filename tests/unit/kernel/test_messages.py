@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from cloudos.abi.errors import BadHandle, Cancelled, PeerGone, TimedOut
 from cloudos.abi.objects import Rights
-from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.objects import termination
+from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U64, Ptr
 from tests.unit.kernel.message_machine import World, world
@@ -258,8 +259,6 @@ def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch, way: str) -> No
     with world(monkeypatch) as scene:
         _, client, server = client_and_server(scene)
         if way == "kill":
-            from cloudos.kernel.objects import termination
-
             termination.end_thread(client.thread)
             assert client.thread.value.state == ThreadState.DEAD
             while scene.current != server.thread:
@@ -273,9 +272,9 @@ def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch, way: str) -> No
                 pass
             assert client.thread.value.frame.rax == Cancelled.code
         elif way == "time":
-            from cloudos.kernel.objects import message
+            from cloudos.kernel.objects import waiting
 
-            message.expire(client.thread)
+            waiting.expire(client.thread)
             assert client.thread.value.frame.rax == TimedOut.code
         else:
             scene.system_call("message_receive", server.handle, 0)
@@ -285,3 +284,32 @@ def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch, way: str) -> No
                 scene.pass_time(1000)
             assert client.thread.value.frame.rax == PeerGone.code
         assert client.thread.value.state in (ThreadState.READY, ThreadState.RUNNING)
+
+
+def test_time_goes_along_so_many_calls_and_the_end_of_the_first_reaches_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(monkeypatch) as scene:
+        scene.thread(scene.first, 1)  # when nobody else can run
+        count = MAXIMUM_DEPTH + 3
+        endpoints = [scene.give(scene.first, scene.endpoint()) for _ in range(count)]
+        servers = []
+        for handle in endpoints:
+            servers.append(scene.thread(scene.first, 100))
+            scene.pass_time(0)
+            while scene.current != servers[-1]:
+                scene.system_call("thread_yield")
+            scene.system_call("message_receive", handle, 0)
+        head = scene.thread(scene.first, 120)
+        scene.pass_time(0)
+        for handle, server in zip(endpoints, servers, strict=True):
+            scene.system_call("message_call", handle, 1)
+            if scene.current != server:
+                assert server == servers[MAXIMUM_DEPTH], "the first that runs on its own time"
+                scene.pass_time(0)
+            assert scene.current == server
+        for depth, server in enumerate(servers):
+            lends = servers[MAXIMUM_DEPTH] if depth >= MAXIMUM_DEPTH else head
+            assert server.value.time() == lends.value.schedule, depth
+            assert server.value.priority == lends.value.schedule.value.priority
+        termination.end_thread(head)
+        for server in servers[:MAXIMUM_DEPTH]:
+            assert server.value.time() == servers[0].value.schedule and server.value.priority == 100

@@ -65,29 +65,42 @@ def test_the_largest() -> None:
 
 
 ENTRY = 'labels = ["a"]\n[[allow]]\n'
+GOOD = 'subject = "a"\nobject = "a"\noperations = "call"'
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "line", "reason"),
     [
-        ("labels = [", "not TOML"),
-        ("", "'labels' must be a list"),
-        ('labels = "a"', "'labels' must be a list"),
-        ("labels = [1]", "'labels' must be a list"),
-        ("labels = []", "1 to 64, not 0"),
-        (f"labels = {[str(n) for n in range(65)]}", "1 to 64, not 65"),
-        ('labels = ["a", "a"]', "must differ"),
-        ('labels = ["*"]', "none may be"),
-        ('labels = ["a"]\nlabel = 1', "unknown: label"),
-        ('labels = ["a"]\nallow = 1', "list of entries"),
-        ('labels = ["a"]\nallow = [1]', "entry 1 of 'allow': needs exactly"),
-        (ENTRY + 'subject = "a"\nobject = "a"', "needs exactly"),
-        (ENTRY + 'subject = "b"\nobject = "a"\noperations = "call"', "no label 'b'"),
-        (ENTRY + 'subject = "a"\nobject = ["*", "b"]\noperations = "call"', "no label 'b'"),
-        (ENTRY + 'subject = "a"\nobject = "a"\noperations = ["call", "fly"]', "'fly' is none of the operations"),
-        (ENTRY + 'subject = 1\nobject = "a"\noperations = "call"', "neither a name nor a list"),
+        ("labels = [", 1, "not TOML"),
+        ('labels = ["a"]\n\nallow = = 1', 3, "not TOML"),
+        ("", 1, "'labels' must be a list"),
+        ('\n\nlabels = "a"', 3, "'labels' must be a list"),
+        ("labels = [1]", 1, "'labels' must be a list"),
+        ("# none\nlabels = []", 2, "1 to 64, not 0"),
+        (f"labels = {[str(n) for n in range(65)]}", 1, "1 to 64, not 65"),
+        ('labels = ["a", "a"]', 1, "must differ"),
+        ('labels = ["*"]', 1, "none may be"),
+        ('labels = ["a"]\nlabel = 1', 2, "unknown: label;"),
+        ('labels = ["a"]\n\n[other]', 3, "unknown: other;"),
+        ('labels = ["a"]\nallow = 1', 2, "list of entries"),
+        ('labels = ["a"]\nallow = [1]', 1, "entry 1 of 'allow': needs exactly"),
+        (ENTRY + 'subject = "a"\nobject = "a"', 2, "needs exactly"),
+        (ENTRY + 'subject = "b"\nobject = "a"\noperations = "call"', 3, "no label 'b'; there are: a"),
+        (ENTRY + 'subject = "a"\nobject = ["*", "b"]\noperations = "call"', 4, "no label 'b'"),
+        (
+            ENTRY + 'subject = "a"\nobject = "a"\noperations = ["call", "fly"]',
+            5,
+            "no operation 'fly'; there are: transf",
+        ),
+        (ENTRY + 'subject = 1\nobject = "a"\noperations = "call"', 3, "neither a name nor a list"),
+        (
+            ENTRY + GOOD + "\n[[allow]]\n" + GOOD + "\n[[allow]]\n# c\n" + GOOD.replace('"a"', '"b"', 1),
+            12,
+            "entry 3 of",
+        ),
     ],
 )
-def test_what_is_wrong_is_named(text: str, reason: str) -> None:
-    with pytest.raises(PolicyError, match=reason.replace("*", r"\*")):
+def test_what_is_wrong_is_named(text: str, line: int, reason: str) -> None:
+    with pytest.raises(PolicyError, match=reason.replace("*", r"\*")) as caught:
         encode(text)
+    assert caught.value.line == line

@@ -146,6 +146,29 @@ def test_a_budget_comes_back(limit: int, more: int) -> None:
     assert budget.left == limit
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.integers(10, 100), st.integers(1, 900), st.lists(st.integers(0, 300), min_size=1, max_size=30))
+def test_what_is_used_beyond_the_budget_is_paid_back(limit: int, more: int, runs: list[int]) -> None:
+    """Whoever may overrun by any time gets, in the long run, no more than the budget in each period."""
+    period = limit + more
+    budget = Budget()
+    budget.set(U64(limit), U64(period))
+    now = used = 0
+    for length in runs:
+        budget.replenish(U64(now))
+        while budget.left == 0:
+            assert budget.next_time > now, "what is due has been taken back"
+            now = int(budget.next_time)
+            budget.replenish(U64(now))
+        # Running is as long as it pleases: only the beginning is up to the scheduler.
+        assert used <= limit * (now // period + 1), "the debt is paid before the next run"
+        budget.charge(U64(now), U64(now + length))
+        used += length
+        now += length
+        outstanding = sum(int(budget.pieces[(int(budget.first) + n) % PIECES].amount) for n in range(int(budget.count)))
+        assert int(budget.left) + outstanding == limit, "nothing is lost or made"
+
+
 def test_a_whole_period_is_a_turn_that_comes_back_at_once() -> None:
     budget = Budget()
     budget.set(U64(10), U64(10))

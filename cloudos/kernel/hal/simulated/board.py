@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from cloudos.lang import Region
 
@@ -33,6 +34,9 @@ DEVICE = 16
 LEAF = 32
 FRAME = 0x000F_FFFF_FFFF_F000
 LEVELS = 4
+
+# Lines of the interrupt controller.
+LINES = 24
 
 USER_HALF_END = 1 << 47
 KERNEL_HALF_START = (1 << 64) - (1 << 47)
@@ -67,6 +71,24 @@ class Denied:
     access: Access
 
 
+@dataclass
+class Line:
+    """An input of the interrupt controller. `sent`: of a level-triggered one, until the interrupt has been ended."""
+
+    is_open: bool = False
+    is_level: bool = False
+    signal: bool = False
+    sent: bool = False
+
+
+class PortDevice(Protocol):
+    """Something that answers at I/O ports. Offsets count from its first port; `width` is in bytes."""
+
+    def read(self, offset: int, width: int) -> int: ...
+
+    def write(self, offset: int, width: int, value: int) -> None: ...
+
+
 @dataclass(order=True)
 class Event:
     """Something from outside, at a time in nanoseconds."""
@@ -98,6 +120,8 @@ class Board:
         self.pending: deque[str] = deque()
         # Interrupts being handled.
         self.in_service: list[str] = []
+        self.lines = [Line() for _ in range(LINES)]
+        self.port_devices: dict[range, PortDevice] = {}
         # How often an alarm comes early, and the host takes its time.
         self.early_alarms = 0.1
         self.slow_host = 0.2
@@ -137,6 +161,53 @@ class Board:
         """The host sends bytes on the program channel."""
         self.input += data
         self.pending.append("channel")
+
+    def set_line(self, number: int, signal: bool) -> None:
+        """A device's signal begins or ends. A masked line that is not level-triggered forgets that it began."""
+        line = self.lines[number]
+        began = signal and not line.signal
+        line.signal = signal
+        if line.is_level:
+            self._service(number)
+        elif began and line.is_open:
+            self._send(number)
+
+    def pulse_line(self, number: int) -> None:
+        """A signal that begins and ends."""
+        self.set_line(number, True)
+        self.set_line(number, False)
+
+    def configure_line(self, number: int, is_level: bool, is_open: bool) -> None:
+        """The kernel opens or masks a line. What was sent already still arrives."""
+        line = self.lines[number]
+        line.is_level, line.is_open = is_level, is_open
+        self._service(number)
+
+    def end_interrupt(self) -> None:
+        """The kernel ends the interrupt being handled."""
+        assert self.in_service, "acknowledged an interrupt that is not being handled"
+        kind, _, number = self.in_service.pop().partition(" ")
+        if kind == "line":
+            self.lines[int(number)].sent = False
+            self._service(int(number))
+
+    def _service(self, number: int) -> None:
+        line = self.lines[number]
+        if line.is_level and line.signal and line.is_open and not line.sent:
+            line.sent = True
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        name = f"line {number}"
+        if name not in self.pending:
+            self.pending.append(name)
+
+    def port_device(self, port: int) -> tuple[PortDevice | None, int]:
+        """What answers at a port, and the offset there."""
+        for ports, device in self.port_devices.items():
+            if port in ports:
+                return device, port - ports.start
+        return None, 0
 
     def invalidate(self, address: int) -> None:
         """Forget the translations of the page that holds an address, of whatever size it was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from cloudos.kernel.hal.simulated import board
-from cloudos.lang import U64, Ptr, Slice, VirtAddr
+from cloudos.lang import U8, U16, U32, U64, Ptr, Slice, VirtAddr
 
 # How long an instruction that the kernel repeats while it waits takes, in nanoseconds.
 PAUSE = 40
@@ -33,6 +33,14 @@ def wait_for_interrupt() -> None:
     machine.deliver(machine.pending.popleft())
 
 
+def take_interrupts() -> None:
+    """Let interrupts that are pending be handled."""
+    machine = board.current()
+    machine.advance(PAUSE)
+    while machine.pending:
+        machine.deliver(machine.pending.popleft())
+
+
 def pause() -> None:
     """Hint of a busy wait: time passes, but no interrupt is taken."""
     board.current().advance(PAUSE)
@@ -41,6 +49,20 @@ def pause() -> None:
 def halt() -> None:
     """Stop until an interrupt that never comes."""
     raise board.Stuck("the processor was halted")
+
+
+def port_read(port: U16, width: U8) -> U32:
+    """Read 1, 2 or 4 bytes from an I/O port; all bits are 1 where nothing answers."""
+    device, offset = board.current().port_device(int(port))
+    every = (1 << 8 * int(width)) - 1
+    return U32(every if device is None else device.read(offset, int(width)) & every)
+
+
+def port_write(port: U16, width: U8, value: U32) -> None:
+    """Write 1, 2 or 4 bytes to an I/O port."""
+    device, offset = board.current().port_device(int(port))
+    if device is not None:
+        device.write(offset, int(width), int(value))
 
 
 def invalidate_page(address: U64) -> None:

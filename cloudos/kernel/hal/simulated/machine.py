@@ -47,7 +47,8 @@ DEFAULT_MEMORY = 8 * MEGABYTE
 PATIENCE = 200_000
 """Instructions and kernel entries after which a run counts as hung."""
 
-INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER}
+# By the first word of what is pending; the second is a line's number.
+INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER, "line": Cause.DEVICE}
 # Nanoseconds: the shortest and the longest instruction of user code; how often a long computation comes between two.
 Pace = tuple[int, int, float]
 USUAL_PACE: Pace = (20, 2_000, 0.01)
@@ -222,7 +223,9 @@ class Simulation:
 
     def _interrupt(self, frame: UserFrame, kind: str) -> None:
         self.board.in_service.append(kind)
-        self._trap(frame, INTERRUPTS[kind])
+        cause, _, number = kind.partition(" ")
+        frame.interrupt = U64(int(number or 0))
+        self._trap(frame, INTERRUPTS[cause])
         assert not self.board.in_service, f"the {kind} interrupt was not acknowledged"
 
     def _interrupt_in_kernel(self, kind: str) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from cloudos.kernel.hal.interface import BootInformation, MemoryRange
+from cloudos.abi import devices
+from cloudos.kernel.hal.interface import RESOURCE_END, BootInformation, MemoryRange
 from cloudos.kernel.hal.simulated import board
 from cloudos.lang import U64, PhysAddr, place
 
+# What drivers cannot have: a line, eight ports and a page of addresses, as if the kernel used them.
+KEPT_LINE = 4
+KEPT_PORTS = 0x3F8
+KEPT_PAGE = 0xFEC0_0000
+PORTS = 1 << 16
 # Among the numbers that no real processor has.
 ELF_MACHINE = 0xC105
 
@@ -27,3 +33,13 @@ def read(start_information: U64) -> BootInformation:
 def kernel_image() -> MemoryRange:
     """Physical memory that the kernel itself would occupy: one page, which nobody may use."""
     return MemoryRange(U64(board.MEMORY_START), U64(board.MEMORY_START + board.KERNEL_IMAGE))
+
+
+def is_kept(resource: U64, first: U64, end: U64) -> bool:
+    """Whether [first, end) of a resource has a part that the kernel keeps, or that does not exist."""
+    kept = {
+        devices.PORTS: [(KEPT_PORTS, KEPT_PORTS + 8), (PORTS, RESOURCE_END)],
+        devices.MEMORY: [(0, board.current().memory.size), (KEPT_PAGE, KEPT_PAGE + 4096)],
+        devices.LINES: [(KEPT_LINE, KEPT_LINE + 1), (board.LINES, RESOURCE_END)],
+    }
+    return any(int(first) < high and low < int(end) for low, high in kept[int(resource)])

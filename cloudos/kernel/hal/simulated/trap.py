@@ -42,6 +42,7 @@ class Cause(IntEnum):
     SPURIOUS = 12
     NON_MASKABLE = 13
     MACHINE_CHECK = 14
+    DEVICE = 15
 
 
 KINDS = {
@@ -52,6 +53,7 @@ KINDS = {
     Cause.SPURIOUS: TrapKind.SPURIOUS,
     Cause.NON_MASKABLE: TrapKind.NON_MASKABLE,
     Cause.MACHINE_CHECK: TrapKind.MACHINE_CHECK,
+    Cause.DEVICE: TrapKind.DEVICE,
 }
 FAULTS = {
     Cause.DIVIDE: faults.DIVIDE_ERROR,
@@ -75,7 +77,8 @@ class UserFrame:
 
     As an entry of a system call: number and arguments; `number` leaves as the error, `argument2` as the value. As a
     message: handle or badge in `argument0`, tag in `argument1`, words in `argument2` to `argument5` and `word4` to
-    `word7`. `run` is no register: it says which of the machine's threads of control these registers belong to.
+    `word7`. `interrupt`: the line of the last interrupt of a device. `run` is no register: it says which of the
+    machine's threads of control these registers belong to.
     """
 
     number: U64 = U64(0)
@@ -99,6 +102,7 @@ class UserFrame:
     is_write: bool = False
     is_execute: bool = False
     run: U64 = U64(0)
+    interrupt: U64 = U64(0)
 
     def prepare(self, ip: U64, sp: U64, argument0: U64, argument1: U64) -> None:
         """Become a thread that starts at `ip`, all registers zero but the two arguments."""
@@ -130,6 +134,15 @@ class UserFrame:
     def kind(self) -> TrapKind:
         """Why the kernel was entered."""
         return KINDS.get(self.cause, TrapKind.FAULT)
+
+    @property
+    def is_timer(self) -> bool:
+        """Whether the timer interrupted."""
+        return self.cause == Cause.TIMER
+
+    def line(self) -> U64:
+        """Of an interrupt of a device: its line."""
+        return self.interrupt
 
     def finish(self, value: U64) -> None:
         """Return success."""
@@ -165,6 +178,10 @@ class UserFrame:
         self.reply_handle = U64(0)
         for name, value in zip(MESSAGE, (tag, word0, word1, word2, word3, *[U64(0)] * 4), strict=True):
             setattr(self, name, value)
+
+    def set_tag(self, tag: U64) -> None:
+        """Return another tag."""
+        self.argument1 = tag
 
     def set_reply(self, handle: U64) -> None:
         """Return a reply handle with a message."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.abi.devices import PORTS
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.x86_64 import cpu, interrupts, virtio
+from cloudos.kernel.hal.x86_64.kept import keep
 from cloudos.lang import U8, U16, U64, Array, Slice, place, struct, zeroed
 
+UART_PORTS = 8
 COM1 = 0x3F8
 COM2 = 0x2F8
 REGISTER_INTERRUPTS = 1
@@ -43,6 +46,7 @@ class SerialPort:
 
     def start(self) -> None:
         """Set up 115,200 bits per second, 8 bits, FIFOs, interrupt on input."""
+        keep(U64(PORTS), U64(self.base), U64(self.base) + UART_PORTS)
         self._set(U16(REGISTER_LINE_CONTROL), U8(DIVISOR_ACCESS))
         self._set(U16(0), U8(1))
         self._set(U16(REGISTER_INTERRUPTS), U8(0))

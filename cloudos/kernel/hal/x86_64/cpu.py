@@ -47,6 +47,31 @@ def port_read_u8(port: U16) -> U8:
     return U8(0xFF)
 
 
+@machine(
+    x86_64=Template(
+        "xorl %%eax, %%eax; cmpb $2, %%cl; je 2f; ja 4f; inb %%dx, %%al; jmp 0f; "
+        "2: inw %%dx, %%ax; jmp 0f; 4: inl %%dx, %%eax; 0:",
+        result="=a",
+        inputs={"port": "d", "width": "c"},
+        clobbers=("memory", "cc"),
+    )
+)
+def port_read(port: U16, width: U8) -> U32:
+    """Read 1, 2 or 4 bytes from an I/O port."""
+    return U32((1 << (8 * int(width))) - 1)
+
+
+@machine(
+    x86_64=Template(
+        "cmpb $2, %%cl; je 2f; ja 4f; outb %%al, %%dx; jmp 0f; 2: outw %%ax, %%dx; jmp 0f; 4: outl %%eax, %%dx; 0:",
+        inputs={"port": "d", "width": "c", "value": "a"},
+        clobbers=("memory", "cc"),
+    )
+)
+def port_write(port: U16, width: U8, value: U32) -> None:
+    """Write 1, 2 or 4 bytes to an I/O port."""
+
+
 @machine(x86_64=Template("movl (%[address]), %[result]", result="=r", inputs={"address": "r"}, clobbers=("memory",)))
 def device_read_u32(address: VirtAddr) -> U32:
     """Read a register of a memory-mapped device, in one access of exactly this width."""
@@ -170,6 +195,11 @@ def zero(address: VirtAddr, length: U64) -> None:
 @machine(x86_64=Template("sti; hlt; cli", clobbers=("memory",)))
 def wait_for_interrupt() -> None:
     """Sleep until an interrupt has been handled. STI takes effect after HLT began, so that none is lost in between."""
+
+
+@machine(x86_64=Template("sti; nop; cli", clobbers=("memory",)))
+def take_interrupts() -> None:
+    """Let interrupts that are pending be handled. STI takes effect after the instruction that follows it."""
 
 
 @machine(x86_64=Template("pause"))

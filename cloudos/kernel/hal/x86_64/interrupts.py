@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from cloudos.kernel.hal.interface import FrameSource
+from cloudos.abi.devices import LEVEL, LINES, LOW, MEMORY, PORTS
+from cloudos.kernel.hal.interface import RESOURCE_END, FrameSource
 from cloudos.kernel.hal.x86_64 import cpu, mmu
-from cloudos.kernel.hal.x86_64.trap import VECTOR_CHANNEL, VECTOR_CONSOLE, VECTOR_SPURIOUS
-from cloudos.lang import U8, U16, U32, U64, PhysAddr, VirtAddr, place, struct, zeroed
+from cloudos.kernel.hal.x86_64.kept import keep
+from cloudos.kernel.hal.x86_64.vectors import VECTOR_CHANNEL, VECTOR_CONSOLE, VECTOR_LINES, VECTOR_SPURIOUS
+from cloudos.lang import U8, U16, U32, U64, PhysAddr, VirtAddr, never_inlined, place, struct, zeroed
 
 LOCAL_APIC = 0xFEE0_0000
 IO_APIC = 0xFEC0_0000
 # QEMU's microvm has a second one for its virtio devices.
 SECOND_IO_APIC = 0xFEC1_0000
+IO_APIC_END = 0xFEC2_0000
 IO_APIC_WINDOW = 0x10
 IO_APIC_VERSION = 1
 IO_APIC_ROUTES = 0x10
@@ -19,7 +22,11 @@ REGISTER_SPURIOUS = 0xF0
 APIC_ENABLE = 1 << 8
 COM1_LINE = 4
 COM2_LINE = 3
-LINES = 24
+LINES_PER_CONTROLLER = 24
+# Of an I/O APIC's entry.
+MASKED = 1 << 16
+LEVEL_SHIFT = 15
+LOW_SHIFT = 13
 
 
 @struct
@@ -29,6 +36,7 @@ class Controllers:
     local: VirtAddr = zeroed()
     first: VirtAddr = zeroed()
     second: VirtAddr = zeroed()
+    has_second: bool = False
 
 
 CONTROLLERS = place(Controllers())
@@ -44,45 +52,75 @@ def apic_write(register: U32, value: U32) -> None:
     cpu.device_write_u32(CONTROLLERS.local.offset(U64(register)), value)
 
 
-def _route(controller: VirtAddr, line: U64, vector: U64) -> None:
-    """Deliver a line, edge-triggered, to processor 0."""
-    register = U32(line * 2 + IO_APIC_ROUTES)
-    cpu.device_write_u32(controller, register + 1)
-    cpu.device_write_u32(controller.offset(IO_APIC_WINDOW), U32(0))
+@never_inlined
+def _set_entry(line: U64, entry: U32) -> None:
+    """Write what is to happen with a line; its interrupts go to processor 0."""
+    controller = CONTROLLERS.first
+    register = U32.truncate(line)
+    if register >= LINES_PER_CONTROLLER:
+        controller = CONTROLLERS.second
+        register = register - LINES_PER_CONTROLLER
+    window = VirtAddr(controller.value | IO_APIC_WINDOW)
+    register = register.wrapping_mul(2).wrapping_add(IO_APIC_ROUTES)
+    cpu.device_write_u32(controller, register | 1)
+    cpu.device_write_u32(window, U32(0))
     cpu.device_write_u32(controller, register)
-    cpu.device_write_u32(controller.offset(IO_APIC_WINDOW), U32(vector))
+    cpu.device_write_u32(window, entry)
+
+
+def configure(line: U64, flags: U64, is_open: bool) -> None:
+    """Open or mask a line that the kernel itself does not use. `flags`: of `cloudos.abi.devices`."""
+    modes = U32.truncate(flags)
+    entry = U32.truncate(line).wrapping_add(VECTOR_LINES)
+    entry = entry | (modes & LEVEL).wrapping_shl(LEVEL_SHIFT) | (modes & LOW).wrapping_shl(LOW_SHIFT - 1)
+    _set_entry(line, entry if is_open else entry | MASKED)
+
+
+@never_inlined
+def _take(line: U64, vector: U32) -> None:
+    """Open a line for the kernel, edge-triggered."""
+    keep(U64(LINES), line, line + 1)
+    _set_entry(line, vector)
 
 
 def start(frames: FrameSource) -> None:
-    """Enable the local APIC, silence the old controllers, route the console's line. Raises OutOfMemory."""
+    """Enable the local APIC, silence the old controllers, open the console's line. Raises OutOfMemory."""
     CONTROLLERS.local = mmu.map_device(PhysAddr(LOCAL_APIC), U64(4096), frames)
     CONTROLLERS.first = mmu.map_device(PhysAddr(IO_APIC), U64(4096), frames)
     CONTROLLERS.second = mmu.map_device(PhysAddr(SECOND_IO_APIC), U64(4096), frames)
+    cpu.device_write_u32(CONTROLLERS.second, U32(IO_APIC_VERSION))
+    version = cpu.device_read_u32(CONTROLLERS.second.offset(IO_APIC_WINDOW))
+    # Bits 16 to 23: number of the last line. Where nothing is, all bits read as 0 or 1.
+    CONTROLLERS.has_second = (version >> 16) & 0xFF == LINES_PER_CONTROLLER - 1
+    lines = U64(2 * LINES_PER_CONTROLLER) if CONTROLLERS.has_second else U64(LINES_PER_CONTROLLER)
+    keep(U64(LINES), lines, U64(RESOURCE_END))
+    keep(U64(MEMORY), U64(IO_APIC), U64(IO_APIC_END))
+    keep(U64(MEMORY), U64(LOCAL_APIC), U64(LOCAL_APIC + 4096))
+    # The controllers of the first PC: opened, they would send interrupts that nobody expects.
+    keep(U64(PORTS), U64(0x20), U64(0x22))
+    keep(U64(PORTS), U64(0xA0), U64(0xA2))
     cpu.port_write_u8(U16(0x21), U8(0xFF))
     cpu.port_write_u8(U16(0xA1), U8(0xFF))
     apic_write(U32(REGISTER_SPURIOUS), U32(APIC_ENABLE | VECTOR_SPURIOUS))
-    _route(CONTROLLERS.first, U64(COM1_LINE), U64(VECTOR_CONSOLE))
+    _take(U64(COM1_LINE), U32(VECTOR_CONSOLE))
 
 
 def route_serial_channel() -> None:
     """Deliver COM2's interrupts."""
-    _route(CONTROLLERS.first, U64(COM2_LINE), U64(VECTOR_CHANNEL))
+    _take(U64(COM2_LINE), U32(VECTOR_CHANNEL))
 
 
 def route_virtio_channel(slot: U64) -> None:
     """Deliver the interrupts of microvm's virtio device number `slot`.
 
     QEMU, hw/i386/microvm.c: with a second I/O APIC they are its lines from 0; otherwise those of the first from 16
-    (with ACPI) or 5. Lines without a device stay silent, so both are routed.
+    (with ACPI) or 5. Lines without a device stay silent, so both are opened.
     """
-    cpu.device_write_u32(CONTROLLERS.second, U32(IO_APIC_VERSION))
-    version = cpu.device_read_u32(CONTROLLERS.second.offset(IO_APIC_WINDOW))
-    # Bits 16 to 23: number of the last line. Where nothing is, all bits read as 0 or 1.
-    if (version >> 16) & 0xFF == LINES - 1:
-        _route(CONTROLLERS.second, slot, U64(VECTOR_CHANNEL))
+    if CONTROLLERS.has_second:
+        _take(slot + LINES_PER_CONTROLLER, U32(VECTOR_CHANNEL))
     elif slot < 8:
-        _route(CONTROLLERS.first, slot + 16, U64(VECTOR_CHANNEL))
-        _route(CONTROLLERS.first, slot + 5, U64(VECTOR_CHANNEL))
+        _take(slot + 16, U32(VECTOR_CHANNEL))
+        _take(slot + 5, U32(VECTOR_CHANNEL))
 
 
 def acknowledge() -> None:

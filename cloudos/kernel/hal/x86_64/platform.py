@@ -5,12 +5,17 @@ Source: Xen, xen/include/public/arch-x86/hvm/start_info.h (version 1, which has 
 
 from __future__ import annotations
 
-from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
-from cloudos.kernel.hal.x86_64 import mmu
+from cloudos.abi import devices
+from cloudos.kernel.hal.interface import MAXIMUM_RANGES, RESOURCE_END, BootInformation, MemoryRange
+from cloudos.kernel.hal.x86_64 import mmu, power
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
+from cloudos.kernel.hal.x86_64.kept import is_kept, keep
 from cloudos.lang import U32, U64, PhysAddr, Ptr, Slice, panic, place, struct
 
+__all__ = ["is_kept"]
+
 ELF_MACHINE = 62
+PORT_COUNT = 1 << 16
 MAGIC = 0x336E_C578
 TYPE_RAM = 1
 LOW_MEMORY_END = 1 << 20
@@ -61,6 +66,8 @@ def read(start_information: U64) -> BootInformation:
     if info.magic != MAGIC or info.version < 1:
         panic("the loader gave no PVH start information")
     entries = Slice.of(Ptr.at(MemoryMapEntry, mmu.direct(PhysAddr(info.memory_map))), U64(info.memory_map_entries))
+    keep(U64(devices.PORTS), U64(PORT_COUNT), U64(RESOURCE_END))
+    keep(U64(devices.PORTS), U64(power.DEBUG_EXIT), U64(power.DEBUG_EXIT + 4))
     boot = BOOT_INFORMATION
     for index in U64.range(entries.length):
         entry = entries[index]
@@ -75,6 +82,7 @@ def read(start_information: U64) -> BootInformation:
 
 def _add(boot: BootInformation, start: U64, end: U64) -> None:
     """Add whole pages of a range, without the first megabyte, where firmware and loader keep their tables."""
+    keep(U64(devices.MEMORY), start, end)
     first = (max(start, U64(LOW_MEMORY_END)) + 4095) // 4096 * 4096
     last = end // 4096 * 4096
     if first < last:

@@ -2,14 +2,16 @@
 
 The time stamp counter's frequency is found by comparison with the APIC timer, which QEMU and KVM run at exactly 1 GHz
 (KVM: arch/x86/kvm/lapic.h, APIC_BUS_CYCLE_NS; QEMU: hw/intc/apic.c). Nobody waits for that: until CALIBRATION_NS have
-passed, the APIC timer itself is the clock; it interrupts before its second round, so that no round is missed. On
-another hypervisor the APIC timer is measured against the PIT first.
+passed, or an alarm is wanted, the APIC timer itself is the clock. An alarm that is wanted before the comparison would
+be exact begins a round of SHORTEST_CALIBRATION_NS, whose interrupt is that alarm: in the first two milliseconds alarms
+may come late. A round that is over interrupts before the next one is, so that none is missed. On another hypervisor the
+APIC timer is measured against the PIT first.
 """
 
 from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64 import cpu, interrupts
-from cloudos.kernel.hal.x86_64.trap import VECTOR_TIMER
+from cloudos.kernel.hal.x86_64.vectors import VECTOR_TIMER
 from cloudos.lang import U8, U16, U32, U64, fast, place, struct
 
 REGISTER_TIMER = 0x320
@@ -48,13 +50,16 @@ class Clock:
     # Nanoseconds per cycle, and cycles per nanosecond; 0 until known.
     cycle_period: U64
     frequency: U64
-    # Cycle counter and time at the same moment.
+    # Cycle counter and time at the same moment; before the comparison, the time when the round began.
     base_cycles: U64
     base_time: U64
+    # Counts of the round, and the latest time that was read while it was the clock.
+    round: U64
+    latest: U64
     has_deadline: bool
 
 
-CLOCK = place(Clock(U64(ONE), U64(0), U64(0), U64(0), U64(0), False))
+CLOCK = place(Clock(U64(ONE), U64(0), U64(0), U64(0), U64(0), U64(LARGEST_COUNT), U64(0), False))
 
 
 def start() -> None:
@@ -70,9 +75,17 @@ def start() -> None:
     CLOCK.base_cycles = cpu.cycle_counter()
 
 
-def _apic_elapsed() -> U64:
-    """Nanoseconds since the APIC timer began its round, which takes 4 seconds at 1 GHz."""
-    return cpu.scale(U64(LARGEST_COUNT) - U64(interrupts.apic_read(U32(REGISTER_CURRENT_COUNT))), CLOCK.apic_period)
+def _elapsed() -> U64:
+    """Nanoseconds since `start`, as the APIC timer counts, while its round lasts."""
+    count = U64(interrupts.apic_read(U32(REGISTER_CURRENT_COUNT)))
+    return CLOCK.base_time + cpu.scale(CLOCK.round.wrapping_sub(count), CLOCK.apic_period)
+
+
+def _begin_round() -> None:
+    """Have an interrupt as soon as the two counters can be compared."""
+    CLOCK.base_time = _elapsed()
+    CLOCK.round = U64(SHORTEST_CALIBRATION_NS) * ONE // CLOCK.apic_period
+    interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32.truncate(CLOCK.round))
 
 
 def _measure_apic_period() -> U64:
@@ -95,12 +108,9 @@ def _measure_apic_period() -> U64:
 
 
 def _calibrate(rounds: U64) -> None:
-    """Compare the two counters over the time since start, in which the APIC timer has completed `rounds`."""
-    elapsed = _apic_elapsed()
-    while rounds == 0 and elapsed < SHORTEST_CALIBRATION_NS:
-        cpu.pause()
-        elapsed = _apic_elapsed()
-    elapsed = elapsed + cpu.scale(rounds * LARGEST_COUNT, CLOCK.apic_period)
+    """Compare the two counters over the time since start. `rounds` that are over are not in `base_time` yet."""
+    elapsed = _elapsed()
+    elapsed = elapsed + cpu.scale(rounds * CLOCK.round, CLOCK.apic_period)
     cycles = cpu.cycle_counter()
     interrupts.apic_write(U32(REGISTER_TIMER), U32(MASKED | VECTOR_TIMER))
     passed = max(cycles.wrapping_sub(CLOCK.base_cycles), U64(1))
@@ -124,19 +134,27 @@ def handle_interrupt() -> None:
 def now() -> U64:
     """Nanoseconds since `start`; never goes back."""
     if CLOCK.cycle_period == 0:
-        elapsed = _apic_elapsed()
-        if elapsed < CALIBRATION_NS:
+        elapsed = _elapsed()
+        # The time goes back when a round is over whose interrupt has not come yet.
+        is_over = elapsed < CLOCK.latest
+        CLOCK.latest = elapsed
+        if elapsed < CALIBRATION_NS and not is_over:
             return elapsed
-        _calibrate(U64(0))
+        _calibrate(U64(1) if is_over else U64(0))
     passed = cpu.cycle_counter().wrapping_sub(CLOCK.base_cycles)
     return CLOCK.base_time + cpu.scale(passed, CLOCK.cycle_period)
 
 
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
-    if CLOCK.cycle_period == 0:
-        _calibrate(U64(0))
     time = now()
+    if CLOCK.cycle_period == 0:
+        if time < SHORTEST_CALIBRATION_NS:
+            if CLOCK.round == LARGEST_COUNT:
+                _begin_round()
+            return
+        _calibrate(U64(0))
+        time = now()
     wait = max(deadline, time + 1) - time
     if CLOCK.has_deadline:
         interrupts.apic_write(U32(REGISTER_TIMER), U32(MODE_DEADLINE | VECTOR_TIMER))

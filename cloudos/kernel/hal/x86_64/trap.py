@@ -16,6 +16,20 @@ from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
+from cloudos.kernel.hal.x86_64.vectors import (
+    EXCEPTION_STUB_SIZE,
+    EXCEPTIONS,
+    INTERRUPT_STUB_SIZE,
+    INTERRUPT_STUBS,
+    PARANOID,
+    STUBS,
+    STUBS_TEXT,
+    VECTOR_CHANNEL,
+    VECTOR_CONSOLE,
+    VECTOR_LINES,
+    VECTOR_TIMER,
+    VECTORS,
+)
 from cloudos.lang import (
     U8,
     U16,
@@ -43,23 +57,6 @@ USER_STACK_SEGMENT = 0x1B
 USER_FLAGS = 0x202
 # Carry, parity, adjust, zero, sign, trap, direction, overflow.
 USER_SETTABLE_FLAGS = 0xDD5
-STUB_COUNT = 48
-STUB_SIZE = 16
-VECTOR_TIMER = 32
-VECTOR_CONSOLE = 33
-VECTOR_CHANNEL = 34
-VECTOR_SPURIOUS = 47
-# Exceptions that push an error code: AMD64 manual volume 2, section 8.2.
-WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17, 21, 29, 30)
-PARANOID = {1: 1, 2: 2, 8: 3, 18: 4}
-
-
-def _stub(vector: int) -> str:
-    push = "" if vector in WITH_ERROR_CODE else "pushq $0; "
-    target = "trap_paranoid" if vector in PARANOID else "trap_common"
-    return f".p2align 4; {push}pushq ${vector}; jmp {target}\n"
-
-
 # As they stand in a UserFrame, from its end to its start.
 REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
 SAVE = "".join(f"  pushq %{register}\n" for register in REGISTERS)
@@ -86,11 +83,9 @@ ENTRY = Assembly(
     "entry",
     x86_64=f"""
 .text
-.globl trap_stubs, system_call_entry, enter_user
+.globl trap_stubs, interrupt_stubs, system_call_entry, enter_user
 .p2align 4
-trap_stubs:
-{"".join(_stub(vector) for vector in range(STUB_COUNT))}
-# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
+{STUBS_TEXT}# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
 # The saved code segment stands 24 bytes up: vector, error, instruction pointer, code segment.
 trap_common:
   testb $3, 24(%rsp)
@@ -200,7 +195,6 @@ enter_user:
 
 # In the order of a UserFrame, four characters each.
 REGISTER_NAMES = data("".join(f"{name:>4}" for name in reversed(REGISTERS)).encode())
-STUBS = LinkerSymbol("trap_stubs")
 TRAP_STACKS = LinkerSymbol("trap_stacks")
 STACK_GUARD = LinkerSymbol("kernel_stack_guard")
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
@@ -262,19 +256,28 @@ class UserFrame:
         vector = self.vector
         if vector == 14:
             return TrapKind.PAGE_FAULT
-        if vector == VECTOR_CONSOLE:
-            return TrapKind.CONSOLE
-        if vector == VECTOR_CHANNEL:
-            return TrapKind.CHANNEL
-        if vector == VECTOR_TIMER:
-            return TrapKind.TIMER
+        if vector >= VECTOR_LINES:
+            if vector < VECTOR_TIMER:
+                return TrapKind.DEVICE
+            if vector == VECTOR_TIMER:
+                return TrapKind.TIMER
+            if vector == VECTOR_CHANNEL:
+                return TrapKind.CHANNEL
+            return TrapKind.CONSOLE if vector == VECTOR_CONSOLE else TrapKind.SPURIOUS
         if vector == 2:
             return TrapKind.NON_MASKABLE
         if vector == 8 or vector == 18:
             return TrapKind.MACHINE_CHECK
-        if vector < VECTOR_TIMER:
-            return TrapKind.FAULT
-        return TrapKind.SPURIOUS
+        return TrapKind.FAULT
+
+    @property
+    def is_timer(self) -> bool:
+        """Whether the timer interrupted: what `kind` says too, at less cost."""
+        return self.vector == VECTOR_TIMER
+
+    def line(self) -> U64:
+        """Of an interrupt of a device: its line."""
+        return self.vector - VECTOR_LINES
 
     # Bits of a page fault's error code: present, write, user, reserved bit, instruction fetch.
     @property
@@ -389,6 +392,10 @@ class UserFrame:
         self.r14 = U64(0)
         self.r15 = U64(0)
 
+    def set_tag(self, tag: U64) -> None:
+        """Return another tag."""
+        self.rsi = tag
+
     def set_reply(self, handle: U64) -> None:
         """Return a reply handle with a message."""
         self.rbx = handle
@@ -455,7 +462,7 @@ class Gate:
 class Tables:
     """Global and interrupt descriptor tables."""
 
-    gates: Array[Gate, Literal[48]] = zeroed()
+    gates: Array[Gate, Literal[84]] = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
 
 
@@ -522,15 +529,22 @@ def _fill_descriptors() -> None:
 
 
 def _fill_gates() -> None:
-    stubs = STUBS.address.value
-    for vector in U64.range(STUB_COUNT):
-        target = stubs + vector * STUB_SIZE
+    target = STUBS.address.value
+    size = U64(EXCEPTION_STUB_SIZE)
+    for vector in U64.range(VECTORS):
+        if vector == EXCEPTIONS:
+            size = U64(0)
+        if vector == VECTOR_LINES:
+            target = INTERRUPT_STUBS.address.value
+            size = U64(INTERRUPT_STUB_SIZE)
         gate = TABLES.gates[vector]
         gate.offset_low = U16.truncate(target)
         gate.offset_middle = U16.truncate(target >> 16)
         gate.offset_high = U32(target >> 32)
         gate.selector = U16(8)
-        gate.kind = U8(0x8E)
+        if size != 0:
+            gate.kind = U8(0x8E)
+        target = target + size
     TABLES.gates[1].stack = U8(PARANOID[1])
     TABLES.gates[2].stack = U8(PARANOID[2])
     TABLES.gates[8].stack = U8(PARANOID[8])
@@ -552,7 +566,7 @@ def start() -> None:
     _fill_gates()
     GDT_POINTER.limit = U16(7 * 8 - 1)
     GDT_POINTER.base = Ptr.to(TABLES.descriptors).address.value
-    IDT_POINTER.limit = U16(STUB_COUNT * 16 - 1)
+    IDT_POINTER.limit = U16(VECTORS * 16 - 1)
     IDT_POINTER.base = Ptr.to(TABLES.gates).address.value
     _load_tables(Ptr.to(GDT_POINTER).address, Ptr.to(IDT_POINTER).address)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.abi.devices import MEMORY
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.x86_64 import cpu, mmu
+from cloudos.kernel.hal.x86_64.kept import keep
 from cloudos.lang import (
     U8,
     U16,
@@ -290,5 +292,7 @@ def find_console(frames: FrameSource) -> U64:
         is_console = cpu.device_read_u32(registers.offset(REGISTER_DEVICE)) == DEVICE_CONSOLE
         if is_console and cpu.device_read_u32(registers.offset(REGISTER_VERSION)) == MODERN:
             CONSOLE.registers = registers
+            first = slot * MMIO_STRIDE + MMIO_BASE
+            keep(U64(MEMORY), first, first + MMIO_STRIDE)
             return slot
     return U64(SLOTS)
