@@ -86,7 +86,9 @@ def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
     for _ in U64.range(CLEANUP_STEPS):
         if cleanup.step():
-            break
+            return
+    # For the alarm that goes on with it.
+    PROCESSOR.reschedule = True
 
 
 def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudos.abi.objects import Kind
+from cloudos.kernel.hal.interface import Access
 from tests.sim.inventory import Inventory
 from tests.sim.records import Memory
 from tests.sim.world import board
@@ -10,6 +11,7 @@ from tests.sim.world import board
 ENTRIES = 512
 USER_ENTRIES = 256
 LEVELS = 4
+WRITE = int(Access.WRITE)
 
 
 def user_pages(memory: Memory, root: int, tables: set[int] | None = None) -> dict[int, tuple[int, int]]:
@@ -45,17 +47,26 @@ def frame_content(memory: Memory, frame: int) -> bytes:
 
 
 def check_isolation(found: Inventory) -> None:
-    """No frame is visible to two processes but those of the boot module, and none that can be written and executed."""
+    """Everything that a living process can reach is a page of the object that its region shows there; no page is both
+    written and executed; and what two processes see is of one object, or not for writing."""
     start, length = module_range()
-    owners: dict[int, int] = {}
-    for address in found.of_kind(Kind.PROCESS):
-        for page, (frame, bits) in user_pages(found.memory, found.root_of(address)).items():
+    owners: dict[int, tuple[int, bool]] = {}
+    for process, values in found.of_kind(Kind.PROCESS).items():
+        if values["ended"]:
+            continue
+        regions = found.regions[values["space"]].values()
+        for page, (frame, bits) in user_pages(found.memory, found.root_of(process)).items():
             assert bits & board.USER, f"page {page:#x} of the user half is not for user code"
             assert not (bits & board.WRITE and bits & board.EXECUTE), f"page {page:#x} can be written and executed"
+            region = next((item for item in regions if item["start"] <= page * board.PAGE < item["end"]), None)
+            assert region is not None, f"page {page:#x} is mapped where no region is"
+            assert not bits & board.WRITE or region["access"] & WRITE, f"page {page:#x} can be written, its region not"
             if start <= frame * board.PAGE < start + length:
                 assert not bits & board.WRITE, "the boot module can be written"
-            else:
-                assert owners.setdefault(frame, address) == address, f"frame {frame:#x} is visible to two processes"
+                continue
+            owner, written = owners.setdefault(frame, (region["memory"], bool(bits & board.WRITE)))
+            shared = owner == region["memory"] or not (written or bits & board.WRITE)
+            assert shared, f"frame {frame:#x} of one object can be written through another"
 
 
 def module_range() -> tuple[int, int]:

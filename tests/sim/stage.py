@@ -161,8 +161,11 @@ class Stage:
     def settle(self) -> None:
         """Let all go on until nobody can do anything more, and ended objects are taken apart."""
         for _ in range(PATIENCE):
-            if not any(map(self.is_active, self.actors)) and PENDING.first.is_null():
-                return
+            if not any(map(self.is_active, self.actors)):
+                if PENDING.first.is_null():
+                    return
+                # Most of the time until an interrupt would be spent with yielding.
+                self.simulation.board.pending.append("timer")
             self.simulation.step()
         raise AssertionError("the actors come to no end")
 

@@ -353,9 +353,11 @@ class CapabilityMachine(RuleBasedStateMachine):
         self.deliver(parcel)
         parcel.target.actor.results.append(before)
 
-    @rule(number=st.integers(1, CHILDREN))
-    def end(self, number: int) -> None:
+    @rule(number=st.integers(1, CHILDREN), seldom=st.integers(0, 3))
+    def end(self, number: int, seldom: int) -> None:
         """A process ends, and another takes its place."""
+        if seldom:
+            return
         place = self.places[number]
         self.stage.succeed("process_kill", place.actor.home)
         for node in list(place.nodes.values()):

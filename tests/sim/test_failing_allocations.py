@@ -25,23 +25,14 @@ PAGE = 4096
 TABLES = 3
 LIMIT = 40
 # What changes whenever a thread makes a call, and what has no meaning while nothing refers to it.
-PASSING = (
-    "frame.",
-    "budget.",
-    "queue_",
-    "waiter_",
-    "header.next_cleanup",
-    "state",
-    "badge",
-    "through_rights",
-    "is_call",
-)
-PASSING += ("sweep_", "sweeping", "found")
+PASSING: tuple[str, ...] = (
+    "frame.", "budget.", "queue_", "waiter_", "header.next_cleanup", "state", "badge", "through_rights", "is_call",
+    "sweep_", "sweeping", "found",
+)  # fmt: skip
 NEEDS_MEMORY = {
-    "thread_create", "thread_set_buffer", "process_create", "endpoint_create",
-    "device_create", "interrupt_create", "memory_create", "memory_create_paged", "memory_clone", "memory_supply", "space_map", "space_unmap",
-    "space_protect",
-    "notification_create", "schedule_create", "quota_create",
+    "thread_create", "thread_set_buffer", "process_create", "endpoint_create", "notification_create", "schedule_create",
+    "quota_create", "device_create", "interrupt_create", "memory_create", "memory_create_paged", "memory_clone",
+    "memory_supply", "space_map", "space_unmap", "space_protect",
 }  # fmt: skip
 KNOWN = {
     "memory_supply": "a node of the tree stays, empty",

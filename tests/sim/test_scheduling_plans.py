@@ -99,14 +99,14 @@ class Work(user.Work):
         object.__setattr__(self, "note", note)
 
     @property
-    def duration(self) -> int:  # type: ignore[override]
+    def duration(self) -> int:
         """How long it takes; asked for when it begins."""
         self.note()  # type: ignore[attr-defined]
         return PIECE
 
 
 PLANS = st.builds(
-    lambda priority, limit, steps: Plan(priority, *limit, tuple(steps)),
+    lambda priority, limit, steps: Plan(priority, limit[0], limit[1], tuple(steps)),
     st.integers(100, 104),
     st.sampled_from([(0, 0), (0, 0), (100_000, 500_000), (200_000, 1_000_000)]),
     st.lists(
