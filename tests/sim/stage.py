@@ -71,9 +71,13 @@ class Stage:
         self.log = ""
         self._power = ExitStack()
         self._power.enter_context(self.simulation.switched_on())
-        self.simulation.boot()
-        self.memory = Memory(self.simulation.board)
-        self._await(self.actors[0])
+        try:
+            self.simulation.boot()
+            self.memory = Memory(self.simulation.board)
+            self._await(self.actors[0])
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Stage:
         return self
