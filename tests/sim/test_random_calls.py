@@ -14,7 +14,7 @@ from random import Random
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from cloudos.abi import layout
+from cloudos.abi import devices, initial, layout
 from cloudos.abi.errors import BadSystemCall
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from tests.sim import programs
@@ -149,6 +149,10 @@ def controller_of(chaos: Chaos, calls: int) -> user.UserFunction:
         yield user.Write(user.SCRATCH, SECRET)
         own = [(yield from programs.new_notification()), (yield from programs.new_endpoint())]
         own.append((yield from programs.new_schedule(100, 500_000, 1_000_000)))
+        machine, quota = initial.DEVICE, initial.QUOTA
+        own.append((yield from user.succeed("device_create", machine, quota, devices.LINES, 8, 4)))
+        own.append((yield from user.succeed("device_create", machine, quota, devices.PORTS, 0x500, 8)))
+        own.append((yield from user.succeed("interrupt_create", machine, quota, 9, devices.LEVEL)))
         child = yield from new_child(chaos, own)
         while chaos.made < calls:
             if (yield from user.succeed("process_inspect", child)):
