@@ -30,9 +30,9 @@ BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
 # Absent entries are passed up to the next multiple of this.
 PASSED_AT_ONCE = 32
 # Between preemption points: pages given back, pages zeroed.
-RELEASE_STEP = 8
+RELEASE_STEP = 5
 # The end of an object is a part of other system calls, of which several steps are done at once.
-ENDING_STEP = 3
+ENDING_STEP = 2
 ZERO_STEP = 8
 
 
