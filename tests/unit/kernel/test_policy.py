@@ -16,7 +16,7 @@ from cloudos.kernel.objects.header import CapabilityTable
 from cloudos.kernel.objects.policy import policy_load, policy_seal
 from cloudos.kernel.security import audit, labels
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U64, Ptr, UserPtr, VirtAddr, current_address_space, place, size_of
+from cloudos.lang import U8, U64, Ptr, UserPtr, VirtAddr, current_address_space, size_of
 from tests.unit.kernel.capability_machine import machine
 
 USER = 0x40_0000
@@ -138,12 +138,10 @@ def read_one() -> AuditRecord:
 # Audit
 
 
-SUBJECT = place(CapabilityTable(owner=U64(1), label=U8(2)))
-OBJECT = place(CapabilityTable(owner=U64(3), label=U8(4)))
-
-
 def note(detail: int) -> None:
-    audit.record(Event.PROCESS_ENDED, SUBJECT, OBJECT, U64(detail))
+    subject = CapabilityTable(owner=U64(1), label=U8(2))
+    object = CapabilityTable(owner=U64(3), label=U8(4))
+    audit.record(Event.PROCESS_ENDED, subject, object, U64(detail))
 
 
 @settings(max_examples=30, deadline=None)
