@@ -14,6 +14,9 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, never_inlined, null
 
+# How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
+CLEANUP_NS = 20_000
+
 
 def start() -> None:
     """No alarm is set yet."""
@@ -242,6 +245,9 @@ def _set_alarm() -> None:
     deadline = U64(NEVER)
     if not PROCESSOR.timers.is_empty:
         deadline = PROCESSOR.timers.first.value.deadline
+    if not cleanup.PENDING.first.is_null():
+        # Threads that only take fast paths would never go on with it.
+        deadline = min(deadline, PROCESSOR.turn_start + CLEANUP_NS)
     current = PROCESSOR.current
     if not current.is_null():
         budget = current.value.time().value.budget
