@@ -30,7 +30,7 @@ BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
 # Absent entries are passed up to the next multiple of this.
 PASSED_AT_ONCE = 32
 # Between preemption points: pages given back, pages zeroed.
-RELEASE_STEP = 5
+RELEASE_STEP = 4
 # The end of an object is a part of other system calls, of which several steps are done at once.
 ENDING_STEP = 2
 ZERO_STEP = 8
