@@ -451,7 +451,7 @@ def policy_seal(policy: PolicyToWrite) -> None:
 
 @system_call(number=44, raises=(BadAddress,))
 def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
-    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 64 at once.
+    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 32 at once.
 
     Returns how many, and from bit 32 how many were lost since the last call.
     """

@@ -19,7 +19,21 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, fast, inlined, never_inlined, panic, place, struct, zeroed
+from cloudos.lang import (
+    U32,
+    U64,
+    Array,
+    PhysAddr,
+    Ptr,
+    Slice,
+    fast,
+    inlined,
+    never_inlined,
+    panic,
+    place,
+    struct,
+    zeroed,
+)
 
 MAXIMUM_ORDER = 12
 ORDERS = 13
@@ -155,6 +169,18 @@ class FrameAllocator:
         """How many users an allocated frame has beyond the first: to be read, or changed by one."""
         number = frame.value // PAGE_SIZE
         return self._zone_of(number).state(number)
+
+    @fast
+    @never_inlined
+    def share_all(self, frames: Slice[U64]) -> None:
+        """One user more of each of these frames, whose addresses may have low bits set; 0 is none."""
+        zone = self.zones[0]
+        for address in frames:
+            frame = address // PAGE_SIZE
+            if frame != 0:
+                if frame < zone.first or frame >= zone.end:
+                    zone = self._zone_of(frame)
+                zone.state(frame).value += 1
 
     @inlined
     def _zone_of(self, frame: U64) -> Zone:

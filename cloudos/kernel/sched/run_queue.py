@@ -32,7 +32,7 @@ class RunQueue:
         self.queues[priority].prepend(thread)
         self._mark(priority)
 
-    @fast
+    @inlined
     def _mark(self, priority: U64) -> None:
         word = priority >> 6
         self.bitmap[word] = self.bitmap[word] | (U64(1) << (priority & 63))

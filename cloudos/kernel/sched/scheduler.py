@@ -28,9 +28,11 @@ def ready(thread: Ptr[Thread]) -> None:
     thread.value.state = ThreadState.READY
     PROCESSOR.ready.append(thread)
     current = PROCESSOR.current
-    # At equal priority too: from now on turns end.
-    if current.is_null() or thread.value.priority >= current.value.priority:
+    if current.is_null() or thread.value.priority > current.value.priority:
         PROCESSOR.reschedule = True
+    elif thread.value.priority == current.value.priority and not PROCESSOR.reschedule:
+        # From now on turns end.
+        _set_alarm()
 
 
 def wake(thread: Ptr[Thread]) -> None:

@@ -523,8 +523,7 @@ def _fill_descriptors() -> None:
     table[2] = U64(0x00CF_9300_0000_FFFF)
     table[3] = U64(0x00CF_F300_0000_FFFF)
     table[4] = U64(0x00AF_FB00_0000_FFFF)
-    low = (base & 0xFF_FFFF) << 16 | ((base >> 24) & 0xFF) << 56
-    table[5] = low | U64(0x0000_8900_0000_0067)
+    table[5] = (base & 0xFF_FFFF) << 16 | ((base >> 24) & 0xFF) << 56 | 0x0000_8900_0000_0067
     table[6] = base >> 32
 
 
@@ -592,12 +591,10 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
 
 def on_kernel_stack(address: U64) -> bool:
     """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    low = TRAP_STACKS.address.value
-    return address % 8 == 0 and low <= address and address < KERNEL_STACK_TOP.address.value
+    return address % 8 == 0 and TRAP_STACKS.address.value <= address and address < KERNEL_STACK_TOP.address.value
 
 
 def stack_word(address: U64) -> U64:
     """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    if address.wrapping_sub(STACK_GUARD.address.value) < 4096:
-        return U64(0)
-    return Ptr.at(U64, VirtAddr(address)).value
+    overflown = address.wrapping_sub(STACK_GUARD.address.value) < 4096
+    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value
