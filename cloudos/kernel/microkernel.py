@@ -84,6 +84,7 @@ def leave() -> bool:
     return scheduler.leave()
 
 
+@never_inlined
 def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
     end = timer.now() + CLEANUP_TIME
