@@ -129,10 +129,9 @@ def search(begin: Callable[[], None] = lambda: None) -> None:
     `begin` is called before anybody looks.
     """
     with Stage(memory=8 << 20) as stage:
+        owner = stage.thread(new_victim(stage))["process"]
         stage.succeed("process_kill", new_victim(stage).home)
         stage.settle()
-        living = new_victim(stage)
-        owner = stage.thread(living)["process"]
         actor = stage.actor(buffer=True)
         seen: list[bytes] = []
         begin()
