@@ -31,8 +31,8 @@ PASSING: tuple[str, ...] = (
 )  # fmt: skip
 NEEDS_MEMORY = {
     "thread_create", "thread_set_buffer", "process_create", "endpoint_create", "notification_create", "schedule_create",
-    "quota_create", "memory_unmap", "device_create", "interrupt_create", "memory_create", "memory_create_paged",
-    "memory_clone", "memory_supply", "space_map", "space_unmap", "space_protect",
+    "quota_create", "memory_unmap", "device_create", "interrupt_create", "device_memory", "memory_create",
+    "memory_create_paged", "memory_clone", "memory_supply", "space_map", "space_unmap", "space_protect",
 }  # fmt: skip
 KNOWN = {
     "memory_supply": "a node of the tree stays, empty",
