@@ -29,7 +29,7 @@ from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
 # gives back memory, up to 1,700: no other is begun after so many nanoseconds.
 EXPIRIES_PER_INTERRUPT = 20
 CLEANUP_STEPS = 32
-CLEANUP_TIME = 3_500
+CLEANUP_TIME = 2_000
 
 
 @exported("kernel_user_trap")

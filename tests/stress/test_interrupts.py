@@ -73,6 +73,5 @@ def test_everything_was_measured(longest: Longest) -> None:
     assert longest.found["message_call"][0].count > 1_000
 
 
-@pytest.mark.xfail(reason="ending processes, filling and giving back memory are not done in steps yet", strict=False)
 def test_interrupts_are_never_off_for_long(longest: Longest) -> None:
     assert not longest.above(), longest.report()
