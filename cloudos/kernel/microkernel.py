@@ -84,12 +84,17 @@ def leave() -> bool:
     return scheduler.leave()
 
 
+@never_inlined
 def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
     end = timer.now() + CLEANUP_TIME
     for _ in U64.range(CLEANUP_STEPS):
-        if cleanup.step() or timer.now() >= end:
+        if cleanup.step():
+            return
+        if timer.now() >= end:
             break
+    # For the alarm that goes on with it.
+    PROCESSOR.reschedule = True
 
 
 def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:

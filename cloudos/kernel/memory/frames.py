@@ -26,6 +26,7 @@ from cloudos.lang import (
     PhysAddr,
     Ptr,
     Slice,
+    VirtAddr,
     fast,
     inlined,
     never_inlined,
@@ -64,11 +65,13 @@ class Zone:
     frontier: U64 = U64(0)
     end: U64 = U64(0)
     opened: bool = False
+    # Where the state of frame 0 would be.
+    states: U64 = U64(0)
 
     @inlined
     def state(self, frame: U64) -> Ptr[U32]:
         """What is known of a frame of the zone; kept in the zone's first frames."""
-        return Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))).offset(frame - self.first)
+        return Ptr.at(U32, VirtAddr(self.states.wrapping_add(frame << 2)))
 
 
 @struct
@@ -96,6 +99,7 @@ class FrameAllocator:
         zone.first = first
         zone.frontier = first + state_frames
         zone.end = last
+        zone.states = mmu.direct(PhysAddr(first * PAGE_SIZE)).value.wrapping_sub(first << 2)
         self.zone_count = self.zone_count + 1
         self.available = self.available + (last - zone.frontier)
         self.total = self.available

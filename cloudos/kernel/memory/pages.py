@@ -28,7 +28,7 @@ BLOCK_PAGES = 512
 BLOCK_ORDER = 9
 BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
 # Between preemption points: pages given back, pages zeroed.
-RELEASE_STEP = 12
+RELEASE_STEP = 8
 # The end of an object is a part of other system calls, of which several steps are done at once.
 ENDING_STEP = 8
 ZERO_STEP = 8

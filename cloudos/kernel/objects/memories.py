@@ -28,9 +28,8 @@ from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, never_inlined
 
 __all__ = ["BadAddress", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
-# Pages supplied by one system call at most, and discarded between preemption points.
-PAGES_AT_ONCE = 16
-DISCARDED_AT_ONCE = 8
+# Pages supplied, or discarded, by one system call at most.
+PAGES_AT_ONCE = 8
 MAXIMUM_PAGES = 1 << 36
 
 
@@ -120,7 +119,7 @@ def memory_discard(memory: Ptr[Memory], offset: U64, length: U64) -> None:
         raise BadState
     first = _part(object, offset, length)
     end = first + length // PAGE_SIZE
-    limit = min(end, first + DISCARDED_AT_ONCE)
+    limit = min(end, first + PAGES_AT_ONCE)
     if not address_space.sweep(object, first, limit):
         raise Restart
     reached = pages.release_step(object, first, limit, False)

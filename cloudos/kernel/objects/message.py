@@ -394,6 +394,7 @@ def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     sender.value.waiting_on.cast(Endpoint).value.senders.remove(sender)
     sender.value.waiting_on = null()
     if sender.value.is_call:
+        scheduler.settle(receiver)
         _hand_over(sender, receiver)
     else:
         _give(sender, receiver)

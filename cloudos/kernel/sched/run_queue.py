@@ -62,7 +62,7 @@ class RunQueue:
     def highest(self) -> U64:
         """The most urgent priority that has a thread. There must be one."""
         # 63 minus the zeros above the highest bit that is set, written so that it is one instruction.
-        word = U64(self.summary.leading_zeros()) ^ 63
+        word = (U64(self.summary.leading_zeros()) ^ 63) & 3
         return word << 6 | (U64(self.bitmap[word].leading_zeros()) ^ 63)
 
     @inlined

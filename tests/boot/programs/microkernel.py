@@ -141,8 +141,9 @@ def another_space() -> None:
     check("process lives", system.process_inspect(child.process) == 0)
     system.process_kill(child.process)
     check("process killed", system.process_inspect(child.process) != 0)
+    ended = system.process_inspect(child.process)
     system.process_kill(child.process)
-    check("killed twice", system.process_inspect(child.process) != 0)
+    check("killed twice", system.process_inspect(child.process) == ended)
 
 
 def caller(endpoint: U64) -> None:

@@ -12,24 +12,10 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.x86_64 import cpu
+from cloudos.kernel.hal.x86_64 import cpu, vectors
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
-from cloudos.kernel.hal.x86_64.vectors import (
-    EXCEPTION_STUB_SIZE,
-    EXCEPTIONS,
-    INTERRUPT_STUB_SIZE,
-    INTERRUPT_STUBS,
-    PARANOID,
-    STUBS,
-    STUBS_TEXT,
-    VECTOR_CHANNEL,
-    VECTOR_CONSOLE,
-    VECTOR_LINES,
-    VECTOR_TIMER,
-    VECTORS,
-)
 from cloudos.lang import (
     U8,
     U16,
@@ -85,7 +71,8 @@ ENTRY = Assembly(
 .text
 .globl trap_stubs, interrupt_stubs, system_call_entry, enter_user
 .p2align 4
-{STUBS_TEXT}# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
+{vectors.STUBS_TEXT}
+# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
 # The saved code segment stands 24 bytes up: vector, error, instruction pointer, code segment.
 trap_common:
   testb $3, 24(%rsp)
@@ -256,14 +243,14 @@ class UserFrame:
         vector = self.vector
         if vector == 14:
             return TrapKind.PAGE_FAULT
-        if vector >= VECTOR_LINES:
-            if vector < VECTOR_TIMER:
+        if vector >= vectors.VECTOR_LINES:
+            if vector < vectors.VECTOR_TIMER:
                 return TrapKind.DEVICE
-            if vector == VECTOR_TIMER:
+            if vector == vectors.VECTOR_TIMER:
                 return TrapKind.TIMER
-            if vector == VECTOR_CHANNEL:
+            if vector == vectors.VECTOR_CHANNEL:
                 return TrapKind.CHANNEL
-            return TrapKind.CONSOLE if vector == VECTOR_CONSOLE else TrapKind.SPURIOUS
+            return TrapKind.CONSOLE if vector == vectors.VECTOR_CONSOLE else TrapKind.SPURIOUS
         if vector == 2:
             return TrapKind.NON_MASKABLE
         if vector == 8 or vector == 18:
@@ -273,11 +260,11 @@ class UserFrame:
     @property
     def is_timer(self) -> bool:
         """Whether the timer interrupted: what `kind` says too, at less cost."""
-        return self.vector == VECTOR_TIMER
+        return self.vector == vectors.VECTOR_TIMER
 
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - VECTOR_LINES
+        return self.vector - vectors.VECTOR_LINES
 
     # Bits of a page fault's error code: present, write, user, reserved bit, instruction fetch.
     @property
@@ -528,14 +515,14 @@ def _fill_descriptors() -> None:
 
 
 def _fill_gates() -> None:
-    target = STUBS.address.value
-    size = U64(EXCEPTION_STUB_SIZE)
-    for vector in U64.range(VECTORS):
-        if vector == EXCEPTIONS:
+    target = vectors.STUBS.address.value
+    size = U64(vectors.EXCEPTION_STUB_SIZE)
+    for vector in U64.range(vectors.VECTORS):
+        if vector == vectors.EXCEPTIONS:
             size = U64(0)
-        if vector == VECTOR_LINES:
-            target = INTERRUPT_STUBS.address.value
-            size = U64(INTERRUPT_STUB_SIZE)
+        if vector == vectors.VECTOR_LINES:
+            target = vectors.INTERRUPT_STUBS.address.value
+            size = U64(vectors.INTERRUPT_STUB_SIZE)
         gate = TABLES.gates[vector]
         gate.offset_low = U16.truncate(target)
         gate.offset_middle = U16.truncate(target >> 16)
@@ -544,10 +531,10 @@ def _fill_gates() -> None:
         if size != 0:
             gate.kind = U8(0x8E)
         target = target + size
-    TABLES.gates[1].stack = U8(PARANOID[1])
-    TABLES.gates[2].stack = U8(PARANOID[2])
-    TABLES.gates[8].stack = U8(PARANOID[8])
-    TABLES.gates[18].stack = U8(PARANOID[18])
+    TABLES.gates[1].stack = U8(vectors.PARANOID[1])
+    TABLES.gates[2].stack = U8(vectors.PARANOID[2])
+    TABLES.gates[8].stack = U8(vectors.PARANOID[8])
+    TABLES.gates[18].stack = U8(vectors.PARANOID[18])
     # Only a breakpoint may be raised by a program's own INT3.
     TABLES.gates[3].kind = U8(0xEE)
 
@@ -565,7 +552,7 @@ def start() -> None:
     _fill_gates()
     GDT_POINTER.limit = U16(7 * 8 - 1)
     GDT_POINTER.base = Ptr.to(TABLES.descriptors).address.value
-    IDT_POINTER.limit = U16(VECTORS * 16 - 1)
+    IDT_POINTER.limit = U16(vectors.VECTORS * 16 - 1)
     IDT_POINTER.base = Ptr.to(TABLES.gates).address.value
     _load_tables(Ptr.to(GDT_POINTER).address, Ptr.to(IDT_POINTER).address)
 
