@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
@@ -87,6 +88,14 @@ class MemoryModel(RuleBasedStateMachine):
         self.objects: list[Object] = []
         self.places: list[Place] = []
         self.serial = 1
+
+    @initialize(first=number, second=number)
+    def begin(self, first: int, second: int) -> None:
+        """Two spaces, and objects that can be written there."""
+        for choice in (first, second):
+            self.create_space(0)
+            self.create(choice, choice % 5 == 0, 0)
+            self.map(choice, len(self.objects) - 1, choice // 3, 0, 0, 1, 0)
 
     # Helpers
 
@@ -215,7 +224,7 @@ class MemoryModel(RuleBasedStateMachine):
         if len(self.places) < 3 and self.attempt(failing, lambda: made.append(new_space())):
             self.places.append(Place(made[0]))
 
-    @precondition(lambda self: self.places)
+    @precondition(lambda self: len(self.places) > 1)
     @rule(choice=number)
     def end_space(self, choice: int) -> None:
         place = self.places.pop(choice % len(self.places))
@@ -469,19 +478,49 @@ PLANTED: dict[str, tuple[Any, str, Any]] = {
 }
 
 
+def drive(seed: int, steps: int) -> None:
+    """A long life of one model, chosen without Hypothesis: touching is frequent, ends are rare."""
+    random = Random(seed)
+    some = partial(random.randrange, 1 << 16)
+    model = MemoryModel()
+    model.begin(some(), some())
+    meanwhile = [(random.randrange(3), some(), some()) for _ in range(4)]
+    rules: list[tuple[int, Callable[[], None]]] = [
+        (12, lambda: model.write(some(), some(), random.random() < 0.8, max(0, random.randrange(-9, 4)))),
+        (8, lambda: model.read(some(), some())),
+        (3, lambda: model.fault(some(), some(), True, random.randrange(1, 40))),
+        (3, lambda: model.clone(some(), meanwhile)),
+        (4, lambda: model.map(some(), some(), some(), some(), some(), some(), max(0, random.randrange(-4, 3)))),
+        (3, lambda: model.unmap(some(), some(), some(), random.choice((1, 3, 40, 1500)), random.randrange(2))),
+        (3, lambda: model.protect(some(), some(), random.choice((1, 2, 40)), some())),
+        (2, lambda: model.discard(some(), some(), random.randrange(1, 40), False)),
+        (2, lambda: model.supply(some(), some(), some(), some(), max(0, random.randrange(-4, 5)))),
+        (2, lambda: model.create(some(), random.random() < 0.3, 0)),
+        (1, lambda: model.create_paged(some())),
+        (2, lambda: model.map_program(some(), random.choice((1, 5, 512, 700)), 0)),
+        (1, lambda: model.close(some())),
+        (1, lambda: model.create_space(0)),
+    ]
+    for step in range(steps):
+        if step % 40 == 39 and len(model.places) > 1:
+            model.end_space(some())
+        random.choices([action for _, action in rules], [weight for weight, _ in rules])[0]()
+        model.all_agrees()
+        model.contents_are_the_models()
+    model.teardown()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_long_lives(seed: int) -> None:
+    drive(seed, 150)
+
+
 @pytest.mark.parametrize("mistake", PLANTED)
 def test_the_model_finds_mistakes(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(*PLANTED[mistake])
-    quick = settings(
-        max_examples=300,
-        stateful_step_count=50,
-        deadline=None,
-        phases=(Phase.generate,),
-        database=None,
-        derandomize=True,
-    )
     with pytest.raises((AssertionError, Panic)):
-        run_state_machine_as_test(MemoryModel, settings=quick)
+        for seed in range(12):
+            drive(seed, 150)
 
 
 TestMemoryModel = MemoryModel.TestCase
