@@ -5,36 +5,53 @@
 
 from __future__ import annotations
 
-from cloudos.lang import U8, U64, Slice, data, struct
+from cloudos.lang import U8, U16, U64, Slice, data, struct
 
 
 @struct
 class Fault:
-    """One kind of fault. `name` is text for records and tracebacks."""
+    """One kind of fault. Its name stands in NAMES: a slice for each would be three times as large."""
 
     number: U8
-    name: Slice[U8]
+    length: U8
+    start: U16
+
+    @property
+    def name(self) -> Slice[U8]:
+        """Text for records and tracebacks."""
+        start = U64(self.start)
+        return NAMES[start : start + U64(self.length)]
 
 
-INTERRUPTED = Fault(U8(2), data(b"interrupted"))
-ILLEGAL_INSTRUCTION = Fault(U8(4), data(b"illegal-instruction"))
-PRIVILEGED_INSTRUCTION = Fault(U8(4), data(b"privileged-instruction"))
-BREAKPOINT = Fault(U8(5), data(b"breakpoint"))
-PANIC = Fault(U8(6), data(b"panic"))
-ALIGNMENT = Fault(U8(7), data(b"alignment"))
-DIVIDE_ERROR = Fault(U8(8), data(b"divide-error"))
-FLOATING_POINT = Fault(U8(8), data(b"floating-point"))
-KILLED = Fault(U8(9), data(b"killed"))
-TIMED_OUT = Fault(U8(9), data(b"timed-out"))
-NULL_POINTER = Fault(U8(11), data(b"null-pointer"))
-UNMAPPED_ADDRESS = Fault(U8(11), data(b"unmapped-address"))
-KERNEL_ADDRESS = Fault(U8(11), data(b"kernel-address"))
-BAD_ADDRESS = Fault(U8(11), data(b"bad-address"))
-WRITE_TO_READ_ONLY = Fault(U8(11), data(b"write-to-read-only"))
-EXECUTE_OF_DATA = Fault(U8(11), data(b"execute-of-no-execute"))
-STACK_OVERFLOW = Fault(U8(11), data(b"stack-overflow"))
-NO_MEMORY = Fault(U8(11), data(b"out-of-memory"))
-PAGE_DENIED = Fault(U8(7), data(b"page-denied"))
+_names: list[bytes] = []
+
+
+def _fault(number: int, name: bytes) -> Fault:
+    start = sum(map(len, _names))
+    _names.append(name)
+    return Fault(U8(number), U8(len(name)), U16(start))
+
+
+INTERRUPTED = _fault(2, b"interrupted")
+ILLEGAL_INSTRUCTION = _fault(4, b"illegal-instruction")
+PRIVILEGED_INSTRUCTION = _fault(4, b"privileged-instruction")
+BREAKPOINT = _fault(5, b"breakpoint")
+PANIC = _fault(6, b"panic")
+ALIGNMENT = _fault(7, b"alignment")
+DIVIDE_ERROR = _fault(8, b"divide-error")
+FLOATING_POINT = _fault(8, b"floating-point")
+KILLED = _fault(9, b"killed")
+TIMED_OUT = _fault(9, b"timed-out")
+NULL_POINTER = _fault(11, b"null-pointer")
+UNMAPPED_ADDRESS = _fault(11, b"unmapped-address")
+KERNEL_ADDRESS = _fault(11, b"kernel-address")
+BAD_ADDRESS = _fault(11, b"bad-address")
+WRITE_TO_READ_ONLY = _fault(11, b"write-to-read-only")
+EXECUTE_OF_DATA = _fault(11, b"execute-of-no-execute")
+STACK_OVERFLOW = _fault(11, b"stack-overflow")
+NO_MEMORY = _fault(11, b"out-of-memory")
+PAGE_DENIED = _fault(7, b"page-denied")
+NAMES = data(b"".join(_names))
 
 
 # What process_inspect says of a process that has ended.

@@ -78,6 +78,7 @@ DeviceToDivide = Annotated[U64, Needs(Kind.DEVICE, Rights.ALLOCATE)]
 DeviceToRead = Annotated[U64, Needs(Kind.DEVICE, Rights.READ)]
 DeviceToWrite = Annotated[U64, Needs(Kind.DEVICE, Rights.WRITE)]
 InterruptToControl = Annotated[U64, Needs(Kind.INTERRUPT, Rights.CONTROL)]
+DeviceToMap = Annotated[U64, Needs(Kind.DEVICE, Rights.MAP)]
 ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
 ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
 
@@ -451,7 +452,7 @@ def policy_seal(policy: PolicyToWrite) -> None:
 
 @system_call(number=44, raises=(BadAddress,))
 def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
-    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 64 at once.
+    """Move records (`cloudos.abi.audit`) into `buffer`, of `length` bytes; at most 32 at once.
 
     Returns how many, and from bit 32 how many were lost since the last call.
     """
@@ -492,7 +493,7 @@ def memory_clone(memory: MemoryToRead, quota: QuotaToSpend, made: U64) -> U64:
 def memory_supply(memory: MemoryToSupply, source: MemoryToWrite, offset: U64, source_offset: U64, length: U64) -> U64:
     """Move pages of `source` into an object that has a pager; zeroes where `source` has none. Present pages stay.
 
-    Returns how many bytes are done: the first 64 KB at most. BadState: `memory` has no pager; `source` has one, has
+    Returns how many bytes are done: the first 32 KB at most. BadState: `memory` has no pager; `source` has one, has
     been cloned, or is contiguous or of a device.
     """
     raise NotImplementedError
@@ -596,4 +597,13 @@ def interrupt_bind(interrupt: InterruptToControl, notification: NotificationToSi
 @system_call(number=60, raises=(BadState,))
 def interrupt_acknowledge(interrupt: InterruptToControl) -> None:
     """Open the line again; it interrupts at once when the device still wants attention. BadState: it is not bound."""
+    raise NotImplementedError
+
+
+@system_call(number=61, raises=(BadArgument, *CREATION_ERRORS))
+def device_memory(device: DeviceToMap, quota: QuotaToSpend) -> U64:
+    """A memory object that is the addresses of a device of memory, uncached; returns a handle with all rights.
+
+    It stays when the device goes: who takes a device back revokes the memory too. BadArgument: not of memory.
+    """
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Devices: I/O ports and interrupts, for drivers.
+"""Devices: I/O ports, registers in memory, and interrupts, for drivers.
 
     ports = Ports(system.device_create(machine, quota, U64(devices.PORTS), U64(0x70), U64(2)))
     ports.write_u8(U64(0), U8(0x0A))
@@ -13,11 +13,14 @@
 
 from __future__ import annotations
 
+from cloudos.abi import initial
 from cloudos.abi.errors import TimedOut, WouldBlock
-from cloudos.lang import U8, U16, U32, U64, struct
+from cloudos.lang import U8, U16, U32, U64, Ptr, Template, VirtAddr, machine, struct, zeroed
 from cloudos.sdk import system
 
 SIGNAL = 1
+READ = 1
+WRITE = 2
 
 
 @struct
@@ -55,6 +58,39 @@ class Ports:
 
     def _write(self, offset: U64, width: U64, value: U64) -> None:
         system.device_write(self.handle, offset, width, value)
+
+
+@machine(x86_64=Template("movl (%[address]), %[result]", result="=r", inputs={"address": "r"}, clobbers=("memory",)))
+def _load_u32(address: VirtAddr) -> U32:
+    return Ptr.at(U32, address).value
+
+
+@machine(x86_64=Template("movl %[value], (%[address])", inputs={"address": "r", "value": "r"}, clobbers=("memory",)))
+def _store_u32(address: VirtAddr, value: U32) -> None:
+    Ptr.at(U32, address).value = value
+
+
+@struct
+class Registers:
+    """The registers of a device in memory, four bytes each, once `map` has shown them. Each access is one access."""
+
+    address: VirtAddr = zeroed()
+    memory: U64 = U64(0)
+
+    def map(self, device: U64, quota: U64, address: U64, length: U64) -> None:
+        """Show the first `length` bytes of a device of memory at `address`. Raises what space_map does."""
+        self.memory = system.device_memory(device, quota)
+        self.address = VirtAddr(address)
+        access = U64(READ | WRITE)
+        system.space_map(U64(initial.SPACE), self.memory, address, U64(0), length, access)
+
+    def read(self, offset: U64) -> U32:
+        """Read the register at a multiple of 4."""
+        return _load_u32(self.address.offset(offset))
+
+    def write(self, offset: U64, value: U32) -> None:
+        """Write the register at a multiple of 4."""
+        _store_u32(self.address.offset(offset), value)
 
 
 @struct

@@ -34,9 +34,14 @@ def _aarch64(arguments: int) -> Template:
 
 
 def _x86_64(arguments: int) -> Template:
-    registers = dict(zip(("a0", "a1", "a2"), "DSd", strict=True))
-    inputs = {"number": "a", **{name: registers[name] for name in list(registers)[:arguments]}}
-    return Template("syscall", results=("=a", "=d"), inputs=inputs, clobbers=_X86_64_LOST)
+    """The kernel may change the registers of the arguments, as it does when it goes on with an interrupted call: they
+    are filled through moves, because an input cannot be declared lost."""
+    registers = dict(zip(("a0", "a1", "a3", "a4", "a5"), ("rdi", "rsi", "r10", "r8", "r9"), strict=True))
+    names = [f"a{index}" for index in range(arguments)]
+    moved = {name: register for name, register in registers.items() if name in names}
+    moves = "".join(f"movq %[{name}], %%{register}; " for name, register in moved.items())
+    inputs = {"number": "a", **{name: "r" if name in moved else "d" for name in names}}
+    return Template(moves + "syscall", results=("=a", "=d"), inputs=inputs, clobbers=(*moved.values(), *_X86_64_LOST))
 
 
 @machine(x86_64=_x86_64(0), aarch64=_aarch64(0))
@@ -59,36 +64,23 @@ def _enter3(number: U64, a0: U64, a1: U64, a2: U64) -> tuple[U64, U64]:
     return _model(number, [a0, a1, a2])
 
 
-def _x86_64_moves(arguments: int) -> Template:
-    """From the fourth on, arguments reach their registers through moves."""
-    others = {f"a{index}": register for index, register in zip(range(3, arguments), ("r10", "r8", "r9"), strict=False)}
-    moves = "".join(f"movq %[{name}], %%{register}; " for name, register in others.items())
-    inputs = {"number": "a", "a0": "D", "a1": "S", "a2": "d", **dict.fromkeys(others, "r")}
-    return Template(moves + "syscall", results=("=a", "=d"), inputs=inputs, clobbers=(*others.values(), *_X86_64_LOST))
-
-
-@machine(x86_64=_x86_64_moves(4), aarch64=_aarch64(4))
+@machine(x86_64=_x86_64(4), aarch64=_aarch64(4))
 def _enter4(number: U64, a0: U64, a1: U64, a2: U64, a3: U64) -> tuple[U64, U64]:
     return _model(number, [a0, a1, a2, a3])
 
 
-@machine(x86_64=_x86_64_moves(5), aarch64=_aarch64(5))
+@machine(x86_64=_x86_64(5), aarch64=_aarch64(5))
 def _enter5(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64) -> tuple[U64, U64]:
     return _model(number, [a0, a1, a2, a3, a4])
 
 
-@machine(x86_64=_x86_64_moves(6), aarch64=_aarch64(6))
+@machine(x86_64=_x86_64(6), aarch64=_aarch64(6))
 def _enter6(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64, a5: U64) -> tuple[U64, U64]:
     return _model(number, [a0, a1, a2, a3, a4, a5])
 
 
 @machine(
-    x86_64=Template(
-        "movq %[a3], %%r10; movq %[a4], %%r8; movq %[a5], %%r9; syscall",
-        results=("=a", "=d"),
-        inputs={"number": "a", "a0": "D", "a1": "S", "a2": "d", "a3": "r", "a4": "r", "a5": "r"},
-        clobbers=("r8", "r9", "r10", *_X86_64_LOST),
-    ),
+    x86_64=_x86_64(6),
     aarch64=_aarch64(6),
 )
 def enter(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64, a5: U64) -> tuple[U64, U64]:
@@ -215,3 +207,4 @@ device_write = _stub(system_calls.device_write)
 interrupt_create = _stub(system_calls.interrupt_create)
 interrupt_bind = _stub(system_calls.interrupt_bind)
 interrupt_acknowledge = _stub(system_calls.interrupt_acknowledge)
+device_memory = _stub(system_calls.device_memory)

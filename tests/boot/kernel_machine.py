@@ -60,7 +60,7 @@ class Run:
 
     @property
     def output(self) -> str:
-        return self.streams[1].decode()
+        return self.streams[1].decode(errors="replace")
 
     def record(self, name: str) -> str:
         """The only record of that name, without it; empty when there is none."""

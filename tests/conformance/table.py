@@ -27,10 +27,10 @@ those marked *both* run on the simulated machine too, under CPython: the others 
 This page is generated: `python -m tests.conformance.table` writes it, and a test compares.
 """
 
-SIMULATED = ("devices", "handles", "messages", "notifications", "replies")
+SIMULATED = ("devices", "handles", "interrupts", "messages", "notifications", "replies")
 """The files of which rows run on the simulated machine."""
 
-IN_MEMORY = frozenset(("Child", "PIT", "BUFFER", "peek", "poke", "quota_used", "buffer_page"))
+IN_MEMORY = frozenset(("Child", "PIT", "Registers", "BUFFER", "peek", "poke", "quota_used", "buffer_page"))
 """What a row cannot use there."""
 
 

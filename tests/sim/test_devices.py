@@ -176,36 +176,47 @@ def test_an_interrupt_that_was_sent_before_the_line_was_masked_signals_nobody() 
     run_with(prepare, main)
 
 
+BUSY_LINES = range(8, 14)
+
+
+def take_line(line: int, random: Random) -> Generator[user.Instruction, Any, list[int]]:
+    """An interrupt bound through a derived handle, and a driver for it; the handles."""
+    interrupt = yield from succeed("interrupt_create", MACHINE, QUOTA, line, random.choice((0, 1)))
+    notification = yield from programs.new_notification()
+    given = yield from succeed("handle_derive", interrupt, ALL_RIGHTS_BITS, 0)
+    yield user.Write(user.SCRATCH, given.to_bytes(8, "little") + notification.to_bytes(8, "little"))
+    yield from succeed("interrupt_bind", given, notification, 1 << line)
+    thread = yield from start_thread(1, line)
+    yield from programs.sleep(random.randrange(200_000))
+    return [interrupt, given, notification, thread]
+
+
+def lose_line(handles: list[int], random: Random) -> Generator[user.Instruction, Any, None]:
+    """One way or another, the line is given up."""
+    interrupt, given, _, thread = handles
+    if random.random() < 0.5:
+        yield from succeed("handle_revoke", interrupt)
+        handles.remove(given)
+    random.shuffle(handles)
+    if random.random() < 0.5:
+        yield from succeed("thread_kill", thread)
+    for handle in handles:
+        yield from succeed("handle_close", handle)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_lines_interrupt_while_everything_comes_and_goes(seed: int) -> None:
-    """Drivers are made, revoked and killed while their lines interrupt at any moment; no ring of a live one is lost."""
-    lines = range(8, 14)
+    """Drivers are made, revoked and killed while their lines interrupt at any moment."""
 
     def main(bundle: int, length: int) -> user.UserCode:
         random = Random(seed)
         before = 0
         for _ in range(6):
             made = []
-            for line in random.sample(lines, 4):
-                interrupt = yield from succeed("interrupt_create", MACHINE, QUOTA, line, random.choice((0, 1)))
-                notification = yield from programs.new_notification()
-                given = yield from succeed("handle_derive", interrupt, ALL_RIGHTS_BITS, 0)
-                yield user.Write(user.SCRATCH, given.to_bytes(8, "little") + notification.to_bytes(8, "little"))
-                yield from succeed("interrupt_bind", given, notification, 1 << line)
-                thread = yield from start_thread(1, line)
-                yield from programs.sleep(random.randrange(200_000))
-                made.append((interrupt, given, notification, thread))
-            for interrupt, given, notification, thread in made:
-                handles = [interrupt, notification, thread]
-                if random.random() < 0.5:
-                    yield from succeed("handle_revoke", interrupt)
-                else:
-                    handles.append(given)
-                random.shuffle(handles)
-                if random.random() < 0.5:
-                    yield from succeed("thread_kill", thread)
-                for handle in handles:
-                    yield from succeed("handle_close", handle)
+            for line in random.sample(BUSY_LINES, 4):
+                made.append((yield from take_line(line, random)))
+            for handles in made:
+                yield from lose_line(handles, random)
             yield from programs.sleep(2_000_000)
             assert not any(line.is_open for line in state.lines)
             used = ledger()[1]
@@ -217,19 +228,16 @@ def test_lines_interrupt_while_everything_comes_and_goes(seed: int) -> None:
     def driver(line: int, _: int) -> user.UserCode:
         words = yield user.Read(user.SCRATCH, 16)
         interrupt, notification = int.from_bytes(words[:8], "little"), int.from_bytes(words[8:], "little")
-        while True:
-            reply = yield call("notification_wait", notification, NEVER)
-            if reply.error:
-                return None
+        while not (reply := (yield call("notification_wait", notification, NEVER))).error:
             assert reply.value == 1 << line
             state.set_line(line, False)
-            if (yield call("interrupt_acknowledge", interrupt)).error:
-                return None
+            yield call("interrupt_acknowledge", interrupt)
+        return None
 
     state: board.Board
 
     def ring(machine: board.Board) -> None:
-        machine.set_line(machine.random.choice(lines), machine.random.random() < 0.7)
+        machine.set_line(machine.random.choice(BUSY_LINES), machine.random.random() < 0.7)
         machine.at(machine.clock + machine.random.randrange(1, 30_000), ring)
 
     def prepare(machine: board.Board) -> None:

@@ -9,6 +9,7 @@ from cloudos.abi.errors import BadState
 from tests.sim import programs
 from tests.sim.accounting import ledger
 from tests.sim.harness import MB, run
+from tests.sim.inventory import PENDING
 from tests.sim.world import user
 
 call, succeed, start_thread = user.call, user.succeed, programs.start_thread
@@ -241,3 +242,22 @@ def test_a_thread_can_be_killed_in_whatever_it_does() -> None:
         raise AssertionError(f"{ways[number]} came back")
 
     assert run(main, worker, given=None).record("exit") == "status=0"
+
+
+def test_ended_objects_are_taken_apart_while_threads_only_yield() -> None:
+    """The fast path of a yield leaves the kernel by a way on which nothing else is done."""
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        yield from start_thread(1)
+        child = yield from programs.new_process(2)
+        yield from succeed("process_kill", child)
+        for _ in range(5000):
+            yield call("thread_yield")
+        assert PENDING.first.is_null(), "a process that ended is still there"
+        return 0
+
+    def yielding(_: int, __: int) -> user.UserCode:
+        while True:
+            yield call("thread_yield")
+
+    assert run(main, yielding, pace=(20, 200, 0.0)).record("exit") == "status=0"

@@ -20,3 +20,9 @@ def test_threads_and_processes_end_in_every_state() -> None:
     lines = run("churn.py", size(84, 840), 1).lines
     assert lines["processes"] >= 1_000 and lines["threads"] >= 10_000
     assert lines["cancelled"] > 0 and lines["gone"] > 0
+
+
+def test_memory_holds_what_the_model_says() -> None:
+    lines = run("memory_load.py", size(20_000, 1_000_000), 1).lines
+    assert lines["done"] > size(15_000, 900_000)
+    assert lines["refused"] > 0 and lines["looks"] > 100 and lines["regions"] > 400

@@ -18,6 +18,7 @@ PROGRAMS = {
     "messages.py": 3_000,
     "derivations.py": 3_000,
     "churn.py": 12,
+    "memory_load.py": 5_000,
     "random_calls.py": 20_000,
     "extremes.py": 100,
 }

@@ -11,7 +11,13 @@ from tests.stress.harness import run
 from tests.stress.leaks import check_frames, holdings
 from tests.stress.memory_image import MemoryImage
 
-LOADS = [("churn.py", 12, 60), ("messages.py", 300, 3_000), ("derivations.py", 500, 5_000), ("extremes.py", 50, 200)]
+LOADS = [
+    ("churn.py", 12, 60),
+    ("messages.py", 300, 3_000),
+    ("derivations.py", 500, 5_000),
+    ("memory_load.py", 2_000, 20_000),
+    ("extremes.py", 50, 200),
+]
 
 
 @pytest.mark.parametrize(("program", "few", "many"), LOADS)
@@ -26,3 +32,4 @@ def test_much_work_leaves_what_little_does(program: str, few: int, many: int, tm
         found.append(holdings(after))
         memory.unlink()
     assert found[0] == found[1], "the more the kernel has done, the more it keeps"
+    assert found[0]["work left"] == 0

@@ -190,12 +190,19 @@ def test_no_such_target_or_level(tmp_path: Path) -> None:
         build(UNITS, target("x86_64", "user"), output=tmp_path / "o", optimize="fast", cache=tmp_path / "c")
 
 
-@pytest.fixture(scope="module")
-def memory(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+SHORT = "#define CLOUDOS_SHORT_SUPPORT 1\n"
+
+
+@pytest.fixture(
+    scope="module",
+    params=["", SHORT] if host_target().arch == "x86_64" else [""],
+    ids=lambda text: "short" if text else "",
+)
+def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The support unit's functions under names of their own, so that the C library's are not tested instead."""
     directory = tmp_path_factory.mktemp("support")
     names = {name: f"tested_{name}" for name in ("memcpy", "memmove", "memset", "memcmp")}
-    source = SUPPORT_SOURCE.replace('visibility("hidden"), ', "")
+    source = request.param + SUPPORT_SOURCE.replace('visibility("hidden"), ', "")
     for name, tested in names.items():
         source = source.replace(f"{name}(", f"{tested}(")
     library = ctypes.CDLL(

@@ -32,8 +32,8 @@ __all__ = ["OutOfMemory"]
 PAGE_SIZE = 4096
 MAXIMUM_RANGES = 32
 MAXIMUM_LINES = 48
-# Above all numbers of ports, addresses and lines: AMD64 manual volume 2, section 1.1, of physical addresses.
-RESOURCE_END = 1 << 52
+# Above all numbers of ports, addresses and lines that anybody can be given.
+RESOURCE_END = 1 << 48
 
 
 @enum(U8)

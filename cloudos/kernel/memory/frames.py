@@ -19,7 +19,22 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.lang import U32, U64, Array, PhysAddr, Ptr, fast, inlined, never_inlined, panic, place, struct, zeroed
+from cloudos.lang import (
+    U32,
+    U64,
+    Array,
+    PhysAddr,
+    Ptr,
+    Slice,
+    VirtAddr,
+    fast,
+    inlined,
+    never_inlined,
+    panic,
+    place,
+    struct,
+    zeroed,
+)
 
 MAXIMUM_ORDER = 12
 ORDERS = 13
@@ -50,11 +65,13 @@ class Zone:
     frontier: U64 = U64(0)
     end: U64 = U64(0)
     opened: bool = False
+    # Where the state of frame 0 would be.
+    states: U64 = U64(0)
 
     @inlined
     def state(self, frame: U64) -> Ptr[U32]:
         """What is known of a frame of the zone; kept in the zone's first frames."""
-        return Ptr.at(U32, mmu.direct(PhysAddr(self.first * PAGE_SIZE))).offset(frame - self.first)
+        return Ptr.at(U32, VirtAddr(self.states.wrapping_add(frame << 2)))
 
 
 @struct
@@ -82,6 +99,7 @@ class FrameAllocator:
         zone.first = first
         zone.frontier = first + state_frames
         zone.end = last
+        zone.states = mmu.direct(PhysAddr(first * PAGE_SIZE)).value.wrapping_sub(first << 2)
         self.zone_count = self.zone_count + 1
         self.available = self.available + (last - zone.frontier)
         self.total = self.available
@@ -155,6 +173,18 @@ class FrameAllocator:
         """How many users an allocated frame has beyond the first: to be read, or changed by one."""
         number = frame.value // PAGE_SIZE
         return self._zone_of(number).state(number)
+
+    @fast
+    @never_inlined
+    def share_all(self, frames: Slice[U64]) -> None:
+        """One user more of each of these frames, whose addresses may have low bits set; 0 is none."""
+        zone = self.zones[0]
+        for address in frames:
+            frame = address // PAGE_SIZE
+            if frame != 0:
+                if frame < zone.first or frame >= zone.end:
+                    zone = self._zone_of(frame)
+                zone.state(frame).value += 1
 
     @inlined
     def _zone_of(self, frame: U64) -> Zone:

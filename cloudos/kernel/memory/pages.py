@@ -28,7 +28,7 @@ BLOCK_PAGES = 512
 BLOCK_ORDER = 9
 BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
 # Between preemption points: pages given back, pages zeroed.
-RELEASE_STEP = 32
+RELEASE_STEP = 8
 # The end of an object is a part of other system calls, of which several steps are done at once.
 ENDING_STEP = 8
 ZERO_STEP = 8
@@ -186,10 +186,7 @@ def copy_node(memory: Memory, index: U64) -> bool:
     while current > 0 and slot.value.bits != 0:
         if FRAMES.users(frame_of(slot.value.bits)).value != 0:
             _copy(slot.value)
-            for number in U64.range(NODE_ENTRIES):
-                child = _child(slot.value.bits, number).value.bits
-                if child != 0:
-                    FRAMES.users(frame_of(child)).value += 1
+            FRAMES.share_all(Slice.of(Ptr.at(U64, mmu.direct(frame_of(slot.value.bits))), U64(NODE_ENTRIES)))
             return True
         current -= 1
         slot = _child(slot.value.bits, index >> (current * NODE_BITS))
@@ -270,12 +267,12 @@ def block_step(memory: Memory, index: U64) -> bool:
         memory.block_ready = U64(0)
     elif memory.block_page != first:
         return False
+    if memory.block_ready == BLOCK_PAGES:
+        _install_block(memory)
+        return False
     cpu.zero(mmu.direct(memory.block.offset(memory.block_ready * PAGE_SIZE)), U64(PAGE_SIZE * ZERO_STEP))
     memory.block_ready += ZERO_STEP
-    if memory.block_ready < BLOCK_PAGES:
-        return True
-    _install_block(memory)
-    return False
+    return True
 
 
 def _install_block(memory: Memory) -> None:

@@ -11,8 +11,8 @@ from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, place, struct, zeroed
 
 __all__ = ["BadAddress", "OutOfMemory"]
 
-# About 80 instructions each, with interrupts off.
-MOST_AT_ONCE = 64
+# About 120 instructions each, with interrupts off.
+MOST_AT_ONCE = 32
 
 
 @struct

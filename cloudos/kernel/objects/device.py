@@ -13,7 +13,7 @@ from cloudos.abi.objects import Kind
 from cloudos.kernel.hal import platform
 from cloudos.kernel.hal.interface import PAGE_SIZE, RESOURCE_END
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import U64, Ptr, place, struct, zeroed
+from cloudos.lang import U16, U64, Ptr, never_inlined, place, struct, zeroed
 
 
 @struct
@@ -38,14 +38,15 @@ class Device:
         if platform.is_kept(resource, first, first + length):
             raise Denied
 
-    def port(self, offset: U64, width: U64) -> U64:
+    @never_inlined
+    def port(self, offset: U64, width: U64) -> U16:
         """The port to read or write `width` bytes at. Raises BadArgument."""
         if self.resource != devices.PORTS or width == 0 or width > 4 or width == 3:
             raise BadArgument
         port = self.first.saturating_add(offset)
         if port >= self.end or width > self.end - port or port % width != 0:
             raise BadArgument
-        return port
+        return U16.truncate(port)
 
 
 MACHINE = place(Device())

@@ -6,14 +6,15 @@ from cloudos.abi import devices
 from cloudos.abi.errors import BadArgument, BadState, Denied, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
 from cloudos.abi.objects import Kind
 from cloudos.kernel.hal import cpu, interrupts
-from cloudos.kernel.objects import cleanup
+from cloudos.kernel.hal.interface import PAGE_SIZE
+from cloudos.kernel.objects import cleanup, memory
 from cloudos.kernel.objects.device import Device
-from cloudos.kernel.objects.header import Quota
+from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.objects.interrupt import LINES, Interrupt
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.notifications import hold
 from cloudos.kernel.objects.waiting import signal
-from cloudos.lang import U8, U16, U32, U64, Ptr, size_of
+from cloudos.lang import U8, U32, U64, PhysAddr, Ptr, size_of
 
 __all__ = ["Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -29,17 +30,26 @@ def device_create(source: Ptr[Device], quota: Ptr[Quota], resource: U64, first: 
     return hold(made)
 
 
+def device_memory(device: Ptr[Device], quota: Ptr[Quota]) -> U64:
+    """System call."""
+    if device.value.resource != devices.MEMORY:
+        raise BadArgument
+    first = device.value.first
+    pages = (device.value.end - first) // PAGE_SIZE
+    return hold(memory.create_foreign(quota.value, PhysAddr(first), pages, True).cast(Header))
+
+
 def device_read(device: Ptr[Device], offset: U64, width: U64) -> U64:
     """System call."""
-    return U64(cpu.port_read(U16(device.value.port(offset, width)), U8(width)))
+    return U64(cpu.port_read(device.value.port(offset, width), U8.truncate(width)))
 
 
 def device_write(device: Ptr[Device], offset: U64, width: U64, value: U64) -> None:
     """System call."""
-    port = U16(device.value.port(offset, width))
-    if value >> (width * 8) != 0:
+    port = device.value.port(offset, width)
+    if value >> (width.wrapping_mul(8) & 63) != 0:
         raise BadArgument
-    cpu.port_write(port, U8(width), U32(value))
+    cpu.port_write(port, U8.truncate(width), U32.truncate(value))
 
 
 def interrupt_create(device: Ptr[Device], quota: Ptr[Quota], line: U64, flags: U64) -> U64:

@@ -29,7 +29,7 @@ from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, never_inlined
 __all__ = ["BadAddress", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
 # Pages supplied, or discarded, by one system call at most.
-PAGES_AT_ONCE = 16
+PAGES_AT_ONCE = 8
 MAXIMUM_PAGES = 1 << 36
 
 

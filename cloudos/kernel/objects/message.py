@@ -180,10 +180,16 @@ def _deadline(tag: U64) -> U64:
     return PROCESSOR.current.value.buffer.value.deadline
 
 
+@inlined
 def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
     """Hand over handles and bytes: 0, or the number of the error that kept everything from being handed over."""
     if tag & tags.SLOW & ~U64(tags.DEADLINE) == 0:
         return U64(0)
+    return _transfer_all(sender, receiver, tag)
+
+
+@never_inlined
+def _transfer_all(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
     if receiver.value.buffer.is_null():
         return U64(BadState.code)
     try:
@@ -199,7 +205,7 @@ def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
 def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
     """0 once what the message carries is handed over, or the number of the error that the sender gets."""
     try:
-        if sender.value.process != receiver.value.process:
+        if MATRIX.loaded and sender.value.process != receiver.value.process:
             labels.check(_table(sender), _table(receiver), Operation.CALL)
     except Denied:
         return U64(Denied.code)
@@ -254,8 +260,10 @@ def message_send(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
 
 def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> None:
     tag = frame.argument1
-    _check_tag(tag)
-    deadline = _deadline(tag)
+    deadline = U64(NEVER)
+    if U32.truncate(tag) > tags.WORDS:
+        _check_tag(tag)
+        deadline = _deadline(tag)
     endpoint = capability.value.object.cast(Endpoint).value
     sender = PROCESSOR.current
     sender.value.badge = capability.value.badge
@@ -271,30 +279,36 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
         frame.fail(error)
         return
     waiting.detach(receiver)
-    if is_call and deadline != NEVER:
-        PROCESSOR.timers.add(sender, deadline)
-    _hand_over(sender, receiver)
+    if is_call:
+        if deadline != NEVER:
+            PROCESSOR.timers.add(sender, deadline)
+        _hand_over(sender, receiver)
+    else:
+        _give(sender, receiver)
     scheduler.wake(receiver)
 
 
 def _hand_over(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
-    """Put the message into the receiver's registers; the sender goes on, or waits for its reply."""
+    """Put a call into the receiver's registers; the sender waits for its reply."""
     sending = sender.value
-    if sending.is_call:
-        _give_reply(sender, receiver)
-        if receiver.value.depth > MAXIMUM_DEPTH:
-            waiting.stop_donation(sender)
-        handle = _fill_slot(sender, receiver)
-        if sending.in_fault:
-            termination.tell_fault(sending, receiver.value.frame)
-            receiver.value.frame.set_reply(handle)
-        else:
-            _deliver(receiver, sending.frame, sending.badge, handle)
-        if sender == PROCESSOR.current:
-            PROCESSOR.reschedule = True
+    _give_reply(sender, receiver)
+    if receiver.value.depth > MAXIMUM_DEPTH:
+        waiting.stop_donation(sender)
+    handle = _fill_slot(sender, receiver)
+    if sending.in_fault:
+        termination.tell_fault(sending, receiver.value.frame)
+        receiver.value.frame.set_reply(handle)
     else:
-        _deliver(receiver, sending.frame, sending.badge, U64(0))
-        sending.frame.finish(U64(0))
+        _deliver(receiver, sending.frame, sending.badge, handle)
+    if sender == PROCESSOR.current:
+        PROCESSOR.reschedule = True
+
+
+@inlined
+def _give(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
+    """Put a message that wants no reply into the receiver's registers; the sender has done its part."""
+    _deliver(receiver, sender.value.frame, sender.value.badge, U64(0))
+    sender.value.frame.finish(U64(0))
 
 
 @never_inlined
@@ -379,9 +393,11 @@ def _take_from(sender: Ptr[Thread], receiver: Ptr[Thread]) -> None:
     waiting.leave_waiters(sender)
     sender.value.waiting_on.cast(Endpoint).value.senders.remove(sender)
     sender.value.waiting_on = null()
-    is_call = sender.value.is_call
-    _hand_over(sender, receiver)
-    if not is_call:
+    if sender.value.is_call:
+        scheduler.settle(receiver)
+        _hand_over(sender, receiver)
+    else:
+        _give(sender, receiver)
         scheduler.cancel_timer(sender)
         scheduler.wake(sender)
 

@@ -110,6 +110,7 @@ def refresh(first: Ptr[Thread]) -> None:
     """Work out anew on which time a thread runs and at which priority, and then for those that serve it."""
     thread = first
     while not thread.is_null():
+        scheduler.settle(thread)
         priority = thread.value.schedule.value.priority
         thread.value.borrowed = null()
         client = thread.value.client

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, fast, inlined, struct, zeroed
+from cloudos.lang import U64, Array, fast, inlined, never_inlined, struct, zeroed
 
 PIECES = 8
 
@@ -59,7 +59,7 @@ class Budget:
         """
         used = end - start
         paid = min(used, self.left)
-        self.left = self.left - paid
+        self.left = self.left.wrapping_sub(paid)
         if not self.is_limited:
             if self.left > 0:
                 return False
@@ -85,6 +85,7 @@ class Budget:
         if self.count > 0:
             self._replenish(now)
 
+    @never_inlined
     def _replenish(self, now: U64) -> None:
         while self.count > 0 and self.pieces[self.first].time <= now:
             amount = self.pieces[self.first].amount

@@ -32,7 +32,7 @@ class RunQueue:
         self.queues[priority].prepend(thread)
         self._mark(priority)
 
-    @fast
+    @inlined
     def _mark(self, priority: U64) -> None:
         word = priority >> 6
         self.bitmap[word] = self.bitmap[word] | (U64(1) << (priority & 63))
@@ -62,7 +62,7 @@ class RunQueue:
     def highest(self) -> U64:
         """The most urgent priority that has a thread. There must be one."""
         # 63 minus the zeros above the highest bit that is set, written so that it is one instruction.
-        word = U64(self.summary.leading_zeros()) ^ 63
+        word = (U64(self.summary.leading_zeros()) ^ 63) & 3
         return word << 6 | (U64(self.bitmap[word].leading_zeros()) ^ 63)
 
     @inlined

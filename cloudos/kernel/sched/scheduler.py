@@ -12,7 +12,10 @@ from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, null
+from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, never_inlined, null
+
+# How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
+CLEANUP_NS = 20_000
 
 
 def start() -> None:
@@ -25,9 +28,11 @@ def ready(thread: Ptr[Thread]) -> None:
     thread.value.state = ThreadState.READY
     PROCESSOR.ready.append(thread)
     current = PROCESSOR.current
-    # At equal priority too: from now on turns end.
-    if current.is_null() or thread.value.priority >= current.value.priority:
+    if current.is_null() or thread.value.priority > current.value.priority:
         PROCESSOR.reschedule = True
+    elif thread.value.priority == current.value.priority and not PROCESSOR.reschedule:
+        # From now on turns end.
+        _set_alarm()
 
 
 def wake(thread: Ptr[Thread]) -> None:
@@ -120,9 +125,18 @@ def run_next(now: U64) -> None:
     _set_alarm()
 
 
+@never_inlined
+def settle(thread: Ptr[Thread]) -> None:
+    """Before a thread runs on other time: what the current one has used so far is counted where it belongs."""
+    if thread == PROCESSOR.current:
+        _charge(timer.now())
+        PROCESSOR.reschedule = True
+
+
 @fast
-def _charge(now: U64) -> None:
-    """Count the time since the last charge as used by the current schedule."""
+def _charge(time: U64) -> None:
+    """Count the time since the last charge as used by the current schedule. `time` may lie before that charge."""
+    now = max(time, PROCESSOR.turn_start)
     current = PROCESSOR.current
     if not current.is_null():
         budget = current.value.time().value.budget
@@ -229,6 +243,9 @@ def _set_alarm() -> None:
     deadline = U64(NEVER)
     if not PROCESSOR.timers.is_empty:
         deadline = PROCESSOR.timers.first.value.deadline
+    if not cleanup.PENDING.first.is_null():
+        # Threads that only take fast paths would never go on with it.
+        deadline = min(deadline, PROCESSOR.turn_start + CLEANUP_NS)
     current = PROCESSOR.current
     if not current.is_null():
         budget = current.value.time().value.budget

@@ -12,7 +12,7 @@ from cloudos.abi.errors import OutOfMemory, TooManyHandles
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects.thread import Thread
-from cloudos.lang import U64, Array, Ptr, null, struct, zeroed
+from cloudos.lang import U64, Array, Ptr, inlined, null, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -62,9 +62,11 @@ class Timers:
         """The thread whose deadline is next. There must be one."""
         return self._at(U64(1))
 
+    @inlined
     def _at(self, index: U64) -> Ptr[Thread]:
         return self.frames[index // PER_FRAME].value.threads[index % PER_FRAME]
 
+    @inlined
     def _put(self, index: U64, thread: Ptr[Thread]) -> None:
         self.frames[index // PER_FRAME].value.threads[index % PER_FRAME] = thread
         thread.value.timer_index = index

@@ -288,14 +288,14 @@ def pages_that_are_there_stay() -> None:
     assert peek(shown(source, U64(1))) == 2, "the source too"
 
 
-def supplying_goes_on_after_64_kilobytes() -> None:
-    """memory_supply does the first 64 KB at most, and says how much it did."""
+def supplying_goes_on_after_32_kilobytes() -> None:
+    """memory_supply does the first 32 KB at most, and says how much it did."""
     memory = _paged(endpoint(), U64(40))
     source = new_memory(U64(40))
     done = U64(0)
     while done < 40 * PAGE:
         count = system.memory_supply(memory, source, done, done, 40 * PAGE - done)
-        assert count == min(U64(64 << 10), 40 * PAGE - done), "in such parts"
+        assert count == min(U64(32 << 10), 40 * PAGE - done), "in such parts"
         done = done + count
 
 

@@ -257,3 +257,4 @@ def main(args: List[Text]) -> None:
     print(f"lost {MODEL.lost}")
     system.process_kill(MODEL.child)
     assert system.process_inspect(PROCESS) == 0, "alive"
+    quota_used()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi import tags
+from cloudos.abi import initial, tags
 from cloudos.abi.errors import Cancelled, Denied, OutOfMemory, PeerGone, QuotaExceeded, WouldBlock
 from cloudos.abi.messages import MessageBuffer
 from cloudos.lang import U8, U64, Array, Ptr, UserPtr, VirtAddr, code_address, place, struct
@@ -30,6 +30,9 @@ from tests.stress.programs.support import (
 )
 
 MOST = 1200
+# Up to that of the first thread.
+PRIORITIES = initial.PRIORITY + 1
+AUDIT = U64(initial.AUDIT)
 TEXT = 64 << 10
 # Each is a region of the address space.
 BUFFERS = 50
@@ -189,6 +192,38 @@ def one_budget(count: U64) -> None:
     system.handle_close(schedule)
 
 
+def changed_schedules(count: U64) -> None:
+    """Many of as many priorities as there are wait for an endpoint; then the schedule of half of them changes."""
+    endpoint = system.endpoint_create(QUOTA)
+    period = U64(2 * MILLISECOND)
+    shared = system.schedule_create(QUOTA, U64(0), period, period)
+    for index in U64.range(count):
+        own = system.schedule_create(QUOTA, index % PRIORITIES, period, period)
+        CROWD.start(code_address(calls), endpoint, shared if index % 2 == 0 else own)
+        system.handle_close(own)
+    settle()
+    system.schedule_change(shared, U64(PRIORITIES // 2), period, period)
+    settle()
+    system.schedule_change(shared, U64(PRIORITIES - 1), period, period)
+    settle()
+    system.handle_close(endpoint)
+    settle()
+    assert CROWD.ended == count, "not all were cancelled"
+    CROWD.ended = U64(0)
+    CROWD.clear()
+    system.handle_close(shared)
+
+
+def full_record() -> None:
+    """The audit ring is filled, and read with room for all of it."""
+    for _ in U64.range(100):
+        system.handle_close(system.process_create(QUOTA, U64(0)))
+    record = system.memory_map(U64(4 * PAGE))
+    while system.audit_read(AUDIT, UserPtr.at(U8, record), U64(4 * PAGE)) & 0xFFFF_FFFF != 0:
+        pass
+    system.memory_unmap(record, U64(4 * PAGE))
+
+
 def long_chain(count: U64) -> None:
     """Each serves a call and calls the next; then the first caller is killed."""
     for index in U64.range(count + 1):
@@ -282,6 +317,8 @@ def parts(count: U64) -> None:
     cancelled_crowd(count, code_address(waits), system.notification_create(QUOTA))
     same_moment(count)
     one_budget(count)
+    changed_schedules(count)
+    full_record()
     long_chain(count - 2)
     large_process(count)
     much_memory()

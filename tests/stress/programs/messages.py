@@ -24,6 +24,7 @@ from tests.stress.programs.support import (
     QUOTA,
     Random,
     number,
+    quota_used,
 )
 
 CLIENTS = 3
@@ -400,4 +401,6 @@ def main(args: List[Text]) -> None:
         call(PARTIES.servers[index], message)
         total = total + message.words[0]
     assert total == count * CLIENTS, "messages are missing"
+    # The clients have ended: they are taken apart before the machine is looked at.
+    quota_used()
     print(f"messages {total}")

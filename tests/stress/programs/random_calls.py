@@ -13,12 +13,12 @@ from typing import Literal
 from cloudos.abi import layout, tags
 from cloudos.abi.errors import BadArgument, BadHandle, BadState, PeerGone, TimedOut
 from cloudos.abi.messages import MessageBuffer
-from cloudos.abi.objects import Kind
+from cloudos.abi.objects import MEMORY_ON_DEMAND, Kind
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import U8, U16, U32, U64, Array, Ptr, UserPtr, VirtAddr, code_address, place, struct, zeroed
 from cloudos.sdk import List, Text, ipc, print, system
 from cloudos.sdk.ipc import Message, call, receive, reply_and_receive, send
-from cloudos.sdk.processes import Child
+from cloudos.sdk.processes import Child, populate
 from cloudos.sdk.threads import entry, start
 from tests.stress.programs.support import (
     FREE_PAGES,
@@ -78,8 +78,16 @@ def _flags(names: tuple[str, ...]) -> Array[U8, Literal[64]]:
 
 
 # Where the handles stand that the caller is given.
-SLOTS = {Kind.ENDPOINT: 3, Kind.QUOTA: 1, Kind.PROCESS: 2, Kind.NOTIFICATION: 4, Kind.SCHEDULE: 5}
-FIXED = 8
+SLOTS = {
+    Kind.ENDPOINT: 3,
+    Kind.QUOTA: 1,
+    Kind.PROCESS: 2,
+    Kind.NOTIFICATION: 4,
+    Kind.SCHEDULE: 5,
+    Kind.SPACE: 7,
+    Kind.MEMORY: 8,
+}
+FIXED = 10
 
 
 def _fitting_table(position: int) -> Array[U8, Literal[64]]:
@@ -199,9 +207,10 @@ class Caller:
                 message.tag = message.tag & 0xFFFF_FFFF_FFFF_FF07
             if chosen == NUMBERS["notification_wait"]:
                 message.tag = U64(0)
-        if chosen == NUMBERS["process_populate"]:
-            message.words[1] = message.words[1] & 0xFFF
-            message.words[2] = message.words[2] & 0x7FFF
+        if chosen == NUMBERS["memory_create"]:
+            message.tag = self.random.below(16) * 4096
+        if chosen == NUMBERS["memory_create_paged"]:
+            message.words[0] = self.random.below(16) * 4096
         if self.has_buffer and self.random.below(U64(4)) == 0:
             buffer = Ptr.at(MessageBuffer, VirtAddr(CHILD_BUFFER)).value
             buffer.handles[self.random.below(U64(4))] = self.handle()
@@ -306,7 +315,7 @@ class Watcher:
         self.child.make(self.quota)
         process = self.child.process
         self.schedule = system.schedule_create(QUOTA, U64(100), U64(10_000_000), U64(10_000_000))
-        given = Array[U64, Literal[9]]()
+        given = Array[U64, Literal[11]]()
         given[0] = system.process_install(process, self.report, U64(128), U64(BADGE))
         given[1] = system.process_install(process, self.inbox, U64(128 | 16384 | 7), U64(BADGE))
         given[2] = system.process_install(process, self.quota, U64(0), U64(0))
@@ -317,11 +326,19 @@ class Watcher:
         given[5] = system.process_install(process, signals, U64(0), U64(0))
         given[6] = system.process_install(process, self.schedule, U64(4096 | 2048 | 7), U64(0))
         given[7] = system.process_install(process, self.handles[6], U64(512), U64(3))
-        given[8] = given[2]
+        space = system.process_space(process)
+        given[8] = system.process_install(process, space, U64(0), U64(0))
+        memory = system.memory_create(self.quota, U64(8 * 4096), U64(MEMORY_ON_DEMAND))
+        given[9] = system.process_install(process, memory, U64(0), U64(0))
+        paged = system.memory_create_paged(self.quota, own, U64(4 * 4096))
+        given[10] = system.process_install(process, paged, U64(0), U64(0))
+        system.handle_close(space)
+        system.handle_close(memory)
+        system.handle_close(paged)
         system.handle_close(own)
         system.handle_close(signals)
         source = UserPtr.at(U8, Ptr.to(given).address.value)
-        system.process_populate(process, U64(SCRATCH), source, U64(72), U64(SCRATCH_SIZE), U64(3))
+        populate(process, U64(SCRATCH), source, U64(88), U64(SCRATCH_SIZE), U64(3))
         self.processes = self.processes + 1
         self.lives = U64(0)
         self.seed = self.random.next()

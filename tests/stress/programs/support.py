@@ -14,6 +14,8 @@ SCHEDULE = U64(initial.SCHEDULE)
 MILLISECOND = 1_000_000
 NEVER = U64(0xFFFF_FFFF_FFFF_FFFF)
 PAGE = 4096
+# Milliseconds after which nothing more is expected to change.
+QUIET = 8
 
 
 @struct
@@ -36,7 +38,7 @@ class Random:
         self.state = state
         return state.wrapping_mul(0x2545_F491_4F6C_DD1D)
 
-    def below(self, limit: U64) -> U64:
+    def below(self, limit: U64 | int) -> U64:
         """A number below `limit`, which is not large."""
         return (self.next() >> 32) % limit
 
@@ -64,14 +66,14 @@ class Usage:
 
 
 def quota_used() -> U64:
-    """Bytes used of the first process's quota, after what ended has been taken apart."""
+    """Bytes used of the first process's quota, after what ended has been taken apart: for some time nothing changes."""
     usage = Usage()
-    for _ in U64.range(100):
+    same = U64(0)
+    while same < QUIET:
         system.thread_sleep(U64(MILLISECOND))
         before = usage.used
         usage.read(QUOTA)
-        if usage.used == before:
-            break
+        same = same + 1 if usage.used == before else U64(0)
     return usage.used
 
 

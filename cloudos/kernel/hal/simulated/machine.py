@@ -9,7 +9,8 @@ thread's generator. Everything that enters the kernel is a call of one of its ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from types import ModuleType
@@ -140,6 +141,17 @@ class Simulation:
 
     def run(self) -> Run:
         """Boot, run until the machine is off, report. Panics of the kernel and failures of user code pass through."""
+        with self.switched_on():
+            try:
+                self.boot()
+                while True:
+                    self.step()
+            except board.PoweredOff:
+                return self.report()
+
+    @contextmanager
+    def switched_on(self) -> Iterator[None]:
+        """A machine with power, for who lets it `boot`, makes each `step` himself, and wants a `report` at the end."""
         space = current_address_space()
         elsewhere = space.place_from(Kernel._next_address)
         memory = space.allocate(self._size, board.PAGE, address=board.DIRECT_BASE)
@@ -152,10 +164,7 @@ class Simulation:
             self.board.fault_in_kernel = self._fault_in_kernel
             for action in self._before:
                 action(self.board)
-            self._go()
-            if self.at_end is not None:
-                self.at_end(self)
-            return Run(self.board.log.decode(), bytes(self.board.output), self.board.clock, self.entries)
+            yield
         finally:
             board.switch_off(self.board)
             space.release(memory)
@@ -171,19 +180,19 @@ class Simulation:
         memory.copy_from(start, staged, 0, len(self._bundle))
         self.board.module = (start, len(self._bundle))
 
-    def _go(self) -> None:
+    def boot(self) -> None:
+        """Run the kernel until it enters user mode. Raises PoweredOff when it refuses to."""
         try:
             self._enter("kernel_main", U64(0))
             raise AssertionError("the kernel's boot came to its end")
         except board.UserMode:
             pass
-        except board.PoweredOff:
-            return
-        try:
-            while True:
-                self._step()
-        except board.PoweredOff:
-            return
+
+    def report(self) -> Run:
+        """What happened, once the machine is off."""
+        if self.at_end is not None:
+            self.at_end(self)
+        return Run(self.board.log.decode(), bytes(self.board.output), self.board.clock, self.entries)
 
     # Into the kernel
 
@@ -245,8 +254,8 @@ class Simulation:
         """The registers of the current thread."""
         return Ptr.at(UserFrame, VirtAddr(PROCESSOR.frame)).value
 
-    def _step(self) -> None:
-        """One instruction of the current thread, or an interrupt."""
+    def step(self) -> None:
+        """One instruction of the current thread, or an interrupt. Raises PoweredOff."""
         frame = self.frame()
         assert frame.from_user, "left the kernel for the kernel"
         if self.board.pending:

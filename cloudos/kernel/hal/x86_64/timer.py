@@ -3,7 +3,7 @@
 The time stamp counter's frequency is found by comparison with the APIC timer, which QEMU and KVM run at exactly 1 GHz
 (KVM: arch/x86/kvm/lapic.h, APIC_BUS_CYCLE_NS; QEMU: hw/intc/apic.c). Nobody waits for that: until CALIBRATION_NS have
 passed, or an alarm is wanted, the APIC timer itself is the clock. An alarm that is wanted before the comparison would
-be exact begins a round of SHORTEST_CALIBRATION_NS, whose interrupt is that alarm: in the first two milliseconds alarms
+be exact begins a round of SHORTEST_ROUND counts, whose interrupt is that alarm: in the first two milliseconds alarms
 may come late. A round that is over interrupts before the next one is, so that none is missed. On another hypervisor the
 APIC timer is measured against the PIT first.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from cloudos.kernel.hal.x86_64 import cpu, interrupts
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_TIMER
-from cloudos.lang import U8, U16, U32, U64, fast, place, struct
+from cloudos.lang import U8, U16, U32, U64, fast, never_inlined, place, struct
 
 REGISTER_TIMER = 0x320
 REGISTER_INITIAL_COUNT = 0x380
@@ -27,6 +27,8 @@ FEATURE_DEADLINE = 24
 LARGEST_COUNT = 0xFFFF_FFFF
 CALIBRATION_NS = 10_000_000
 SHORTEST_CALIBRATION_NS = 1_000_000
+# In counts: the same on QEMU and KVM, longer elsewhere.
+SHORTEST_ROUND = 1_000_000
 ONE = 1 << 32
 CPUID_HYPERVISOR = 0x4000_0000
 # First four letters of "TCGTCGTCGTCG" and "KVMKVMKVM".
@@ -84,8 +86,8 @@ def _elapsed() -> U64:
 def _begin_round() -> None:
     """Have an interrupt as soon as the two counters can be compared."""
     CLOCK.base_time = _elapsed()
-    CLOCK.round = U64(SHORTEST_CALIBRATION_NS) * ONE // CLOCK.apic_period
-    interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32.truncate(CLOCK.round))
+    CLOCK.round = U64(SHORTEST_ROUND)
+    interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32(SHORTEST_ROUND))
 
 
 def _measure_apic_period() -> U64:
@@ -145,6 +147,7 @@ def now() -> U64:
     return CLOCK.base_time + cpu.scale(passed, CLOCK.cycle_period)
 
 
+@never_inlined
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
     time = now()
@@ -154,7 +157,6 @@ def set_alarm(deadline: U64) -> None:
                 _begin_round()
             return
         _calibrate(U64(0))
-        time = now()
     wait = max(deadline, time + 1) - time
     if CLOCK.has_deadline:
         interrupts.apic_write(U32(REGISTER_TIMER), U32(MODE_DEADLINE | VECTOR_TIMER))

@@ -12,24 +12,10 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.x86_64 import cpu
+from cloudos.kernel.hal.x86_64 import cpu, vectors
 from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
-from cloudos.kernel.hal.x86_64.vectors import (
-    EXCEPTION_STUB_SIZE,
-    EXCEPTIONS,
-    INTERRUPT_STUB_SIZE,
-    INTERRUPT_STUBS,
-    PARANOID,
-    STUBS,
-    STUBS_TEXT,
-    VECTOR_CHANNEL,
-    VECTOR_CONSOLE,
-    VECTOR_LINES,
-    VECTOR_TIMER,
-    VECTORS,
-)
 from cloudos.lang import (
     U8,
     U16,
@@ -85,7 +71,8 @@ ENTRY = Assembly(
 .text
 .globl trap_stubs, interrupt_stubs, system_call_entry, enter_user
 .p2align 4
-{STUBS_TEXT}# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
+{vectors.STUBS_TEXT}
+# From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
 # The saved code segment stands 24 bytes up: vector, error, instruction pointer, code segment.
 trap_common:
   testb $3, 24(%rsp)
@@ -256,14 +243,14 @@ class UserFrame:
         vector = self.vector
         if vector == 14:
             return TrapKind.PAGE_FAULT
-        if vector >= VECTOR_LINES:
-            if vector < VECTOR_TIMER:
+        if vector >= vectors.VECTOR_LINES:
+            if vector < vectors.VECTOR_TIMER:
                 return TrapKind.DEVICE
-            if vector == VECTOR_TIMER:
+            if vector == vectors.VECTOR_TIMER:
                 return TrapKind.TIMER
-            if vector == VECTOR_CHANNEL:
+            if vector == vectors.VECTOR_CHANNEL:
                 return TrapKind.CHANNEL
-            return TrapKind.CONSOLE if vector == VECTOR_CONSOLE else TrapKind.SPURIOUS
+            return TrapKind.CONSOLE if vector == vectors.VECTOR_CONSOLE else TrapKind.SPURIOUS
         if vector == 2:
             return TrapKind.NON_MASKABLE
         if vector == 8 or vector == 18:
@@ -273,11 +260,11 @@ class UserFrame:
     @property
     def is_timer(self) -> bool:
         """Whether the timer interrupted: what `kind` says too, at less cost."""
-        return self.vector == VECTOR_TIMER
+        return self.vector == vectors.VECTOR_TIMER
 
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - VECTOR_LINES
+        return self.vector - vectors.VECTOR_LINES
 
     # Bits of a page fault's error code: present, write, user, reserved bit, instruction fetch.
     @property
@@ -523,20 +510,19 @@ def _fill_descriptors() -> None:
     table[2] = U64(0x00CF_9300_0000_FFFF)
     table[3] = U64(0x00CF_F300_0000_FFFF)
     table[4] = U64(0x00AF_FB00_0000_FFFF)
-    low = (base & 0xFF_FFFF) << 16 | ((base >> 24) & 0xFF) << 56
-    table[5] = low | U64(0x0000_8900_0000_0067)
+    table[5] = (base & 0xFF_FFFF) << 16 | ((base >> 24) & 0xFF) << 56 | 0x0000_8900_0000_0067
     table[6] = base >> 32
 
 
 def _fill_gates() -> None:
-    target = STUBS.address.value
-    size = U64(EXCEPTION_STUB_SIZE)
-    for vector in U64.range(VECTORS):
-        if vector == EXCEPTIONS:
+    target = vectors.STUBS.address.value
+    size = U64(vectors.EXCEPTION_STUB_SIZE)
+    for vector in U64.range(vectors.VECTORS):
+        if vector == vectors.EXCEPTIONS:
             size = U64(0)
-        if vector == VECTOR_LINES:
-            target = INTERRUPT_STUBS.address.value
-            size = U64(INTERRUPT_STUB_SIZE)
+        if vector == vectors.VECTOR_LINES:
+            target = vectors.INTERRUPT_STUBS.address.value
+            size = U64(vectors.INTERRUPT_STUB_SIZE)
         gate = TABLES.gates[vector]
         gate.offset_low = U16.truncate(target)
         gate.offset_middle = U16.truncate(target >> 16)
@@ -545,10 +531,10 @@ def _fill_gates() -> None:
         if size != 0:
             gate.kind = U8(0x8E)
         target = target + size
-    TABLES.gates[1].stack = U8(PARANOID[1])
-    TABLES.gates[2].stack = U8(PARANOID[2])
-    TABLES.gates[8].stack = U8(PARANOID[8])
-    TABLES.gates[18].stack = U8(PARANOID[18])
+    TABLES.gates[1].stack = U8(vectors.PARANOID[1])
+    TABLES.gates[2].stack = U8(vectors.PARANOID[2])
+    TABLES.gates[8].stack = U8(vectors.PARANOID[8])
+    TABLES.gates[18].stack = U8(vectors.PARANOID[18])
     # Only a breakpoint may be raised by a program's own INT3.
     TABLES.gates[3].kind = U8(0xEE)
 
@@ -566,7 +552,7 @@ def start() -> None:
     _fill_gates()
     GDT_POINTER.limit = U16(7 * 8 - 1)
     GDT_POINTER.base = Ptr.to(TABLES.descriptors).address.value
-    IDT_POINTER.limit = U16(VECTORS * 16 - 1)
+    IDT_POINTER.limit = U16(vectors.VECTORS * 16 - 1)
     IDT_POINTER.base = Ptr.to(TABLES.gates).address.value
     _load_tables(Ptr.to(GDT_POINTER).address, Ptr.to(IDT_POINTER).address)
 
@@ -592,12 +578,10 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
 
 def on_kernel_stack(address: U64) -> bool:
     """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    low = TRAP_STACKS.address.value
-    return address % 8 == 0 and low <= address and address < KERNEL_STACK_TOP.address.value
+    return address % 8 == 0 and TRAP_STACKS.address.value <= address and address < KERNEL_STACK_TOP.address.value
 
 
 def stack_word(address: U64) -> U64:
     """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    if address.wrapping_sub(STACK_GUARD.address.value) < 4096:
-        return U64(0)
-    return Ptr.at(U64, VirtAddr(address)).value
+    overflown = address.wrapping_sub(STACK_GUARD.address.value) < 4096
+    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value
