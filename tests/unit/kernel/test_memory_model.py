@@ -26,12 +26,12 @@ from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import address_space, heap, page_faults, pages, regions
 from cloudos.kernel.memory.frames import FRAMES, FrameAllocator
 from cloudos.kernel.memory.page_faults import Outcome
-from cloudos.kernel.memory.structures import Entry, Memory, Region, Space
+from cloudos.kernel.memory.structures import Entry, Memory, Space
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects import quota as quotas
 from cloudos.kernel.objects import spaces as space_calls
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import U64, Panic, PhysAddr, Ptr
+from cloudos.lang import U64, Panic, Ptr
 from tests.unit.kernel.memory_machine import (
     PAGE,
     PROCESSOR,
@@ -419,20 +419,6 @@ def never_uncounted(entry: Entry) -> None:
     old.value += 1
 
 
-def split_goes_unseen(space: Space, like: Region) -> None:
-    """A new region that a sweep in progress does not see."""
-    sweeping = bool(like.memory.value.sweeping)
-    ADD(space, like)
-    like.memory.value.sweeping = sweeping
-
-
-def upper_tables_go_early(space: Space, address: U64, end: U64) -> U64:
-    """Taking pages out frees the table of 1 GB, whatever else is in it."""
-    reached = CLEAR(space, address, end)
-    address_space._release_tables(space, reached)
-    return reached
-
-
 def unmap_forgets_the_offset(space: Space, start: U64, end: U64) -> U64:
     """A region that loses its beginning goes on showing the object from where it did."""
     index = regions.find(space, start)
@@ -444,17 +430,6 @@ def unmap_forgets_the_offset(space: Space, start: U64, end: U64) -> U64:
     return reached
 
 
-def nothing_is_kept(memory: Memory, count: U64) -> None:
-    """What was paid for in advance is given back with the pages."""
-    memory.claims -= count
-    memory.header.quota.value.refund(count * PAGE)
-
-
-def block_is_forgotten(memory: Memory) -> None:
-    """A block that is being zeroed is not freed."""
-    memory.block = PhysAddr(0)
-
-
 def shared_may_be_written(memory: Memory, index: U64, level: U64) -> pages.Place:
     """Nothing is ever shared."""
     place = FIND(memory, index, level)
@@ -462,14 +437,10 @@ def shared_may_be_written(memory: Memory, index: U64, level: U64) -> pages.Place
     return place
 
 
-COPY, ADD, CLEAR, UNMAP, FIND = pages._copy, regions.add, address_space.clear, address_space.unmap_step, pages.find
+COPY, UNMAP, FIND = pages._copy, address_space.unmap_step, pages.find
 PLANTED: dict[str, tuple[Any, str, Any]] = {
     "never_uncounted": (pages, "_copy", never_uncounted),
-    "split_goes_unseen": (regions, "add", split_goes_unseen),
-    "upper_tables_go_early": (address_space, "clear", upper_tables_go_early),
     "unmap_forgets_the_offset": (address_space, "unmap_step", unmap_forgets_the_offset),
-    "nothing_is_kept": (pages, "_repay", nothing_is_kept),
-    "block_is_forgotten": (pages, "drop_block", block_is_forgotten),
     "shared_may_be_written": (pages, "find", shared_may_be_written),
     "no_sweep": (address_space, "sweep", lambda memory, first, end: True),
     "nodes_stay_shared": (pages, "copy_node", lambda memory, index: False),
