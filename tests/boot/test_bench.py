@@ -12,6 +12,7 @@ from tests.boot.harness import ROOT, cloudos, write
 INSTRUCTIONS = {
     "null_system_call",
     "message_one_way",
+    "message_send",
     "round_trip",
     "thread_switch_same_space",
     "thread_switch_other_space",
