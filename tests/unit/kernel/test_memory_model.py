@@ -8,6 +8,7 @@ model's; at the end every frame, slab and charged byte must be back.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -451,9 +452,18 @@ PLANTED: dict[str, tuple[Any, str, Any]] = {
 
 def drive(seed: int, steps: int) -> None:
     """A long life of one model, chosen without Hypothesis: touching is frequent, ends are rare."""
-    random = Random(seed)
-    some = partial(random.randrange, 1 << 16)
     model = MemoryModel()
+    try:
+        _live(model, Random(seed), steps)
+    except BaseException:
+        # The machine goes as it is, without looking for what is lost.
+        model.context.__exit__(*sys.exc_info())
+        raise
+    model.teardown()
+
+
+def _live(model: MemoryModel, random: Random, steps: int) -> None:
+    some = partial(random.randrange, 1 << 16)
     model.begin(some(), some())
     meanwhile = [(random.randrange(3), some(), some()) for _ in range(4)]
     rules: list[tuple[int, Callable[[], None]]] = [
@@ -478,10 +488,9 @@ def drive(seed: int, steps: int) -> None:
         random.choices([action for _, action in rules], [weight for weight, _ in rules])[0]()
         model.all_agrees()
         model.contents_are_the_models()
-    model.teardown()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_long_lives(seed: int) -> None:
     drive(seed, 150)
 
@@ -495,4 +504,4 @@ def test_the_model_finds_mistakes(mistake: str, monkeypatch: pytest.MonkeyPatch)
 
 
 TestMemoryModel = MemoryModel.TestCase
-TestMemoryModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMemoryModel.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
