@@ -21,9 +21,9 @@ from cloudos.lang import U64, Ptr, VirtAddr, never_inlined, null
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
 # Entries of page tables looked at between preemption points.
-STEP = 24
+STEP = 5
 # The end of a space is a part of other system calls, of which several steps are done at once.
-CLOSE_STEP = 6
+CLOSE_STEP = 2
 LARGE_PAGE = layout.LARGE_PAGE_SIZE
 TABLES_END = 1 << 47
 
@@ -88,7 +88,7 @@ def map(
 def clear(space: Space, address: U64, end: U64) -> U64:
     """Take one entry of [address, end) out of the page tables, a whole table where that is all of it.
 
-    Returns where to go on.
+    Returns where to go on: absent entries that follow in the same table are passed.
     """
     level = U64(1) if address % LARGE_PAGE == 0 and end - address >= LARGE_PAGE else U64(0)
     walk = space.pages.walk(VirtAddr(address), level)
@@ -98,7 +98,7 @@ def clear(space: Space, address: U64, end: U64) -> U64:
         if walk.is_table:
             heap.free_frame(space.header.quota.value, walk.frame)
     size = mmu.page_bytes(walk.level)
-    return min((address // size + 1) * size, end)
+    return min((address // size + walk.count_absent()) * size, end)
 
 
 @never_inlined

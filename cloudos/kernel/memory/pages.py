@@ -27,10 +27,12 @@ NODE_ENTRIES = 512
 BLOCK_PAGES = 512
 BLOCK_ORDER = 9
 BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
+# Absent entries are passed up to the next multiple of this.
+PASSED_AT_ONCE = 32
 # Between preemption points: pages given back, pages zeroed.
-RELEASE_STEP = 8
+RELEASE_STEP = 5
 # The end of an object is a part of other system calls, of which several steps are done at once.
-ENDING_STEP = 8
+ENDING_STEP = 2
 ZERO_STEP = 8
 
 
@@ -337,10 +339,24 @@ def release_step(memory: Memory, index: U64, end: U64, ending: bool) -> U64:
             place = _shared_top(memory, index)
         if place.entry != 0:
             _let_go(memory, place, ending)
-        index = ((index >> (place.level * NODE_BITS)) + 1) << (place.level * NODE_BITS)
+        index = _following(memory, place, index)
         if ending:
             _release_nodes(memory, index)
     return min(index, end)
+
+
+def _following(memory: Memory, place: Place, index: U64) -> U64:
+    """The page after those that an entry stands for, and after some absent ones that follow in its node."""
+    shift = place.level * NODE_BITS
+    number = (index >> shift) + 1
+    slot = place.slot
+    if place.level < memory.levels:
+        while number % PASSED_AT_ONCE != 0:
+            slot = slot.offset(1)
+            if slot.value.bits != 0:
+                break
+            number += 1
+    return number << shift
 
 
 @never_inlined

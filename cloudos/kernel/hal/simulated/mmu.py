@@ -18,6 +18,8 @@ PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
 LARGEST_LEVEL = 2
+# 32 entries.
+PASSED_BYTES = 256
 
 BITS = (
     (Access.WRITE, board.WRITE),
@@ -112,6 +114,13 @@ class Walk:
     def clear(self) -> None:
         """Map nothing. The caller must invalidate the translation."""
         _write(int(self.place.value), 0)
+
+    def count_absent(self) -> U64:
+        """How many entries are absent from this one, which is, to the next that is not, 32 at most: time is bounded."""
+        place, count = int(self.place.value) + 8, 1
+        while place % PASSED_BYTES and not _read(place) & board.PRESENT:
+            place, count = place + 8, count + 1
+        return U64(count)
 
 
 @struct

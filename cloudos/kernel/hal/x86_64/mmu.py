@@ -27,6 +27,8 @@ PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
 ENTRIES = 512
+# 32 entries.
+PASSED_BYTES = 256
 TOP_LEVEL = 3
 
 PRESENT = 1
@@ -147,6 +149,16 @@ class Walk:
     def clear(self) -> None:
         """Map nothing. The caller must invalidate the translation."""
         self.entry.value = U64(0)
+
+    def count_absent(self) -> U64:
+        """How many entries are absent from this one, which is, to the next that is not, 32 at most: time is bounded."""
+        entry = self.entry
+        count = U64(0)
+        while True:
+            entry = entry.offset(1)
+            count += 1
+            if entry.address.value % PASSED_BYTES == 0 or entry.value & PRESENT != 0:
+                return count
 
 
 @struct
