@@ -167,7 +167,7 @@ def fill(memory: Memory, index: U64) -> PhysAddr:
     return fill_slot(memory, own(memory, index, U64(0)))
 
 
-@fast
+@inlined
 def fill_slot(memory: Memory, slot: Ptr[Entry]) -> PhysAddr:
     """Give an absent page, whose entry exists and is this object's alone, a zeroed frame. Raises as `fill`."""
     frame = _take(memory, True)
