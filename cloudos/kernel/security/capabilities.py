@@ -183,6 +183,9 @@ def _check_transfer(source: Ptr[Capability], target: CapabilityTable) -> None:
         return
     if Rights.TRANSFER not in source.value.rights:
         raise Denied
+    kind = source.value.object.value.kind
+    if kind == Kind.MEMORY or kind == Kind.SPACE:
+        labels.check(table, target, Operation.SHARE)
     labels.check(table, target, Operation.TRANSFER)
 
 

@@ -46,19 +46,21 @@ _create = attempt("process_create")
 POLICY = U64(initial.POLICY)
 AUDIT = U64(initial.AUDIT)
 SEALED = Sealed.code
+ALL_BUT_SHARE = ALL_OPERATIONS - int(Operation.SHARE)
 RECORDS = 64
 RECORD_SIZE = 48
 
 
 @struct
 class Matrix:
-    """Three labels: the first may do everything to all but the last."""
+    """Four labels: the first may do everything to itself and the second, nothing to the third, all but share memory to
+    the last."""
 
-    allowed: Array[U8, Literal[9]]
+    allowed: Array[U8, Literal[16]]
     loaded: bool = False
 
 
-MATRIX = place(Matrix(Array[U8, Literal[9]](), False))
+MATRIX = place(Matrix(Array[U8, Literal[16]](), False))
 
 
 def _address() -> U64:
@@ -69,11 +71,12 @@ def _loaded() -> None:
     """Load the policy unless a row before did."""
     if MATRIX.loaded:
         return
-    for index in U64.range(9):
+    for index in U64.range(16):
         MATRIX.allowed[index] = U8(0)
     MATRIX.allowed[0] = U8(ALL_OPERATIONS)
     MATRIX.allowed[1] = U8(ALL_OPERATIONS)
-    system.policy_load(POLICY, UserPtr.at(U8, _address()), U64(9))
+    MATRIX.allowed[3] = U8(ALL_BUT_SHARE)
+    system.policy_load(POLICY, UserPtr.at(U8, _address()), U64(16))
     MATRIX.loaded = True
 
 
@@ -115,7 +118,7 @@ def a_policy_is_a_square() -> None:
 
 def a_policy_has_known_operations() -> None:
     """policy_load with bits that are no operations is BadArgument, and loads nothing."""
-    for index in U64.range(9):
+    for index in U64.range(16):
         MATRIX.allowed[index] = U8(0)
     MATRIX.allowed[8] = U8(64)
     assert _load(POLICY, _address(), U64(9)) == BAD_ARGUMENT, "unknown"
@@ -158,11 +161,23 @@ def the_policy_denies_in_spite_of_all_rights() -> None:
     assert _install(outcast, notification(), U64(0), U64(0)) == DENIED, "denied"
 
 
+def sharing_memory_is_a_class_of_its_own() -> None:
+    """A handle to memory, or to an address space, goes to another label only when the matrix allows SHARE as well."""
+    _loaded()
+    stranger = system.process_create(QUOTA, U64(3))
+    friend = system.process_create(QUOTA, U64(1))
+    memory = system.memory_create(QUOTA, U64(4096), U64(0))
+    assert _install(stranger, notification(), U64(0), U64(0)) == 0, "TRANSFER is allowed"
+    assert _install(stranger, memory, U64(0), U64(0)) == DENIED, "memory"
+    assert _install(stranger, U64(initial.SPACE), U64(0), U64(0)) == DENIED, "a space"
+    assert _install(friend, memory, U64(0), U64(0)) == 0, "where SHARE is allowed"
+
+
 def a_label_that_the_policy_does_not_know_is_refused() -> None:
     """process_create with a label beyond those of the policy is BadArgument."""
     _loaded()
-    assert _create(QUOTA, U64(2)) == 0, "the last"
-    assert _create(QUOTA, U64(3)) == BAD_ARGUMENT, "one more"
+    assert _create(QUOTA, U64(3)) == 0, "the last"
+    assert _create(QUOTA, U64(4)) == BAD_ARGUMENT, "one more"
     assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "no label at all"
 
 
