@@ -93,6 +93,8 @@ class Marker:
         return words(self.memory, address + 8 * USER_ENTRIES, 8)[0] == self.mark
 
     def _walk(self, table: int, count: int, level: int, *, kernel: bool = False) -> None:
+        # What it holds now is not entries.
+        assert table // PAGE not in self.free, "a frame is in use and free"
         self.tables.add(table // PAGE)
         for entry in words(self.memory, table, 8 * count):
             if entry & board.PRESENT and not entry & board.LEAF:

@@ -177,6 +177,10 @@ def ports(setting: Setting) -> int:
     return setting.stage.succeed("device_create", initial.DEVICE, Q, devices.PORTS, 0x500, 4)
 
 
+def addresses(setting: Setting) -> int:
+    return setting.stage.succeed("device_create", initial.DEVICE, Q, devices.MEMORY, 1 << 40, 2 * PAGE)
+
+
 def line(setting: Setting) -> int:
     return setting.stage.succeed("interrupt_create", initial.DEVICE, Q, 9, 0)
 
@@ -253,6 +257,7 @@ CASES: dict[str, Case] = {
     "device_create": plain("device_create", initial.DEVICE, Q, devices.PORTS, 0x500, 4),
     "device_read": on("device_read", ports, 0, 1),
     "device_write": on("device_write", ports, 0, 1, 7),
+    "device_memory": on("device_memory", addresses, Q),
     "interrupt_create": plain("interrupt_create", initial.DEVICE, Q, 9, 0),
     "interrupt_bind": on("interrupt_bind", line, "notification", 1),
     "interrupt_acknowledge": on("interrupt_acknowledge", bound_line),

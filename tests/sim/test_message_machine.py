@@ -30,6 +30,14 @@ SLACK = 100_000
 LENGTHS = (0, 0, 0, 1, 40, 4032)
 DEADLINES = st.sampled_from([None, None, None, 0, 1, 5_000, 50_000, 400_000])
 CHOICE = st.integers(0, 1 << 16)
+USUAL = (
+    "message_call", "message_send", "message_receive", "message_receive", "message_reply", "message_reply_receive",
+    "notification_signal", "notification_wait", "thread_suspend",
+)  # fmt: skip
+Script = list[tuple[str, int, int, int | None, bool]]
+SCRIPTS = st.lists(
+    st.tuples(st.sampled_from(USUAL), CHOICE, CHOICE, DEADLINES, st.booleans()), min_size=10, max_size=30
+)
 Steps = Generator[user.Instruction, Any, None]
 
 
@@ -292,6 +300,38 @@ class MessageMachine(RuleBasedStateMachine):
 
         self.tell(pair, self.perform(pair, call("handle_close", handle), apply), alone)
 
+    @rule(script=SCRIPTS)
+    def talk(self, script: Script) -> None:
+        """What threads usually do, many times."""
+        for name, who, how, deadline, alone in script:
+            if self.idle(who) is None or how % 16 == 0:
+                self.let_time_pass(duration=400_000)
+            if deadline is None and how % 8:
+                deadline = 300_000
+            self.do_usual(name, who, how, deadline, alone)
+            self.who_can_go_on_has()
+
+    # Most of the time.
+    talk_more = rule(script=SCRIPTS)(lambda self, script: self.talk(script=script))
+    talk_most = rule(script=SCRIPTS)(lambda self, script: self.talk(script=script))
+
+    def do_usual(self, name: str, who: int, how: int, deadline: int | None, alone: bool) -> None:
+        """One of them."""
+        if name in ("message_call", "message_send"):
+            self.send(who=who, how=how, is_call=name == "message_call", deadline=deadline, alone=alone)
+        elif name == "message_receive":
+            self.receive(who=who, how=how, deadline=deadline, alone=alone)
+        elif name == "message_reply":
+            self.reply(who=who, how=how, stale=how % 10, alone=alone)
+        elif name == "message_reply_receive":
+            self.reply_and_receive(who=who, how=how, deadline=deadline, alone=alone)
+        elif name == "notification_signal":
+            self.signal(who=who, how=how, bits=1 << how % 64, alone=alone)
+        elif name == "notification_wait":
+            self.await_signals(who=who, how=how, deadline=deadline, alone=alone)
+        else:
+            self.suspend_or_start(who=who)
+
     # What the first process does to them
 
     def order(self, instruction: user.Call, apply: Callable[[], None]) -> None:
@@ -326,15 +366,18 @@ class MessageMachine(RuleBasedStateMachine):
     def suspend_or_start(self, who: int) -> None:
         self.stage.settle()
         pairs = [pair for pair in self.pairs() if not pair.thread.dead]
-        pair = pairs[who % len(pairs)]
+        suspended = [pair for pair in pairs if pair.thread.suspended]
+        pair = suspended[0] if len(suspended) > who % 2 else pairs[who % len(pairs)]
         name = "thread_start" if pair.thread.suspended else "thread_suspend"
         self.order(call(name, pair.actor.handle), partial(setattr, pair.thread, "suspended", name == "thread_suspend"))
         if name == "thread_start":
             assert self.stage.main(call(name, pair.actor.handle)).error == BadState.code
 
-    @rule(who=CHOICE, whole=st.booleans())
-    def kill(self, who: int, whole: bool) -> None:
+    @rule(who=CHOICE, whole=st.booleans(), seldom=st.booleans())
+    def kill(self, who: int, whole: bool, seldom: bool) -> None:
         """A thread, or a process, which others take the place of."""
+        if seldom:
+            return
         self.stage.settle()
         place = self.places[who % HOMES]
         alive = [pair for pair in place.pairs if not pair.thread.dead]
@@ -425,5 +468,5 @@ def watch_deadlines(machine: MessageMachine) -> Callable[[], None]:
     return undo
 
 
-MessageMachine.TestCase.settings = machine_settings(12, 50)
+MessageMachine.TestCase.settings = machine_settings(8, 20)
 test_messages: Callable[..., Any] = MessageMachine.TestCase

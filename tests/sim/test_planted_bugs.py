@@ -31,7 +31,7 @@ Function = Callable[..., Any]
 # The same in every run: whether a bug is found must not be a matter of luck.
 ENOUGH = settings(
     max_examples=40,
-    stateful_step_count=40,
+    stateful_step_count=20,
     deadline=None,
     derandomize=True,
     phases=(Phase.generate,),

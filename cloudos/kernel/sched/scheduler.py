@@ -194,6 +194,8 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
     cpu.take_interrupts()
+    # Whoever is chosen now has what came back meanwhile.
+    PROCESSOR.turn_start = timer.now()
 
 
 def _idle() -> None:
