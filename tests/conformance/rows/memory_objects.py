@@ -303,6 +303,21 @@ def writing_separates_a_clone_from_its_origin() -> None:
     assert peek(address) == 11 and peek(copy + PAGE) == 22, "each its own"
 
 
+def pages_that_both_have_read_are_separate() -> None:
+    """Reading shared pages, in the object or its clone, does not make them writable: writing separates them still."""
+    memory = new_memory(U64(2))
+    address = shown(memory, U64(2))
+    poke(address, U64(1))
+    poke(address + PAGE, U64(2))
+    copy = shown(_copy(memory), U64(2))
+    for offset in U64.range(0, 2 * PAGE, PAGE):
+        assert peek(address + offset) == peek(copy + offset), "the same"
+    poke(copy, U64(11))
+    poke(address + PAGE, U64(22))
+    assert peek(address) == 1 and peek(copy + PAGE) == 2, "separate"
+    assert peek(copy) == 11 and peek(address + PAGE) == 22, "each its own"
+
+
 def a_clone_has_a_clone() -> None:
     """Three generations of clones, written in any order, each keep their own."""
     first = new_memory(U64(3))

@@ -196,7 +196,7 @@ def a_mapping_lies_in_user_space() -> None:
     assert _unmap(SPACE, U64(layout.USER_START), U64(0xFFFF_FFFF_FFFF_F000)) == BAD_ARGUMENT, "wraps"
 
 
-def mappings_do_not_overlap() -> None:
+def mapped_ranges_do_not_overlap() -> None:
     """space_map over something mapped, at its beginning, inside, at its end or around it, is BadArgument."""
     memory = new_memory(U64(8))
     at = window(U64(16 * PAGE)) + 4 * PAGE
