@@ -29,7 +29,7 @@ from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
 # gives back memory, up to 1,700: no other is begun after so many nanoseconds.
 EXPIRIES_PER_INTERRUPT = 20
 CLEANUP_STEPS = 32
-CLEANUP_TIME = 3_500
+CLEANUP_TIME = 800
 
 
 @exported("kernel_user_trap")
@@ -38,7 +38,7 @@ def user_trap(frame: trap.UserFrame) -> None:
     if frame.is_timer:
         # Somebody may be waiting for this very moment: no detours.
         now = timer_interrupt()
-        if not cleanup.PENDING.first.is_null():
+        if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
             clean_up()
         scheduler.run_next(now)
         return

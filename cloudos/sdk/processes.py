@@ -20,14 +20,12 @@ from cloudos.abi.objects import MEMORY_ON_DEMAND
 from cloudos.lang import U8, U16, U32, U64, Array, Ptr, Slice, UserPtr, VirtAddr, code_address, panic, struct
 from cloudos.sdk import system
 from cloudos.sdk.bundle import bundle
+from cloudos.sdk.memory import EXECUTE, READ, WRITE, Memory, unmap, view
 from cloudos.sdk.threads import entry
 
 PAGE = layout.PAGE_SIZE
 STACK_SIZE = 64 << 10
 SEGMENT_LOAD = 1
-READ = 1
-WRITE = 2
-EXECUTE = 4
 
 
 @struct
@@ -119,30 +117,26 @@ def populate(process: U64, address: U64, data: UserPtr[U8], length: U64, size: U
     """
     start = address // PAGE * PAGE
     whole = (address + size - start + (PAGE - 1)) // PAGE * PAGE
-    memory = system.memory_create(U64(initial.QUOTA), whole, U64(MEMORY_ON_DEMAND))
+    memory = Memory()
+    memory.create(U64(initial.QUOTA), whole, U64(MEMORY_ON_DEMAND))
     try:
         if length > 0:
-            own = system.process_space(U64(initial.PROCESS))
-            try:
-                _fill(own, memory, whole, address - start, data, length)
-            finally:
-                system.handle_close(own)
+            _fill(memory, address - start, data, length)
         space = system.process_space(process)
         try:
-            system.space_map(space, memory, start, U64(0), whole, access)
+            memory.map_at(space, start, U64(0), whole, access)
         finally:
             system.handle_close(space)
     finally:
-        system.handle_close(memory)
+        memory.close()
 
 
-def _fill(own: U64, memory: U64, whole: U64, offset: U64, data: UserPtr[U8], length: U64) -> None:
+def _fill(memory: Memory, offset: U64, data: UserPtr[U8], length: U64) -> None:
     """Copy into a memory object, through a window into it that exists for so long."""
-    window = U64(layout.SHARED_START)
-    system.space_map(own, memory, window, U64(0), whole, U64(READ | WRITE))
-    target = Slice.of(Ptr.at(U8, VirtAddr(window + offset)), length)
-    target.copy_from(Slice.of(Ptr.at(U8, VirtAddr(data.address)), length))
-    system.space_unmap(own, window, whole)
+    shown = (offset + length + (PAGE - 1)) // PAGE * PAGE
+    window = memory.map(U64(0), shown, U64(READ | WRITE))
+    view(window, shown)[offset : offset + length].copy_from(Slice.of(Ptr.at(U8, VirtAddr(data.address)), length))
+    unmap(window, shown)
 
 
 def _program() -> Slice[U8]:

@@ -141,6 +141,74 @@ def main() -> None:
 '''
 
 
+MEMORY = """from cloudos.abi import initial, layout
+from cloudos.abi.errors import BadArgument
+from cloudos.abi.objects import MEMORY_CONTIGUOUS, MEMORY_ON_DEMAND, MEMORY_PAID
+from cloudos.lang import U8, U64
+from cloudos.sdk import print, system
+from cloudos.sdk.memory import EXECUTE, PAGE, READ, WRITE, Memory, protect, unmap, view
+
+QUOTA = U64(initial.QUOTA)
+LARGE = 2 << 20
+
+
+def places() -> None:
+    memory = Memory()
+    memory.create(QUOTA, U64(3 * LARGE), U64(MEMORY_PAID))
+    first = memory.map(U64(0), U64(PAGE), U64(READ | WRITE))
+    large = memory.map(U64(0), U64(3 * LARGE), U64(READ | WRITE))
+    assert large % LARGE == 0 and large > first, "large pages"
+    view(first, U64(PAGE))[7] = U8(9)
+    assert view(large, U64(PAGE))[7] == 9, "the same"
+    # A place that somebody else has taken is passed over.
+    memory.map_at(U64(initial.SPACE), large + 3 * LARGE, U64(0), U64(2 * PAGE), U64(READ))
+    after = memory.map(U64(0), U64(PAGE), U64(READ))
+    assert after == large + 3 * LARGE + 2 * PAGE, "behind it"
+    unmap(after, U64(PAGE))
+    assert memory.map(U64(PAGE), U64(PAGE), U64(READ)) == after, "where the last one was"
+    assert memory.inspect().length == 3 * LARGE and memory.inspect().physical == 0, "usage"
+    try:
+        memory.map(U64(0), U64(4 * LARGE), U64(READ))
+        assert False, "more than there is"
+    except BadArgument:
+        pass
+    protect(large, U64(LARGE), U64(READ))
+    protect(large, U64(LARGE), U64(READ | EXECUTE))
+    protect(large, U64(LARGE), U64(READ | WRITE))
+    view(large, U64(LARGE))[LARGE - 1] = U8(1)
+    memory.close()
+    assert view(large, U64(LARGE))[7] == 9, "mappings stay"
+
+
+def paged() -> None:
+    pager = system.endpoint_create(QUOTA)
+    memory = Memory()
+    memory.create_paged(QUOTA, pager, U64(40 * PAGE))
+    source = Memory()
+    source.create(QUOTA, U64(40 * PAGE), U64(MEMORY_ON_DEMAND))
+    filled = view(source.map(U64(0), U64(40 * PAGE), U64(READ | WRITE)), U64(40 * PAGE))
+    for page in U64.range(40):
+        filled[page * PAGE] = U8(page + 1)
+    memory.supply(source, U64(PAGE), U64(0), U64(39 * PAGE))
+    moved = view(memory.map(U64(0), U64(40 * PAGE), U64(READ)), U64(40 * PAGE))
+    for page in U64.range(39):
+        assert moved[(page + 1) * PAGE] == U8(page + 1) and filled[page * PAGE] == 0, "moved"
+
+
+def contiguous() -> None:
+    memory = Memory()
+    memory.create(QUOTA, U64(5 * PAGE), U64(MEMORY_CONTIGUOUS))
+    assert memory.inspect().physical % (8 * PAGE) == 0 and memory.inspect().physical != 0, "in one piece"
+
+
+def main() -> None:
+    places()
+    paged()
+    contiguous()
+    print("all is there")
+"""
+
+
 @pytest.mark.parametrize(("way", "status"), [("return", 4), ("exit", 77), ("raise", 1)])
 def test_a_program_does_in_the_machine_what_it_does_under_cpython(tmp_path: Path, way: str, status: int) -> None:
     program = write(tmp_path, PROGRAM)
@@ -172,3 +240,8 @@ def test_the_examples_of_the_reference_do_in_the_machine_what_they_say(tmp_path:
 def test_the_heap_keeps_blocks_apart_and_zeroes_them(tmp_path: Path) -> None:
     result = run(write(tmp_path, STRESS), options=["--memory", "128M"]).check()
     assert int(result.output) > 100_000_000
+
+
+def test_memory_objects_are_mapped_where_there_is_room(tmp_path: Path) -> None:
+    result = run(write(tmp_path, MEMORY)).check()
+    assert result.output == b"all is there\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from cloudos.abi import errors, initial
+from cloudos.abi import errors, initial, layout
 from cloudos.abi.messages import MessageBuffer
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import MEMORY_ON_DEMAND, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, VirtAddr, generate, place, struct, zeroed
 from cloudos.sdk import ipc, system, threads
@@ -17,6 +17,7 @@ PROCESS = U64(initial.PROCESS)
 THREAD = U64(initial.THREAD)
 QUOTA = U64(initial.QUOTA)
 SCHEDULE = U64(initial.SCHEDULE)
+SPACE = U64(initial.SPACE)
 NEVER = U64(0xFFFF_FFFF_FFFF_FFFF)
 MILLISECOND = 1_000_000
 PAGE = 4096
@@ -135,6 +136,36 @@ def buffer_page() -> U64:
     return FREE_PAGES.next
 
 
+@struct
+class Windows:
+    """Addresses for memory objects, 2 MB and more apart."""
+
+    # The SDK has its own from the beginning on.
+    next: U64 = U64(layout.SHARED_START + (1 << 40))
+
+
+WINDOWS = place(Windows())
+
+
+def window(length: U64) -> U64:
+    """A multiple of 2 MB where nobody has mapped so many bytes."""
+    found = WINDOWS.next
+    WINDOWS.next = found + (length // layout.LARGE_PAGE_SIZE + 2) * layout.LARGE_PAGE_SIZE
+    return found
+
+
+def new_memory(count: U64) -> U64:
+    """A memory object of so many pages, paid for when touched."""
+    return system.memory_create(QUOTA, count * PAGE, U64(MEMORY_ON_DEMAND))
+
+
+def shown(memory: U64, count: U64) -> U64:
+    """Where the first pages of a memory object now are in this process, to be read and written."""
+    address = window(count * PAGE)
+    system.space_map(SPACE, memory, address, U64(0), count * PAGE, U64(3))
+    return address
+
+
 def peek(address: U64) -> U64:
     return Ptr.at(U64, VirtAddr(address)).value
 
@@ -157,8 +188,13 @@ MESSAGE_REPLY_RECEIVE = U64(CALLS["message_reply_receive"].number)
 
 def quota_used() -> U64:
     """How many bytes of the first process's quota are used."""
+    return used_of(QUOTA)
+
+
+def used_of(quota: U64) -> U64:
+    """How many bytes of a quota are used."""
     numbers = Array[U64, Literal[2]]()
-    system.quota_inspect(QUOTA, UserPtr.at(U8, Ptr.to(numbers).address.value))
+    system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(numbers).address.value))
     return numbers[0]
 
 

@@ -55,15 +55,18 @@ def of_programs(kernel: Path, folder: Path, longest: Longest) -> None:
         longest.add(MemoryImage(memory, kernel), image.build(harness.PROGRAMS / program, "x86_64").program)
 
 
-@pytest.fixture(scope="module")
-def longest(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Longest:
-    """Of all runs."""
-    folder = tmp_path_factory.mktemp("interrupts")
+def collect(kernel: Path, folder: Path) -> Longest:
+    """All runs."""
     found = Longest()
     of_programs(kernel, folder, found)
     of_conformance(kernel, folder, found)
     print(found.report())
     return found
+
+
+@pytest.fixture(scope="module")
+def longest(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Longest:
+    return collect(kernel, tmp_path_factory.mktemp("interrupts"))
 
 
 def test_everything_was_measured(longest: Longest) -> None:
@@ -73,6 +76,9 @@ def test_everything_was_measured(longest: Longest) -> None:
     assert longest.found["message_call"][0].count > 1_000
 
 
-@pytest.mark.xfail(reason="ending processes, filling and giving back memory are not done in steps yet", strict=False)
-def test_interrupts_are_never_off_for_long(longest: Longest) -> None:
-    assert not longest.above(), longest.report()
+def test_interrupts_are_never_off_for_long(kernel: Path, longest: Longest, tmp_path: Path) -> None:
+    above = set(longest.above())
+    if above:
+        # The log's serial port waits for the host, which may be busy: what the kernel itself does is the same again.
+        above &= set(collect(kernel, tmp_path).above())
+    assert not above, f"{above}\n{longest.report()}"

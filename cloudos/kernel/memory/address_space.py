@@ -21,9 +21,9 @@ from cloudos.lang import U64, Ptr, VirtAddr, never_inlined, null
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
 # Entries of page tables looked at between preemption points.
-STEP = 12
+STEP = 4
 # The end of a space is a part of other system calls, of which several steps are done at once.
-CLOSE_STEP = 3
+CLOSE_STEP = 2
 LARGE_PAGE = layout.LARGE_PAGE_SIZE
 TABLES_END = 1 << 47
 

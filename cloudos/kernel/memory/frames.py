@@ -42,7 +42,7 @@ LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
 BLOCK_FRAMES = 1 << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
 # A block is split into 1 << AT_ONCE of the order that is needed.
-AT_ONCE = 3
+AT_ONCE = 5
 STATE_BYTES = 4
 # State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
 # 0 inside a free block.

@@ -20,7 +20,7 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects.header import Quota
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, VirtAddr, null, place, struct, zeroed
+from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, VirtAddr, inlined, never_inlined, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -77,12 +77,18 @@ class Failures:
 
     at: U64 = U64(0)
 
+    @inlined
     def check(self) -> None:
         """Called before every allocation. Raises OutOfMemory."""
         if self.at != 0:
-            self.at -= 1
-            if self.at == 0:
-                raise OutOfMemory
+            self.count()
+
+    @never_inlined
+    def count(self) -> None:
+        """One allocation more, of which the last fails. Raises OutOfMemory."""
+        self.at -= 1
+        if self.at == 0:
+            raise OutOfMemory
 
 
 @struct

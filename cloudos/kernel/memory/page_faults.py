@@ -13,7 +13,7 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import address_space, heap, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Space
-from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, never_inlined
+from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -73,6 +73,7 @@ def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool)
     return Outcome.RETRY
 
 
+@inlined
 def page_at(region: Region, address: U64) -> U64:
     """The page of the object that a region shows at an address."""
     return (region.offset + (address - region.start)) // PAGE_SIZE

@@ -30,9 +30,9 @@ BLOCK_BYTES = BLOCK_PAGES * PAGE_SIZE
 # Absent entries are passed up to the next multiple of this.
 PASSED_AT_ONCE = 32
 # Between preemption points: pages given back, pages zeroed.
-RELEASE_STEP = 8
+RELEASE_STEP = 4
 # The end of an object is a part of other system calls, of which several steps are done at once.
-ENDING_STEP = 3
+ENDING_STEP = 2
 ZERO_STEP = 8
 
 
@@ -167,7 +167,7 @@ def fill(memory: Memory, index: U64) -> PhysAddr:
     return fill_slot(memory, own(memory, index, U64(0)))
 
 
-@fast
+@inlined
 def fill_slot(memory: Memory, slot: Ptr[Entry]) -> PhysAddr:
     """Give an absent page, whose entry exists and is this object's alone, a zeroed frame. Raises as `fill`."""
     frame = _take(memory, True)

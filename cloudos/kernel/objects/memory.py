@@ -20,6 +20,9 @@ def create(quota: Quota, length: U64) -> Ptr[Memory]:
     """An object of `length` absent pages with one reference, the caller's. Raises QuotaExceeded, OutOfMemory."""
     made = cleanup.create(quota, Kind.MEMORY, U64(size_of(Memory))).cast(Memory)
     made.value.length = length
+    if length >= pages.BLOCK_PAGES:
+        # So that blocks have their place also when the first page is touched first.
+        made.value.levels = U64(1)
     return made
 
 

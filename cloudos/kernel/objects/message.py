@@ -419,8 +419,11 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
 
 def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """System call."""
-    _reply(capability, frame)
-    frame.finish(U64(0))
+    error = _reply(capability, frame)
+    if error == 0:
+        frame.finish(U64(0))
+    else:
+        frame.fail(error)
     return False
 
 
@@ -434,20 +437,28 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
     deadline = _deadline(tag)
     if frame.reply_handle != 0:
         table = _table(PROCESSOR.current)
-        _reply(capabilities.lookup(table, frame.reply_handle, Kind.REPLY, Rights.SEND), frame)
+        error = _reply(capabilities.lookup(table, frame.reply_handle, Kind.REPLY, Rights.SEND), frame)
+        if error != 0:
+            frame.fail(error)
+            return False
     _receive(capability, frame, deadline)
     return False
 
 
-def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> None:
-    """Answer a call. Raises BadArgument, and what keeps handles from being transferred."""
+def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> U64:
+    """Answer a call: 0, or the number of the error that kept handles or bytes from being transferred.
+
+    Raises BadArgument.
+    """
     server = PROCESSOR.current
     tag = frame.argument1
     _check_tag(tag)
     caller = slot.value.object.cast(Reply).value.caller.cast(Thread)
     server.value.through_rights = U32(Rights.GRANT)
-    if not caller.value.in_fault and _transfer(server, caller, tag) != 0:
-        raise Denied
+    if not caller.value.in_fault:
+        error = _transfer(server, caller, tag)
+        if error != 0:
+            return error
     if server.value.reply_slot.is_null() and slot.value.generation != U32.MAX:
         _empty_slot(caller, slot)
         server.value.reply_slot = slot
@@ -459,9 +470,10 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> None:
     scheduler.cancel_timer(caller)
     if caller.value.in_fault:
         _resume(caller, frame)
-        return
+        return U64(0)
     _deliver(caller, frame, U64(0), U64(0))
     scheduler.wake(caller)
+    return U64(0)
 
 
 def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:

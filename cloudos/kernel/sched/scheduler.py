@@ -111,6 +111,12 @@ def leave() -> bool:
     return True
 
 
+def is_urgent() -> bool:
+    """Whether a thread is ready that must not wait for the current one."""
+    current = PROCESSOR.current
+    return not current.is_null() and PROCESSOR.ready.has_above(U64(current.value.priority))
+
+
 @fast
 def run_next(now: U64) -> None:
     """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
@@ -188,6 +194,8 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
     cpu.take_interrupts()
+    # Whoever is chosen now has what came back meanwhile.
+    PROCESSOR.turn_start = timer.now()
 
 
 def _idle() -> None:

@@ -30,6 +30,7 @@ from tests.unit.kernel.capability_machine import Machine, machine
 
 PAGE = 4096
 FAULTS_AT_MOST = 400
+STEPS_AT_MOST = 20_000
 
 
 class Refused(Exception):
@@ -103,11 +104,20 @@ def memory_machine(megabytes: int = 12) -> Iterator[Machine]:
             cleanup.CLASSES.of[U64(kind)].handler = handler
         patch.setattr(mmu.PageTable, "invalidate", lambda *known: PROCESSOR.invalidate(*known))
         patch.setattr(mmu, "copy_kernel_half", lambda root: None)
+        patch.setattr(kernel, "settle", settle)
         # Many steps, so that others act between them.
         for module, name in ((address_space, "STEP"), (pages, "RELEASE_STEP"), (pages, "ENDING_STEP")):
             patch.setattr(module, name, 3)
         yield kernel
         kernel.settle()
+
+
+def settle() -> None:
+    """Do all pending work, which must come to an end."""
+    for _ in range(STEPS_AT_MOST):
+        if cleanup.step():
+            return
+    raise AssertionError("the end of an object does not come")
 
 
 def new_memory(length: int, paid: bool = False) -> Ptr[Memory]:
@@ -172,6 +182,11 @@ def tree_of(memory: Memory) -> Tree:
     if memory.root.bits != 0:
         _walk(tree, int(memory.root.bits), int(memory.levels), 0, False)
     return tree
+
+
+def frames_of(memory: Memory) -> dict[int, int]:
+    """The frame of each page that is present."""
+    return {number: frame for number, (frame, _) in tree_of(memory).pages.items()}
 
 
 def _walk(tree: Tree, entry: int, level: int, first: int, shared: bool) -> None:

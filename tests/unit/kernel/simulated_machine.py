@@ -49,5 +49,7 @@ def memory(*ranges: tuple[int, int], allocator: FrameAllocator = FRAMES) -> Iter
 def user_table(allocator: FrameAllocator) -> Iterator[mmu.PageTable]:
     """Page tables with an empty kernel half."""
     mmu.KERNEL.pages.root = allocator.allocate_zeroed()
-    yield mmu.new_user_table(allocator)
+    root = allocator.allocate_zeroed()
+    mmu.copy_kernel_half(root)
+    yield mmu.PageTable(root)
     mmu.KERNEL.pages.root = PhysAddr(0)

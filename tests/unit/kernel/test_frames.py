@@ -90,9 +90,9 @@ def test_blocks_of_all_sizes_merge_in_any_order(seed: int) -> None:
         for block, order in held:
             frames.free(block, U64(order))
         assert int(frames.available) == total
-        assert sorted(int(frames.allocate(U64(MAXIMUM_ORDER)).value) for _ in large) == large
+        assert sorted(int(frames.allocate(U64(9)).value) for _ in large) == large
         with pytest.raises(OutOfMemory):
-            frames.allocate(U64(MAXIMUM_ORDER))
+            frames.allocate(U64(9))
         assert exhaust(frames) == total - len(large) * 512
 
 
@@ -105,11 +105,14 @@ def test_a_large_block_comes_back_in_pieces() -> None:
 
 
 def test_start_touches_only_its_own_records() -> None:
-    with memory((2 * MB, 10 * MB)) as frames:
+    with memory((2 * MB, 40 * MB)) as frames:
         zone = frames.zones[0]
-        assert zone.frontier == zone.first + 1
+        # Four bytes for each of 9,728 frames.
+        assert zone.frontier == zone.first + 10
         frames.allocate(U64(0))
-        assert zone.frontier == 4 * MB // PAGE
+        assert zone.frontier == 16 * MB // PAGE
+        frames.allocate(U64(MAXIMUM_ORDER))
+        assert zone.frontier == 32 * MB // PAGE
 
 
 def test_freeing_twice_is_a_panic() -> None:
@@ -117,7 +120,57 @@ def test_freeing_twice_is_a_panic() -> None:
         block = frames.allocate(U64(3))
         frames.free(block, U64(3))
         with pytest.raises((Panic, AssertionError)):
-            frames.free(block.offset(PAGE), U64(0))
+            frames.free(block, U64(3))
+
+
+def test_the_largest_block_comes_back_in_any_pieces() -> None:
+    with memory((2 * MB, 34 * MB)) as frames:
+        total = int(frames.available)
+        block = frames.allocate(U64(MAXIMUM_ORDER))
+        assert block.is_aligned(PAGE << MAXIMUM_ORDER) and int(frames.available) == total - (1 << MAXIMUM_ORDER)
+        random = Random(1)
+        pieces: list[tuple[int, int]] = [(0, MAXIMUM_ORDER)]
+        while len(pieces) < 40:
+            first, order = pieces.pop(random.randrange(len(pieces)))
+            if order == 0:
+                pieces.append((first, order))
+                continue
+            pieces += [(first, order - 1), (first + (1 << (order - 1)), order - 1)]
+        random.shuffle(pieces)
+        for first, order in pieces:
+            frames.free(block.offset(first * PAGE), U64(order))
+        assert int(frames.available) == total
+        assert frames.allocate(U64(MAXIMUM_ORDER)) == block
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1 << 16)), max_size=60))
+def test_a_frame_goes_with_its_last_user(operations: list[tuple[int, int]]) -> None:
+    """Users are kept for each allocated frame, forgotten with it, and never those of another."""
+    with memory(*MAP) as frames:
+        total = int(frames.available)
+        users: dict[int, int] = {}
+        for kind, choice in operations:
+            if kind == 0 or not users:
+                frame = int(frames.allocate(U64(0)).value)
+                assert frame not in users and int(frames.users(PhysAddr(frame)).value) == 0, "a new one has no more"
+                users[frame] = 0
+                continue
+            frame = sorted(users)[choice % len(users)]
+            count = frames.users(PhysAddr(frame))
+            assert int(count.value) == users[frame]
+            if kind == 1:
+                count.value += 1
+                users[frame] += 1
+            elif users[frame] > 0:
+                with pytest.raises((Panic, AssertionError)):
+                    frames.free(PhysAddr(frame), U64(0))
+                count.value -= 1
+                users[frame] -= 1
+            else:
+                frames.free(PhysAddr(frame), U64(0))
+                del users[frame]
+            assert int(frames.available) == total - len(users)
 
 
 def test_no_memory_is_an_error() -> None:

@@ -17,7 +17,7 @@ from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
-from cloudos.lang import U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, struct, zeroed
+from cloudos.lang import U8, U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, struct, zeroed
 
 __all__ = ["OutOfMemory"]
 
@@ -79,18 +79,15 @@ def page_bytes(level: U64) -> U64:
     return U64(PAGE_SIZE) << (level * 9)
 
 
+WRITE, EXECUTE, USED_BY_USER, DEVICE = (int(bit) for bit in (Access.WRITE, Access.EXECUTE, Access.USER, Access.DEVICE))
+
+
 def _flags(access: Access, level: U64) -> U64:
-    flags = U64(PRESENT | ACCESSED_DIRTY)
-    if Access.WRITE in access:
-        flags = flags | WRITABLE
-    if Access.EXECUTE not in access:
-        flags = flags | NO_EXECUTE
-    if Access.USER in access:
-        flags = flags | USER
-    else:
-        flags = flags | GLOBAL
-    if Access.DEVICE in access:
-        flags = flags | (UNCACHED | WRITE_THROUGH)
+    """Bits of an entry for a page. The bits of Access are moved to their places, without branches."""
+    bits = U64(U8(access))
+    flags = bits & (WRITE | DEVICE) | (PRESENT | ACCESSED_DIRTY)
+    flags = flags | (bits & (USED_BY_USER | DEVICE)) >> 1
+    flags = flags | (bits & USED_BY_USER ^ USED_BY_USER) << 5 | (bits & EXECUTE ^ EXECUTE) << 61
     if level > 0:
         flags = flags | LARGE
     return flags
