@@ -444,5 +444,5 @@ def describe(node: Node) -> Description:
     return node.thing.address, node.place.address, node.handle, node.rights, node.badge, parent
 
 
-CapabilityMachine.TestCase.settings = machine_settings(8, 30)
+CapabilityMachine.TestCase.settings = machine_settings(20, 30)
 test_capabilities: Callable[..., Any] = CapabilityMachine.TestCase
