@@ -131,8 +131,11 @@ class CapabilityMachine(RuleBasedStateMachine):
         return [node for place in self.places for node in place.nodes.values()]
 
     def pick(self, choice: int) -> Node:
+        """Any, but half of the time one that something was derived from."""
         nodes = self.all_nodes()
-        return nodes[choice % len(nodes)]
+        inner = [node for node in nodes if node.children]
+        nodes = inner if inner and choice % 2 else nodes
+        return nodes[choice // 2 % len(nodes)]
 
     def has_nodes(self) -> bool:
         return any(place.nodes for place in self.places)
@@ -164,7 +167,12 @@ class CapabilityMachine(RuleBasedStateMachine):
         found = invariants.check(self.stage.simulation)
         thing = Thing(MAKERS[name], found.named_by(place.address, reply.value)["object"])
         self.things.append(thing)
-        self.add(thing, ALL_RIGHTS_BITS, 0, None, place, reply.value)
+        node = self.add(thing, ALL_RIGHTS_BITS, 0, None, place, reply.value)
+        for missing in (DERIVE, TRANSFER, REVOKE):
+            rights = ALL_RIGHTS_BITS & ~missing
+            reply = self.stage.do(place.actor, call("handle_derive", node.handle, rights, 0))
+            assert self.expect(reply, set())
+            self.add(thing, rights, 0, node, place, reply.value)
 
     @precondition(has_nodes)
     @rule(choice=CHOICE, rights=RIGHTS, badge=BADGES)
@@ -182,7 +190,7 @@ class CapabilityMachine(RuleBasedStateMachine):
         nodes = list(self.places[0].nodes.values())
         if not nodes:
             return
-        node, target = nodes[choice % len(nodes)], self.places[number]
+        node, target = one_of(nodes, choice), self.places[number]
         rights &= node.rights if choice % 4 else ALL_RIGHTS_BITS
         reply = self.stage.do(
             self.places[0].actor, call("process_install", target.actor.home, node.handle, rights, badge)
@@ -272,7 +280,7 @@ class CapabilityMachine(RuleBasedStateMachine):
         nodes = list(sender.nodes.values())
         if not nodes:
             return None
-        items = [(nodes[choice % len(nodes)], moving) for choice, moving in picks]
+        items = [(one_of(nodes, choice), moving) for choice, moving in picks]
         errors = set() if grant else {Denied.code}
         for index, (node, moving) in enumerate(items):
             if not node.rights & TRANSFER or not (moving or node.rights & DERIVE):
@@ -389,6 +397,13 @@ class CapabilityMachine(RuleBasedStateMachine):
             self.stage.close()
 
 
+def one_of(nodes: list[Node], choice: int) -> Node:
+    """Any, but half of the time one that may not be handed over in one of the ways."""
+    weak = [node for node in nodes if node.rights & (DERIVE | TRANSFER) != DERIVE | TRANSFER]
+    found = weak if weak and choice % 2 else nodes
+    return found[choice // 2 % len(found)]
+
+
 def look(gone: list[int], known: dict[int, Node]) -> programs.Steps:
     """Inspect handles."""
     for handle in gone:
@@ -444,5 +459,5 @@ def describe(node: Node) -> Description:
     return node.thing.address, node.place.address, node.handle, node.rights, node.badge, parent
 
 
-CapabilityMachine.TestCase.settings = machine_settings(8, 30)
+CapabilityMachine.TestCase.settings = machine_settings(20, 30)
 test_capabilities: Callable[..., Any] = CapabilityMachine.TestCase

@@ -285,5 +285,5 @@ def look(views: dict[int, View]) -> programs.Steps:
     return 0
 
 
-MemoryMachine.TestCase.settings = machine_settings(10, 40)
+MemoryMachine.TestCase.settings = machine_settings(20, 40)
 test_memory: Callable[..., Any] = MemoryMachine.TestCase

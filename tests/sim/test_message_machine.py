@@ -468,5 +468,5 @@ def watch_deadlines(machine: MessageMachine) -> Callable[[], None]:
     return undo
 
 
-MessageMachine.TestCase.settings = machine_settings(8, 20)
+MessageMachine.TestCase.settings = machine_settings(16, 20)
 test_messages: Callable[..., Any] = MessageMachine.TestCase
