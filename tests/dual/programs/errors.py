@@ -219,7 +219,6 @@ def raise_in_handler(a: U8) -> U8:
 
 
 def always_raises(a: U8) -> U8:
-    number = a
     raise Broken
 
 
