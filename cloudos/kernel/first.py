@@ -36,7 +36,7 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, Ptr.to(ROOT).cast(Header), U64(initial.QUOTA))
     hold(made, time.cast(Header), U64(initial.SCHEDULE))
     hold(made, policy.start(), U64(initial.POLICY))
-    hold(made, audit.start(), U64(initial.AUDIT))
+    hold(made, audit.start(ROOT), U64(initial.AUDIT))
     hold(made, made.value.space.cast(Header), U64(initial.SPACE))
     hold(made, device.start(), U64(initial.DEVICE))
     log.begin_line()

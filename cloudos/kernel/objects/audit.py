@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadAddress, OutOfMemory
+from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import Kind
 from cloudos.kernel.memory import user_memory
-from cloudos.kernel.objects.header import Header
+from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.security.audit import RECORD_SIZE, RING
 from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, place, struct, zeroed
 
-__all__ = ["BadAddress", "OutOfMemory"]
+__all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded"]
 
 # About 120 instructions each, with interrupts off.
 MOST_AT_ONCE = 32
@@ -25,9 +25,12 @@ class Audit:
 AUDIT = place(Audit())
 
 
-def start() -> Ptr[Header]:
-    """Give the ring memory; the object, for the first handle to it. Raises OutOfMemory."""
-    RING.start()
+def start(quota: Quota) -> Ptr[Header]:
+    """Give the ring memory, which `quota` pays for; the object, for the first handle to it.
+
+    Raises QuotaExceeded, OutOfMemory.
+    """
+    RING.start(quota)
     AUDIT.header.kind = Kind.AUDIT
     AUDIT.header.references = U64(1)
     return Ptr.to(AUDIT.header)

@@ -21,6 +21,7 @@ from cloudos.kernel.objects import cleanup, memory, space, termination
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
+from cloudos.kernel.objects.quota import ROOT
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
@@ -37,7 +38,7 @@ def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> 
     if process.value.ended:
         raise PeerGone
     quota = process.value.header.quota.value
-    PROCESSOR.timers.reserve()
+    PROCESSOR.timers.reserve(ROOT)
     try:
         thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
     except (QuotaExceeded, OutOfMemory):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.errors import OutOfMemory, TooManyHandles
+from cloudos.abi.errors import OutOfMemory, QuotaExceeded, TooManyHandles
 from cloudos.kernel.hal import mmu
-from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.memory import heap
+from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.objects.thread import Thread
 from cloudos.lang import U64, Array, Ptr, inlined, null, struct, zeroed
 
-__all__ = ["OutOfMemory"]
+__all__ = ["OutOfMemory", "QuotaExceeded"]
 
 PER_FRAME = 512
 MAXIMUM_FRAMES = 128
@@ -37,13 +38,16 @@ class Timers:
     reserved: U64 = U64(0)
     count: U64 = U64(0)
 
-    def reserve(self) -> None:
-        """Make room for one more thread. A frame serves 512 threads, and stays. Raises OutOfMemory, TooManyHandles."""
+    def reserve(self, quota: Quota) -> None:
+        """Make room for one more thread. A frame serves 512 threads, and stays: `quota` pays for it.
+
+        Raises QuotaExceeded, OutOfMemory, TooManyHandles.
+        """
         # Places begin at 1.
         if (self.reserved + 1) // PER_FRAME == self.frame_count:
             if self.frame_count == MAXIMUM_FRAMES:
                 raise TooManyHandles
-            frame = FRAMES.allocate_zeroed()
+            frame = heap.allocate_frame(quota)
             self.frames[self.frame_count] = Ptr.at(TimerFrame, mmu.direct(frame))
             self.frame_count = self.frame_count + 1
         self.reserved = self.reserved + 1

@@ -7,15 +7,15 @@ its number, lost ones included, so that a reader sees where some are missing.
 from __future__ import annotations
 
 from cloudos.abi.audit import AuditRecord
-from cloudos.abi.errors import OutOfMemory
+from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import Event
 from cloudos.kernel.hal import mmu, timer
 from cloudos.kernel.hal.interface import PAGE_SIZE
-from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects.header import CapabilityTable
+from cloudos.kernel.memory import heap
+from cloudos.kernel.objects.header import CapabilityTable, Quota
 from cloudos.lang import U64, Ptr, never_inlined, null, place, size_of, struct
 
-__all__ = ["OutOfMemory"]
+__all__ = ["OutOfMemory", "QuotaExceeded"]
 
 RECORD_SIZE = size_of(AuditRecord)
 ORDER = 1
@@ -34,9 +34,9 @@ class Ring:
     number: U64 = U64(0)
     lost: U64 = U64(0)
 
-    def start(self) -> None:
-        """Get memory; records until then were lost. Raises OutOfMemory."""
-        frame = FRAMES.allocate_zeroed_block(U64(ORDER))
+    def start(self, quota: Quota) -> None:
+        """Get memory, which `quota` pays for; records until then were lost. Raises QuotaExceeded, OutOfMemory."""
+        frame = heap.allocate_frames(quota, U64(ORDER))
         self.records = Ptr.at(AuditRecord, mmu.direct(frame))
         self.capacity = U64(CAPACITY)
 

@@ -114,8 +114,8 @@ def machine(megabytes: int = 4) -> Iterator[Machine]:
     """A machine on which nothing may be left over."""
     with as_built(), memory((MB, (1 + megabytes) * MB)):
         policy.start()
-        audit.RING.start()
         quotas.start()
+        audit.RING.start(quotas.ROOT)
         before = snapshot()
         kernel = Machine()
         yield kernel

@@ -72,8 +72,8 @@ def start(memory: U64, length: U64, seed: U64) -> None:
     boot.count = U64(1)
     FRAMES.start(boot)
     MATRIX.start()
-    audit.RING.start()
     quota.start()
+    audit.RING.start(quota.ROOT)
     WORLD.available = FRAMES.available
     WORLD.state = seed
     for index in U64.range(TABLES):

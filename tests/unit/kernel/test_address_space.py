@@ -11,6 +11,7 @@ import pytest
 from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, Denied, OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import ALL_RIGHTS, Rights
+from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import address_space, heap, page_faults, pages, regions
 from cloudos.kernel.memory.frames import FRAMES
@@ -21,7 +22,7 @@ from cloudos.kernel.objects import memory as memories
 from cloudos.kernel.objects import quota as quotas
 from cloudos.kernel.objects import spaces as space_calls
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import U64, Panic, PhysAddr, Ptr
+from cloudos.lang import U64, Panic, PhysAddr, Ptr, VirtAddr
 from tests.unit.kernel.capability_machine import snapshot
 from tests.unit.kernel.memory_machine import (
     PAGE,
@@ -287,6 +288,28 @@ def test_a_run_is_shown_with_the_largest_pages_that_fit() -> None:
         assert touch(space.value, 4 * START + 601) == 8
         assert len(tables_of(space.value).pages) == 513
         drop(space, run)
+
+
+def test_a_device_of_gigabytes_is_shown_with_pages_of_1_gb() -> None:
+    """Where the processor has them, the region covers one, and the frames are aligned to it; else smaller ones."""
+    with memory_machine():
+        before = mmu.KERNEL.largest
+        mmu.KERNEL.largest = U64(2)
+        space = new_space()
+        device = memories.create_foreign(quotas.ROOT, PhysAddr(4 << 30), U64(2 * GIGABYTE), True)
+        show(space, device, 3 * GIGABYTE)
+        for page, level in ((5, 2), (GIGABYTE + 7, 2)):
+            address = U64((3 * GIGABYTE + page) * PAGE)
+            assert page_faults.resolve(space.value, address, True, False, True) == Outcome.RETRY
+            walk = space.value.pages.walk(VirtAddr(address), U64(0))
+            assert (walk.present, int(walk.level)) == (True, level)
+            assert int(walk.frame.value) == (4 << 30) + page // GIGABYTE * GIGABYTE * PAGE
+        show(space, device, 8 * GIGABYTE + 1)
+        address = U64((8 * GIGABYTE + 1 + GIGABYTE) * PAGE)
+        page_faults.resolve(space.value, address, True, False, True)
+        assert int(space.value.pages.walk(VirtAddr(address), U64(0)).level) == 0
+        drop(space, device)
+        mmu.KERNEL.largest = before
 
 
 def test_objects_that_cannot_be_made_leave_nothing() -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched.budget import PIECES, Budget
 from cloudos.kernel.sched.run_queue import RunQueue
@@ -64,7 +65,7 @@ def test_timers_come_in_order_of_deadlines(steps: list[tuple[str, int]]) -> None
         timers = Timers()
         idle = threads(20)
         for _ in idle:
-            timers.reserve()
+            timers.reserve(Quota(limit=U64(MB)))
         model: list[tuple[int, Ptr[Thread]]] = []
         for step, number in steps:
             if step == "add" and idle:
@@ -92,7 +93,7 @@ def test_timers_get_a_frame_for_every_512_threads() -> None:
     with memory((1 * MB, 8 * MB)):
         timers = Timers()
         for _ in range(1100):
-            timers.reserve()
+            timers.reserve(Quota(limit=U64(MB)))
         assert timers.frame_count == 3
         several = threads(600)
         for index, thread in enumerate(several):
