@@ -493,8 +493,8 @@ def memory_clone(memory: MemoryToRead, quota: QuotaToSpend, made: U64) -> U64:
 def memory_supply(memory: MemoryToSupply, source: MemoryToWrite, offset: U64, source_offset: U64, length: U64) -> U64:
     """Move pages of `source` into an object that has a pager; zeroes where `source` has none. Present pages stay.
 
-    Returns how many bytes are done: the first 32 KB at most. BadState: `memory` has no pager; `source` has one, has
-    been cloned, or is contiguous or of a device.
+    Returns how many bytes are done: at most the first 32 KB, and less when memory runs out. BadState: `memory` has no
+    pager; `source` has one, has been cloned, or is contiguous or of a device.
     """
     raise NotImplementedError
 

@@ -48,7 +48,6 @@ _COMMON_FLAGS = (
     "-Werror=int-conversion",
     "-Werror=incompatible-pointer-types",
     "-Werror=return-type",
-    "-Werror=uninitialized",
     "-Werror=shift-count-overflow",
 )
 

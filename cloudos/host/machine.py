@@ -22,6 +22,9 @@ from cloudos.host.errors import ToolError
 
 MINIMUM_MEMORY = 2 << 20
 MAXIMUM_PROCESSORS = 255
+# Linux, include/uapi/asm-generic/socket.h; Python has no name for it.
+SO_SNDBUFFORCE = 32
+LOG_BUFFER = 8 << 20
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
 
 
@@ -107,6 +110,7 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
         )
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
+    enlarge(log_far)
     bundle_fd, messages_fd = memory_file("bundle", bundle), memory_file("messages", b"")
     line = command(qemu, options, accelerator, kernel, bundle_fd)
     line += channels(options.machine, log_far.fileno(), program_far.fileno())
@@ -175,6 +179,15 @@ def parse_memory(text: str) -> int:
     if size > 1 << 40:
         raise ValueError(f"{text} is too much; the limit is 1T")
     return size // 4096 * 4096
+
+
+def enlarge(end: socket.socket) -> None:
+    """Let much be written before it is read: QEMU writes byte by byte, each of which is counted as some 800, and the
+    kernel waits for it with interrupts off. Ordinary users get less than the superuser."""
+    for option in (SO_SNDBUFFORCE, socket.SO_SNDBUF):
+        with suppress(PermissionError):
+            end.setsockopt(socket.SOL_SOCKET, option, LOG_BUFFER)
+            return
 
 
 def describe(size: int) -> str:

@@ -157,8 +157,14 @@ def protect_step(space: Space, start: U64, end: U64, access: Access) -> U64:
     """
     region = regions.at(space, start)
     if region.value.access != access:
+        count = space.count
         regions.split(space, end)
-        regions.split(space, start)
+        try:
+            regions.split(space, start)
+        except (OutOfMemory, QuotaExceeded):
+            if space.count > count:
+                regions.join(space, end)
+            raise
         region = regions.at(space, start)
         region.value.access = access
     # Pages are mapped with the new access when they are touched again.

@@ -228,21 +228,28 @@ def clone(memory: Memory, copy: Memory) -> None:
 
 
 def move(source: Memory, first: U64, memory: Memory, index: U64) -> None:
-    """Let a page of `source`, which is not mapped, become a page of `memory`, where it is absent.
+    """Let a page of `source`, which is not mapped, become a page of `memory`; a zeroed one where it is absent.
 
-    Raises QuotaExceeded, OutOfMemory; then nothing has moved.
+    Nothing happens where `memory` has one. Raises QuotaExceeded, OutOfMemory; then nothing has moved.
     """
-    slot = own(memory, index, U64(0))
-    if slot.value.bits != 0:
+    if find(memory, index, U64(0)).entry != 0:
         return
     place = find(source, first, U64(0))
-    if place.entry == 0:
-        fill(memory, index)
-        return
-    _charge(memory, U64(1))
-    slot.value.bits = place.entry
-    place.slot.value.bits = U64(0)
-    _repay(source, U64(1))
+    bits = place.entry
+    if bits == 0:
+        bits = _take(memory, False).value | PRESENT
+    else:
+        _charge(memory, U64(1))
+    try:
+        own(memory, index, U64(0)).value.bits = bits
+    except (OutOfMemory, QuotaExceeded):
+        _repay(memory, U64(1))
+        if place.entry == 0:
+            FRAMES.free(frame_of(bits), U64(0))
+        raise
+    if place.entry != 0:
+        place.slot.value.bits = U64(0)
+        _repay(source, U64(1))
 
 
 # Blocks of 2 MB

@@ -111,6 +111,13 @@ def split(space: Space, address: U64) -> None:
         raise
 
 
+def join(space: Space, address: U64) -> None:
+    """Undo a split at `address`."""
+    index = find(space, address)
+    space.regions.value.at[index - 1].value.end = space.regions.value.at[index].value.end
+    remove(space, index)
+
+
 def find_room(space: Space, low: U64, high: U64, size: U64, alignment: U64) -> U64:
     """The lowest start, a multiple of `alignment`, of `size` free bytes in [low, high). Raises OutOfMemory."""
     start = low

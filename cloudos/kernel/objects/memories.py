@@ -108,7 +108,13 @@ def memory_supply(memory: Ptr[Memory], source: Ptr[Memory], offset: U64, source_
         raise Restart
     pages.drop_block(giver)
     for number in U64.range(count):
-        pages.move(giver, first + number, taker, index + number)
+        try:
+            pages.move(giver, first + number, taker, index + number)
+        except (OutOfMemory, QuotaExceeded):
+            # What was moved is done; the next call says what is in the way.
+            if number == 0:
+                raise
+            return number * PAGE_SIZE
     return count * PAGE_SIZE
 
 

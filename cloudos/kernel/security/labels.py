@@ -29,6 +29,8 @@ class Matrix:
     count: U64 = U64(0)
     loaded: bool = False
     sealed: bool = False
+    # Rows that the load that is under way has still to write.
+    pending: U64 = U64(0)
     allowed: Array[U8, Literal[4096]] = zeroed()
 
     def start(self) -> None:
@@ -36,6 +38,7 @@ class Matrix:
         self.count = U64(1)
         self.loaded = False
         self.sealed = False
+        self.pending = U64(0)
         self.allowed[0] = U8(ALL_OPERATIONS)
 
     def labels_of(self, length: U64) -> U64:

@@ -218,6 +218,17 @@ def raise_in_handler(a: U8) -> U8:
         raise Broken from None
 
 
+def always_raises(a: U8) -> U8:
+    raise Broken
+
+
+def call_what_always_raises(a: U8) -> U8:
+    try:
+        return always_raises(a)
+    except Broken:
+        return a
+
+
 def raise_again(a: U8) -> U8:
     try:
         return _check(a % 5)

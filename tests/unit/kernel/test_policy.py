@@ -14,6 +14,7 @@ from cloudos.kernel.hal import user_access
 from cloudos.kernel.objects.audit import MOST_AT_ONCE, audit_read
 from cloudos.kernel.objects.header import CapabilityTable
 from cloudos.kernel.objects.policy import policy_load, policy_seal
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.security import audit, labels
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U64, Ptr, UserPtr, VirtAddr, current_address_space, size_of
@@ -61,7 +62,12 @@ def test_the_matrix_says_what_was_loaded(cells: list[int]) -> None:
 
 def test_the_largest_policy() -> None:
     with machine():
-        policy_load(user_memory(bytes([ALL]) * 4096), U64(4096))
+        cells = user_memory(bytes([ALL]) * 4096)
+        for _ in range(7):
+            with pytest.raises(Restart):
+                policy_load(cells, U64(4096))
+            assert not labels.permits(U8(1), U8(1), Operation.CALL)
+        policy_load(cells, U64(4096))
         release()
         assert labels.permits(U8(63), U8(63), Operation.CALL)
         assert not labels.permits(U8(64), U8(0), Operation.CALL)
