@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from cloudos.abi import faults, layout
+from cloudos.abi import faults, layout, tags
+from tests.sim import programs
 from tests.sim.harness import MB, run
+from tests.sim.invariants import check
+from tests.sim.inventory import STATES
+from tests.sim.stage import Stage
 from tests.sim.world import board, trap, user
 
 Cause = trap.Cause
@@ -154,3 +158,20 @@ def test_frames_in_a_circle_come_to_an_end() -> None:
         return 0
 
     assert len(run(program).records("frame")) == 2
+
+
+def test_who_answers_a_fault_by_ending_its_own_process_does_not_wait_for_more() -> None:
+    """Found by random calls: the thread ended, and then received, which nobody who has ended may do."""
+    with Stage() as stage:
+        process = stage.process()
+        server, faulting = stage.actor(process), stage.actor(process)
+        endpoint = stage.main(programs.new_endpoint())
+        theirs = stage.main(programs.install(process, endpoint))
+        stage.succeed("process_set_fault_endpoint", process, endpoint)
+        assert stage.do(faulting, user.Raise(trap.Cause.ILLEGAL)) is None
+        fault: user.Reply = stage.do(server, user.message("message_receive", theirs))
+        answer = tags.FAULT_KILL << tags.LABEL_SHIFT
+        assert stage.do(server, user.message("message_reply_receive", theirs, answer, reply=fault.reply)) is None
+        check(stage.simulation)
+        assert stage.state(server) == STATES.DEAD and stage.state(faulting) == STATES.DEAD
+        stage.finish()

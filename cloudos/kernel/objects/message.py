@@ -441,6 +441,9 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
         if error != 0:
             frame.fail(error)
             return False
+        # The answer to a fault may have ended the caller's own process, and with it the caller.
+        if PROCESSOR.current.value.state != ThreadState.RUNNING:
+            return False
     _receive(capability, frame, deadline)
     return False
 
