@@ -45,6 +45,7 @@ class World:
     revoked: U64 = U64(0)
     failed: U64 = U64(0)
     available: U64 = U64(0)
+    used: U64 = U64(0)
 
     def random(self, limit: U64) -> U64:
         """A linear congruential generator (Knuth's MMIX)."""
@@ -75,6 +76,7 @@ def start(memory: U64, length: U64, seed: U64) -> None:
     quota.start()
     audit.RING.start(quota.ROOT)
     WORLD.available = FRAMES.available
+    WORLD.used = quota.ROOT.used
     WORLD.state = seed
     for index in U64.range(TABLES):
         WORLD.quotas[index] = quota.create(quota.ROOT, U64(LIMIT))
@@ -160,4 +162,4 @@ def finish() -> U64:
         assert WORLD.quotas[index].value.used == 0, "a quota keeps a charge"
         cleanup.drop(Ptr.to(WORLD.quotas[index].value.header))
     settle()
-    return WORLD.available - FRAMES.available + quota.ROOT.used
+    return WORLD.available - FRAMES.available + (quota.ROOT.used - WORLD.used)
