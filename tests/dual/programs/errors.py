@@ -218,13 +218,13 @@ def raise_in_handler(a: U8) -> U8:
         raise Broken from None
 
 
-def always_raises(a: U8) -> U8:
+def _always_raises(a: U8) -> U8:
     raise Broken
 
 
 def call_what_always_raises(a: U8) -> U8:
     try:
-        return always_raises(a)
+        return _always_raises(a)
     except Broken:
         return a
 
