@@ -357,6 +357,9 @@ def check_sending(capability: Ptr[Capability], target: CapabilityTable, moving: 
     if not moving and Rights.DERIVE not in capability.value.rights:
         raise Denied
     _check_alive(capability)
+    # It has no right to be handed over, and within its process it must not leave its slot while it is used to answer.
+    if capability.value.object.value.kind == Kind.REPLY:
+        raise Denied
     _check_transfer(capability, target)
 
 

@@ -19,6 +19,7 @@ from tests.conformance.support import (
     BOARD,
     BUFFER,
     DENIED,
+    MESSAGE_REPLY,
     MESSAGE_SEND,
     PAGE,
     QUOTA,
@@ -342,6 +343,31 @@ def _maker(handle: U64) -> None:
         system.notification_signal(buffer.handles[0], U64(6))
         message.tag = _handles(U64(1))
         ipc.reply_and_receive(handle, message)
+
+
+def a_reply_handle_does_not_travel() -> None:
+    """A reply handle in a message is Denied, also in the answer to its own caller, of the same process."""
+    handle = endpoint()
+    run(code_address(_caller_with_buffer), handle)
+    buffer = BUFFER.own()
+    message = Message()
+    ipc.receive(handle, message)
+    reply = message.reply
+    buffer.handles[0] = reply
+    buffer.moves = U32(1)
+    message.tag = _handles(U64(1))
+    assert message_error(MESSAGE_REPLY, reply, message) == DENIED, "it stays"
+    message.tag = U64(0)
+    ipc.reply(message)
+    settle()
+    assert BOARD.count == 1, "the caller has its answer, once"
+
+
+def _caller_with_buffer(handle: U64) -> None:
+    _own_buffer()
+    message = Message()
+    ipc.call(handle, message)
+    BOARD.note(U64(1))
 
 
 def a_transfer_to_oneself_waits_for_the_receiver() -> None:
