@@ -14,8 +14,8 @@ Made from `cloudos/abi/system_calls.py` by `python -m cloudos.abi.reference`; a 
 
 | | number | arguments | error | value | lost |
 | --- | --- | --- | --- | --- | --- |
-| x86_64 (`syscall`) | rax | rdi rsi rdx r10 r8 r9 | rax | rdx | rcx r11 |
-| AArch64 (`svc #0`) | x8 | x0 to x5 | x0 | x1 | |
+| x86_64 (`syscall`) | rax | rdi rsi rdx r10 r8 r9 | rax | rdx | rcx r11, arguments |
+| AArch64 (`svc #0`) | x8 | x0 to x5 | x0 | x1 | x0 to x8 |
 
 The error is 0 when the call succeeded. A number that names no system call gives BadSystemCall; an argument that does
 not fit its declared type gives BadArgument; both change nothing. `ENDPOINT[SEND]` is a handle (64 bits) that must name

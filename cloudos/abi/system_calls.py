@@ -4,17 +4,15 @@ A declaration is an ordinary function without a body. The kernel's dispatch (`cl
 stubs (`cloudos.sdk.system`) and the reference page (`cloudos.abi.reference`) are made from `SYSTEM_CALLS`.
 
 Registers, x86_64: number in rax, arguments in rdi rsi rdx r10 r8 r9; the error comes back in rax (0: none), the
-value in rdx; rcx and r11 are lost. AArch64: number in x8, arguments in x0 to x5; error in x0, value in x1.
+value in rdx; rcx and r11 are lost, and the registers of the arguments, in which a long call keeps what is left to do.
+AArch64: number in x8, arguments in x0 to x5; error in x0, value in x1; x0 to x8 are lost.
 """
 
 from __future__ import annotations
 
-import inspect
-import typing
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
+from cloudos.abi.declaration import SYSTEM_CALLS, Needs, SystemCall, system_call
 from cloudos.abi.errors import (
     BadAddress,
     BadArgument,
@@ -26,7 +24,6 @@ from cloudos.abi.errors import (
     PeerGone,
     QuotaExceeded,
     Sealed,
-    SystemCallError,
     TimedOut,
     TooManyHandles,
     WouldBlock,
@@ -35,20 +32,8 @@ from cloudos.abi.errors import (
 from cloudos.abi.objects import Kind, Rights
 from cloudos.lang import U8, U32, U64, UserPtr
 
-F = TypeVar("F", bound=Callable[..., Any])
-MAXIMUM_ARGUMENTS = 6
+__all__ = ["SYSTEM_CALLS", "Needs", "SystemCall", "system_call"]
 
-
-@dataclass(frozen=True)
-class Needs:
-    """What a handle argument must name, and allow: the dispatch checks it before the implementation is called."""
-
-    kind: Kind
-    rights: Rights
-
-
-# What decoding a handle raises.
-HANDLE_ERRORS = (BadHandle, WrongKind, Denied, PeerGone)
 # What making an object, and a handle to it, raises.
 CREATION_ERRORS = (QuotaExceeded, OutOfMemory, TooManyHandles, PeerGone)
 MESSAGE_ERRORS = (BadArgument, BadState, WouldBlock, TimedOut, Cancelled, *CREATION_ERRORS)
@@ -81,68 +66,6 @@ InterruptToControl = Annotated[U64, Needs(Kind.INTERRUPT, Rights.CONTROL)]
 DeviceToMap = Annotated[U64, Needs(Kind.DEVICE, Rights.MAP)]
 ScheduleToUse = Annotated[U64, Needs(Kind.SCHEDULE, Rights.ALLOCATE)]
 ScheduleToControl = Annotated[U64, Needs(Kind.SCHEDULE, Rights.CONTROL)]
-
-
-@dataclass(frozen=True)
-class SystemCall:
-    """One declaration, as read by the generators."""
-
-    number: int
-    function: Callable[..., Any]
-    declared: tuple[type[SystemCallError], ...]
-    # Eight words, tag, badge and reply handle travel in registers besides the arguments: see `cloudos.sdk.ipc`.
-    is_message: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.function.__name__
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Name and type of each parameter, in order."""
-        hints = typing.get_type_hints(self.function)
-        return {name: hints[name] for name in inspect.signature(self.function).parameters}
-
-    @property
-    def needs(self) -> dict[str, Needs]:
-        """What each handle parameter must name."""
-        hints = typing.get_type_hints(self.function, include_extras=True)
-        return {
-            name: kind.__metadata__[0]
-            for name, kind in hints.items()
-            if typing.get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], Needs)
-        }
-
-    @property
-    def raises(self) -> tuple[type[SystemCallError], ...]:
-        """The errors that the declaration lists, and those of decoding handles."""
-        decoding = HANDLE_ERRORS if self.needs else ()
-        return tuple(dict.fromkeys((*self.declared, *decoding)))
-
-    @property
-    def result(self) -> Any:
-        """Type of the value returned: U64, NoneType or NoReturn."""
-        return typing.get_type_hints(self.function)["return"]
-
-
-SYSTEM_CALLS: list[SystemCall] = []
-
-
-def system_call(
-    *, number: int, raises: tuple[type[SystemCallError], ...] = (), message: bool = False
-) -> Callable[[F], F]:
-    """Declare the decorated function a system call."""
-
-    def declare(function: F) -> F:
-        call = SystemCall(number, function, raises, message)
-        if number != len(SYSTEM_CALLS):
-            raise ValueError(f"{call.name}: system calls are numbered without gaps, expected {len(SYSTEM_CALLS)}")
-        if len(inspect.signature(function).parameters) > MAXIMUM_ARGUMENTS:
-            raise ValueError(f"{call.name}: at most {MAXIMUM_ARGUMENTS} arguments travel in registers")
-        SYSTEM_CALLS.append(call)
-        return function
-
-    return declare
 
 
 @system_call(number=0)
