@@ -25,6 +25,11 @@ class EntryKind(IntEnum):
     FILE = 4
     # The matrix of labels, as policy_load takes it.
     POLICY = 5
+    # A capability of the process: name, and eight bytes that are its handle. Only in what a component or a program
+    # is started with, not in a boot bundle.
+    HANDLE = 6
+    # The components of a system image and how they are connected: lines of `cloudos.abi.wiring`.
+    WIRING = 7
 
 
 @struct

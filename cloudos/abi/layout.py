@@ -10,6 +10,8 @@ USER_START = 0x1_0000
 # Programs are linked here, and may extend up to the bundle.
 PROGRAM_START = 0x40_0000
 BUNDLE_START = 0x10_0000_0000
+# Where a process that uses contracts has the message buffer of its first thread: a page of its own below the bundle.
+MESSAGE_BUFFER = BUNDLE_START - PAGE_SIZE
 HEAP_START = 0x20_0000_0000
 HEAP_END = 0x7000_0000_0000
 # Up to the stack: where programs map memory objects by themselves.

@@ -7,13 +7,13 @@ from tests.repo.tree import dotted, imports, modules
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "cloudos.lang": (),
     "cloudos.abi": ("cloudos.lang",),
-    "cloudos.contracts": ("cloudos.lang",),
+    "cloudos.contracts": ("cloudos.lang", "cloudos.abi", "cloudos.sdk.contract"),
     "cloudos.compiler": ("cloudos.lang",),
     "cloudos.kernel": ("cloudos.lang", "cloudos.abi"),
     "cloudos.sdk": ("cloudos.lang", "cloudos.abi", "cloudos.contracts"),
-    "cloudos.drivers": ("cloudos.lang", "cloudos.sdk", "cloudos.contracts"),
-    "cloudos.services": ("cloudos.lang", "cloudos.sdk", "cloudos.contracts"),
-    "cloudos.apps": ("cloudos.lang", "cloudos.sdk", "cloudos.contracts"),
+    "cloudos.drivers": ("cloudos.lang", "cloudos.abi", "cloudos.sdk", "cloudos.contracts"),
+    "cloudos.services": ("cloudos.lang", "cloudos.abi", "cloudos.sdk", "cloudos.contracts"),
+    "cloudos.apps": ("cloudos.lang", "cloudos.abi", "cloudos.sdk", "cloudos.contracts"),
     "examples": ("cloudos.lang", "cloudos.sdk", "cloudos.contracts"),
     "cloudos.host": ("cloudos",),
 }

@@ -1,0 +1,30 @@
+"""The wiring of a system image: the text that the image's builder writes and init reads.
+
+One statement a line, words separated by single spaces, names without spaces. Components stand in the order in which
+they start; what belongs to a component follows it, indented by nothing. Numbers are decimal; sizes are bytes, times
+nanoseconds.
+
+    component NAME PROGRAM              begins a component; PROGRAM is the path of a file in the bundle
+    memory BYTES                        its quota
+    schedule PRIORITY BUDGET PERIOD     its time: BUDGET of each PERIOD
+    label NUMBER                        of the policy; 0 without a policy
+    restart POLICY LIMIT BACKOFF        always, on-failure or never; at most LIMIT times; waiting BACKOFF, then double
+    state BYTES                         memory that it keeps across its own crashes
+    argument TEXT                       one argument, to the end of the line
+    offer NAME                          an endpoint that it receives from; one at most
+    need NAME COMPONENT USE             a handle to what COMPONENT offers (or `init`), under NAME. USE: `use`, or
+                                        `mint` for who may make further sessions of it
+    ports NAME FIRST LENGTH             a part of the machine's I/O ports
+    registers NAME FIRST LENGTH         a part of the machine's device memory
+    interrupt NAME LINE FLAGS           an interrupt line
+    grant NAME KIND                     what the first process holds: audit, policy, system (make processes)
+
+A component finds each of these under its NAME among its handles, besides `offer` (the endpoint), `state` and `log`.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+POLICIES = ("always", "on-failure", "never")
+USES = ("use", "mint")
+GRANTS = ("audit", "policy", "system")

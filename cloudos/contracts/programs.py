@@ -1,0 +1,86 @@
+"""Programs: from a file to a running process, and to its end. The loader service offers this."""
+
+from __future__ import annotations
+
+from cloudos.abi.errors import BadArgument, Denied, NotFound, QuotaExceeded
+from cloudos.contracts.errors import BadProgram, NameTooLong, NoSpace, ServiceGone
+from cloudos.lang import U8, U64, Slice
+from cloudos.sdk.contract import contract, operation
+
+# Signals that end a program, by their POSIX numbers; its status is then 128 plus the number.
+INTERRUPT = 2
+KILL = 9
+PIPE = 13
+TERMINATE = 15
+
+
+@contract(number=3, version=1)
+class Programs:
+    """A session of the loader. Programs started in it may start others with what they were given."""
+
+    handle: U64
+
+    @operation(1, raises=(NotFound, Denied, BadProgram, NameTooLong, QuotaExceeded, ServiceGone), returns_handle=True)
+    def create(self, path: Slice[U8]) -> U64:
+        """Prepare to run a program file: a handle to a `Program` that has not started."""
+        raise NotImplementedError
+
+    @operation(2, raises=(QuotaExceeded, ServiceGone), returns_handle=2)
+    def pipe(self) -> tuple[U64, U64]:
+        """A pipe: handles to two `Stream`s, for reading and for writing."""
+        raise NotImplementedError
+
+    @operation(3, raises=(NotFound, Denied, BadArgument, ServiceGone))
+    def kill(self, number: U64, group: bool, signal: U64) -> None:
+        """End a program by its number, or all of a group."""
+        raise NotImplementedError
+
+    @operation(4, raises=(ServiceGone,), fills="into")
+    def list(self, position: U64, into: Slice[U8]) -> U64:
+        """Programs from number `position` on, a zero byte after each; how many bytes, 0 at the end.
+
+        Each is `number parent group state memory time name`: bytes of memory, and nanoseconds since it started.
+        """
+        raise NotImplementedError
+
+
+@contract(number=4, version=1)
+class Program:
+    """One program: first what it is given, then its life."""
+
+    handle: U64
+
+    @operation(1, raises=(NoSpace, ServiceGone))
+    def add_argument(self, value: Slice[U8]) -> None:
+        """One more argument; the first is the program's name."""
+        raise NotImplementedError
+
+    @operation(2, raises=(NoSpace, ServiceGone))
+    def add_variable(self, name: Slice[U8], value: Slice[U8]) -> None:
+        """One more environment variable."""
+        raise NotImplementedError
+
+    @operation(3, raises=(NoSpace, ServiceGone), shares=("capability",))
+    def give(self, name: Slice[U8], capability: U64) -> None:
+        """Give it a capability. `stdin`, `stdout` and `stderr` are `Stream`s, which the loader shares and closes."""
+        raise NotImplementedError
+
+    @operation(4, raises=(BadArgument, NotFound, QuotaExceeded, ServiceGone))
+    def start(self, group: U64) -> U64:
+        """Run it, in a group of programs or, with 0, in a new one of its own number; its number."""
+        raise NotImplementedError
+
+    @operation(5, raises=(BadArgument, ServiceGone))
+    def wait(self) -> U64:
+        """Wait for its end: its exit status, 128 plus N when fault or signal N ended it."""
+        raise NotImplementedError
+
+    @operation(6, raises=(ServiceGone,))
+    def close(self) -> None:
+        """It is not of interest any more. One that has not started is forgotten; one that runs goes on."""
+        raise NotImplementedError
+
+    @operation(7, raises=(ServiceGone,))
+    def poll(self) -> U64 | None:
+        """The exit status, or None while it runs."""
+        raise NotImplementedError

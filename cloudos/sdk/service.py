@@ -1,0 +1,389 @@
+"""Servers of contracts: the loop that receives messages, checks them, and calls an object that implements them.
+
+    @struct
+    class Server:
+        def now(self) -> U64:
+            return TIME.read()
+
+    SERVER = Server()
+    serve = server((Clock, SERVER))
+
+    def main() -> None:
+        serve(held("offer"))
+
+A method has the parameters of the operation's declaration and may raise the errors that it lists: one that could raise
+more does not compile. `CALLER` says who asks. A method that cannot answer yet takes `CALLER.later()`, keeps what that
+returns, and raises Later; it is answered with `answer`, `answer_bytes` or `fail`. Bytes that came with a message are
+valid until the method returns. Handles that came belong to the method, unless it raises.
+
+The first object may have `signalled(self, bits: U64) -> None`, called with the signals of the notification that is
+bound to the thread, and both `deadline(self) -> U64` (absolute, in nanoseconds) and `expired(self) -> None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from cloudos.abi import tags
+from cloudos.abi.errors import (
+    BadArgument,
+    BadHandle,
+    BadState,
+    Cancelled,
+    Denied,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TimedOut,
+    TooManyHandles,
+    WouldBlock,
+    WrongKind,
+)
+from cloudos.lang import I64, U8, U64, Array, Error, Slice, generate, panic, place, struct, zeroed
+from cloudos.sdk import ipc, transport
+from cloudos.sdk.contract import (
+    Operation,
+    declaration,
+    is_enum,
+    is_optional,
+    is_struct,
+    namespace,
+    results,
+    type_text,
+)
+from cloudos.sdk.ipc import Message
+
+BAD_MESSAGE = 301
+BAD_OPERATION = 302
+LONGEST = transport.LONGEST
+
+
+class Later(Error):
+    """The operation is answered later."""
+
+
+@struct
+class Caller:
+    """Who asks: the badge of the handle that was used, and how the call is answered (0: it cannot be)."""
+
+    badge: U64 = U64(0)
+    reply: U64 = U64(0)
+
+    def later(self) -> U64:
+        """Keep the call to answer it later; raise Later then."""
+        kept = self.reply
+        self.reply = U64(0)
+        return kept
+
+
+@struct
+class Areas:
+    """Copies of what came and of what goes: the message buffer is used again by calls to other services."""
+
+    input: Array[U8, Literal[4032]] = zeroed()
+    output: Array[U8, Literal[4032]] = zeroed()
+
+
+CALLER = place(Caller())
+AREAS = place(Areas())
+
+
+def accept(endpoint: U64, message: Message, deadline: U64) -> bool:
+    """Wait for a message until `deadline` (absolute); False when that has come first.
+
+    Panics when the endpoint is not one to receive from: a server without it has nothing to do.
+    """
+    while True:
+        try:
+            message.tag = set_deadline(deadline)
+            ipc.receive(endpoint, message)
+            return True
+        except TimedOut:
+            return False
+        except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles, WouldBlock):
+            # A message that could not be taken stays with its sender, or is lost with its error.
+            pass
+        except (BadArgument, BadState, PeerGone, BadHandle, WrongKind, Denied):
+            panic("this is no endpoint to receive from")
+
+
+def set_deadline(deadline: U64) -> U64:
+    """Put the deadline of a receive into the message buffer; the bit of the tag that says so."""
+    if deadline == 0xFFFF_FFFF_FFFF_FFFF:
+        return U64(0)
+    transport.buffer().deadline = deadline
+    return U64(tags.DEADLINE)
+
+
+def respond(endpoint: U64, message: Message, deadline: U64) -> bool:
+    """Answer, and wait for the next message; False when the deadline has come first."""
+    if message.reply == 0:
+        return accept(endpoint, message, deadline)
+    message.tag = message.tag | set_deadline(deadline)
+    try:
+        ipc.reply_and_receive(endpoint, message)
+        return True
+    except TimedOut:
+        return False
+    except (BadHandle, BadArgument, BadState, PeerGone, WrongKind, Denied):
+        # Who asked does not wait any more.
+        return accept(endpoint, message, deadline)
+    except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles, WouldBlock):
+        return accept(endpoint, message, deadline)
+
+
+def begin(message: Message) -> None:
+    """Look at who asks."""
+    CALLER.badge = message.badge
+    CALLER.reply = message.reply
+
+
+def take_input(message: Message, expected: U64, handles: U64) -> bool:
+    """Copy the bytes that came; False when there are others than the words say, or other handles than declared."""
+    length = transport.length_of(message)
+    if length != expected or transport.handles_of(message) != handles:
+        return False
+    if length > 0:
+        AREAS.input.slice()[0:length].copy_from(transport.buffer().data.slice()[0:length])
+    return True
+
+
+def total(first: U64, second: U64) -> U64:
+    """The sum of two lengths of a message, any numbers; more than can travel when they are."""
+    limit = U64(LONGEST + 1)
+    return min(first, limit) + min(second, limit)
+
+
+def refuse(message: Message, code: U64) -> None:
+    """Make the message the answer with an error, and give back the handles that came."""
+    transport.drop_handles(message)
+    message.tag = code << tags.LABEL_SHIFT
+
+
+def filled(message: Message, count: U64) -> None:
+    """Make the message the answer with so many bytes of the output area."""
+    transport.buffer().data.slice()[0:count].copy_from(AREAS.output.slice()[0:count])
+    message.words[0] = count
+    message.tag = count << tags.BYTES_SHIFT | 1
+
+
+def give_handle(index: U64, handle: U64) -> None:
+    """Let a handle go with the answer; it leaves this process."""
+    transport.put_handle(index, handle, True)
+
+
+def answer(reply: U64, value: U64) -> bool:
+    """Answer a call that was kept, with one word; whether the caller still waited."""
+    message = Message()
+    message.words[0] = value
+    message.words[1] = value
+    message.tag = U64(1)
+    return _finish(message, reply)
+
+
+def answer_bytes(reply: U64, data: Slice[U8]) -> bool:
+    """Answer a call that was kept and fills a slice, with at most 4,032 bytes; whether the caller still waited."""
+    message = Message()
+    transport.buffer().data.slice()[0 : data.length].copy_from(data)
+    message.words[0] = data.length
+    message.tag = data.length << tags.BYTES_SHIFT | 1
+    return _finish(message, reply)
+
+
+def fail(reply: U64, code: U64) -> bool:
+    """Answer a call that was kept, with the number of an error that it declares; whether the caller still waited."""
+    message = Message()
+    message.tag = code << tags.LABEL_SHIFT
+    return _finish(message, reply)
+
+
+def _finish(message: Message, reply: U64) -> bool:
+    message.reply = reply
+    try:
+        ipc.reply(message)
+        return True
+    except (
+        BadArgument,
+        BadState,
+        BadHandle,
+        Cancelled,
+        Denied,
+        OutOfMemory,
+        PeerGone,
+        QuotaExceeded,
+        TimedOut,
+        TooManyHandles,
+        WouldBlock,
+        WrongKind,
+    ):
+        return False
+
+
+def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Callable[[U64], None]:
+    """The loop of a server: pairs of a contract and the object that implements it. It never returns.
+
+    Raises TypeError when an object lacks an operation. `symbol` names the function in the program: one that had to
+    raise an error that its contract does not declare does not compile.
+    """
+    names = {**namespace("cloudos.sdk.service"), **_HELPERS}
+    functions, branches = [], []
+    for index, (contract, implementation) in enumerate(served):
+        names[f"SERVER{index}"] = implementation
+        declared = declaration(contract)
+        for one in declared.operations:
+            if not hasattr(implementation, one.name):
+                raise TypeError(f"{type(implementation).__name__} does not have {contract.__name__}.{one.name}")
+            functions += _operation(index, one, names)
+            label = declared.number << 16 | one.number
+            branches += [f"    elif label == {label}:", f"        _{index}_{one.name}(message)"]
+        branches += [
+            f"    elif label == {declared.number << 16}:",
+            f"        message.words[0] = U64({declared.version})",
+        ]
+        branches += ["        message.tag = U64(1)"]
+    branches[0] = branches[0].replace("elif", "if", 1)
+    first = type(served[0][1]) if served else object
+    lines = [*functions, "def dispatch(message: Message) -> None:", "    begin(message)"]
+    lines += [f"    label = message.tag >> {tags.LABEL_SHIFT}", *branches]
+    lines += ["    else:", f"        refuse(message, U64({BAD_OPERATION}))", "", *_loop(first)]
+    made: Callable[[U64], None] = generate("\n".join(lines) + "\n", "serve", names)
+    made.__exported__ = symbol  # type: ignore[attr-defined]
+    made.__dispatch__ = names["dispatch"]  # type: ignore[attr-defined]
+    return made
+
+
+def _loop(first: type[Any]) -> list[str]:
+    """The text of the loop itself."""
+    timed = hasattr(first, "expired")
+    deadline = "SERVER0.deadline()" if timed else "U64(0xFFFF_FFFF_FFFF_FFFF)"
+    signalled = "SERVER0.signalled(message.words[0])" if hasattr(first, "signalled") else "pass"
+    return [
+        "def serve(endpoint: U64) -> None:",
+        "    message = Message()",
+        f"    came = accept(endpoint, message, {deadline})",
+        "    while True:",
+        "        if not came:",
+        "            SERVER0.expired()" if timed else "            pass",
+        "            message.reply = U64(0)",
+        "        elif message.is_from_kernel:",
+        f"            {signalled}",
+        "            message.reply = U64(0)",
+        "        else:",
+        "            dispatch(message)",
+        "            message.reply = CALLER.reply",
+        f"        came = respond(endpoint, message, {deadline})",
+    ]
+
+
+def _operation(index: int, one: Operation, names: dict[str, Any]) -> list[str]:
+    """The text of the function that checks one operation's message, calls the method and makes the answer."""
+    expected, arguments, conditions, before, word = ["U64(0)"], [], [], [], 0
+    start = "U64(0)"
+    for name, kind in one.parameters.items():
+        if name in one.handles:
+            arguments.append(f"transport.handle(message, U64({one.handles.index(name)}))")
+            continue
+        at = f"message.words[{word}]"
+        if kind == Slice[U8] and name != one.fills:
+            expected.append(at)
+            before += [f"    start{word} = {start}", f"    end{word} = start{word} + {at}"]
+            arguments.append(f"AREAS.input.slice()[start{word}:end{word}]")
+            start = f"end{word}"
+        elif kind == Slice[U8]:
+            arguments.append(f"AREAS.output.slice()[0 : min({at}, U64({LONGEST}))]")
+        elif is_struct(kind):
+            size = f"U64({kind.__struct__.size})"
+            expected.append(size)
+            before += [f"    start{word} = {start}", f"    end{word} = start{word} + {size}"]
+            before += [f"    {name}: {type_text(kind, names)} = zeroed()"]
+            before += [f"    transport.bytes_of({name}, {size}).copy_from(AREAS.input.slice()[start{word}:end{word}])"]
+            arguments.append(name)
+            start = f"end{word}"
+        else:
+            condition, argument = _scalar(kind, at, word, names)
+            conditions += condition
+            arguments.append(argument)
+            word += 1 if is_optional(kind) else 0
+        word += 1
+    length = expected[-1] if len(expected) < 3 else f"total({', '.join(expected[1:])})"
+    if len(expected) > 3:
+        raise TypeError(f"{one.name}: at most two slices or structs")
+    conditions.insert(0, f"not take_input(message, {length}, U64({len(one.handles)}))")
+    lines = [f"def _{index}_{one.name}(message: Message) -> None:", f"    if {' or '.join(conditions)}:"]
+    lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *before, "    try:"]
+    lines += _answer(one, f"SERVER{index}.{one.name}({', '.join(arguments)})", names)
+    for error in one.raises:
+        names[error.__name__] = error
+        lines += [f"    except {error.__name__}:", f"        refuse(message, U64({vars(error)['code']}))"]
+    return [*lines, "    except Later:", "        pass", ""]
+
+
+def _scalar(kind: Any, at: str, word: int, names: dict[str, Any]) -> tuple[list[str], str]:
+    """Conditions under which a word is no value of a type, and the value."""
+    if kind is U64:
+        return [], at
+    if kind is I64:
+        return [], f"I64.truncate({at})"
+    if kind is bool:
+        return [f"{at} > 1"], f"{at} != 0"
+    if is_optional(kind):
+        return [f"{at} > 1"], f"(message.words[{word + 1}] if {at} != 0 else None)"
+    if is_enum(kind):
+        members = " and ".join(f"{at} != {int(member)}" for member in kind)
+        return [f"({members})"], f"{type_text(kind, names)}({at})"
+    return [f"{at} > {kind.MAX}"], f"{type_text(kind, names)}({at})"
+
+
+def _answer(one: Operation, call: str, names: dict[str, Any]) -> list[str]:
+    """The lines that call the method and make the answer from what it gives."""
+    if one.fills is not None:
+        return [f"        filled(message, {call})"]
+    if one.result is None:
+        return [f"        {call}", "        message.tag = U64(0)"]
+    if one.returned_handles:
+        if one.returned_handles == 1:
+            lines = [f"        given = {call}", "        give_handle(U64(0), given)"]
+        else:
+            lines = [f"        first, second = {call}", "        give_handle(U64(0), first)"]
+            lines += ["        give_handle(U64(1), second)"]
+        return [*lines, f"        message.tag = U64({one.returned_handles << tags.HANDLES_SHIFT})"]
+    if is_optional(one.result):
+        lines = [f"        result = {call}", "        message.words[0] = U64(0) if result is None else U64(1)"]
+        lines += ["        message.words[1] = U64(0) if result is None else result"]
+        return [*lines, "        message.tag = U64(2)"]
+    if is_struct(one.result):
+        size = one.result.__struct__.size
+        lines = [f"        result = {call}", f"        size = U64({size})"]
+        lines += ["        AREAS.output.slice()[0:size].copy_from(transport.bytes_of(result, size))"]
+        return [*lines, "        filled(message, size)"]
+    kinds = results(one)
+    targets = ", ".join(f"value{n}" for n in range(len(kinds)))
+    lines = [f"        {targets} = {call}"]
+    for n, kind in enumerate(kinds):
+        lines.append(f"        message.words[{n}] = {_word(kind, f'value{n}')}")
+    return [*lines, f"        message.tag = U64({len(kinds)})"]
+
+
+def _word(kind: Any, value: str) -> str:
+    """A value as a word of the answer."""
+    if kind is bool:
+        return f"U64(1) if {value} else U64(0)"
+    if kind is I64:
+        return f"U64.truncate({value})"
+    return value if kind is U64 else f"U64({value})"
+
+
+_HELPERS: dict[str, Any] = {
+    "AREAS": AREAS,
+    "CALLER": CALLER,
+    "Later": Later,
+    "accept": accept,
+    "begin": begin,
+    "filled": filled,
+    "give_handle": give_handle,
+    "refuse": refuse,
+    "respond": respond,
+    "take_input": take_input,
+    "total": total,
+}

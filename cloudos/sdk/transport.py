@@ -1,0 +1,125 @@
+"""How the parts of a contract's message get into the message buffer of the thread and out of it.
+
+For the code that `cloudos.sdk.contract` and `cloudos.sdk.service` generate. A process has one such buffer: contracts
+are for its first thread.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from cloudos.abi import layout, tags
+from cloudos.abi.errors import BadHandle
+from cloudos.abi.messages import MessageBuffer
+from cloudos.abi.system_calls import SYSTEM_CALLS
+from cloudos.contracts.errors import BadMessage
+from cloudos.lang import U8, U32, U64, Ptr, Slice, VirtAddr, place, struct
+from cloudos.sdk import ipc, system
+from cloudos.sdk.ipc import Message
+
+T = TypeVar("T")
+
+LONGEST = tags.MAXIMUM_BYTES
+CALL = next(call.number for call in SYSTEM_CALLS if call.name == "message_call")
+GONE = 300
+NO_ROOM = 9
+DENIED = 5
+
+
+@struct
+class Attached:
+    """Where the thread's message buffer is: 0 while there is none."""
+
+    address: U64 = U64(0)
+
+
+ATTACHED = place(Attached())
+
+
+def attach() -> None:
+    """Ask the kernel for the message buffer of the first thread. Raises what thread_set_buffer does."""
+    system.thread_set_buffer(U64(layout.MESSAGE_BUFFER))
+    ATTACHED.address = U64(layout.MESSAGE_BUFFER)
+
+
+def buffer() -> MessageBuffer:
+    """The message buffer; panics when there is none."""
+    return Ptr.at(MessageBuffer, VirtAddr(ATTACHED.address)).value
+
+
+def bytes_of(value: T, size: U64) -> Slice[U8]:
+    """The bytes of a struct of this size."""
+    return Slice.of(Ptr.to(value).cast(U8), size)
+
+
+def put(used: U64, data: Slice[U8]) -> U64:
+    """Add bytes to those that travel; how many those are now. Raises BadMessage when there are too many."""
+    if data.length > U64(LONGEST) - used:
+        raise BadMessage
+    stop = used + data.length
+    buffer().data.slice()[used:stop].copy_from(data)
+    return stop
+
+
+def put_handle(index: U64, handle: U64, moved: bool) -> None:
+    """Let a handle travel; the moved ones leave the caller."""
+    page = buffer()
+    page.handles[index] = handle
+    if index == 0:
+        page.moves = U32(0)
+    if moved:
+        page.moves = page.moves | U32(1) << U32(index)
+
+
+def exchange(endpoint: U64, message: Message) -> U64:
+    """Call a service. 0, or the number of the error: what the service raised, or ServiceGone, Denied, QuotaExceeded."""
+    error = ipc.enter(Ptr.to(message).address, U64(CALL), endpoint)
+    if error == 0:
+        return message.tag >> tags.LABEL_SHIFT
+    if error == DENIED:
+        return error
+    # OutOfMemory, QuotaExceeded, TooManyHandles: there was no room for the handles of the message.
+    if error == 3 or error == NO_ROOM or error == 17:
+        return U64(NO_ROOM)
+    return U64(GONE)
+
+
+def length_of(message: Message) -> U64:
+    """How many bytes came."""
+    return message.tag >> tags.BYTES_SHIFT & tags.BYTES_MASK
+
+
+def handles_of(message: Message) -> U64:
+    """How many handles came."""
+    return message.tag >> tags.HANDLES_SHIFT & tags.HANDLES_MASK
+
+
+def take_bytes(message: Message, into: Slice[U8]) -> U64:
+    """Copy the bytes that came into a slice, as many as fit; how many."""
+    count = min(length_of(message), into.length)
+    into[0:count].copy_from(buffer().data.slice()[0:count])
+    return count
+
+
+def take_struct(message: Message, into: Slice[U8]) -> None:
+    """Copy the bytes that came over a struct; what did not come stays zero."""
+    take_bytes(message, into)
+
+
+def handle(message: Message, index: U64) -> U64:
+    """A handle that came, or 0."""
+    return buffer().handles[index] if index < handles_of(message) else U64(0)
+
+
+def drop_handles(message: Message) -> None:
+    """Close all handles that came."""
+    for index in U64.range(handles_of(message)):
+        close(buffer().handles[index])
+
+
+def close(handle: U64) -> None:
+    """Close a handle, if it is one."""
+    try:  # noqa: SIM105
+        system.handle_close(handle)
+    except BadHandle:
+        pass
