@@ -15,7 +15,7 @@ from cloudos.lang import I64, U8, U16, U32, U64, Array, data
 from cloudos.sdk import local_calls, models
 from cloudos.sdk.local_system import LocalModel
 from cloudos.sdk.service import CALLER, answer
-from tests.unit.sdk.contract_sample import SERVER, Colour, Pair, Sample, serve
+from tests.boot.programs.contract_sample import SERVER, Colour, Pair, Sample, serve
 
 HANDLE = 7
 BADGE = 1000

@@ -17,7 +17,7 @@ from cloudos.lang import I64, U8, U16, U32, U64, Array, Ptr, data
 from cloudos.sdk import ipc, local_calls, models, transport
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.local_system import LocalModel
-from tests.unit.sdk.contract_sample import SERVER, Colour, Pair, Sample, serve
+from tests.boot.programs.contract_sample import SERVER, Colour, Pair, Sample, serve
 
 HANDLE = 7
 CONTRACT = 900
