@@ -107,6 +107,7 @@ def run_malicious(endpoint: U64) -> None:
     ipc.receive(endpoint, message)
     while True:
         reply = message.reply
+        transport.drop_handles(message)
         label = U64(0) if RANDOM.below(U64(2)) == 0 else RANDOM.below(U64(400))
         disturb(message, label)
         message.reply = reply
