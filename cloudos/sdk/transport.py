@@ -119,7 +119,7 @@ def drop_handles(message: Message) -> None:
 
 def close(handle: U64) -> None:
     """Close a handle, if it is one."""
-    try:  # noqa: SIM105
+    try:
         system.handle_close(handle)
     except BadHandle:
         pass
