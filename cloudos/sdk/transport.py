@@ -28,9 +28,11 @@ DENIED = 5
 
 @struct
 class Attached:
-    """Where the thread's message buffer is: 0 while there is none."""
+    """Where the thread's message buffer is, 0 while there is none; and how long calls wait, 0 for ever."""
 
     address: U64 = U64(0)
+    # Nanoseconds. A service that calls whom its clients name sets this, so that none of them can hold it up.
+    patience: U64 = U64(0)
 
 
 ATTACHED = place(Attached())
@@ -73,6 +75,9 @@ def put_handle(index: U64, handle: U64, moved: bool) -> None:
 
 def exchange(endpoint: U64, message: Message) -> U64:
     """Call a service. 0, or the number of the error: what the service raised, or ServiceGone, Denied, QuotaExceeded."""
+    if ATTACHED.patience != 0:
+        buffer().deadline = system.clock_read() + ATTACHED.patience
+        message.tag = message.tag | tags.DEADLINE
     error = ipc.enter(Ptr.to(message).address, U64(CALL), endpoint)
     if error == 0:
         return message.tag >> tags.LABEL_SHIFT
