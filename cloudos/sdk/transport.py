@@ -28,9 +28,11 @@ DENIED = 5
 
 @struct
 class Attached:
-    """Where the thread's message buffer is: 0 while there is none."""
+    """Where the thread's message buffer is, 0 while there is none; and how long calls wait, 0 for ever."""
 
     address: U64 = U64(0)
+    # Nanoseconds. A service that calls whom its clients name sets this, so that none of them can hold it up.
+    patience: U64 = U64(0)
 
 
 ATTACHED = place(Attached())
@@ -76,6 +78,9 @@ def exchange(endpoint: U64, message: Message, handles: U64) -> U64:
 
     An answer brings as many handles as the operation declares. Those of any other are closed, and it is ServiceGone.
     """
+    if ATTACHED.patience != 0:
+        buffer().deadline = system.clock_read() + ATTACHED.patience
+        message.tag = message.tag | tags.DEADLINE
     error = ipc.enter(Ptr.to(message).address, U64(CALL), endpoint)
     if error == 0:
         label = message.tag >> tags.LABEL_SHIFT
@@ -126,7 +131,7 @@ def drop_handles(message: Message) -> None:
 
 def close(handle: U64) -> None:
     """Close a handle, if it is one."""
-    try:  # noqa: SIM105
+    try:
         system.handle_close(handle)
     except BadHandle:
         pass

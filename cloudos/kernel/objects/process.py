@@ -6,7 +6,7 @@ from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
 from cloudos.kernel.hal.interface import Access
-from cloudos.kernel.memory.structures import Space
+from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.objects import cleanup, memory, space
 from cloudos.kernel.objects.header import CapabilityTable, Header, Quota
 from cloudos.lang import U8, U64, PhysAddr, Ptr, null, place, size_of, struct, zeroed
@@ -38,11 +38,12 @@ class Process:
     notification: Ptr[Header] = null()
     bits: U64 = U64(0)
 
-    def map_boot_module(self, bundle: PhysAddr, length: U64) -> None:
-        """Let it read the boot bundle. Raises BadArgument, QuotaExceeded, OutOfMemory."""
+    def map_boot_module(self, bundle: PhysAddr, length: U64) -> Ptr[Memory]:
+        """Let it read the boot bundle; its memory. Raises BadArgument, QuotaExceeded, OutOfMemory."""
         count = (length + (layout.PAGE_SIZE - 1)) // layout.PAGE_SIZE
         module = memory.create_foreign(self.header.quota.value, bundle, count, False)
         space.show(self.space, module, U64(layout.BUNDLE_START), Access.READ, Rights.READ)
+        return module
 
     def map_stack(self) -> None:
         """Reserve the addresses of the first thread's stack. Raises BadArgument, QuotaExceeded, OutOfMemory."""
