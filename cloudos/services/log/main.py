@@ -5,6 +5,8 @@ from __future__ import annotations
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.abi.messages import NEVER
 from cloudos.contracts.errors import (
+    BadMessage,
+    BadOperation,
     BrokenPipe,
     Exists,
     IsDirectory,
@@ -167,7 +169,9 @@ def open_log(file: LogFile) -> U64:
     """The stream of the log file. Raises ServiceGone when there can be none."""
     try:
         return Files(file.files).open(file.path.content, U64(WRITE | APPEND | CREATE), U64(0o600))
-    except (NotFound, Denied, Exists, IsDirectory, NotDirectory, NameTooLong, NoSpace, ReadOnly, BadArgument):
+    except (NotFound, Denied, Exists, IsDirectory, NotDirectory, NameTooLong, NoSpace, ReadOnly):
+        raise ServiceGone
+    except (BadArgument, BadMessage, BadOperation):
         raise ServiceGone
 
 
@@ -181,7 +185,7 @@ def append(file: LogFile, line: Slice[U8]) -> None:
             if count == 0:
                 raise NoSpace
             at += count
-    except (Denied, BrokenPipe):
+    except (Denied, BrokenPipe, BadMessage, BadOperation):
         raise ServiceGone
     file.written += line.length
 
