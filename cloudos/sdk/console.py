@@ -138,6 +138,8 @@ class InputStream:
                 self.ended = count == 0
                 return count
             count = console_read(UserPtr.at(U8, into.pointer.address.value), into.length)
+        except Denied:
+            count = U64(0)
         except BadAddress:
             panic("console_read refused a buffer of this process")
         self.ended = count == 0
@@ -193,6 +195,9 @@ def send(stream: U64, data: Slice[U8]) -> None:
         rest = data[sent : data.length]
         try:
             sent += console_write(stream, UserPtr.at(U8, rest.pointer.address.value), rest.length)
+        except Denied:
+            # Further processes of a program have no console.
+            return
         except (BadAddress, BadArgument):
             panic("console_write refused a buffer of this process")
 
