@@ -248,7 +248,19 @@ def _value(kind: Any, word: int, names: dict[str, Any]) -> str:
         return f"I64.truncate(message.words[{word}])"
     if kind is U64:
         return f"message.words[{word}]"
+    if is_enum(kind):
+        return f"{type_text(kind, names)}(message.words[{word}])"
     return f"{type_text(kind, names)}.truncate(message.words[{word}])"
+
+
+def _no_member(one: Operation) -> list[str]:
+    """The lines that refuse a reply with a number that an enum does not have."""
+    lines = []
+    for word, kind in enumerate(results(one)):
+        if is_enum(kind):
+            members = " and ".join(f"message.words[{word}] != {int(member)}" for member in kind)
+            lines += [f"    if {members}:", "        raise ServiceGone"]
+    return lines
 
 
 def _get(one: Operation, names: dict[str, Any]) -> list[str]:
@@ -269,7 +281,8 @@ def _get(one: Operation, names: dict[str, Any]) -> list[str]:
             f"    transport.take_struct(message, transport.bytes_of(result, U64({one.result.__struct__.size})))",
             "    return result",
         ]
-    return ["    return " + ", ".join(_value(kind, word, names) for word, kind in enumerate(results(one)))]
+    values = ", ".join(_value(kind, word, names) for word, kind in enumerate(results(one)))
+    return [*_no_member(one), f"    return {values}"]
 
 
 def client_function(cls: type[Any], number: int, one: Operation) -> Any:
@@ -284,7 +297,10 @@ def client_function(cls: type[Any], number: int, one: Operation) -> Any:
         lines.append(f"    transport.put_handle(U64({index}), {name}, {name in one.moves})")
     tag = (number << 16 | one.number) << tags.LABEL_SHIFT | len(one.handles) << tags.HANDLES_SHIFT | words
     lines.append(f"    message.tag = U64({tag})" + (f" | used << {tags.BYTES_SHIFT}" if bytes_travel else ""))
-    lines += ["    error = transport.exchange(self.handle, message)", "    if error != 0:"]
+    lines += [
+        f"    error = transport.exchange(self.handle, message, U64({one.returned_handles}))",
+        "    if error != 0:",
+    ]
     for error in (*one.raises, BadMessage, BadOperation):
         if error is not ServiceGone:
             names[error.__name__] = error
@@ -299,7 +315,7 @@ def _version_function(cls: type[Any], number: int) -> Any:
         "def contract_version(self) -> U64:",
         "    message = Message()",
         f"    message.tag = U64({number << 16 << tags.LABEL_SHIFT})",
-        "    if transport.exchange(self.handle, message) != 0:",
+        "    if transport.exchange(self.handle, message, U64(0)) != 0:",
         "        raise ServiceGone",
         "    return message.words[0]",
     ]

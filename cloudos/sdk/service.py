@@ -247,6 +247,7 @@ def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Cal
             branches += [f"    elif label == {label}:", f"        _{index}_{one.name}(message{arguments})"]
         branches += [
             f"    elif label == {declared.number << 16}:",
+            "        transport.drop_handles(message)",
             f"        message.words[0] = U64({declared.version})",
         ]
         branches += ["        message.tag = U64(1)"]

@@ -73,14 +73,21 @@ def put_handle(index: U64, handle: U64, moved: bool) -> None:
         page.moves = page.moves | U32(1) << U32(index)
 
 
-def exchange(endpoint: U64, message: Message) -> U64:
-    """Call a service. 0, or the number of the error: what the service raised, or ServiceGone, Denied, QuotaExceeded."""
+def exchange(endpoint: U64, message: Message, handles: U64) -> U64:
+    """Call a service. 0, or the number of the error: what the service raised, or ServiceGone, Denied, QuotaExceeded.
+
+    An answer brings as many handles as the operation declares. Those of any other are closed, and it is ServiceGone.
+    """
     if ATTACHED.patience != 0:
         buffer().deadline = system.clock_read() + ATTACHED.patience
         message.tag = message.tag | tags.DEADLINE
     error = ipc.enter(Ptr.to(message).address, U64(CALL), endpoint)
     if error == 0:
-        return message.tag >> tags.LABEL_SHIFT
+        label = message.tag >> tags.LABEL_SHIFT
+        if handles_of(message) == (handles if label == 0 else U64(0)):
+            return label
+        drop_handles(message)
+        return U64(GONE)
     if error == DENIED:
         return error
     # OutOfMemory, QuotaExceeded, TooManyHandles: there was no room for the handles of the message.

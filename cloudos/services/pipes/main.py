@@ -147,7 +147,14 @@ class PipeServer:
             pipe.readers -= 1
         move(pipe)
         if pipe.readers == 0 and pipe.writers == 0:
+            self.forget(number)
+
+    def forget(self, number: U64) -> None:
+        """A pipe that nobody holds goes."""
+        try:
             self.pipes.pop(number)
+        except KeyMissing:
+            pass
 
 
 def move(pipe: Pipe) -> None:
