@@ -23,7 +23,7 @@ from cloudos.contracts.errors import (
 )
 from cloudos.contracts.files import APPEND, CREATE, DEVICE, DIRECTORY, READ, TRUNCATE, WRITE, Files
 from cloudos.contracts.streams import END, START, Stream
-from cloudos.lang import I64, U8, U64, Array, Slice, UserPtr, code_address, data
+from cloudos.lang import I64, U8, U64, Array, Error, Slice, UserPtr, code_address, data
 from cloudos.sdk import print, system, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.memory import READ as READ_MEMORY
@@ -42,7 +42,7 @@ def run_service(argument: U64) -> None:
         bundle.attach(U64(layout.BUNDLE_START), U64(0))
         transport.attach()
         service.main()
-    except Exception:  # noqa: BLE001
+    except Error:
         pass
 
 
