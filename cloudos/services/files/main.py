@@ -1,7 +1,7 @@
 """The file service: sessions of `Files` and their open `Stream`s, all on one endpoint.
 
-Who asks is known by the badge of the handle that was used: below 2**32 the number of a session, else an open stream of
-one life of the service.
+Who asks is known by the badge of the handle that was used: below 2**62 the number of a session, from there on an open
+stream of one life of the service. The number 0, of a handle without a badge, is a session too.
 """
 
 from __future__ import annotations
@@ -28,19 +28,18 @@ from cloudos.sdk.service import CALLER, server
 from cloudos.services.files.life import next_life
 from cloudos.services.files.mounts import Names
 from cloudos.services.files.paths import parse_path
-from cloudos.services.files.setup import standard_names
-from cloudos.services.files.streams import OpenFile, OpenFiles
+from cloudos.services.files.setup import image_bundle, standard_names
+from cloudos.services.files.streams import STREAM_BADGE, OpenFile, OpenFiles
 from cloudos.services.files.times import TIME
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
-SESSIONS = 1 << 32
 # The session of who makes sessions.
 MINTER = 1
 
 
 def session() -> U64:
     """The session of the caller. Raises ServiceGone: what was used is no session."""
-    if CALLER.badge >= SESSIONS:
+    if CALLER.badge >= STREAM_BADGE:
         raise ServiceGone
     return CALLER.badge
 
@@ -167,10 +166,10 @@ serve = server((Files, FileServer), (Stream, StreamServer))
 
 
 def main() -> None:
-    """Serve for ever. Raises BadArgument: an argument is none."""
+    """Serve for ever. Raises BadArgument (an argument is none), BadBundle (the image is none)."""
     TIME.clock = held("clock")
     entropy = held("entropy")
-    names = standard_names(args(), entropy)
+    names = standard_names(args(), image_bundle(), entropy)
     open_files = OpenFiles(next_life(), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
     endpoint = held("offer")
     serve(endpoint, FileServer(endpoint, names, open_files), StreamServer(open_files, entropy))
