@@ -110,7 +110,9 @@ message_enter:
 @external(ENTER, "message_enter")
 def enter(message: VirtAddr, number: U64, handle: U64) -> U64:
     """Make a system call with a Message in the registers; the error. When that is 0, what came back is in it."""
-    raise NotImplementedError("messages need the machine: run the program with `cloudos run`")
+    from cloudos.sdk.models import current
+
+    return current().message_enter(Ptr.at(Message, message).value, number, handle)
 
 
 def _declared(name: str) -> SystemCall:
