@@ -55,6 +55,14 @@ class Options:
                     found = i
         return found
 
+    def wins(self, letter: str, among: str) -> bool:
+        """Whether, of several options that exclude each other, this one was given last."""
+        at = self.last(among)
+        if at is None:
+            return False
+        wanted = Text(letter)
+        return self.letters[at] == wanted[0]
+
     def value(self, letter: str) -> Text | None:
         """The value of the last occurrence of an option; None when it is not there."""
         at = self.last(letter)

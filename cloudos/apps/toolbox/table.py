@@ -7,6 +7,7 @@ from typing import Any
 
 from cloudos.apps.toolbox.cat import cat
 from cloudos.apps.toolbox.echo import echo
+from cloudos.apps.toolbox.grep import grep
 from cloudos.apps.toolbox.wc import wc
 from cloudos.lang import U8, generate
 from cloudos.sdk import List, Text
@@ -14,6 +15,7 @@ from cloudos.sdk import List, Text
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "cat": cat,
     "echo": echo,
+    "grep": grep,
     "wc": wc,
 }
 
