@@ -133,7 +133,7 @@ class InputStream:
         stdout.flush()
         stderr.flush()
         try:
-            if connections.present:
+            if connections.input != 0:
                 count = receive(into)
                 self.ended = count == 0
                 return count
@@ -153,13 +153,12 @@ stderr = OutputStream(U64(2))
 
 @struct
 class Connections:
-    """The `Stream`s of a process that has such; 0 where it writes to the machine's own console."""
+    """The `Stream`s of a process that has such; 0 otherwise: of the machine's own console, which only the first
+    process may use."""
 
     input: U64 = U64(0)
     output: U64 = U64(0)
     errors: U64 = U64(0)
-    # Whether this is a component or a program of one: it has no console but these.
-    present: bool = False
 
 
 connections = place(Connections())
@@ -170,13 +169,10 @@ def connect() -> None:
     connections.input = held("stdin")
     connections.output = held("stdout")
     connections.errors = held("stderr")
-    connections.present = True
 
 
 def receive(into: Slice[U8]) -> U64:
-    """Read from the `Stream` that is standard input; without one it is empty, as when its service is gone."""
-    if connections.input == 0:
-        return U64(0)
+    """Read from the `Stream` that is standard input; when its service is gone, that is the end."""
     try:
         return Stream(connections.input).read(into)
     except (Denied, IsDirectory, Interrupted, ServiceError):
@@ -185,10 +181,9 @@ def receive(into: Slice[U8]) -> U64:
 
 def send(stream: U64, data: Slice[U8]) -> None:
     """Write past all buffers; the system may take the bytes in several portions."""
-    if connections.present:
-        handle = connections.output if stream == 1 else connections.errors
-        if handle != 0:
-            send_to(handle, data)
+    handle = connections.output if stream == 1 else connections.errors
+    if handle != 0:
+        send_to(handle, data)
         return
     sent = U64(0)
     while sent < data.length:
