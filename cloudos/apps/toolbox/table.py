@@ -29,7 +29,9 @@ def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
         names[f"utility{number}"] = function
         lines.append(f"    if first == {ord(name[0])} and name.equals({name!r}):")
         lines.append(f"        return utility{number}(arguments)")
-    made: Callable[[Text, List[Text]], U8 | None] = generate("\n".join(lines) + "\n    return None\n", "dispatch", names)
+    made: Callable[[Text, List[Text]], U8 | None] = generate(
+        "\n".join(lines) + "\n    return None\n", "dispatch", names
+    )
     return made
 
 
