@@ -10,7 +10,7 @@ from cloudos.contracts.audits import Audit
 from cloudos.contracts.devices import Entropy
 from cloudos.contracts.errors import NoSpace
 from cloudos.contracts.logs import DEBUG, ERROR, Log
-from cloudos.lang import U8, U64, Array, Slice, VirtAddr, code_address, data, place, struct
+from cloudos.lang import U8, U64, Array, Slice, VirtAddr, code_address, data, place
 from cloudos.sdk import ByteBuffer, List, Text, hardware_random, print, system, transport
 from cloudos.sdk.memory import READ, WRITE, Memory, view
 from cloudos.sdk.processes import Child
@@ -24,13 +24,6 @@ from cloudos.services.log.main import serve as serve_log
 QUOTA = initial.QUOTA
 ALL = 32767
 STATE = 16384
-
-
-@struct
-class Handles:
-    """What the audit service was given: its process has a copy of the data as it was when the program began."""
-
-    audit: U64 = U64(0)
 
 
 INTO = place(Array[U8, Literal[500]]())
@@ -59,6 +52,11 @@ def start(child: Child, function: VirtAddr, first: U64, second: U64) -> U64:
     """Run a service; `first` and `second` are handles that it is given besides. Its endpoint."""
     endpoint = system.endpoint_create(U64(QUOTA))
     child.make(U64(QUOTA))
+    # As every process that init starts has it: its space, so that it can map its kept memory.
+    for _ in U64.range(6):
+        system.process_install(child.process, child.process, U64(0), U64(0))
+    space = system.process_space(child.process)
+    assert system.process_install(child.process, space, U64(0), U64(0)) == initial.SPACE
     there = system.process_install(child.process, endpoint, U64(0), U64(0))
     if first != 0:
         assert system.process_install(child.process, first, U64(0), U64(0)) == there + 1
@@ -100,7 +98,7 @@ def try_audit() -> None:
     child = Child()
     audit = Audit(start(child, code_address(run_audit), U64(initial.AUDIT), memory.handle))
     count, sound = audit.verify()
-    print(f"audit: {count > 2} {count == sound}")
+    print(f"audit: {count >= 2} {count == sound}")
     line = words(audit.read(U64(1), INTO.slice()))
     print(f"audit: {line[0]} {line[2]} {line[3]}")
     system.process_kill(child.process)
