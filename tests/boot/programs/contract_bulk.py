@@ -17,6 +17,8 @@ from cloudos.sdk.service import server
 
 QUOTA = initial.QUOTA
 MEGABYTE = 1 << 20
+# Some pages are given back a little later; a page kept of each loan would be 1,600 KB.
+SLACK = 65536
 
 
 @contract(number=902, version=1)
@@ -152,10 +154,9 @@ def main() -> None:
     before = used()
     for _ in U64.range(3):
         assert round_trip(bulk)
-    print(f"nothing is kept {used() == before}")
+    print(f"nothing is kept {used() < before + SLACK}")
     try_refusals(bulk)
     repeat(bulk)
     before = used()
     repeat(bulk)
-    # Some pages are given back a little later; a page kept of each loan would be 1,600 KB.
-    print(f"nothing is kept {used() < before + 65536}")
+    print(f"nothing is kept {used() < before + SLACK}")
