@@ -1,7 +1,7 @@
-"""Where things stand in a TOML text: for messages that name a line. Used while something is built, never in the guest.
+"""Where things stand in a TOML text: for messages that name a line. Used at build time only.
 
-`tomllib` reads the values and forgets the lines; this finds them again. A place is a path of keys, and of numbers from 0
-for tables of an array: `("ports", 1, "first")` is `first` in the second `[[ports]]`.
+`tomllib` reads the values and forgets the lines; this finds them again. A place is a path of keys, and of numbers from
+0 for tables of an array: `("ports", 1, "first")` is `first` in the second `[[ports]]`.
 """
 
 from __future__ import annotations

@@ -247,7 +247,8 @@ def _state(table: Table) -> int:
 def _check_names(component: Component) -> None:
     """All that a component holds has names of its own, and no two of its parts of the machine overlap."""
     seen: dict[str, Place] = {}
-    for one in (*component.needs, *component.resources, *component.grants):
+    held: list[Need | Resource | Grant] = [*component.needs, *component.resources, *component.grants]
+    for one in held:
         if one.name in RESERVED:
             raise one.place.error(f"'{one.name}' is a name that init itself uses", "choose another name")
         if one.name in seen:
