@@ -23,7 +23,6 @@ new client, old server: 8
 bad operation
 server: 100000 messages, 0 other answers
 client: 40000 answers
-gone
 """
 
 
