@@ -64,10 +64,21 @@ def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
 def build_program(source: Path, architecture: str, *, debug: bool = False) -> Path:
     """The program alone, as an ELF file."""
     check_source(source)
-    identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    program = folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+    program = program_file(source, architecture, debug=debug)
     compiled(program, str(source), lambda: compile_program(source, architecture, program, debug))
     return program
+
+
+def program_file(source: Path, architecture: str, *, debug: bool = False) -> Path:
+    """Where the ELF file of a program is, once it is compiled."""
+    identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+    return folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+
+
+def is_built(source: Path, architecture: str) -> bool:
+    """Whether a program is compiled, and nothing that it was made from has changed."""
+    program = program_file(source, architecture)
+    return up_to_date(program.with_suffix(".sources.json"), str(source), program)
 
 
 def build_kernel(architecture: str, *, debug: bool = False) -> Path:
