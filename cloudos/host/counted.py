@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cloudos.host import accelerator, bundle, image, qemu
 from cloudos.host.console_session import Script
+from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
 from cloudos.host.records import Log
 from cloudos.host.run import stop_machine
@@ -44,7 +45,7 @@ def run(
     """
     emulator = qemu.require("x86_64")
     words = [b"program", *(os.fsencode(argument) for argument in arguments)]
-    content = bundle.encode(bundle.contents(built.program.read_bytes(), words, {}, {}))
+    content = bundle.encode(bundle.contents(stripped(built.program.read_bytes()), words, {}, {}))
     chosen = accelerator.emulation("instructions can be counted only there")
     options = Options(memory=memory, counted=True, memory_image=memory_image)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
