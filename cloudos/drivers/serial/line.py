@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, Protocol, TypeVar
 
-from cloudos.abi.errors import BadHandle, BadState, Denied, WrongKind
+from cloudos.abi.errors import BadHandle, BadState, Denied, PeerGone, WrongKind
 from cloudos.contracts.devices import RECEIVED, ROOM
 from cloudos.drivers.serial.ring import CAPACITY, Ring
 from cloudos.lang import U8, U64, Array, Slice, struct, zeroed
@@ -105,7 +105,7 @@ class SerialLine(Generic[C]):
         self.attend()
         try:
             system.interrupt_acknowledge(self.interrupt)
-        except (BadState, BadHandle, WrongKind, Denied):
+        except (BadHandle, BadState, Denied, PeerGone, WrongKind):
             # The line was taken away: nothing comes any more.
             pass
 
@@ -161,6 +161,6 @@ class SerialLine(Generic[C]):
             return
         try:
             system.notification_signal(self.watcher, bits)
-        except (BadHandle, WrongKind, Denied):
+        except (BadHandle, Denied, PeerGone, WrongKind):
             transport.close(self.watcher)
             self.watcher = U64(0)

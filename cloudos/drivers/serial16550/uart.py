@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cloudos.lang import U8, U64, struct
+from cloudos.abi.errors import BadArgument, BadHandle, Denied, PeerGone, WrongKind
+from cloudos.lang import U8, U64, panic, struct
 from cloudos.sdk.devices import Ports
 
 # Registers, by port. RBR, THR and IER are DLL and DLM while LCR.DLAB is set.
@@ -115,8 +116,14 @@ class Uart16550:
 
     def get(self, register: U64) -> U8:
         """Read a register."""
-        return self.ports.read_u8(register)
+        try:
+            return self.ports.read_u8(register)
+        except (BadArgument, BadHandle, Denied, PeerGone, WrongKind):
+            panic("the ports of the serial line were taken away")
 
     def set(self, register: U64, value: U8) -> None:
         """Write a register."""
-        self.ports.write_u8(register, value)
+        try:
+            self.ports.write_u8(register, value)
+        except (BadArgument, BadHandle, Denied, PeerGone, WrongKind):
+            panic("the ports of the serial line were taken away")
