@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudos.apps.administration.access import Failed, complain, fields, need
 from cloudos.apps.administration.columns import Table, table
 from cloudos.apps.administration.formats import human, percent
-from cloudos.apps.options import Options, Usage, parse
+from cloudos.apps.options import Options, parse
 from cloudos.lang import U8, U64, Error, error_code, write_text
 from cloudos.sdk import List, Text, print_error, stdout
 from cloudos.sdk.filesystem import absolute, mounts, space
@@ -44,6 +44,19 @@ def within(path: Text, place: Text) -> bool:
     return place.ends_with("/") or place.length == path.length or path[place.length] == SLASH
 
 
+def resolved(path: Text) -> Text:
+    """An absolute path without `.`, `..` and repeated slashes: there are no links that could change its meaning."""
+    kept = List[Text]()
+    for part in path.split("/"):
+        if part.equals(".."):
+            if kept.length > 0:
+                kept.pop()
+        elif part.length > 0 and not part.equals("."):
+            kept.append(part)
+    joined = Text("/").join(kept)
+    return Text(f"/{joined}")
+
+
 def mount_of(path: Text, all: List[Text]) -> Text:
     """The mount that holds an absolute path: the longest that it lies in."""
     best = Text("")
@@ -67,7 +80,8 @@ def add_row(shown: Table, line: Text, path: Text, options: Options) -> bool:
     """One mount, asked for by a path in it; whether that worked, and it says so if not."""
     parts = fields(line, MOUNT_FIELDS)
     if parts.length != MOUNT_FIELDS:
-        return True
+        print_error(f"df: {path}: nothing is mounted there")
+        return False
     try:
         total, used = space(path)
     except Error:
@@ -111,9 +125,8 @@ def df(arguments: List[Text]) -> U8:
             if parts.length == MOUNT_FIELDS and not add_row(shown, line, parts[1], options):
                 status = U8(1)
     for operand in options.operands:
-        if operand.length == 0:
-            raise Usage
-        if not add_row(shown, mount_of(absolute(operand), all), operand, options):
+        line = Text("") if operand.length == 0 else mount_of(resolved(absolute(operand)), all)
+        if not add_row(shown, line, operand, options):
             status = U8(1)
     if shown.rows > 1:
         shown.show()

@@ -18,6 +18,7 @@ LAST = 31
 HARMLESS = 0b1_1111 << 17 | 1 << 22 | 1 << 23 | 1 << 28
 ENDED_BY = 128  # an exit status is this and the number of the signal
 DASH = ord("-")
+SMALL_A = ord("a")
 USAGE = "usage: kill [-s NAME | -NAME | -N] PID...\n       kill -l [STATUS]"
 
 
@@ -62,7 +63,7 @@ def request_of(arguments: List[Text]) -> Request:
                 raise Usage
             signal = signal_number(arguments[2])
             first = U64(3)
-        elif option.starts_with("-s") and option[2] < ord("a"):
+        elif option.starts_with("-s") and option[2] < SMALL_A:
             signal = signal_number(option.slice(U64(2), option.length))
         elif not option.equals("--"):
             signal = signal_number(option.slice(U64(1), option.length))

@@ -21,10 +21,19 @@ PLAIN = "\x1b[0m"
 def on_terminal() -> bool:
     """Whether standard output is a terminal, so that a person watches."""
     handle = held("stdout")
-    if handle == 0:
-        return is_terminal()
+    return is_terminal() if handle == 0 else leads_to_terminal(handle)
+
+
+def input_is_terminal() -> bool:
+    """Whether standard input is known to be a terminal."""
+    handle = held("stdin")
+    return handle != 0 and leads_to_terminal(handle)
+
+
+def leads_to_terminal(stream: U64) -> bool:
+    """Whether a `Stream` is a terminal."""
     try:
-        return Stream(handle).status().kind == TERMINAL
+        return Stream(stream).status().kind == TERMINAL
     except ServiceError:
         return False
 

@@ -55,7 +55,9 @@ class Frame:
         up = elapsed(system.clock_read())
         self.line(Text(f"up {up}, {running} of {components.length} components running, {programs.length} programs"))
         share = percent(used, total)
-        self.line(Text(f"memory: {human(total)} total, {human(used)} used ({share}%), {human(free_of(total, used))} free"))
+        self.line(
+            Text(f"memory: {human(total)} total, {human(used)} used ({share}%), {human(free_of(total, used))} free")
+        )
         self.line(Text(""))
         shown = table(U64(6), U64(0b011110))
         shown.add_words("COMPONENT MEMORY LIMIT USED STARTS STATE")
