@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.abi.errors import NotFound
-from cloudos.apps.administration.access import Failed
+from cloudos.apps.administration.access import Failed, need
 from cloudos.apps.administration.columns import table
 from cloudos.apps.administration.pages import layout, without_marks
 from cloudos.apps.administration.screen import on_terminal, window
@@ -109,6 +109,7 @@ def show_page(name: Text, width: U64, bold: bool) -> U8:
 def help(arguments: List[Text]) -> U8:
     """List all manual pages, or show those that are named. 1: there is none of a name."""
     names = parse(arguments, "").operands
+    need("help", "files", "Files.open")
     if names.length == 0:
         return list_pages()
     bold = on_terminal()

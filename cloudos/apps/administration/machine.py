@@ -74,6 +74,7 @@ def poweroff(arguments: List[Text]) -> U8:
 def hostname(arguments: List[Text]) -> U8:
     """Write the machine's name, the first line of /etc/hostname."""
     without_operands(arguments)
+    need("hostname", "files", "Files.open")
     try:
         line = open_path(Text(HOST_NAME)).read_line()
     except Error:
