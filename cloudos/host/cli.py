@@ -229,6 +229,24 @@ def bench(form: str, file: str | None, arch: str) -> None:
 
 
 @cli.command()
+@click.option("--image", "name", default="system", show_default=True, help="The image, or the path of a manifest.")
+@click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image says.")
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
+@click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
+@click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
+def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool) -> int:
+    """Boot a system image with its console on this terminal, until the machine is off.
+
+    The exit status is the machine's, with the exceptions of `run`. Ctrl-] three times within a second stops a
+    machine that does not listen. When standard input is no terminal its bytes are typed, and then Ctrl-D.
+    """
+    from cloudos.host import shell as command
+    from cloudos.host.session import Limits
+
+    return command.run(command.Request(name, machine, memory, Limits(timeout, kernel_log)))
+
+
+@cli.command()
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
 @click.option("--long", is_flag=True, help="Full sizes where tests have two; the same as CLOUDOS_LONG_TESTS=1.")

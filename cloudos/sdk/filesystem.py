@@ -1,8 +1,8 @@
 """Files by path: opening, reading, writing and arranging them through the file service.
 
-    file = open_path(Text("notes"), U64(WRITE | CREATE | TRUNCATE))
-    write_text(file, "first line\\n")
-    file.close()
+    writer = FileWriter(create_file(Text("notes")))
+    write_text(writer, "first line\\n")
+    writer.finish()
     for line in lines(open_path(Text("notes"))):
         print(f"{line}")
 
@@ -27,16 +27,20 @@ from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import variable
 from cloudos.sdk.files import File, file_paths, open_file
-from cloudos.sdk.open_file import OpenFile
+from cloudos.sdk.open_file import FileWriter, OpenFile
 
 __all__ = [
     "FILE_MODE",
     "DIRECTORY_MODE",
+    "FileWriter",
     "OpenFile",
     "absolute",
     "change_mode",
+    "create_file",
     "exists",
+    "has_service",
     "is_directory",
+    "kind_of",
     "list_directory",
     "make_directory",
     "mounts",

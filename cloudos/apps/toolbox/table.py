@@ -9,14 +9,46 @@ from cloudos.apps.toolbox.cat import cat
 from cloudos.apps.toolbox.echo import echo
 from cloudos.apps.toolbox.grep import grep
 from cloudos.apps.toolbox.wc import wc
+from cloudos.apps.toolbox.ends import head
+from cloudos.apps.toolbox.ends import tail
+from cloudos.apps.toolbox.small import true
+from cloudos.apps.toolbox.small import false
+from cloudos.apps.toolbox.small import yes
+from cloudos.apps.toolbox.small import basename
+from cloudos.apps.toolbox.small import dirname
+from cloudos.apps.toolbox.small import pwd
+from cloudos.apps.toolbox.small import sleep
+from cloudos.apps.toolbox.small import env
+from cloudos.apps.toolbox.small import uname
+from cloudos.apps.toolbox.small import tee
+from cloudos.apps.toolbox.small import seq
+from cloudos.apps.toolbox.uniq import uniq
+from cloudos.apps.toolbox.cut import cut
+from cloudos.apps.toolbox.tr import tr
 from cloudos.lang import U8, generate
 from cloudos.sdk import List, Text
 
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
+    "basename": basename,
     "cat": cat,
+    "cut": cut,
+    "dirname": dirname,
     "echo": echo,
+    "env": env,
+    "false": false,
     "grep": grep,
+    "head": head,
+    "pwd": pwd,
+    "seq": seq,
+    "sleep": sleep,
+    "tail": tail,
+    "tee": tee,
+    "tr": tr,
+    "true": true,
+    "uname": uname,
+    "uniq": uniq,
     "wc": wc,
+    "yes": yes,
 }
 
 
@@ -29,7 +61,9 @@ def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
         names[f"utility{number}"] = function
         lines.append(f"    if first == {ord(name[0])} and name.equals({name!r}):")
         lines.append(f"        return utility{number}(arguments)")
-    made: Callable[[Text, List[Text]], U8 | None] = generate("\n".join(lines) + "\n    return None\n", "dispatch", names)
+    made: Callable[[Text, List[Text]], U8 | None] = generate(
+        "\n".join(lines) + "\n    return None\n", "dispatch", names
+    )
     return made
 
 
