@@ -146,6 +146,14 @@ def test_more_components_than_buckets() -> None:
     assert len(world.all()) == 300
 
 
+def test_only_named_readers_may_read() -> None:
+    world = World(f"reader={LOG}", "reader=x")
+    world.write(b"secret")
+    assert world.read().endswith(b"secret")
+    with pytest.raises(ServiceGone):
+        Log(U64(SHELL)).read(U64(0), U64(DEBUG), INTO.slice())
+
+
 class FileServer:
     """A file, and how it fails."""
 
