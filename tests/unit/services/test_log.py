@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudos.contracts.errors import NoSpace
+from cloudos.contracts.errors import NoSpace, ServiceGone
 from cloudos.contracts.logs import DEBUG, ERROR, INFORMATION, Log
 from cloudos.lang import U8, U64, Array, data
 from cloudos.sdk import List, Text, local_calls, models
