@@ -31,8 +31,8 @@ from cloudos.sdk.files import File, file_paths, open_file
 from cloudos.sdk.open_file import FileWriter, OpenFile
 
 __all__ = [
-    "FILE_MODE",
     "DIRECTORY_MODE",
+    "FILE_MODE",
     "FileWriter",
     "OpenFile",
     "absolute",
