@@ -22,7 +22,6 @@ GONE = 300
 INTERRUPTED = 311
 INTERRUPT_KEY = 0x03
 REDRAW_KEY = 0x0C
-BELL = 0x07
 
 
 @managed
@@ -119,7 +118,9 @@ class Session:
     def key(self, byte: U8) -> None:
         """A byte came from the terminal."""
         if byte == INTERRUPT_KEY and not self.raw and self.editing == 0:
-            self.interrupt()
+            if self.lingers:
+                self.leave_line()
+            self.interrupt(False)
         elif self.typed.length < LONGEST_TYPED:
             one = ByteBuffer()
             one.append(byte)
@@ -127,15 +128,18 @@ class Session:
         else:
             self.emit(data(b"\x07"))
 
-    def interrupt(self) -> None:
-        """The interrupt key: what was typed is forgotten and who reads is told. The foreground is ended elsewhere."""
+    def interrupt(self, told: bool) -> None:
+        """The interrupt key: what was typed is forgotten and who reads is told. The foreground is ended elsewhere.
+
+        `told`: the terminal shows it already.
+        """
         self.typed.clear()
         self.ready.clear()
         if self.reading_line:
             self.editor.feed(U8(INTERRUPT_KEY))
             self.reading_line = False
             self.show_edited()
-        elif not self.lingers:
+        elif not told:
             self.emit(data(b"^C\r\n"))
         self.column.at = U64(0)
         for reader in self.readers:
@@ -211,7 +215,7 @@ class Session:
         if self.typed.length == 0:
             return False
         outcome = self.editor.feed(self.typed.take())
-        if outcome == ACCEPTED or outcome == END:
+        if outcome == ACCEPTED or outcome == END:  # noqa: SIM109
             self.show_edited()
             self.reading_line = False
             self.column.at = U64(0) if outcome == ACCEPTED else self.display.column
@@ -222,7 +226,7 @@ class Session:
         elif outcome == INTERRUPT:
             # It was typed in raw mode, before the mode was changed.
             self.reading_line = False
-            self.interrupt()
+            self.interrupt(True)
         return True
 
     def set_raw(self, raw: bool) -> None:

@@ -44,7 +44,7 @@ class Window:
             self.open = False
             self.held.clear()
             return True
-        fits = position == 0 and byte == 0x1B or position == 1 and byte == 0x5B
+        fits = (position == 0 and byte == 0x1B) or (position == 1 and byte == 0x5B)
         if not fits and (position < 2 or not (0x30 <= byte <= 0x39 or byte == 0x3B) or position > LONGEST):
             self.release(through)
         return False
