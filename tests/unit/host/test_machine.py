@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,10 +91,13 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 
 def test_a_console_is_a_third_channel_when_it_is_asked_for(tmp_path: Path) -> None:
     assert "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2" in console_channel(7)
-    script = 'for word; do case $word in socket,id=console,fd=*) eval "echo hello >&${word##*=}";; esac; done'
+    say = "import os, sys; os.write(int(sys.argv[1]), b'hello')"
+    script = (
+        f'for word; do case $word in socket,id=console,fd=*) "{sys.executable}" -c "{say}" ${{word##*=}};; esac; done'
+    )
     fake, elf = fake_qemu(tmp_path, script), kernel(tmp_path)
     with start(fake, Options(console=True), EMULATION, elf, b"") as machine:
         assert machine.console is not None
-        assert machine.console.makefile("rb").read() == b"hello\n"
+        assert machine.console.makefile("rb").read() == b"hello"
     with start(fake, Options(), EMULATION, elf, b"") as machine:
         assert machine.console is None

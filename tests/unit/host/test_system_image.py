@@ -110,12 +110,12 @@ SOURCES = ("tools.py", "user/main.py", "files/main.py")
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('[[files]]\nfrom = "./note.txt"\nto = "/bin/tool1"\n', 23, "/bin/tool1 is there already, from line 14"),
-        ('[[files]]\nfrom = "./note.txt"\nto = "/bin"\n', 23, "/bin and /bin/tool0 (line 14) cannot both be"),
-        ('[[files]]\nfrom = "./note.txt"\nto = "/bin/tool/x"\n', 23, "/bin/tool/x and /bin/tool (line 16)"),
-        ('[[programs]]\nfrom = "./tools.py"\nto = "/b/"\nnames = "NOTHING"\n', 25, "has no names in NOTHING"),
-        ('[[programs]]\nfrom = "./tools.py"\nto = "/b/"\nnames = "OTHER"\n', 25, "has no names in OTHER"),
-        ('[[programs]]\nfrom = "./tools.py"\nto = "/b/"\nnames = "no.such:X"\n', 25, "cannot import no.such"),
+        ('[[files]]\nfrom = "./note.txt"\nto = "/bin/tool1"\n', 22, "/bin/tool1 is there already, from line 14"),
+        ('[[files]]\nfrom = "./note.txt"\nto = "/bin"\n', 22, "/bin and /bin/tool0 (line 14) cannot both be"),
+        ('[[files]]\nfrom = "./note.txt"\nto = "/bin/tool/x"\n', 22, "/bin/tool/x and /bin/tool (line 16)"),
+        ('[[programs]]\nfrom = "./tools.py"\nto = "/b/"\nnames = "NOTHING"\n', 24, "has no names in NOTHING"),
+        ('[[programs]]\nfrom = "./tools.py"\nto = "/b/"\nnames = "OTHER"\n', 24, "has no names in OTHER"),
+        ('[[programs]]\nfrom = "./tools.py"\nto = "/b/"\nnames = "no.such:X"\n', 24, "cannot import no.such"),
     ],
 )
 def test_mistakes_that_only_building_finds(tmp_path: Path, text: str, line: int, message: str) -> None:
