@@ -10,6 +10,7 @@ from cloudos.apps.regex_errors import (
     BadBackReference,
     BadInterval,
     PatternTooLarge,
+    ReversedInterval,
     TrailingBackslash,
     UnmatchedBrace,
     UnmatchedClose,
@@ -244,6 +245,8 @@ class Parser:
             return True
         except (BadInterval, UnmatchedBrace):
             return False
+        except (ReversedInterval, PatternTooLarge):
+            return True
         finally:
             self.at = at
 
@@ -265,8 +268,10 @@ class Parser:
         if self.byte(U64(0)) != CLOSE_BRACE:
             self.fail_interval()
         self.at += 1
-        if low is None or high is None or low > high:
+        if low is None or high is None:
             raise BadInterval
+        if low > high:
+            raise ReversedInterval
         if low > MOST_REPEATS or (high > MOST_REPEATS and high != MANY):
             raise PatternTooLarge
         return low, high

@@ -20,6 +20,7 @@ from pathlib import Path
 from cloudos import __version__
 from cloudos.host import bundle, state
 from cloudos.host.bootstrap import say, write_atomically
+from cloudos.host.elf import stripped
 from cloudos.host.errors import CannotRun, NotFound, ToolError
 
 FORMAT = 2
@@ -249,7 +250,7 @@ def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
     policy = read_policy(inputs.policy) if inputs.policy else b""
-    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files, policy))
+    return bundle.encode(bundle.contents(stripped(program.read_bytes()), arguments, variables, files, policy))
 
 
 def read_policy(path: Path) -> bytes:

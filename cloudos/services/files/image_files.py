@@ -8,10 +8,9 @@ from cloudos.contracts.errors import NameTooLong
 from cloudos.contracts.files import DIRECTORY, FILE
 from cloudos.lang import U8, U32, U64, Slice, data
 from cloudos.sdk.bundle import Bundle
-from cloudos.sdk.collections.slices import copy_bytes
-from cloudos.sdk.collections.text import Text, adopt_text
+from cloudos.sdk.collections.text import Text
 from cloudos.services.files.memory_files import Node, Volume
-from cloudos.services.files.paths import Path, parse_path
+from cloudos.services.files.paths import SLASH, Path, parse_path
 
 DIRECTORY_MODE = 0o555
 PROGRAM_MODE = 0o555
@@ -36,8 +35,9 @@ def image_tree(source: Bundle, volume: Volume) -> Node:
 
 
 def _add(root: Node, name: Slice[U8], content: Slice[U8]) -> None:
+    absolute = _absolute(name)
     try:
-        path = parse_path(_absolute(name).content)
+        path = parse_path(absolute.content)
     except (NotFound, NameTooLong):
         return
     if path.depth == 0 or path.directory:
@@ -54,8 +54,8 @@ def _add(root: Node, name: Slice[U8], content: Slice[U8]) -> None:
 
 def _absolute(name: Slice[U8]) -> Text:
     """A path with the leading slash that entries may lack."""
-    if name.length > 0 and name[0] == 0x2F:
-        return adopt_text(copy_bytes(name))
+    if name.length > 0 and name[0] == SLASH:
+        return Text.from_bytes(name)
     return Text("/") + Text.from_bytes(name)
 
 

@@ -143,6 +143,11 @@ class Init:
         """See `Supervisor`."""
         shut_down(self.register, U8(0))
 
+    def memory(self) -> tuple[U64, U64]:
+        """See `Supervisor`."""
+        used, limit = usage(U64(initial.QUOTA))
+        return limit, used
+
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""
         components = self.register.components
