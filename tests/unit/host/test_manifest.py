@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cloudos.abi.toml_lines import Lines
 from cloudos.abi.wiring import GRANTS, POLICIES, USES
-from cloudos.host import manifest, system_image, wiring
-from cloudos.host.component import read_component
+from cloudos.host import manifest, state, system_image, wiring
+from cloudos.host.component import FLAGS, KEYS, read_component
 from cloudos.host.errors import NotFound, ToolError
 from cloudos.host.manifest_values import ManifestError
 from cloudos.host.system_wiring import System, wired
@@ -516,3 +516,23 @@ def test_lines_are_found_whatever_stands_between(tables: list[tuple[str, list[st
 
 def test_the_head_of_the_test_images_is_three_lines() -> None:
     assert IMAGE.count("\n") == 3
+
+
+DOCUMENT = (state.ROOT / "docs" / "images.md").read_text()
+
+
+def test_the_examples_of_the_document_are_good(tmp_path: Path) -> None:
+    one, other = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert read_component(write(tmp_path, one)).schedule.budget == 2_000_000
+    (tmp_path / "image.toml").write_text(other)
+    system = load(tmp_path / "image.toml")
+    assert [one.component.name for one in system.placed] == ["files", "pipes", "loader"]
+    assert system.placed[0].component.memory == 12 << 20
+
+
+def test_the_document_has_every_key() -> None:
+    for keys in (KEYS, manifest.KEYS):
+        rows = [key for key in keys if f"\n| `{key}` |" not in DOCUMENT]
+        assert rows == []
+    assert [key for key in manifest.COMPONENT_KEYS if f"`{key}`" not in DOCUMENT] == []
+    assert [word for word in (*POLICIES, *GRANTS, *FLAGS) if f"`{word}`" not in DOCUMENT.replace('"', "")] == []

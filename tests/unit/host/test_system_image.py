@@ -12,6 +12,7 @@ from cloudos.compiler.diagnostics import CompileError
 from cloudos.host import bundle, elf, programs, state, system_image, wiring
 from cloudos.host.bundle import Kind
 from cloudos.host.errors import NotFound, ToolError
+from cloudos.host.image import program_file
 from cloudos.host.image_commands import build as build_files
 from cloudos.host.manifest_values import ManifestError
 from cloudos.host.system_image import SystemImage
@@ -96,10 +97,10 @@ def test_a_second_build_compiles_nothing_and_is_quick(made: SystemImage, monkeyp
 def test_only_what_changed_is_compiled(tmp_path: Path) -> None:
     path = prepared(tmp_path)
     build(path)
-    before = {name: programs.image.program_file(tmp_path / name, "x86_64").stat().st_mtime_ns for name in SOURCES}
+    before = {name: program_file(tmp_path / name, "x86_64").stat().st_mtime_ns for name in SOURCES}
     (tmp_path / "tools.py").write_text(TOOLS.replace("range(3)", "range(4)").replace("a tool", "another"))
     names = build(path).files
-    after = {name: programs.image.program_file(tmp_path / name, "x86_64").stat().st_mtime_ns for name in SOURCES}
+    after = {name: program_file(tmp_path / name, "x86_64").stat().st_mtime_ns for name in SOURCES}
     assert {name for name in SOURCES if before[name] != after[name]} == {"tools.py"}
     assert "/bin/tool3" in names
 
