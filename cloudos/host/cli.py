@@ -228,6 +228,51 @@ def bench(form: str, file: str | None, arch: str) -> None:
         listing.show(command.rows(report), form)
 
 
+@cli.group()
+def image() -> None:
+    """System images: list, inspect, build."""
+
+
+@image.command("ls")
+@FORM
+def image_ls(form: str) -> None:
+    """List the images that come with CloudOS."""
+    from cloudos.host import image_commands
+
+    image_commands.ls(form)
+
+
+@image.command("inspect")
+@click.argument("name")
+@FORM
+def image_inspect(name: str, form: str) -> None:
+    """Show components, wiring, quotas, labels, devices and files of the image NAME, or of a manifest's path."""
+    from cloudos.host import image_commands
+
+    image_commands.inspect(name, form)
+
+
+@image.command("build")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
+def image_build(name: str, output: Path) -> None:
+    """Write what boots the image NAME into DIR: kernel, bundle, and a README with the command."""
+    from cloudos.host import image_commands
+
+    for path in image_commands.build(name, output):
+        print(path)
+
+
+@cli.command()
+@click.argument("name", default="system", metavar="[IMAGE]")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a drawing too.")
+def graph(name: str, svg: Path | None) -> None:
+    """Show who serves whom in an image, as a tree."""
+    from cloudos.host import graph as command
+
+    command.draw(name, svg)
+
+
 @cli.command()
 @click.option("--image", "name", default="system", show_default=True, help="The image, or the path of a manifest.")
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image says.")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, BadState, NotFound, OutOfMemory, QuotaExceeded, SystemCallError
+from cloudos.contracts.devices import Clock
 from cloudos.contracts.errors import ReadOnly, ServiceError, ServiceGone
 from cloudos.contracts.files import CREATE, DIRECTORY, FILE, READ, TRUNCATE, WRITE, Files
 from cloudos.contracts.streams import Status
@@ -30,8 +31,8 @@ from cloudos.sdk.files import File, file_paths, open_file
 from cloudos.sdk.open_file import FileWriter, OpenFile
 
 __all__ = [
-    "FILE_MODE",
     "DIRECTORY_MODE",
+    "FILE_MODE",
     "FileWriter",
     "OpenFile",
     "absolute",
@@ -44,6 +45,7 @@ __all__ = [
     "list_directory",
     "make_directory",
     "mounts",
+    "now",
     "open_path",
     "remove",
     "remove_directory",
@@ -73,13 +75,23 @@ def _files() -> Files:
     handle = held(SERVICE)
     if handle == 0:
         raise ReadOnly
-    if transport.ATTACHED.address == 0:
-        _attach()
+    prepare()
     return Files(handle)
 
 
-def _attach() -> None:
-    """Take the message buffer; raises ServiceGone when that is not possible."""
+def now() -> U64:
+    """The time of day, from the clock service; raises NotFound when the program was not given one."""
+    handle = held("clock")
+    if handle == 0:
+        raise NotFound
+    prepare()
+    return Clock(handle).now()
+
+
+def prepare() -> None:
+    """Take the message buffer, if that was not done yet; raises ServiceGone when it is not possible."""
+    if transport.ATTACHED.address != 0:
+        return
     try:
         transport.attach()
     except BadState:  # the thread has it already

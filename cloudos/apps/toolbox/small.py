@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudos.apps.inputs import CHUNK, reason
 from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Options, Usage, parse, parse_leading
+from cloudos.apps.paths import base_name, directory_name
 from cloudos.contracts.files import APPEND, CREATE, TRUNCATE, WRITE
 from cloudos.lang import I64, U8, U64, Error, error_code, free_slice, new_slice, write_text
 from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text, print_error, stdin, stdout, variable, variable_names
@@ -37,31 +38,6 @@ def yes(arguments: List[Text]) -> U8:
         write_text(stdout, f"{line}\n")
 
 
-def without_slashes(path: Text) -> Text:
-    """The path without slashes at its end, but at least one byte of it."""
-    end = path.length
-    while end > 1 and path[end - 1] == SLASH:
-        end -= 1
-    return path.slice(U64(0), end)
-
-
-def last_slash(path: Text) -> U64 | None:
-    found: U64 | None = None
-    for i in U64.range(path.length):
-        if path[i] == SLASH:
-            found = i
-    return found
-
-
-def base_name(path: Text) -> Text:
-    """The last component of a path."""
-    whole = without_slashes(path)
-    at = last_slash(whole)
-    if at is None or whole.equals("/"):
-        return whole
-    return whole.slice(at + 1, whole.length)
-
-
 def basename(arguments: List[Text]) -> U8:
     """Write the last component of a path, without a suffix."""
     try:
@@ -86,15 +62,6 @@ def basename(arguments: List[Text]) -> U8:
                 name = name.slice(U64(0), cut)
         write_text(stdout, f"{name}\n")
     return U8(0)
-
-
-def directory_name(path: Text) -> Text:
-    """All but the last component of a path."""
-    whole = without_slashes(path)
-    at = last_slash(whole)
-    if at is None:
-        return Text(".")
-    return without_slashes(whole.slice(U64(0), max(at, U64(1))))
 
 
 def dirname(arguments: List[Text]) -> U8:

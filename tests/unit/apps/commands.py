@@ -76,5 +76,23 @@ COMMANDS: dict[str, tuple[str, ...]] = {
              "-e '' text", "-F '' words", "fox dir", "-E 'fig|figs|fig 1' -o words", "-E '\\.' text", "-lv zzz text words",
              "-E '[a-c]{2,3}' text", "-E '^(fig|kiwi)( [0-9]+)?$' words", "'[[:foo:]]' text", "-i 'BANANA' words",
              "-E 'b(ana)+n?' -io words", "-qs fox missing text", "-q fox text missing", "'[z-a]' text", "-E 'a{1,2}{2}' words"),
+    "sort": ("words", "-r words", "-n numbers", "-nr numbers", "-u words", "-nu numbers", "-k2 words", "-k 2n words",
+             "-t: -k2n table", "-t: -k2,2nr -k1,1 table", "-t : -k 3 table", "-f other words", "-fu other words",
+             "-s -k1,1 words", "-b words", "-c sorted", "-c words", "-uc sorted", "-C words", "-o words words", "-m sorted sorted",
+             "words table", "<words", "- table <words", "missing", "-k 0 words", "-k x words", "-t ab words", "-k1.2 words",
+             "-k1.2,1.3 words", "-t: -k1.1,1.1r table", "-d text", "-rk2 words", "-k2b,2 words", "unended words", "empty",
+             "-o out -r words", "-k 1,2 -s words", "-t: -k2nr,2 -u table", "-i binary", "-df text words", "-t: -k3,1 table"),
+    "cmp": ("words words", "words table", "words missing", "-s words table", "-l words other", "unended empty", "empty unended",
+            "words - <words", "words - <table", "-l sorted words", "words", "-s missing words"),
+    "hexdump": ("binary", "-C binary", "-C words", "words", "-n 20 -C binary", "-s 10 -n 5 words", "-v binary", "-Cv binary",
+                "empty", "-C empty", "<words", "words table", "-C missing", "unended", "-n x words", "-s 3 -C words"),
+    "sha256sum": ("words", "words table empty", "<words", "missing words", "-b words", "-c words", "- <text", "dir", "-c -"
+                  " <patterns"),
+    "printf": ("hello", "'hello\\n'", "'%s\\n' a b c", "'%s-%s\\n' a b c", "'%d %i\\n' 12 -3", "'%5d|%-5d|%05d\\n' 42 42 42",
+               "'%x %X %o %u\\n' 255 255 8 7", "'%#x %#o\\n' 255 8", "'%+d % d\\n' 5 5", "'%c%c\\n' abc d", "'%%\\n'",
+               "'%b' 'a\\tb\\n'", "'%b' 'x\\0101y'", "'%b|' 'a\\cb' c", "'%.2s|\\n' abcdef", "'%8.3s|\\n' abcdef", "'%*d\\n' 6 42",
+               "'%-*d|\\n' 6 42", "'%.*s\\n' 2 abc", "'%d\\n' abc", "'%d\\n' 12abc", "'%d\\n' 0x1f 017 \\'A", "'%s\\n'", "'%d\\n'",
+               "", "'\\101\\x42\\n'", "'a\\cb'", "'%.5d\\n' 42", "'%.0d|\\n' 0", "'%s %d\\n' a 1 b 2", "-- '%s\\n' x", "'%z\\n' 1",
+               "'%d\\n' -9223372036854775808", "'%x\\n' -1", "'%5s|%-5s|\\n' ab cd", "'\\z\\n'", "'%'", "'%05d\\n' -42", "'%+.3d\\n' 7"),
 }
 """By utility, its command lines as a shell would split them."""

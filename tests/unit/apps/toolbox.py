@@ -37,7 +37,7 @@ def run(arguments: list[str], directory: Path, feed: bytes = b"", **environment:
     out, err = io.BytesIO(), io.BytesIO()
     model = models.SystemModel(io.BytesIO(feed), out, err)
     models.install(model)
-    handles = {"files": int(host_files.install(model))}
+    handles = host_files.install(model)
     content = make_bundle(arguments, {"PWD": str(directory), **environment}, {}, handles)
     region = Region(len(content), 64)
     region.data[:] = content
