@@ -39,10 +39,15 @@ from cloudos.apps.toolbox.removal import rm
 from cloudos.apps.toolbox.copies import cp
 from cloudos.apps.toolbox.copies import mv
 from cloudos.apps.toolbox.ls import ls
+from cloudos.apps.toolbox.find import find
+from cloudos.apps.toolbox.condition import test
+from cloudos.apps.toolbox.condition import bracket
+from cloudos.apps.toolbox.expr import expr
 from cloudos.lang import U8, generate
 from cloudos.sdk import List, Text
 
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
+    "[": bracket,
     "basename": basename,
     "cat": cat,
     "chmod": chmod,
@@ -53,7 +58,9 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "dirname": dirname,
     "echo": echo,
     "env": env,
+    "expr": expr,
     "false": false,
+    "find": find,
     "grep": grep,
     "head": head,
     "hexdump": hexdump,
@@ -70,6 +77,7 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "sort": sort,
     "tail": tail,
     "tee": tee,
+    "test": test,
     "touch": touch,
     "tr": tr,
     "true": true,
