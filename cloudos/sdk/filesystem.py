@@ -31,8 +31,8 @@ from cloudos.sdk.files import File, file_paths, open_file
 from cloudos.sdk.open_file import FileWriter, OpenFile
 
 __all__ = [
-    "FILE_MODE",
     "DIRECTORY_MODE",
+    "FILE_MODE",
     "FileWriter",
     "OpenFile",
     "absolute",
@@ -221,7 +221,7 @@ def remove(path: Text) -> None:
 
 
 def rename(old: Text, new: Text) -> None:
-    """Give a file or directory another path, in place of what is there. BadArgument: into itself, or to another mount."""
+    """Give a file or directory another path, over what is there. BadArgument: into itself, or to another mount."""
     source = absolute(old)
     target = absolute(new)
     _files().rename(source.content, target.content)

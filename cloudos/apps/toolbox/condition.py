@@ -155,7 +155,7 @@ class Condition:
         if operator.equals("=") or operator.equals("=="):
             return left == right
         if operator.equals("!="):
-            return not left == right
+            return left != right
         if operator.equals("<"):
             return left < right
         if operator.equals(">"):

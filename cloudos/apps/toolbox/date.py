@@ -44,7 +44,7 @@ def parse_time(text: Text) -> U64:
 
 
 def parse_stamp(text: Text) -> U64:
-    """`[[CC]YY]MMDDhhmm[.SS]` as touch takes it, in nanoseconds; raises InvalidNumber. Without a year it is this one."""
+    """`[[CC]YY]MMDDhhmm[.SS]`, without a year of this one, in nanoseconds; raises InvalidNumber."""
     point = text.find(".")
     length = text.length if point is None else point
     if not is_number(text.slice(U64(0), length)) or (length != 8 and length != 10 and length != 12):

@@ -391,5 +391,3 @@ class Expression:
         except Error:
             print_error(f"find: '{path}': {reason(error_code())}")
             raise Usage from None
-
-

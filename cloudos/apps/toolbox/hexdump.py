@@ -82,7 +82,7 @@ def count_of(options: Options, letter: str, default: U64) -> U64:
 
 
 def hexdump(arguments: List[Text]) -> U8:
-    """Write the bytes of files, one file after the other, as numbers; `-C` with characters, `-s` from, `-n` how many."""
+    """Write the bytes of files as numbers; `-C` with characters, `-s` from where, `-n` how many."""
     try:
         options = parse(arguments, "Cvn:s:")
         length = count_of(options, "n", U64(NEVER))

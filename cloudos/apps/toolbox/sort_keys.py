@@ -23,7 +23,7 @@ LETTER_R = ord("r")
 
 @managed
 class Key:
-    """A part of a line, from field and byte to field and byte, each from 1 on; `end_field` 0: to the end of the line."""
+    """A part of a line, from field and byte to field and byte, each from 1 on; `end_field` 0: to the line's end."""
 
     whole: bool
     field: U64

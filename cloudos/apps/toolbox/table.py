@@ -6,43 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudos.apps.toolbox.cat import cat
-from cloudos.apps.toolbox.echo import echo
-from cloudos.apps.toolbox.grep import grep
-from cloudos.apps.toolbox.wc import wc
-from cloudos.apps.toolbox.ends import head
-from cloudos.apps.toolbox.ends import tail
-from cloudos.apps.toolbox.small import true
-from cloudos.apps.toolbox.small import false
-from cloudos.apps.toolbox.small import yes
-from cloudos.apps.toolbox.small import basename
-from cloudos.apps.toolbox.small import dirname
-from cloudos.apps.toolbox.small import pwd
-from cloudos.apps.toolbox.small import sleep
-from cloudos.apps.toolbox.small import env
-from cloudos.apps.toolbox.small import uname
-from cloudos.apps.toolbox.small import tee
-from cloudos.apps.toolbox.small import seq
-from cloudos.apps.toolbox.uniq import uniq
-from cloudos.apps.toolbox.cut import cut
-from cloudos.apps.toolbox.tr import tr
-from cloudos.apps.toolbox.sha256sum import sha256sum
-from cloudos.apps.toolbox.sort import sort
 from cloudos.apps.toolbox.cmp import cmp
-from cloudos.apps.toolbox.hexdump import hexdump
-from cloudos.apps.toolbox.printf import printf
+from cloudos.apps.toolbox.condition import bracket, test
+from cloudos.apps.toolbox.copies import cp, mv
+from cloudos.apps.toolbox.cut import cut
 from cloudos.apps.toolbox.date import date
-from cloudos.apps.toolbox.make import mkdir
-from cloudos.apps.toolbox.make import rmdir
-from cloudos.apps.toolbox.make import touch
-from cloudos.apps.toolbox.make import chmod
-from cloudos.apps.toolbox.removal import rm
-from cloudos.apps.toolbox.copies import cp
-from cloudos.apps.toolbox.copies import mv
-from cloudos.apps.toolbox.ls import ls
-from cloudos.apps.toolbox.find import find
-from cloudos.apps.toolbox.condition import test
-from cloudos.apps.toolbox.condition import bracket
+from cloudos.apps.toolbox.echo import echo
+from cloudos.apps.toolbox.ends import head, tail
 from cloudos.apps.toolbox.expr import expr
+from cloudos.apps.toolbox.find import find
+from cloudos.apps.toolbox.grep import grep
+from cloudos.apps.toolbox.hexdump import hexdump
+from cloudos.apps.toolbox.ls import ls
+from cloudos.apps.toolbox.make import chmod, mkdir, rmdir, touch
+from cloudos.apps.toolbox.printf import printf
+from cloudos.apps.toolbox.removal import rm
+from cloudos.apps.toolbox.sha256sum import sha256sum
+from cloudos.apps.toolbox.small import basename, dirname, env, false, pwd, seq, sleep, tee, true, uname, yes
+from cloudos.apps.toolbox.sort import sort
+from cloudos.apps.toolbox.tr import tr
+from cloudos.apps.toolbox.uniq import uniq
+from cloudos.apps.toolbox.wc import wc
 from cloudos.lang import U8, generate
 from cloudos.sdk import List, Text
 
@@ -97,7 +81,9 @@ def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
         names[f"utility{number}"] = function
         lines.append(f"    if first == {ord(name[0])} and name.equals({name!r}):")
         lines.append(f"        return utility{number}(arguments)")
-    made: Callable[[Text, List[Text]], U8 | None] = generate("\n".join(lines) + "\n    return None\n", "dispatch", names)
+    made: Callable[[Text, List[Text]], U8 | None] = generate(
+        "\n".join(lines) + "\n    return None\n", "dispatch", names
+    )
     return made
 
 
