@@ -14,5 +14,7 @@ AUDIT = _FIRST_GENERATION | 6
 SPACE = _FIRST_GENERATION | 7
 # The machine: all ports, device memory and interrupt lines that the kernel does not keep.
 DEVICE = _FIRST_GENERATION | 8
+# The boot bundle, as a memory object.
+BUNDLE = _FIRST_GENERATION | 9
 
 PRIORITY = 128

@@ -8,23 +8,26 @@ nanoseconds.
     memory BYTES                        its quota
     schedule PRIORITY BUDGET PERIOD     its time: BUDGET of each PERIOD
     label NUMBER                        of the policy; 0 without a policy
-    restart POLICY LIMIT BACKOFF        always, on-failure or never; at most LIMIT times; waiting BACKOFF, then double
+    restart POLICY LIMIT BACKOFF        always, on-failure, never, or machine: the machine ends with it and its status;
+                                        at most LIMIT times (0: any number), waiting BACKOFF, then twice as long
     state BYTES                         memory that it keeps across its own crashes
     argument TEXT                       one argument, to the end of the line
     offer NAME                          an endpoint that it receives from; one at most
     need NAME COMPONENT USE             a handle to what COMPONENT offers (or `init`), under NAME. USE: `use`, or
-                                        `mint` for who may make further sessions of it
+                                        `mint` for who may make further sessions of it, `signal` for the right to
+                                        signal the notification that COMPONENT holds as `bell`
     ports NAME FIRST LENGTH             a part of the machine's I/O ports
     registers NAME FIRST LENGTH         a part of the machine's device memory
     interrupt NAME LINE FLAGS           an interrupt line
-    grant NAME KIND                     what the first process holds: audit, policy, system (make processes)
+    grant NAME KIND                     what the first process holds: audit, policy, or image (the boot bundle)
 
-A component finds each of these under its NAME among its handles, besides `offer` (the endpoint), `state` and `log`.
+A component finds each of these under its NAME among its handles, besides `offer` (the endpoint that it receives from),
+`bell` (a notification of its own, when it offers something) and `state`.
 """
 
 from __future__ import annotations
 
 VERSION = 1
-POLICIES = ("always", "on-failure", "never")
-USES = ("use", "mint")
-GRANTS = ("audit", "policy", "system")
+POLICIES = ("always", "on-failure", "never", "machine")
+USES = ("use", "mint", "signal")
+GRANTS = ("audit", "policy", "image")

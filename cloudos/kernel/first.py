@@ -25,7 +25,7 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     """Make the first process from the boot bundle, with one thread that is ready. Raises all of the above."""
     made = process.create(ROOT, U8(0))
     FIRST.process = made
-    made.value.map_boot_module(module, bundle.length)
+    memory = made.value.map_boot_module(module, bundle.length)
     made.value.map_stack()
     entry = loader.load(made.value.space, loader.program_in(bundle))
     time = schedule.create(ROOT, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
@@ -39,6 +39,7 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     hold(made, audit.start(ROOT), U64(initial.AUDIT))
     hold(made, made.value.space.cast(Header), U64(initial.SPACE))
     hold(made, device.start(), U64(initial.DEVICE))
+    hold(made, memory.cast(Header), U64(initial.BUNDLE))
     log.begin_line()
     log.number(FRAMES.total // 256, U64(10), U64(1))
     log.address(data(b" MB of memory, program entry"), entry)

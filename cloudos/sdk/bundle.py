@@ -15,7 +15,9 @@ class Bundle:
     count: U64 = U64(0)
 
     def attach(self, address: U64, length: U64) -> None:
-        """Take the bundle at this address of so many bytes; raises BadBundle."""
+        """Take the bundle at this address of so many bytes, 0: as its header says; raises BadBundle."""
+        if length == 0:
+            length = Ptr.at(BundleHeader, VirtAddr(address)).value.total_size
         if length < size_of(BundleHeader):
             raise BadBundle
         content = Slice.of(Ptr.at(U8, VirtAddr(address)), length)

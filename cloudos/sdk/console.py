@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.errors import BadAddress, BadArgument
-from cloudos.lang import U8, U64, Array, Slice, UserPtr, panic, struct, write_text, zeroed
+from cloudos.abi.errors import BadAddress, BadArgument, Denied
+from cloudos.contracts.errors import BrokenPipe, Interrupted, IsDirectory, NoSpace, ServiceError
+from cloudos.contracts.streams import Stream
+from cloudos.lang import U8, U64, Array, Slice, UserPtr, panic, place, struct, write_text, zeroed
 from cloudos.sdk.collections.byte_store import ByteStore
 from cloudos.sdk.collections.bytes import Bytes, adopt_bytes
 from cloudos.sdk.collections.slices import find_byte
 from cloudos.sdk.collections.text import Text, adopt_text
-from cloudos.sdk.system import clock_read, console_read, console_write
+from cloudos.sdk.component import held
+from cloudos.sdk.system import clock_read, console_read, console_write, process_exit
 
 BUFFER = 4096  # bytes
 READ_STEP = 65536  # bytes; what read_all asks for at a time
 PROMPT_PRINTS = 64  # the first prints of a program are shown at once …
 PAUSE = 10_000_000  # nanoseconds; … and later ones when so much time has passed since the last
 NEWLINE = 0x0A
+PORTION = 4000  # bytes; what a `Stream` takes at a time
+BROKEN_PIPE_STATUS = 141  # 128 and SIGPIPE, as a shell tells it
 
 
 @struct
@@ -32,6 +37,7 @@ class OutputStream:
     used: U64 = U64(0)
     terminal: bool = False  # somebody is watching: see `is_terminal` in environment.py
     prints: U64 = U64(0)  # how often `show` was asked, up to PROMPT_PRINTS
+    failed: bool = False  # some output could not be written
     shown: U64 = U64(0)  # when `show` last flushed, in nanoseconds
     buffer: Array[U8, Literal[4096]] = zeroed()
 
@@ -127,7 +133,13 @@ class InputStream:
         stdout.flush()
         stderr.flush()
         try:
+            if connections.input != 0:
+                count = receive(into)
+                self.ended = count == 0
+                return count
             count = console_read(UserPtr.at(U8, into.pointer.address.value), into.length)
+        except Denied:
+            count = U64(0)
         except BadAddress:
             panic("console_read refused a buffer of this process")
         self.ended = count == 0
@@ -139,15 +151,65 @@ stdout = OutputStream(U64(1))
 stderr = OutputStream(U64(2))
 
 
+@struct
+class Connections:
+    """The `Stream`s of a process that has such; 0 otherwise: of the machine's own console, which only the first
+    process may use."""
+
+    input: U64 = U64(0)
+    output: U64 = U64(0)
+    errors: U64 = U64(0)
+
+
+connections = place(Connections())
+
+
+def connect() -> None:
+    """Use the standard streams that the process was given."""
+    connections.input = held("stdin")
+    connections.output = held("stdout")
+    connections.errors = held("stderr")
+
+
+def receive(into: Slice[U8]) -> U64:
+    """Read from the `Stream` that is standard input; when its service is gone, that is the end."""
+    try:
+        return Stream(connections.input).read(into)
+    except (Denied, IsDirectory, Interrupted, ServiceError):
+        return U64(0)
+
+
 def send(stream: U64, data: Slice[U8]) -> None:
-    """Write to the console past all buffers; the system may take the bytes in several portions."""
+    """Write past all buffers; the system may take the bytes in several portions."""
+    handle = connections.output if stream == 1 else connections.errors
+    if handle != 0:
+        send_to(handle, data)
+        return
     sent = U64(0)
     while sent < data.length:
         rest = data[sent : data.length]
         try:
             sent += console_write(stream, UserPtr.at(U8, rest.pointer.address.value), rest.length)
+        except Denied:
+            # Further processes of a program have no console.
+            return
         except (BadAddress, BadArgument):
             panic("console_write refused a buffer of this process")
+
+
+def send_to(handle: U64, data: Slice[U8]) -> None:
+    """Write all bytes to a `Stream`. A program whose reader is gone ends, as POSIX has it, with status 141; where a
+    stream takes no more, what is left is lost and `failed` says so."""
+    sent = U64(0)
+    while sent < data.length:
+        end = min(sent + PORTION, data.length)
+        try:
+            sent += Stream(handle).write(data[sent:end])
+        except BrokenPipe:
+            process_exit(U8(BROKEN_PIPE_STATUS))
+        except (Denied, NoSpace, ServiceError):
+            stdout.failed = True
+            return
 
 
 def print(text: str, *, end: str = "\n") -> None:

@@ -225,7 +225,8 @@ def _put(one: Operation, names: dict[str, Any]) -> tuple[list[str], int]:
             lines.append(f"{target}min({name}.length, U64(transport.LONGEST))")
         elif is_optional(kind):
             lines += [f"    if {name} is not None:", f"        message.words[{word}] = U64(1)"]
-            lines.append(f"        message.words[{word + 1}] = {name}")
+            lines += [f"        message.words[{word + 1}] = {name}", "    else:"]
+            lines += [f"        message.words[{word}] = U64(0)", f"        message.words[{word + 1}] = U64(0)"]
             word += 1
         elif is_struct(kind):
             lines.append(f"    used = transport.put(used, transport.bytes_of({name}, U64({kind.__struct__.size})))")
@@ -248,7 +249,19 @@ def _value(kind: Any, word: int, names: dict[str, Any]) -> str:
         return f"I64.truncate(message.words[{word}])"
     if kind is U64:
         return f"message.words[{word}]"
+    if is_enum(kind):
+        return f"{type_text(kind, names)}(message.words[{word}])"
     return f"{type_text(kind, names)}.truncate(message.words[{word}])"
+
+
+def _no_member(one: Operation) -> list[str]:
+    """The lines that refuse a reply with a number that an enum does not have."""
+    lines = []
+    for word, kind in enumerate(results(one)):
+        if is_enum(kind):
+            members = " and ".join(f"message.words[{word}] != {int(member)}" for member in kind)
+            lines += [f"    if {members}:", "        raise ServiceGone"]
+    return lines
 
 
 def _get(one: Operation, names: dict[str, Any]) -> list[str]:
@@ -269,22 +282,28 @@ def _get(one: Operation, names: dict[str, Any]) -> list[str]:
             f"    transport.take_struct(message, transport.bytes_of(result, U64({one.result.__struct__.size})))",
             "    return result",
         ]
-    return ["    return " + ", ".join(_value(kind, word, names) for word, kind in enumerate(results(one)))]
+    values = ", ".join(_value(kind, word, names) for word, kind in enumerate(results(one)))
+    return [*_no_member(one), f"    return {values}"]
 
 
 def client_function(cls: type[Any], number: int, one: Operation) -> Any:
     """The method of a client: message, call, errors, result."""
     names = namespace(cls.__module__)
     parameters = "".join(f", {name}: {type_text(kind, names)}" for name, kind in one.parameters.items())
-    lines = [f"def {one.name}(self{parameters}) -> {type_text(one.result, names)}:", "    message = Message()"]
+    lines = [f"def {one.name}(self{parameters}) -> {type_text(one.result, names)}:", "    message = transport.REQUEST"]
     put, words = _put(one, names)
+    # All words travel, and the message was used before: nothing of that is for this service.
+    put += [f"    message.words[{word}] = U64(0)" for word in range(words, WORDS)]
     bytes_travel = any("used" in line for line in put)
     lines += (["    used = U64(0)"] if bytes_travel else []) + put
     for index, name in enumerate(one.handles):
         lines.append(f"    transport.put_handle(U64({index}), {name}, {name in one.moves})")
     tag = (number << 16 | one.number) << tags.LABEL_SHIFT | len(one.handles) << tags.HANDLES_SHIFT | words
     lines.append(f"    message.tag = U64({tag})" + (f" | used << {tags.BYTES_SHIFT}" if bytes_travel else ""))
-    lines += ["    error = transport.exchange(self.handle, message)", "    if error != 0:"]
+    lines += [
+        f"    error = transport.exchange(self.handle, message, U64({one.returned_handles}))",
+        "    if error != 0:",
+    ]
     for error in (*one.raises, BadMessage, BadOperation):
         if error is not ServiceGone:
             names[error.__name__] = error
@@ -297,9 +316,10 @@ def _version_function(cls: type[Any], number: int) -> Any:
     names = namespace(cls.__module__)
     lines = [
         "def contract_version(self) -> U64:",
-        "    message = Message()",
+        "    message = transport.REQUEST",
+        *(f"    message.words[{word}] = U64(0)" for word in range(WORDS)),
         f"    message.tag = U64({number << 16 << tags.LABEL_SHIFT})",
-        "    if transport.exchange(self.handle, message) != 0:",
+        "    if transport.exchange(self.handle, message, U64(0)) != 0:",
         "        raise ServiceGone",
         "    return message.words[0]",
     ]

@@ -11,6 +11,9 @@
     def main() -> None:
         serve(held("offer"))
 
+State that needs the heap lives in a managed object: name its class instead, and hand the object to the loop:
+`serve = server((Files, FileServer))`, then `serve(held("offer"), FileServer(…))`.
+
 A method has the parameters of the operation's declaration and may raise the errors that it lists: one that could raise
 more does not compile. `CALLER` says who asks. A method that cannot answer yet takes `CALLER.later()`, keeps what that
 returns, and raises Later; it is answered with `answer`, `answer_bytes` or `fail`. Bytes that came with a message are
@@ -40,7 +43,8 @@ from cloudos.abi.errors import (
     WouldBlock,
     WrongKind,
 )
-from cloudos.lang import I64, U8, U64, Array, Error, Slice, generate, panic, place, struct, zeroed
+from cloudos.abi.system_calls import SYSTEM_CALLS
+from cloudos.lang import I64, U8, U64, Array, Error, Ptr, Slice, generate, inlined, panic, place, struct, zeroed
 from cloudos.sdk import ipc, transport
 from cloudos.sdk.contract import (
     Operation,
@@ -56,6 +60,8 @@ from cloudos.sdk.ipc import Message
 
 BAD_MESSAGE = 301
 BAD_OPERATION = 302
+TIMED_OUT = 10
+REPLY_RECEIVE = next(call.number for call in SYSTEM_CALLS if call.name == "message_reply_receive")
 LONGEST = transport.LONGEST
 
 
@@ -121,18 +127,16 @@ def respond(endpoint: U64, message: Message, deadline: U64) -> bool:
     if message.reply == 0:
         return accept(endpoint, message, deadline)
     message.tag = message.tag | set_deadline(deadline)
-    try:
-        ipc.reply_and_receive(endpoint, message)
+    error = ipc.enter(Ptr.to(message).address, U64(REPLY_RECEIVE), endpoint)
+    if error == 0:
         return True
-    except TimedOut:
+    if error == TIMED_OUT:
         return False
-    except (BadHandle, BadArgument, BadState, PeerGone, WrongKind, Denied):
-        # Who asked does not wait any more.
-        return accept(endpoint, message, deadline)
-    except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles, WouldBlock):
-        return accept(endpoint, message, deadline)
+    # Who asked does not wait any more, or what was to come could not be taken.
+    return accept(endpoint, message, deadline)
 
 
+@inlined
 def begin(message: Message) -> None:
     """Look at who asks."""
     CALLER.badge = message.badge
@@ -220,46 +224,56 @@ def _finish(message: Message, reply: U64) -> bool:
         return False
 
 
-def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Callable[[U64], None]:
-    """The loop of a server: pairs of a contract and the object that implements it. It never returns.
+def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Callable[..., None]:
+    """The loop of a server: pairs of a contract and the object, or the class of the object, that implements it.
+
+    It takes the endpoint to receive from, and an object for each class. It never returns.
 
     Raises TypeError when an object lacks an operation. `symbol` names the function in the program: one that had to
     raise an error that its contract does not declare does not compile.
     """
     names = {**namespace("cloudos.sdk.service"), **_HELPERS}
     functions, branches = [], []
+    given = [f"SERVER{index}" for index, (_, one) in enumerate(served) if isinstance(one, type)]
+    parameters = "".join(f", {name}: Class{name[6:]}" for name in given)
+    arguments = "".join(f", {name}" for name in given)
     for index, (contract, implementation) in enumerate(served):
-        names[f"SERVER{index}"] = implementation
+        names[f"Class{index}" if isinstance(implementation, type) else f"SERVER{index}"] = implementation
         declared = declaration(contract)
         for one in declared.operations:
             if not hasattr(implementation, one.name):
-                raise TypeError(f"{type(implementation).__name__} does not have {contract.__name__}.{one.name}")
-            functions += _operation(index, one, names)
+                raise TypeError(f"{implementation} does not have {contract.__name__}.{one.name}")
+            functions += _operation(index, one, names, parameters)
             label = declared.number << 16 | one.number
-            branches += [f"    elif label == {label}:", f"        _{index}_{one.name}(message)"]
+            branches += [f"    elif label == {label}:", f"        _{index}_{one.name}(message{arguments})"]
         branches += [
             f"    elif label == {declared.number << 16}:",
+            "        transport.drop_handles(message)",
             f"        message.words[0] = U64({declared.version})",
         ]
         branches += ["        message.tag = U64(1)"]
     branches[0] = branches[0].replace("elif", "if", 1)
-    first = type(served[0][1]) if served else object
-    lines = [*functions, "def dispatch(message: Message) -> None:", "    begin(message)"]
+    lines = [*functions, f"def dispatch(message: Message{parameters}) -> None:", "    begin(message)"]
     lines += [f"    label = message.tag >> {tags.LABEL_SHIFT}", *branches]
-    lines += ["    else:", f"        refuse(message, U64({BAD_OPERATION}))", "", *_loop(first)]
-    made: Callable[[U64], None] = generate("\n".join(lines) + "\n", "serve", names)
+    lines += [
+        "    else:",
+        f"        refuse(message, U64({BAD_OPERATION}))",
+        "",
+        *_loop(served[0][1], parameters, arguments),
+    ]
+    made: Callable[..., None] = generate("\n".join(lines) + "\n", "serve", names)
     made.__exported__ = symbol  # type: ignore[attr-defined]
     made.__dispatch__ = names["dispatch"]  # type: ignore[attr-defined]
     return made
 
 
-def _loop(first: type[Any]) -> list[str]:
+def _loop(first: Any, parameters: str, arguments: str) -> list[str]:
     """The text of the loop itself."""
     timed = hasattr(first, "expired")
     deadline = "SERVER0.deadline()" if timed else "U64(0xFFFF_FFFF_FFFF_FFFF)"
     signalled = "SERVER0.signalled(message.words[0])" if hasattr(first, "signalled") else "pass"
     return [
-        "def serve(endpoint: U64) -> None:",
+        f"def serve(endpoint: U64{parameters}) -> None:",
         "    message = Message()",
         f"    came = accept(endpoint, message, {deadline})",
         "    while True:",
@@ -270,13 +284,13 @@ def _loop(first: type[Any]) -> list[str]:
         f"            {signalled}",
         "            message.reply = U64(0)",
         "        else:",
-        "            dispatch(message)",
+        f"            dispatch(message{arguments})",
         "            message.reply = CALLER.reply",
         f"        came = respond(endpoint, message, {deadline})",
     ]
 
 
-def _operation(index: int, one: Operation, names: dict[str, Any]) -> list[str]:
+def _operation(index: int, one: Operation, names: dict[str, Any], parameters: str) -> list[str]:
     """The text of the function that checks one operation's message, calls the method and makes the answer."""
     expected, arguments, conditions, before, word = ["U64(0)"], [], [], [], 0
     start = "U64(0)"
@@ -309,8 +323,11 @@ def _operation(index: int, one: Operation, names: dict[str, Any]) -> list[str]:
     length = expected[-1] if len(expected) < 3 else f"total({', '.join(expected[1:])})"
     if len(expected) > 3:
         raise TypeError(f"{one.name}: at most two slices or structs")
-    conditions.insert(0, f"not take_input(message, {length}, U64({len(one.handles)}))")
-    lines = [f"def _{index}_{one.name}(message: Message) -> None:", f"    if {' or '.join(conditions)}:"]
+    if length == "U64(0)" and not one.handles:
+        conditions.insert(0, f"message.tag & {transport.CARGO} != 0")
+    else:
+        conditions.insert(0, f"not take_input(message, {length}, U64({len(one.handles)}))")
+    lines = [f"def _{index}_{one.name}(message: Message{parameters}) -> None:", f"    if {' or '.join(conditions)}:"]
     lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *before, "    try:"]
     lines += _answer(one, f"SERVER{index}.{one.name}({', '.join(arguments)})", names)
     for error in one.raises:

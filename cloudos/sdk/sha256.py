@@ -1,28 +1,25 @@
-"""SHA-256 (FIPS 180-4, sections 5 and 6.2).
+"""SHA-256 (FIPS 180-4, sections 5 and 6.2) over bytes that come piece by piece.
 
-    digest = Sha256()
-    digest.update(content)
-    digest.finish()
-    print(f"{digest.hexadecimal()}")
+    hash = Sha256()
+    hash.update(text)
+    digest = Array[U8, Literal[32]]()
+    hash.finish(digest.slice())
 
-Arithmetic is modulo 2**32, so additions say `wrapping_add`: a plain `+` would stop the program at the first overflow.
+Arithmetic is modulo 2**32, so additions say `wrapping_add`.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U8, U32, U64, Array, Slice, data, free_slice, managed, new_slice, write_text, zeroed
-from cloudos.sdk.collections.byte_buffer import ByteBuffer
-from cloudos.sdk.collections.text import Text
-from cloudos.sdk.readers import Reader
+from cloudos.lang import U8, U32, U64, Array, Slice, data, struct, zeroed
 
 BLOCK = 64  # bytes
-CHUNK = 16384  # bytes read at a time
+DIGEST = 32  # bytes
 
 
 def primes(count: int) -> list[int]:
-    """The first prime numbers. This runs while the program is built."""
+    """The first prime numbers. Runs while the program is built."""
     found: list[int] = []
     candidate = 2
     while len(found) < count:
@@ -44,29 +41,33 @@ def root_bits(number: int, degree: int) -> int:
     return low % 2**32
 
 
+def root_words(count: int, degree: int) -> list[U32]:
+    """`root_bits` of the first primes."""
+    return [U32(root_bits(prime, degree)) for prime in primes(count)]
+
+
 ROUND_CONSTANTS = Array[U32, Literal[64]]()
 INITIAL_STATE = Array[U32, Literal[8]]()
-for number, prime in enumerate(primes(64)):
-    ROUND_CONSTANTS[number] = U32(root_bits(prime, 3))
-    if number < 8:
-        INITIAL_STATE[number] = U32(root_bits(prime, 2))
+for number, word in enumerate(root_words(64, 3)):
+    ROUND_CONSTANTS[number] = word
+for number, word in enumerate(root_words(8, 2)):
+    INITIAL_STATE[number] = word
 ZEROS = Array[U8, Literal[64]]()
 
 
-@managed
+@struct
 class Sha256:
-    """A computation under way."""
+    """A computation under way: `update` as often as needed, then `finish`, after which a new message begins."""
 
-    state: Array[U32, Literal[8]]
-    schedule: Array[U32, Literal[64]]
-    block: Array[U8, Literal[64]]
-    filled: U64  # bytes waiting in block
-    total: U64  # bytes so far
+    state: Array[U32, Literal[8]] = INITIAL_STATE
+    schedule: Array[U32, Literal[64]] = zeroed()
+    block: Array[U8, Literal[64]] = zeroed()
+    filled: U64 = U64(0)  # bytes waiting in block
+    total: U64 = U64(0)  # bytes so far
 
-    def __init__(self) -> None:
+    def begin(self) -> None:
+        """Forget what came, and start a new message."""
         self.state = INITIAL_STATE
-        self.schedule = zeroed()
-        self.block = zeroed()
         self.filled = U64(0)
         self.total = U64(0)
 
@@ -76,25 +77,20 @@ class Sha256:
         position = U64(0)
         if self.filled > 0:
             position = min(U64(BLOCK) - self.filled, content.length)
-            self.keep(content[0:position])
+            self._keep(content[0:position])
             if self.filled < BLOCK:
                 return
-            self.compress(self.block.slice())
+            self._compress(self.block.slice())
             self.filled = U64(0)
         while content.length - position >= BLOCK:
-            self.compress(content[position : position + BLOCK])
+            self._compress(content[position : position + BLOCK])
             position += BLOCK
-        self.keep(content[position : content.length])
+        self._keep(content[position : content.length])
 
-    def keep(self, content: Slice[U8]) -> None:
-        """Put bytes into the block that is not full yet."""
-        stop = self.filled + content.length
-        self.block.slice()[self.filled : stop].copy_from(content)
-        self.filled = stop
-
-    def finish(self) -> None:
-        """End the message: a one bit, zeros, and the length in bits fill up the last block. `state` is the digest."""
+    def finish(self, into: Slice[U8]) -> None:
+        """End the message, put its digest into the first 32 bytes of `into`, and begin a new one."""
         bits = self.total * 8
+        # A one bit, zeros, and the length in bits fill up the last block.
         self.update(data(b"\x80"))
         if self.filled > BLOCK - 8:
             self.update(ZEROS.slice()[0 : U64(BLOCK) - self.filled])
@@ -103,17 +99,19 @@ class Sha256:
         for i in U64.range(8):
             length[i] = U8.truncate(bits >> (U64(56) - i * 8))
         self.update(length.slice())
+        for i in U64.range(DIGEST):
+            into[i] = U8.truncate(self.state[i // 4] >> (U32(24) - U32(i % 4) * 8))
+        self.begin()
 
-    def hexadecimal(self) -> Text:
-        """The digest as 64 hexadecimal digits, after `finish`."""
-        result = ByteBuffer()
-        for i in U64.range(8):
-            write_text(result, f"{self.state[i]:08x}")
-        return result.to_text()
+    def _keep(self, content: Slice[U8]) -> None:
+        """Put bytes into the block that is not full yet."""
+        stop = self.filled + content.length
+        self.block.slice()[self.filled : stop].copy_from(content)
+        self.filled = stop
 
-    def compress(self, block: Slice[U8]) -> None:
+    def _compress(self, block: Slice[U8]) -> None:
         """Mix a block of 64 bytes into the state."""
-        self.expand(block)
+        self._expand(block)
         a, b, c, d = self.state[0], self.state[1], self.state[2], self.state[3]
         e, f, g, h = self.state[4], self.state[5], self.state[6], self.state[7]
         for i in U64.range(64):
@@ -131,10 +129,10 @@ class Sha256:
             c = b
             b = a
             a = mixed.wrapping_add(sum0).wrapping_add(majority)
-        self.add(U64(0), a, b, c, d)
-        self.add(U64(4), e, f, g, h)
+        self._add(U64(0), a, b, c, d)
+        self._add(U64(4), e, f, g, h)
 
-    def expand(self, block: Slice[U8]) -> None:
+    def _expand(self, block: Slice[U8]) -> None:
         """Fill the message schedule: 16 words from the block, 48 more from those."""
         words = self.schedule
         for i in U64.range(16):
@@ -149,25 +147,9 @@ class Sha256:
             sigma1 = late.rotate_right(17) ^ late.rotate_right(19) ^ (late >> 10)
             words[i] = words[i - 16].wrapping_add(sigma0).wrapping_add(words[i - 7]).wrapping_add(sigma1)
 
-    def add(self, first: U64, a: U32, b: U32, c: U32, d: U32) -> None:
+    def _add(self, first: U64, a: U32, b: U32, c: U32, d: U32) -> None:
         """Add four words to the state."""
         self.state[first] = self.state[first].wrapping_add(a)
         self.state[first + 1] = self.state[first + 1].wrapping_add(b)
         self.state[first + 2] = self.state[first + 2].wrapping_add(c)
         self.state[first + 3] = self.state[first + 3].wrapping_add(d)
-
-
-def digest_of(reader: Reader) -> Text:
-    """The digest of all that is left to read, as 64 hexadecimal digits. Raises what reading does."""
-    chunk = new_slice(U8, CHUNK)
-    digest = Sha256()
-    try:
-        while True:
-            count = reader.read(chunk)
-            if count == 0:
-                break
-            digest.update(chunk[0:count])
-    finally:
-        free_slice(chunk)
-    digest.finish()
-    return digest.hexadecimal()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 from cloudos.lang import U8, U64, Assembly, Error, ProgramImage, error_name, error_place
-from cloudos.sdk import hosted
+from cloudos.sdk import hosted, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.console import print_error, stdout
+from cloudos.sdk.component import is_component
+from cloudos.sdk.console import connect, print_error, stdout
 from cloudos.sdk.environment import args, is_terminal
 from cloudos.sdk.heap import allocate, release
 from cloudos.sdk.policy import enforce
@@ -22,9 +23,12 @@ def program_main(arguments: List[Text]) -> U8:
 
 
 def start(address: U64, length: U64) -> NoReturn:
-    """Run the program with the boot bundle at `address`, of `length` bytes."""
+    """Run the program with the bundle at `address`, of `length` bytes; 0: as its header says."""
     try:
         bundle.attach(address, length)
+        if is_component() and transport.ATTACHED.address == 0:
+            transport.attach()
+        connect()
         enforce()
         stdout.terminal = is_terminal()
         status = program_main(args())

@@ -21,6 +21,10 @@ T = TypeVar("T")
 
 LONGEST = tags.MAXIMUM_BYTES
 CALL = next(call.number for call in SYSTEM_CALLS if call.name == "message_call")
+# What an answer's tag says about success: the label, and how many handles there are.
+OUTCOME = 0xFFFF_FFFF << tags.LABEL_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
+# Bytes and handles of a message.
+CARGO = tags.BYTES_MASK << tags.BYTES_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
 GONE = 300
 NO_ROOM = 9
 DENIED = 5
@@ -28,12 +32,16 @@ DENIED = 5
 
 @struct
 class Attached:
-    """Where the thread's message buffer is: 0 while there is none."""
+    """Where the thread's message buffer is, 0 while there is none; and how long calls wait, 0 for ever."""
 
     address: U64 = U64(0)
+    # Nanoseconds. A service that calls whom its clients name sets this, so that none of them can hold it up.
+    patience: U64 = U64(0)
 
 
 ATTACHED = place(Attached())
+# The message of the client: to make a new one for each call would be a third of the call.
+REQUEST = place(Message())
 
 
 def attach() -> None:
@@ -71,11 +79,28 @@ def put_handle(index: U64, handle: U64, moved: bool) -> None:
         page.moves = page.moves | U32(1) << U32(index)
 
 
-def exchange(endpoint: U64, message: Message) -> U64:
-    """Call a service. 0, or the number of the error: what the service raised, or ServiceGone, Denied, QuotaExceeded."""
+def exchange(endpoint: U64, message: Message, handles: U64) -> U64:
+    """Call a service. 0, or the number of the error: what the service raised, or ServiceGone, Denied, QuotaExceeded.
+
+    An answer brings as many handles as the operation declares. Those of any other are closed, and it is ServiceGone.
+    """
+    if ATTACHED.patience != 0:
+        buffer().deadline = system.clock_read() + ATTACHED.patience
+        message.tag = message.tag | tags.DEADLINE
     error = ipc.enter(Ptr.to(message).address, U64(CALL), endpoint)
+    if error == 0 and message.tag & OUTCOME == handles << tags.HANDLES_SHIFT:
+        return U64(0)
+    return _failure(error, message)
+
+
+def _failure(error: U64, message: Message) -> U64:
+    """The number of the error, when an answer is not what an operation gives. Handles that came are closed."""
     if error == 0:
-        return message.tag >> tags.LABEL_SHIFT
+        label = message.tag >> tags.LABEL_SHIFT
+        if label != 0 and handles_of(message) == 0:
+            return label
+        drop_handles(message)
+        return U64(GONE)
     if error == DENIED:
         return error
     # OutOfMemory, QuotaExceeded, TooManyHandles: there was no room for the handles of the message.
@@ -119,7 +144,7 @@ def drop_handles(message: Message) -> None:
 
 def close(handle: U64) -> None:
     """Close a handle, if it is one."""
-    try:  # noqa: SIM105
+    try:
         system.handle_close(handle)
     except BadHandle:
         pass

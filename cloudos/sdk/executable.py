@@ -1,0 +1,218 @@
+"""Programs as they lie in files: ELF-64 executables, checked before anything of them is used.
+
+An `Executable` keeps the segments of one program as memory objects. What is read only is shown to every process that
+runs it; what is written is cloned for each. Source: System V ABI, chapters 4 and 5.
+"""
+
+from __future__ import annotations
+
+from cloudos.abi import layout
+from cloudos.abi.errors import (
+    BadArgument,
+    BadHandle,
+    BadState,
+    Denied,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TooManyHandles,
+    WrongKind,
+)
+from cloudos.abi.objects import MEMORY_PAID
+from cloudos.contracts.errors import BadProgram
+from cloudos.lang import U8, U16, U32, U64, Ptr, Slice, managed, struct
+from cloudos.sdk import system
+from cloudos.sdk.collections.list import List
+from cloudos.sdk.memory import EXECUTE, READ, WRITE, Memory, unmap, view
+
+PAGE = layout.PAGE_SIZE
+IDENTIFICATION = 0x0001_0102_464C_457F  # 7F "ELF", 64 bits, little endian, version 1
+IDENTIFICATION_MASK = 0x00FF_FFFF_FFFF_FFFF
+TYPE_EXECUTABLE = 2
+MACHINES = (62, 183)  # x86_64, AArch64: the kernel that runs this runs no other
+SEGMENT_LOAD = 1
+UNSUPPORTED = (2, 3, 7)  # dynamic, interpreter, thread-local
+HEADER_SIZE = 64
+SEGMENT_SIZE = 56
+MAXIMUM_SEGMENTS = 16
+
+
+@struct
+class ElfHeader:
+    """Elf64_Ehdr."""
+
+    identification: U64
+    padding: U64
+    type: U16
+    machine: U16
+    version: U32
+    entry: U64
+    segment_offset: U64
+    section_offset: U64
+    flags: U32
+    header_size: U16
+    segment_size: U16
+    segment_count: U16
+    section_size: U16
+    section_count: U16
+    names: U16
+
+
+@struct
+class SegmentHeader:
+    """Elf64_Phdr."""
+
+    kind: U32
+    flags: U32
+    offset: U64
+    address: U64
+    physical: U64
+    file_size: U64
+    memory_size: U64
+    alignment: U64
+
+
+@managed
+class Segment:
+    """One segment: whole pages from `address` on, and what may be done with them."""
+
+    address: U64
+    length: U64
+    access: U64
+    memory: U64
+
+    def drop(self) -> None:
+        """The handle goes with the segment."""
+        try:
+            system.handle_close(self.memory)
+        except BadHandle:
+            pass
+
+
+@managed
+class Executable:
+    """A program that can be put into processes."""
+
+    entry: U64
+    segments: List[Segment]
+
+    def place(self, space: U64, quota: U64) -> None:
+        """Show the program in an empty address space. `quota` pays for what the process may write.
+
+        Raises QuotaExceeded, also for what cannot be shown for other reasons: no memory, no room for handles.
+        """
+        for segment in self.segments:
+            show(segment, space, quota)
+
+
+def show(segment: Segment, space: U64, quota: U64) -> None:
+    """Show one segment. Raises QuotaExceeded."""
+    try:
+        if segment.access & WRITE == 0:
+            system.space_map(space, segment.memory, segment.address, U64(0), segment.length, segment.access)
+            return
+        own = system.memory_clone(segment.memory, quota, U64(0))
+        try:
+            system.space_map(space, own, segment.address, U64(0), segment.length, segment.access)
+        finally:
+            system.handle_close(own)
+    except (BadArgument, BadHandle, BadState, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
+        raise QuotaExceeded
+
+
+def read_executable(image: Slice[U8], quota: U64) -> Executable:
+    """Check an ELF file and copy its segments into memory that `quota` pays for. Raises BadProgram, QuotaExceeded."""
+    header = _header_of(image)
+    segments = List[Segment]()
+    executable = False
+    for index in U64.range(U64(header.segment_count)):
+        at = image.pointer.address.offset(header.segment_offset + index * SEGMENT_SIZE)
+        segment = Ptr.at(SegmentHeader, at).value
+        if segment.kind in UNSUPPORTED_KINDS:
+            raise BadProgram
+        if segment.kind == SEGMENT_LOAD and segment.memory_size > 0:
+            _check(segment, image.length)
+            segments.append(_load(segment, image, quota))
+            inside = header.entry >= segment.address and header.entry - segment.address < segment.file_size
+            executable = executable or (segment.flags & 1 != 0 and inside)
+    if not executable:
+        raise BadProgram
+    return Executable(header.entry, segments)
+
+
+@struct
+class Unsupported:
+    """A set of segment kinds."""
+
+    unused: U64 = U64(0)
+
+    def __contains__(self, kind: U32) -> bool:
+        return kind == UNSUPPORTED[0] or kind == UNSUPPORTED[1] or kind == UNSUPPORTED[2]
+
+
+UNSUPPORTED_KINDS = Unsupported()
+
+
+def _header_of(image: Slice[U8]) -> ElfHeader:
+    """The header, once it has been checked. Raises BadProgram."""
+    if image.length < HEADER_SIZE:
+        raise BadProgram
+    header = Ptr.at(ElfHeader, image.pointer.address).value
+    if header.identification & IDENTIFICATION_MASK != IDENTIFICATION or header.type != TYPE_EXECUTABLE:
+        raise BadProgram
+    if header.machine != MACHINES[0] and header.machine != MACHINES[1]:
+        raise BadProgram
+    if header.segment_size != SEGMENT_SIZE or header.segment_count > MAXIMUM_SEGMENTS:
+        raise BadProgram
+    size = U64(header.segment_count) * SEGMENT_SIZE
+    if header.segment_offset % 8 != 0 or not _fits(header.segment_offset, size, image.length):
+        raise BadProgram
+    return header
+
+
+def _fits(offset: U64, length: U64, limit: U64) -> bool:
+    return offset <= limit and length <= limit - offset
+
+
+def _check(segment: SegmentHeader, length: U64) -> None:
+    """Raises BadProgram for a segment outside of its file or of the addresses for programs, or open to injection."""
+    if not _fits(segment.offset, segment.file_size, length) or segment.file_size > segment.memory_size:
+        raise BadProgram
+    if segment.address < layout.USER_START or not _fits(
+        segment.address, segment.memory_size, U64(layout.MESSAGE_BUFFER)
+    ):
+        raise BadProgram
+    if segment.flags & 3 == 3:
+        raise BadProgram
+
+
+def _load(segment: SegmentHeader, image: Slice[U8], quota: U64) -> Segment:
+    """Copy the contents of a segment into new memory. Raises BadProgram, QuotaExceeded."""
+    access = U64(READ)
+    if segment.flags & 2 != 0:
+        access = access | WRITE
+    if segment.flags & 1 != 0:
+        access = access | EXECUTE
+    start = segment.address // PAGE * PAGE
+    length = (segment.address + segment.memory_size - start + (PAGE - 1)) // PAGE * PAGE
+    try:
+        memory = Memory()
+        memory.create(quota, length, U64(MEMORY_PAID))
+        made = Segment(start, length, access, memory.handle)
+        fill(memory, segment.address - start, image[segment.offset : segment.offset + segment.file_size])
+        return made
+    except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
+        raise QuotaExceeded
+
+
+def fill(memory: Memory, offset: U64, contents: Slice[U8]) -> None:
+    """Copy bytes into a memory object at an offset. Raises what `Memory.map` and `unmap` do.
+
+    Panics when the memory that is touched cannot be paid for: the caller pays for it at once where that matters.
+    """
+    if contents.length == 0:
+        return
+    shown = (offset + contents.length + (PAGE - 1)) // PAGE * PAGE
+    window = memory.map(U64(0), shown, U64(READ | WRITE))
+    view(window, shown)[offset : offset + contents.length].copy_from(contents)
+    unmap(window, shown)

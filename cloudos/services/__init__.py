@@ -1,0 +1,1 @@
+"""Layer 3: the services of the system, one directory each."""

@@ -1,0 +1,1 @@
+"""The first process: starts the components of the image and supervises them."""

@@ -1,0 +1,356 @@
+"""init: the first process. It holds all authority, gives each component its part, and supervises them.
+
+Components start in the order of the image. When one ends, its policy decides whether it starts again: after a while
+that doubles with each failure, at most so many times. Its endpoint belongs to init, so its clients keep their handles;
+a call that it was serving fails with ServiceGone, calls that wait are served by the next process.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi import initial
+from cloudos.abi.bundle import EntryKind
+from cloudos.abi.errors import (
+    BadAddress,
+    BadArgument,
+    BadHandle,
+    BadState,
+    Denied,
+    NotFound,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TooManyHandles,
+    WrongKind,
+)
+from cloudos.abi.messages import NEVER as FOREVER
+from cloudos.contracts.errors import BadProgram
+from cloudos.contracts.streams import Stream
+from cloudos.contracts.supervisor import Supervisor
+from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, write_text, zeroed
+from cloudos.sdk import print, system, transport
+from cloudos.sdk.bundle import bundle
+from cloudos.sdk.collections.byte_buffer import ByteBuffer
+from cloudos.sdk.collections.list import List
+from cloudos.sdk.collections.text import Text
+from cloudos.sdk.errors import InvalidNumber
+from cloudos.sdk.process import exit
+from cloudos.sdk.service import server
+from cloudos.sdk.spawn import end
+from cloudos.services.init.boot_log import BOOT_LOG
+from cloudos.services.init.starting import make, position_of, prepare
+from cloudos.services.init.wiring import (
+    ALWAYS,
+    FAILED,
+    MACHINE,
+    NEVER,
+    RUNNING,
+    STOPPED,
+    WAITING,
+    Component,
+    parse,
+)
+
+FAULT_SHIFT = 16
+SETTLED = 10_000_000_000  # nanoseconds after which a component's earlier failures are forgotten
+LONGEST_WAIT = 10_000_000_000  # nanoseconds between two starts at most
+BAD_IMAGE_STATUS = 70  # EX_SOFTWARE of sysexits.h
+
+
+@managed
+class Register:
+    """All components, and init's own objects."""
+
+    components: List[Component]
+    endpoint: U64
+    ends: U64
+
+
+@managed
+class Init:
+    """What others may ask of init, and what it does when components end."""
+
+    register: Register
+
+    def list(self, position: U64, into: Slice[U8]) -> U64:
+        """See `Supervisor`."""
+        components = self.register.components
+        line = ByteBuffer()
+        used = U64(0)
+        for index in U64.range(min(position, components.length), components.length):
+            line.clear()
+            one = components[index]
+            memory, limit = usage(one.quota)
+            write_text(line, f"{one.name} ")
+            write_state(line, one.state)
+            write_text(line, f" {one.starts} {memory} {limit} {one.since}\0")
+            if line.length > into.length - used:
+                break
+            into[used : used + line.length].copy_from(line.content())
+            used += line.length
+        return used
+
+    def start(self, name: Slice[U8]) -> None:
+        """See `Supervisor`."""
+        one = self.named(name)
+        if one.state == RUNNING:
+            raise BadArgument
+        one.failures = U64(0)
+        launch(self.register, one)
+
+    def stop(self, name: Slice[U8]) -> None:
+        """See `Supervisor`."""
+        one = self.named(name)
+        if one.state == RUNNING:
+            one.state = U64(STOPPED)
+            end(one.process)
+            report(one, "stopped")
+        one.state = U64(STOPPED)
+
+    def restart(self, name: Slice[U8]) -> None:
+        """See `Supervisor`."""
+        one = self.named(name)
+        one.failures = U64(0)
+        if one.state == RUNNING:
+            # It starts again when its end is told.
+            one.state = U64(WAITING)
+            one.due = U64(FOREVER)
+            end(one.process)
+        else:
+            launch(self.register, one)
+
+    def holds(self, name: Slice[U8], position: U64, into: Slice[U8]) -> U64:
+        """See `Supervisor`."""
+        one = self.named(name)
+        all = ByteBuffer()
+        describe(one, all)
+        used, number, start = U64(0), U64(0), U64(0)
+        content = all.content()
+        for at in U64.range(content.length):
+            if content[at] == 0:
+                length = at + 1 - start
+                if number >= position:
+                    if length > into.length - used:
+                        break
+                    into[used : used + length].copy_from(content[start : at + 1])
+                    used += length
+                number += 1
+                start = at + 1
+        return used
+
+    def shut_down(self, restart: bool) -> None:
+        """See `Supervisor`."""
+        shut_down(self.register, U8(0))
+
+    def memory(self) -> tuple[U64, U64]:
+        """See `Supervisor`."""
+        used, limit = usage(U64(initial.QUOTA))
+        return limit, used
+
+    def named(self, name: Slice[U8]) -> Component:
+        """The component of this name. Raises NotFound."""
+        components = self.register.components
+        return components[position_of(name, components)]
+
+    def signalled(self, bits: U64) -> None:
+        """Some components have ended."""
+        components = self.register.components
+        for index in U64.range(components.length):
+            if bits.bit(index):
+                ended(self.register, components[index])
+
+    def deadline(self) -> U64:
+        """When the next component is to be started again."""
+        soonest = U64(FOREVER)
+        for one in self.register.components:
+            if one.state == WAITING:
+                soonest = min(soonest, one.due)
+        return soonest
+
+    def expired(self) -> None:
+        """Start what is due."""
+        now = system.clock_read()
+        for one in self.register.components:
+            if one.state == WAITING and one.due <= now:
+                launch(self.register, one)
+
+
+serve = server((Supervisor, Init), (Stream, BOOT_LOG))
+
+
+@struct
+class Words:
+    """Room for what quota_inspect writes."""
+
+    values: Array[U64, Literal[2]] = zeroed()
+
+
+WORDS = place(Words())
+
+
+def usage(quota: U64) -> tuple[U64, U64]:
+    """Bytes of a quota that are used, and its limit; zeros when there is none."""
+    try:
+        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
+        return WORDS.values[0], WORDS.values[1]
+    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
+        return U64(0), U64(0)
+
+
+def write_state(line: ByteBuffer, state: U64) -> None:
+    """The word for a state."""
+    if state == RUNNING:
+        write_text(line, "running")
+    elif state == FAILED:
+        write_text(line, "failed")
+    elif state == WAITING:
+        write_text(line, "waiting")
+    else:
+        write_text(line, "stopped")
+
+
+def describe(one: Component, out: ByteBuffer) -> None:
+    """What a component holds: `name kind rights from`, a zero byte after each."""
+    if one.offers:
+        write_text(out, "offer endpoint receive init\0")
+        write_text(out, "bell notification wait init\0")
+    if one.kept != 0:
+        write_text(out, f"state memory {one.state_bytes} init\0")
+    for need in one.needs:
+        write_text(out, f"{need.name} endpoint {need.use} {need.component}\0")
+    for resource in one.resources:
+        write_text(out, f"{resource.name} {resource.kind} {resource.first}+{resource.length} machine\0")
+    for grant in one.grants:
+        write_text(out, f"{grant.name} {grant.kind} all kernel\0")
+
+
+def report(one: Component, what: str) -> None:
+    """A line of the boot log: seconds since the machine started, the component, what happened."""
+    microseconds = system.clock_read() // 1000
+    seconds, fraction = microseconds // 1_000_000, microseconds % 1_000_000
+    print(f"[{seconds:>5}.{fraction:06}] {one.name}: ", end="")
+    print(what)
+
+
+def launch(register: Register, one: Component) -> None:
+    """Start a component; when that fails it counts as a failure of the component."""
+    try:
+        if one.quota == 0:
+            prepare(one)
+        one.process = make(one, register.components, register.endpoint)
+        bits = U64(1) << U64(one.number - 2)
+        system.process_bind(one.process, register.ends, bits)
+        one.state = U64(RUNNING)
+        one.starts += 1
+        one.since = system.clock_read()
+        report(one, "started")
+    except (QuotaExceeded, NotFound, BadProgram, BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
+        report(one, "cannot be started")
+        fail(register, one)
+
+
+def ended(register: Register, one: Component) -> None:
+    """A component's process is gone: start it again, or not."""
+    try:
+        result = system.process_inspect(one.process)
+    except (BadHandle, WrongKind, Denied, PeerGone):
+        return
+    if result == 0:
+        return
+    transport.close(one.process)
+    one.process = U64(0)
+    status = U8(result & 0xFF)
+    if one.state == STOPPED:
+        return
+    if one.state == WAITING:
+        launch(register, one)
+        return
+    if result >> FAULT_SHIFT != 0:
+        report(one, f"ended by fault {result >> FAULT_SHIFT & 0xFF}")
+    else:
+        report(one, f"ended with status {status}")
+    if one.policy == MACHINE:
+        one.state = U64(STOPPED)
+        shut_down(register, status)
+    if one.policy == NEVER or (one.policy != ALWAYS and status == 0):
+        one.state = U64(STOPPED)
+        return
+    fail(register, one)
+
+
+def fail(register: Register, one: Component) -> None:
+    """One failure more: wait, twice as long as the last time, or give up."""
+    now = system.clock_read()
+    if one.since != 0 and now - one.since > SETTLED:
+        one.failures = U64(0)
+    if one.policy == NEVER or (one.limit != 0 and one.failures >= one.limit):
+        one.state = U64(FAILED)
+        report(one, "has failed and is not started again")
+        return
+    pause = one.backoff
+    for _ in U64.range(min(one.failures, U64(20))):
+        pause = min(pause * 2, U64(LONGEST_WAIT))
+    one.failures += 1
+    one.state = U64(WAITING)
+    one.due = now + pause
+    if pause == 0:
+        launch(register, one)
+
+
+def shut_down(register: Register, status: U8) -> None:
+    """Stop all components, the last one first, and the machine."""
+    components = register.components
+    for index in U64.range(components.length):
+        one = components[components.length - 1 - index]
+        if one.state == RUNNING:
+            one.state = U64(STOPPED)
+            end(one.process)
+            report(one, "stopped")
+    exit(status)
+
+
+def main() -> U8:
+    """Start all components, then supervise them for ever. Returns only when the image cannot be used."""
+    number = bundle.find(EntryKind.WIRING, bundle.content[0:0])
+    if number is None:
+        print("init: the image has no wiring")
+        return U8(BAD_IMAGE_STATUS)
+    try:
+        components = parse(Text.from_bytes(bundle.data(bundle.entry(number))))
+    except InvalidNumber:
+        print("init: the wiring of the image is not of this version")
+        return U8(BAD_IMAGE_STATUS)
+    try:
+        transport.attach()
+        quota = U64(initial.QUOTA)
+        register = Register(components, system.endpoint_create(quota), system.notification_create(quota))
+        system.thread_bind(register.ends)
+    except (
+        BadArgument,
+        BadState,
+        QuotaExceeded,
+        OutOfMemory,
+        TooManyHandles,
+        PeerGone,
+        BadHandle,
+        WrongKind,
+        Denied,
+    ):
+        print("init: there is not enough memory")
+        return U8(BAD_IMAGE_STATUS)
+    # Endpoints of all come first: who needs another's is given it also when that starts later.
+    for one in components:
+        prepare_or_report(one)
+    for one in components:
+        launch(register, one)
+    serve(register.endpoint, Init(register))
+    return U8(0)
+
+
+def prepare_or_report(one: Component) -> None:
+    """Make what lasts; a component for which that fails cannot be started."""
+    try:
+        prepare(one)
+    except (QuotaExceeded, NotFound, BadProgram):
+        report(one, "its memory, its program or its devices are not to be had")

@@ -1,0 +1,1 @@
+"""Programs: from a file to a running process, and to its end."""

@@ -1,0 +1,389 @@
+"""The loader service: `Programs` are sessions, `Program` is one program.
+
+Badges: components have their numbers; 1 << 40 | N is the session of program N; 1 << 41 | N is program N itself.
+A program that is given `files` or `programs` gets sessions of its own instead, which end with it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi import initial
+from cloudos.abi.bundle import EntryKind
+from cloudos.abi.errors import (
+    BadAddress,
+    BadArgument,
+    BadHandle,
+    BadState,
+    Denied,
+    NotFound,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TooManyHandles,
+    WrongKind,
+)
+from cloudos.abi.objects import Rights
+from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
+from cloudos.contracts.files import Files
+from cloudos.contracts.pipes import Pipes
+from cloudos.contracts.programs import INTERRUPT, Program, Programs
+from cloudos.contracts.streams import Stream
+from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.sdk import system, transport
+from cloudos.sdk.collections.byte_buffer import ByteBuffer
+from cloudos.sdk.collections.list import List
+from cloudos.sdk.collections.text import Text
+from cloudos.sdk.component import held
+from cloudos.sdk.service import CALLER, Later, answer, server
+from cloudos.sdk.spawn import end, new_process
+from cloudos.services.loader.reading import Kept, Library, give_back
+from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
+
+RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+SESSION = 1 << 40
+PROGRAM = 1 << 41
+PATIENCE = 1_000_000_000  # nanoseconds that a stream's service may take: programs name it
+INTERRUPT_BIT = 1
+SLOTS = 63
+MOST_GIVEN = 128 << 10  # bytes of arguments and environment
+MOST_STREAMS = 32
+MOST_ENTRIES = 256
+SMALLEST = 256 << 10  # bytes of a program's quota
+OWN_PRIORITY = 90  # of programs: below all services
+TURN = 10_000_000
+
+
+@struct
+class Words:
+    """Room for what quota_inspect writes."""
+
+    values: Array[U64, Literal[2]] = zeroed()
+
+
+WORDS = place(Words())
+
+
+def usage(quota: U64) -> tuple[U64, U64]:
+    """Bytes of a quota that are used, and its limit; zeros when there is none."""
+    try:
+        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
+        return WORDS.values[0], WORDS.values[1]
+    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
+        return U64(0), U64(0)
+
+
+@managed
+class Loader:
+    """All programs."""
+
+    endpoint: U64
+    bell: U64
+    files: U64
+    pipes: U64
+    schedule: U64
+    library: Library
+    entries: List[Entry]
+    next: U64
+    slots: U64
+    foreground: U64
+
+    def create(self, path: Slice[U8]) -> U64:
+        """See `Programs`."""
+        self.make_room()
+        name = Text.from_bytes(path)
+        executable = self.library.get(name.content)
+        used, limit = usage(U64(initial.QUOTA))
+        try:
+            quota = system.quota_create(U64(initial.QUOTA), max((limit - used) // 4, U64(SMALLEST)))
+        except (BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
+            raise QuotaExceeded
+        number = self.next
+        try:
+            made = new_process(executable, quota, self.schedule, U64(0))
+            handle = self.mint(U64(PROGRAM) | number)
+        except QuotaExceeded:
+            transport.close(quota)
+            raise
+        self.next += 1
+        none = U64(0)
+        self.entries.append(
+            Entry(
+                number,
+                CALLER.badge,
+                none,
+                U64(NEW),
+                name,
+                made,
+                made.process,
+                quota,
+                List[U64](),
+                List[U64](),
+                none,
+                none,
+                none,
+                none,
+                none,
+                False,
+                False,
+            )
+        )
+        return handle
+
+    def make_room(self) -> None:
+        """Forget the oldest program that has ended, when there are very many. Raises QuotaExceeded."""
+        if self.entries.length < MOST_ENTRIES:
+            return
+        for index in U64.range(self.entries.length):
+            if self.entries[index].state == ENDED:
+                self.entries.remove_at(index)
+                return
+        raise QuotaExceeded
+
+    def mint(self, badge: U64) -> U64:
+        """A handle to this service with another badge. Raises QuotaExceeded."""
+        return derive(self.endpoint, badge)
+
+    def pipe(self) -> tuple[U64, U64]:
+        """See `Programs`."""
+        try:
+            return Pipes(self.pipes).make()
+        except QuotaExceeded:
+            raise
+        except ServiceError:
+            raise ServiceGone
+
+    def kill(self, number: U64, group: bool, signal: U64) -> None:
+        """See `Programs`."""
+        if signal == 0 or signal > 64:
+            raise BadArgument
+        found = False
+        for one in self.entries:
+            if one.state == RUNNING and (one.group == number if group else one.number == number):
+                one.signal = signal
+                end(one.process)
+                found = True
+        if not found:
+            raise NotFound
+
+    def list(self, position: U64, into: Slice[U8]) -> U64:
+        """See `Programs`."""
+        line = ByteBuffer()
+        used, now = U64(0), system.clock_read()
+        for index in U64.range(min(position, self.entries.length), self.entries.length):
+            one = self.entries[index]
+            line.clear()
+            parent = one.owner & 0xFF_FFFF_FFFF if one.owner & SESSION != 0 else U64(0)
+            memory, _ = usage(one.quota)
+            write_text(line, f"{one.number} {parent} {one.group} ")
+            write_text(line, "running" if one.state == RUNNING else "ended" if one.state == ENDED else "new")
+            write_text(line, f" {memory} {now - one.since if one.since != 0 else U64(0)} {one.name}\0")
+            if line.length > into.length - used:
+                break
+            into[used : used + line.length].copy_from(line.content())
+            used += line.length
+        return used
+
+    def set_foreground(self, group: U64) -> None:
+        """See `Programs`."""
+        self.foreground = group
+
+    def named(self) -> Entry:
+        """The program that the caller's handle is. Raises ServiceGone."""
+        for one in self.entries:
+            if CALLER.badge == U64(PROGRAM) | one.number:
+                return one
+        raise ServiceGone
+
+    def new(self) -> Entry:
+        """`named`, for one that has not started. Raises ServiceGone."""
+        one = self.named()
+        if one.state != NEW:
+            raise ServiceGone
+        return one
+
+    def add_argument(self, value: Slice[U8]) -> None:
+        """See `Program`."""
+        self.add(EntryKind.ARGUMENT, data(b""), value)
+
+    def add_variable(self, name: Slice[U8], value: Slice[U8]) -> None:
+        """See `Program`."""
+        self.add(EntryKind.ENVIRONMENT, name, value)
+
+    def add(self, kind: EntryKind, name: Slice[U8], value: Slice[U8]) -> None:
+        """One more entry of what it is started with. Raises NoSpace, ServiceGone."""
+        one = self.new()
+        one.given += name.length + value.length + 64
+        made = one.made
+        if one.given > MOST_GIVEN or made is None:
+            raise NoSpace
+        made.block.add(kind, name, value)
+
+    def give(self, name: Slice[U8], capability: U64) -> None:
+        """See `Program`."""
+        one = self.new()
+        made = one.made
+        if made is None or one.streams.length == MOST_STREAMS or name.length > 64:
+            raise NoSpace
+        given = Text.from_bytes(name)
+        try:
+            if given.equals("files"):
+                self.give_session(made.process, one, given, self.files)
+            elif given.equals("programs"):
+                self.give_session(made.process, one, given, self.endpoint)
+            else:
+                made.give(given.content, capability, U64(0), U64(0))
+        except (QuotaExceeded, BadHandle):
+            raise NoSpace
+        if given.equals("stdin") or given.equals("stdout") or given.equals("stderr"):
+            try:
+                Stream(capability).share()
+            except ServiceError:
+                pass
+            one.streams.append(capability)
+        else:
+            transport.close(capability)
+
+    def give_session(self, process: U64, one: Entry, name: Text, service: U64) -> None:
+        """Give a program a session of its own. Raises QuotaExceeded, BadHandle."""
+        made = one.made
+        if made is not None:
+            made.give(name.content, service, U64(RIGHTS), U64(SESSION) | one.number)
+        one.has_files = one.has_files or service == self.files
+
+    def start(self, group: U64) -> U64:
+        """See `Program`."""
+        one = self.new()
+        made = one.made
+        slot = self.free_slot()
+        if made is None or slot == 0:
+            raise QuotaExceeded
+        made.start()
+        one.made = None
+        one.slot = slot
+        self.slots = self.slots | U64(1) << slot
+        one.group = one.number if group == 0 else group
+        one.state = U64(RUNNING)
+        one.since = system.clock_read()
+        try:
+            system.process_bind(one.process, self.bell, U64(1) << slot)
+        except (BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
+            end(one.process)
+            raise QuotaExceeded
+        return one.number
+
+    def free_slot(self) -> U64:
+        """A signal that tells no other program's end; 0 when there is none."""
+        for slot in U64.range(1, SLOTS + 1):
+            if not self.slots.bit(slot):
+                return slot
+        return U64(0)
+
+    def wait(self) -> U64:
+        """See `Program`."""
+        one = self.named()
+        if one.state == NEW:
+            raise BadArgument
+        if one.state == ENDED:
+            return one.status
+        one.waiting.append(CALLER.later())
+        raise Later
+
+    def poll(self) -> U64 | None:
+        """See `Program`."""
+        one = self.named()
+        if one.state != ENDED:
+            return None
+        return one.status
+
+    def close(self) -> None:
+        """See `Program`."""
+        one = self.named()
+        if one.state == RUNNING:
+            one.closed = True
+        else:
+            if one.state == NEW:
+                self.release(one)
+            self.forget(one)
+
+    def forget(self, gone: Entry) -> None:
+        """Take a program out of the table."""
+        for index in U64.range(self.entries.length):
+            if self.entries[index].number == gone.number:
+                self.entries.remove_at(index)
+                return
+
+    def release(self, one: Entry) -> None:
+        """Give back what a program held through this service."""
+        one.made = None
+        for stream in one.streams:
+            give_back(stream)
+        one.streams.clear()
+        if one.has_files:
+            try:
+                Files(self.library.files).end_session(U64(SESSION) | one.number)
+            except (Denied, ServiceError):
+                pass
+        transport.close(one.process)
+        transport.close(one.quota)
+        # What it made and did not wait for is nobody's.
+        for other in self.entries:
+            if other.owner == U64(SESSION) | one.number:
+                other.closed = True
+
+    def signalled(self, bits: U64) -> None:
+        """Programs have ended, or the interrupt key was pressed."""
+        if bits & INTERRUPT_BIT != 0 and self.foreground != 0:
+            try:
+                self.kill(self.foreground, True, U64(INTERRUPT))
+            except (NotFound, BadArgument):
+                pass
+        index = U64(0)
+        while index < self.entries.length:
+            one = self.entries[index]
+            if one.state == RUNNING and bits.bit(one.slot):
+                self.finish(one)
+            if one.closed and one.state == ENDED:
+                self.entries.remove_at(index)
+            else:
+                index += 1
+
+    def finish(self, one: Entry) -> None:
+        """A program has ended."""
+        try:
+            one.status = system.process_inspect(one.process) & 0xFF
+        except (BadHandle, WrongKind, Denied, PeerGone):
+            one.status = U64(255)
+        if one.signal != 0:
+            one.status = one.signal + 128
+        one.state = U64(ENDED)
+        self.slots = self.slots & ~(U64(1) << one.slot)
+        self.release(one)
+        for reply in one.waiting:
+            answer(reply, one.status)
+        one.waiting.clear()
+
+
+def derive(handle: U64, badge: U64) -> U64:
+    """A handle to an endpoint with a badge. Raises QuotaExceeded."""
+    try:
+        return system.handle_derive(handle, U64(RIGHTS), badge)
+    except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
+        raise QuotaExceeded
+
+
+serve = server((Programs, Loader), (Program, Loader))
+
+
+def main() -> None:
+    """Serve for ever. Raises what making its objects raises."""
+    quota = U64(initial.QUOTA)
+    schedule = system.schedule_create(quota, U64(OWN_PRIORITY), U64(TURN), U64(TURN))
+    files, none = held("files"), U64(0)
+    library = Library(derive(files, U64(1)), List[Kept]())
+    bell = held("bell")
+    system.thread_bind(bell)
+    transport.ATTACHED.patience = U64(PATIENCE)
+    entries = List[Entry]()
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, none)
+    serve(loader.endpoint, loader, loader)

@@ -1,0 +1,1 @@
+"""Pipes: streams of bytes between programs."""

@@ -1,0 +1,48 @@
+"""Contracts between processes of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.boot.harness import run
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+EXPECTED = """add 1042
+not found
+widths 255 65535 7 -3 True
+reverse 4 lleh
+turn 12 1 3
+measure 195 99
+find True True
+next 200 1
+exchange True
+old client, new server: 8
+new client, new server: 12
+new client, old server: 8
+bad operation
+server: 100000 messages, 0 other answers
+client: 40000 answers
+"""
+
+
+def test_values_versions_and_messages_that_nobody_should_send() -> None:
+    result = run(PROGRAMS / "contract_fuzz.py", options=("--timeout", "120")).check()
+    assert result.output.decode() == EXPECTED
+
+
+BULK = """round trip True
+nothing is kept True
+longer than the memory True
+nothing True
+huge True
+no memory True
+not to be written True
+sum 15000
+nothing is kept True
+"""
+
+
+def test_a_megabyte_travels_through_lent_memory() -> None:
+    result = run(PROGRAMS / "contract_bulk.py", options=("--timeout", "60")).check()
+    assert result.output.decode() == BULK
