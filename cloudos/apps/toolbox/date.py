@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import is_number, to_count
 from cloudos.apps.dates import DAY, NANOSECONDS, Date, date_of, days_since_1970, format_date
 from cloudos.apps.inputs import reason
-from cloudos.apps.numbers import is_number, to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U64, Error, error_code, write_text
 from cloudos.sdk import InvalidNumber, List, Text, print_error, stdout

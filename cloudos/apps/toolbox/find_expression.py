@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import reason
 from cloudos.apps.modes import BadMode, parse_mode
-from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Usage
 from cloudos.apps.paths import base_name
 from cloudos.apps.wildcards import Wildcard

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import open_input, operands_or_input, reason
-from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U16, U64, Error, Slice, error_code, write_text
 from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text, print_error, stdout

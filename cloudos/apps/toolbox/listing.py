@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import spaces
 from cloudos.apps.dates import date_of, format_date
 from cloudos.apps.modes import mode_text
-from cloudos.apps.numbers import spaces
 from cloudos.contracts.files import DEVICE, DIRECTORY, PIPE, TERMINAL
 from cloudos.lang import U64, Error, managed, write_text
 from cloudos.sdk import InvalidNumber, List, Text, stdout, variable

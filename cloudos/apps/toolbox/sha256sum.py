@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from cloudos.apps.digests import digest_of
 from cloudos.apps.inputs import open_input, operands_or_input, reason
 from cloudos.apps.options import Usage, parse
 from cloudos.lang import U8, U64, Error, error_code, managed, write_text
 from cloudos.sdk import ByteBuffer, List, Text, lines, print_error, stdout
-from cloudos.apps.digests import digest_of
 
 BACKSLASH = ord("\\")
 NEWLINE = ord("\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.apps.byte_classes import is_blank, is_digit, is_letter, upper
-from cloudos.apps.numbers import to_count
+from cloudos.apps.counts import to_count
 from cloudos.apps.options import Usage
 from cloudos.lang import U8, U64, Slice, managed
 from cloudos.sdk import InvalidNumber, List, Text, print_error

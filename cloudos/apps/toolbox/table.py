@@ -70,6 +70,8 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "wc": wc,
     "yes": yes,
 }
+NAMES = tuple(UTILITIES)
+"""For the image: each is a file that holds this program."""
 
 
 def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
