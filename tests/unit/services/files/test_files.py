@@ -204,6 +204,43 @@ def test_what_another_replaces_is_given_back(service: Service) -> None:
     assert service.space(b"/")[1] == before + NODE_COST
 
 
+# Renaming.
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        (b"/d/f", b"/d", "NotEmpty"),
+        (b"/d/e", b"/d", "NotEmpty"),
+        (b"/d", b"/d/e", "BadArgument"),
+        (b"/d", b"/d/e/new", "BadArgument"),
+        (b"/d", b"/d/missing/new", "NotFound"),
+        (b"/d", b"/d/f/new", "NotDirectory"),
+        (b"/d", b"/d", None),
+        (b"/d/f", b"/d//f", None),
+        (b"/d/f", b"/d/f/", "NotDirectory"),
+        (b"/missing", b"/missing", "NotFound"),
+        (b"/d/e", b"/d/f", "NotDirectory"),
+        (b"/d/f", b"/empty", "IsDirectory"),
+        (b"/d/e", b"/empty", None),
+        (b"/empty", b"/d", "NotEmpty"),
+        (b"/d/f", b"/locked/f", "Denied"),
+        (b"/locked/e", b"/e", "Denied"),
+        (b"/locked/e", b"/locked/g", "Denied"),
+        (b"/locked", b"/d/moved", "Denied"),
+        (b"/locked", b"/renamed", None),
+    ],
+)
+def test_renaming(service: Service, old: bytes, new: bytes, error: str | None) -> None:
+    for directory in (b"/d", b"/d/e", b"/empty", b"/locked", b"/locked/e"):
+        service.ask("make_directory", directory, 0o700)
+    service.close(service.open(b"/d/f", RW | CREATE))
+    service.ask("change_mode", b"/locked", 0o500)
+    number = outcome(lambda: int(service.status(old).number))
+    assert outcome(lambda: service.ask("rename", old, new)) == error
+    assert outcome(lambda: int(service.status(old if error else new).number)) == number
+
+
 # Image, devices, mounts.
 
 
