@@ -379,12 +379,14 @@ def test_the_end_of_a_session(service: Service) -> None:
     for stream in (given, handed_over, other):
         assert service.read(stream, 5) == b"hello"
     service.end(7)
+    held = [service.open(b"/readme", READ) for _ in range(MAXIMUM_OF_SESSION)]
+    assert len(set(held)) == MAXIMUM_OF_SESSION
     for stream in (given, handed_over):
         service.close(stream)
         with pytest.raises(ServiceGone):
             service.read(stream, 5)
-    held = [service.open(b"/readme", READ) for _ in range(MAXIMUM_OF_SESSION)]
-    assert len(set(held)) == MAXIMUM_OF_SESSION
+    with pytest.raises(NoSpace):
+        service.open(b"/readme", READ)
 
 
 def test_what_nobody_may_hold_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
