@@ -40,7 +40,11 @@ IMAGE = {
     "/etc/conf.d": b"in the way of a directory",
     "/bin/tool/below": b"below a file",
     "/": b"no name",
-    "/etc/": b"no name either",
+    "/etc/": b"a directory has no content",
+    "/etc/empty/": b"",
+    "/home/": b"",
+    "/var/log/": b"",
+    "/bin/tool/": b"",
 }
 
 
@@ -245,9 +249,11 @@ def test_renaming(service: Service, old: bytes, new: bytes, error: str | None) -
 
 
 def test_the_image_is_there_to_be_read(service: Service) -> None:
-    assert service.list_all(b"/") == [b"bin", b"etc", b"readme", b"dev", b"tmp"]
+    assert service.list_all(b"/") == [b"bin", b"etc", b"readme", b"home", b"var", b"dev", b"tmp"]
     assert service.list_all(b"/bin") == [b"tool", b"script"]
+    assert service.list_all(b"/etc") == [b"conf.d", b"empty"]
     assert service.list_all(b"/etc/conf.d") == [b"net"]
+    assert service.list_all(b"/etc/empty") == []
     assert service.read(service.open(b"/etc/conf.d/net", READ), 100) == b"address"
     assert service.read(service.open(b"/readme", READ), 100) == b"hello"
     modes = [int(service.status(path).mode) for path in (b"/bin/tool", b"/bin/script", b"/readme", b"/etc")]
@@ -277,6 +283,14 @@ def test_the_image_is_not_changed(service: Service) -> None:
     with pytest.raises(ReadOnly):
         service.ask("rename", b"/mine", b"/readme")
     assert service.space(b"/etc")[0] == service.space(b"/etc")[1] == sum(map(len, list(IMAGE.values())[:4]))
+
+
+def test_directories_without_files_can_be_written(service: Service) -> None:
+    assert service.list_all(b"/var") == [b"log"]
+    for path in (b"/home/f", b"/var/f", b"/var/log/f"):
+        service.close(service.open(path, RW | CREATE))
+    with pytest.raises(ReadOnly):
+        service.open(b"/etc/empty/f", RW | CREATE)
 
 
 def test_mount_points_stay(service: Service) -> None:
