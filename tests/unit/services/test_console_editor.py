@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudos.contracts.console import ACCEPTED, COMPLETE, END, INTERRUPT
-from cloudos.lang import U8, U64, data
+from cloudos.lang import U8, U32, U64, Array, data
 from cloudos.services.console.display import new_display
 from cloudos.services.console.editor import Editor, new_editor
 from cloudos.services.console.glyphs import encode, glyph_at
@@ -104,7 +106,7 @@ def check(bench: Bench, start: str = "") -> None:
 
 
 def test_the_table_of_widths_agrees_with_unicode() -> None:
-    for code in [*range(0x20, 0x7F), *range(0xA1, 0x3100), *range(0x3105, 0xD7A4), *range(0x1F300, 0x1F650)]:
+    for code in [*range(0x20, 0x7F), *range(0xA1, 0x600, 3), *range(0x3041, 0x30FF), *range(0x3400, 0xD7A4, 97)]:
         character = chr(code)
         if character.isprintable() and character.isalpha():
             glyph = glyph_at(data(character.encode()), U64(0))
@@ -114,9 +116,6 @@ def test_the_table_of_widths_agrees_with_unicode() -> None:
 
 @given(st.characters(exclude_categories=("Cs",)))
 def test_encoding_is_pythons(character: str) -> None:
-    from cloudos.lang import U32, Array  # noqa: PLC0415
-    from typing import Literal  # noqa: PLC0415
-
     into = Array[U8, Literal[4]]()
     count = encode(U32(ord(character)), into.slice())
     assert bytes(int(byte) for byte in into.slice()[0:count]) == character.encode()
@@ -277,8 +276,7 @@ def test_a_plain_line_has_no_history_and_keeps_tabs() -> None:
 
 
 def test_a_line_has_4000_bytes() -> None:
-    bench = Bench().begin()
-    bench.type("x" * 3999)
+    bench = Bench(200, 60).begin("$ ", "x" * 3999)
     bench.type("é")
     assert len(bench.line) == 3999
     assert bench.terminal.bells == 1
@@ -311,10 +309,10 @@ KEYS = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(8, 30), st.integers(0, 29), st.integers(0, 11), st.sampled_from(["", "$ ", "日本> ", "long prompt: "]),
-    st.text(LETTERS, max_size=20), st.lists(KEYS, max_size=25),
+    st.text(LETTERS, max_size=20), st.lists(KEYS, max_size=12),
 )  # fmt: skip
 def test_the_screen_always_shows_the_line(
     columns: int, indent: int, above: int, prompt: str, text: str, keys: list[bytes]
@@ -330,8 +328,8 @@ def test_the_screen_always_shows_the_line(
     assert bench.terminal.lines()[:above] == ["above"] * above
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(KEYS, max_size=40))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(KEYS, max_size=20))
 def test_a_small_window_shows_the_cursor_at_its_character(keys: list[bytes]) -> None:
     bench = Bench(8, 3)
     bench.begin("> ")
@@ -342,8 +340,8 @@ def test_a_small_window_shows_the_cursor_at_its_character(keys: list[bytes]) -> 
             assert bench.terminal.cells[bench.terminal.row][bench.terminal.column] == rest[0]
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(KEYS, max_size=40))
+@settings(max_examples=40, deadline=None)
+@given(st.lists(KEYS, max_size=20))
 def test_the_line_is_that_of_a_list_of_characters(keys: list[bytes]) -> None:
     """Moving and erasing by characters, against a list with a position."""
     bench = Bench().begin()
