@@ -153,3 +153,20 @@ def test_a_terminal_is_raw_and_restored_on_every_way_out(manifest: Path, keys: b
         process.wait()
         os.close(ours)
         os.close(theirs)
+
+
+def test_lines_of_the_log_begin_at_the_left_of_a_raw_terminal(manifest: Path) -> None:
+    ours, theirs = pty.openpty()
+    line = [str(LAUNCHER), "shell", "--image", str(manifest), "--timeout", "60", "--kernel-log"]
+    process = subprocess.Popen(line, stdin=theirs, stdout=theirs, stderr=theirs)
+    try:
+        shown = read_until(ours, b"three\r\n")
+        assert b"echo: started\r\n" in shown
+        os.write(ours, b"\x04")
+        read_until(ours, b"switched off\r\n")
+        assert process.wait(timeout=30) == 7
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)

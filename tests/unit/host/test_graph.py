@@ -105,3 +105,18 @@ def test_crossings_are_counted_and_avoided() -> None:
     assert graph_layout.crossings([["a", "b"], ["y", "x"]], near, level) == 0
     layout = graph_layout.arrange({name: 10.0 for name in "abxy"}, [("a", "y"), ("b", "x")])
     assert (layout.x["a"] < layout.x["b"]) == (layout.x["y"] < layout.x["x"])
+
+
+@given(EDGES)
+def test_ordering_never_makes_more_crossings(edges: list[tuple[str, str]]) -> None:
+    level = graph_layout.layers_of(NODES, edges, [])
+    near: dict[str, list[str]] = {name: [] for name in NODES}
+    for source, target in edges:
+        if level[target] == level[source] + 1:
+            near[source].append(target)
+            near[target].append(source)
+    rows = [[name for name in NODES if level[name] == number] for number in range(max(level.values()) + 1)]
+    before = graph_layout.crossings(rows, near, level)
+    graph_layout.order(rows, near, level)
+    assert graph_layout.crossings(rows, near, level) <= before
+    assert sorted(name for row in rows for name in row) == NODES
