@@ -66,7 +66,12 @@ def days_since_1970(year: U64, month: U64, day: U64) -> U64:
     """The number of a day, 1 January 1970 being 0; the year is 1970 at least."""
     shifted = year - (U64(1) if month <= 2 else U64(0))
     day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    return shifted // 400 * ERA + (shifted % 400 * 365 + shifted % 400 // 4 - shifted % 400 // 100) + day_of_year - DAYS_TO_1970
+    return (
+        shifted // 400 * ERA
+        + (shifted % 400 * 365 + shifted % 400 // 4 - shifted % 400 // 100)
+        + day_of_year
+        - DAYS_TO_1970
+    )
 
 
 def month_name(month: U64) -> Text:
@@ -124,15 +129,19 @@ def short(name: Text) -> Text:
 def iso_week(date: Date) -> tuple[U64, U64]:
     """Year and number of the week by ISO 8601: week 1 has the year's first Thursday."""
     weekday = (date.weekday + 6) % 7  # Monday: 0
-    week = (date.year_day + 10 - (weekday + 1)) // 7
+    week = (date.year_day + 10 - weekday) // 7
     if week == 0:
         before = date.year - 1
-        length = U64(366) if is_leap(before) else U64(365)
-        return before, (date.year_day + length + 10 - (weekday + 1)) // 7
-    length = U64(366) if is_leap(date.year) else U64(365)
-    if week == 53 and date.year_day + (3 - min(weekday, U64(3))) >= length and weekday < 3:
+        return before, (date.year_day + year_length(before) + 10 - weekday) // 7
+    thursday = date.year_day + 3 - min(weekday, U64(3))
+    if week == 53 and thursday >= year_length(date.year):
         return date.year + 1, U64(1)
     return date.year, week
+
+
+def year_length(year: U64) -> U64:
+    """How many days a year has."""
+    return U64(366) if is_leap(year) else U64(365)
 
 
 def format_date(date: Date, format: Text) -> Text:

@@ -1,6 +1,7 @@
 """Regular expressions of POSIX, basic and extended, as a tree: the parser behind `cloudos.apps.regex`.
 
-With what GNU's programs add: `\\+ \\? \\|` in basic ones, `\\w \\W \\s \\S \\b \\B \\< \\>` in both. Bytes are characters.
+With what GNU's programs add: `\\+ \\? \\|` in basic ones, `\\w \\W \\s \\S \\b \\B \\< \\>` in both.
+Bytes are characters.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _check_calls(manifest: ImageManifest, policy: Policy, links: tuple[Link, ...
     for link in links:
         user, server = labels[link.user], labels[link.server]
         place = policy.labels[user] * len(policy.labels) + policy.labels[server]
-        if link.need.use != "signal" and not policy.matrix[place] & Operation.CALL:
+        if link.need.use != "signal" and not policy.matrix[place] & int(Operation.CALL):
             message = f"{link.user} ({user}) needs {link.server} ({server}), which the policy does not let it call"
             raise link.need.place.error(message, f"allow 'call' for them in {policy.path}, or give other labels")
 

@@ -221,7 +221,7 @@ def remove(path: Text) -> None:
 
 
 def rename(old: Text, new: Text) -> None:
-    """Give a file or directory another path, in place of what is there. BadArgument: into itself, or to another mount."""
+    """Give a file or directory another path, over what is there. BadArgument: into itself, or to another mount."""
     source = absolute(old)
     target = absolute(new)
     _files().rename(source.content, target.content)

@@ -139,7 +139,7 @@ class OpenFile:
             pass
 
     def seek(self, offset: I64, origin: U64 = FROM_START) -> U64:
-        """Move the position relative to START, CURRENT or END; the new one. NotSeekable, BadArgument: before the start."""
+        """Move the position relative to START, CURRENT or END; the new one. BadArgument: before the start."""
         if self.image is not None:
             raise NotSeekable
         self.forget_ahead()

@@ -129,7 +129,7 @@ def copy_directory(name: str, source: Text, target: Text, options: Options) -> b
 
 
 def targets(name: str, options: Options) -> Text:
-    """Take the target off the operands; raises Usage when there are too few, or it has to be a directory and is none."""
+    """Take the target off the operands; raises Usage when there are too few, or it is no directory but must be."""
     operands = options.operands
     if operands.length == 0:
         print_error(f"{name}: missing file operand")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import open_input, operands_or_input, reason
-from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U64, Error, error_code, managed, write_text
 from cloudos.sdk import InvalidNumber, List, Text, lines, print_error, stdout

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import is_number, to_count
 from cloudos.apps.dates import DAY, NANOSECONDS, Date, date_of, days_since_1970, format_date
 from cloudos.apps.inputs import reason
-from cloudos.apps.numbers import is_number, to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U64, Error, error_code, write_text
 from cloudos.sdk import InvalidNumber, List, Text, print_error, stdout
@@ -44,7 +44,7 @@ def parse_time(text: Text) -> U64:
 
 
 def parse_stamp(text: Text) -> U64:
-    """`[[CC]YY]MMDDhhmm[.SS]` as touch takes it, in nanoseconds; raises InvalidNumber. Without a year it is this one."""
+    """`[[CC]YY]MMDDhhmm[.SS]`, without a year of this one, in nanoseconds; raises InvalidNumber."""
     point = text.find(".")
     length = text.length if point is None else point
     if not is_number(text.slice(U64(0), length)) or (length != 8 and length != 10 and length != 12):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import old_counts, to_count
 from cloudos.apps.inputs import CHUNK, open_input, operands_or_input, reason
-from cloudos.apps.numbers import old_counts, to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U64, Error, Slice, error_code, free_slice, managed, new_slice, write_text
 from cloudos.sdk import InvalidNumber, List, Reader, Text, print_error, stdout

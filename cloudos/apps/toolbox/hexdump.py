@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import open_input, operands_or_input, reason
-from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U16, U64, Error, Slice, error_code, write_text
 from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text, print_error, stdout
@@ -82,7 +82,7 @@ def count_of(options: Options, letter: str, default: U64) -> U64:
 
 
 def hexdump(arguments: List[Text]) -> U8:
-    """Write the bytes of files, one file after the other, as numbers; `-C` with characters, `-s` from, `-n` how many."""
+    """Write the bytes of files as numbers; `-C` with characters, `-s` from where, `-n` how many."""
     try:
         options = parse(arguments, "Cvn:s:")
         length = count_of(options, "n", U64(NEVER))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import spaces
 from cloudos.apps.dates import date_of, format_date
 from cloudos.apps.modes import mode_text
-from cloudos.apps.numbers import spaces
 from cloudos.contracts.files import DEVICE, DIRECTORY, PIPE, TERMINAL
 from cloudos.lang import U64, Error, managed, write_text
 from cloudos.sdk import InvalidNumber, List, Text, stdout, variable
 from cloudos.sdk.filesystem import now, status
 
 HALF_YEAR = 15_778_476 * 1_000_000_000  # nanoseconds: half of a Gregorian year of 365.2425 days
+TAB = 8  # columns between stops
 SCREEN = 80  # columns, when COLUMNS does not say
 
 
@@ -172,14 +173,28 @@ def write_columns(entries: List[Entry], listing: Listing) -> None:
         rows += 1
     columns = widths(names, rows)
     for row in U64.range(rows):
+        start = U64(0)
         for column in U64.range(columns.length):
             at = column * rows + row
             if at >= names.length:
                 break
             write_text(stdout, f"{names[at]}")
             if at + rows < names.length:
-                spaces(stdout, names[at].length, columns[column])
+                indent(start + names[at].length, start + columns[column])
+            start += columns[column]
         write_text(stdout, "\n")
+
+
+def indent(begin: U64, end: U64) -> None:
+    """Go to a column, by tabulators where they save more than one space."""
+    at = begin
+    while at < end:
+        if end // TAB > (at + 1) // TAB:
+            write_text(stdout, "\t")
+            at += TAB - at % TAB
+        else:
+            write_text(stdout, " ")
+            at += 1
 
 
 def sum_of(numbers: List[U64]) -> U64:

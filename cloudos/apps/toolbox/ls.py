@@ -91,7 +91,7 @@ def total(entries: List[Entry], listing: Listing) -> Text:
 
 
 def ls(arguments: List[Text]) -> U8:
-    """List files, and what is in directories. 0: all is well; 1: something in a directory is not; 2: an operand is not."""
+    """List files, and what is in directories. 1: something in a directory is wrong; 2: an operand is."""
     try:
         options = parse(arguments, "aA1lRdFprtShCiUu")
     except Usage:

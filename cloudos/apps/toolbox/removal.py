@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudos.apps.inputs import reason
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.apps.paths import base_name, join
+from cloudos.contracts.errors import NotDirectory
 from cloudos.contracts.files import DIRECTORY
 from cloudos.lang import U8, Error, error_code
 from cloudos.sdk import List, NotFound, Text, print_error
@@ -42,6 +43,10 @@ def remove_operand(path: Text, options: Options) -> bool:
         if options.has("f"):
             return True
         print_error(f"rm: cannot remove '{path}': No such file or directory")
+    except NotDirectory:
+        if options.has("f"):
+            return True
+        print_error(f"rm: cannot remove '{path}': Not a directory")
     except Error:
         print_error(f"rm: cannot remove '{path}': {reason(error_code())}")
     return False

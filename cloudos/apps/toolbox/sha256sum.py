@@ -67,9 +67,12 @@ class Check:
         if self.malformed > 0:
             print_error(f"sha256sum: WARNING: {counted(self.malformed, 'line is', 'lines are')} improperly formatted")
         if self.unreadable > 0:
-            print_error(f"sha256sum: WARNING: {counted(self.unreadable, 'listed file', 'listed files')} could not be read")
+            print_error(
+                f"sha256sum: WARNING: {counted(self.unreadable, 'listed file', 'listed files')} could not be read"
+            )
         if self.mismatched > 0:
-            print_error(f"sha256sum: WARNING: {counted(self.mismatched, 'computed checksum', 'computed checksums')} did NOT match")
+            count = counted(self.mismatched, "computed checksum", "computed checksums")
+            print_error(f"sha256sum: WARNING: {count} did NOT match")
         return self.mismatched + self.unreadable == 0
 
 

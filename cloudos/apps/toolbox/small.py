@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import CHUNK, reason
-from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Options, Usage, parse, parse_leading
 from cloudos.apps.paths import base_name, directory_name
 from cloudos.contracts.files import APPEND, CREATE, TRUNCATE, WRITE

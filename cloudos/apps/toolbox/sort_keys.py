@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.apps.byte_classes import is_blank, is_digit, is_letter, upper
-from cloudos.apps.numbers import to_count
+from cloudos.apps.counts import to_count
 from cloudos.apps.options import Usage
 from cloudos.lang import U8, U64, Slice, managed
 from cloudos.sdk import InvalidNumber, List, Text, print_error
@@ -23,7 +23,7 @@ LETTER_R = ord("r")
 
 @managed
 class Key:
-    """A part of a line, from field and byte to field and byte, each from 1 on; `end_field` 0: to the end of the line."""
+    """A part of a line, from field and byte to field and byte, each from 1 on; `end_field` 0: to the line's end."""
 
     whole: bool
     field: U64

@@ -7,11 +7,14 @@ from typing import Any
 
 from cloudos.apps.toolbox.cat import cat
 from cloudos.apps.toolbox.cmp import cmp
+from cloudos.apps.toolbox.condition import bracket, test
 from cloudos.apps.toolbox.copies import cp, mv
 from cloudos.apps.toolbox.cut import cut
 from cloudos.apps.toolbox.date import date
 from cloudos.apps.toolbox.echo import echo
 from cloudos.apps.toolbox.ends import head, tail
+from cloudos.apps.toolbox.expr import expr
+from cloudos.apps.toolbox.find import find
 from cloudos.apps.toolbox.grep import grep
 from cloudos.apps.toolbox.hexdump import hexdump
 from cloudos.apps.toolbox.ls import ls
@@ -28,6 +31,7 @@ from cloudos.lang import U8, generate
 from cloudos.sdk import List, Text
 
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
+    "[": bracket,
     "basename": basename,
     "cat": cat,
     "chmod": chmod,
@@ -38,7 +42,9 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "dirname": dirname,
     "echo": echo,
     "env": env,
+    "expr": expr,
     "false": false,
+    "find": find,
     "grep": grep,
     "head": head,
     "hexdump": hexdump,
@@ -55,6 +61,7 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "sort": sort,
     "tail": tail,
     "tee": tee,
+    "test": test,
     "touch": touch,
     "tr": tr,
     "true": true,
@@ -63,6 +70,8 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "wc": wc,
     "yes": yes,
 }
+NAMES = tuple(UTILITIES)
+"""For the image: each is a file that holds this program."""
 
 
 def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:

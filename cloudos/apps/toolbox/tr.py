@@ -265,7 +265,9 @@ def translate(into: Translation, chosen: ByteBuffer, second: SetReader, truncate
         print_error("tr: when not truncating set1, string2 must be non-empty")
         raise Usage
     if second.has_class:
-        print_error("tr: when translating, the only character classes that may appear in string2 are 'upper' and 'lower'")
+        print_error(
+            "tr: when translating, the only character classes that may appear in string2 are 'upper' and 'lower'"
+        )
         raise Usage
     targets = second.bytes if truncated else second.stretched(chosen.length)
     for i in U64.range(min(chosen.length, targets.length)):

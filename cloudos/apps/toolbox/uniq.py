@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cloudos.apps.byte_classes import is_blank, lower
+from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import open_input, reason
-from cloudos.apps.numbers import to_count
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.lang import U8, U64, Error, Sink, Slice, error_code, managed, write_text
 from cloudos.sdk import InvalidNumber, List, Reader, Text, lines, print_error, stdout

@@ -6,6 +6,9 @@ A line may name files of `FILES`, and change them: every one runs on fresh copie
 
 from __future__ import annotations
 
+from tests.unit.apps.file_commands import FILE_COMMANDS
+from tests.unit.apps.text_commands import TEXT_COMMANDS
+
 WORDS = b"pear\napple\nfig\napple\nBanana\n\nfig 10\nfig 9\nkiwi 007\n"
 
 FILES: dict[str, bytes] = {
@@ -26,73 +29,5 @@ FILES: dict[str, bytes] = {
 }
 """By path, what every command line finds."""
 
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "echo": ("", "a b", "-n a", "'a  b' c", "-- x", "'' ''"),
-    "cat": ("words", "words table", "-n words table", "-n unended words", "-u empty", "missing words", "<words", "- <text",
-            "-n - unended <words", "-- words", "dir", "binary", "-z"),
-    "true": ("", "x"),
-    "false": ("", "x"),
-    "head": ("words", "-n 2 words", "-n2 words table", "-2 words", "-n 0 words", "-c 5 words", "-c5 words table",
-             "-n 100 unended", "-n -2 words", "-c -4 words", "<words", "-n 1 - words <text", "missing words", "-n x words",
-             "-q words table", "-v words", "empty words", "-n 3 binary"),
-    "tail": ("words", "-n 2 words", "-n +3 words", "-n+1 words", "-n +0 words", "-c 5 words", "-c +5 words", "-2 words",
-             "-n 1 unended", "-n 2 unended", "-n 0 words", "-n 100 words", "words table", "<words", "missing words",
-             "-n x words", "-n +100 words", "-c +100 empty"),
-    "wc": ("words", "-l words", "-w text", "-c binary", "-m words", "-lw words table", "<words", "-l <words", "words missing",
-           "empty", "unended", "-c words table text", "-l - words <text", "binary", "dir/inner words"),
-    "tee": ("<words", "new <words", "-a words <table", "new1 new2 <text", "nodir/x <words"),
-    "basename": ("/usr/lib/x.c", "/usr/lib/x.c .c", "x/", "/", "//", ".c .c", "", "a b c", "-s .c a.c b/c.c", "-a a/b c/d", "''"),
-    "dirname": ("/usr/lib/x", "x", "x/", "/", "/x", "a/b/", "a//b", "", "/a/b /c/d e", "//a", "a/b//"),
-    "seq": ("5", "2 5", "5 1", "1 2 10", "10 -3 0", "-2 2", "-w 8 11", "-w -5 5 5", "-s , 3", "0", "1 0 5", "", "x",
-            "1 2 3 4", "3 3", "-s ' ' 1 3"),
-    "pwd": ("",),
-    "env": ("-i A=b C=d", "-i"),
-    "sleep": ("0", "", "x", "0.01", "0s 0m"),
-    "uniq": ("sorted", "-c sorted", "-d sorted", "-u sorted", "-cd sorted", "-i other", "words", "-f 1 words", "-s 1 words",
-             "-f1 -s2 words", "unended", "empty", "<sorted", "- out <sorted", "missing", "-f x words", "a b c", "-du sorted"),
-    "cut": ("-b 1 words", "-b 1-3,5 words", "-c 2- words", "-b -2 words", "-f 1 tabs", "-f 2,3 tabs", "-s -f 2 tabs",
-            "-d: -f 1 table", "-d : -f 2- table", "-d: -f 3,1 table", "-d: -s -f2 table", "-f 0 table", "words",
-            "-b 3-1 words", "-d: -b 1 words", "-d '' -f1 words", "-d ab -f1 words", "-f1 missing", "-b1 unended",
-            "-b 2,4-5,7- text", "-b x words", "-b - words", "-d: -f2 <table", "-b1 empty", "-f 9 tabs"),
-    "tr": ("a-z A-Z <text", "-d aeiou <text", "-s a-z <sorted", "-cd '[:alpha:]' <text", "-cs '[:alpha:]' '\\n' <text",
-           "'[:lower:]' '[:upper:]' <text", "abc x <words", "'\\n' ' ' <words", "-d '\\000-\\010' <binary",
-           "-s b <sorted", "-ds a-m n-z <words", "a '[x*]' <words", "abc '[x*2]y' <words", "-t abc d <words",
-           "z-a x <words", "a <words", "a b c <words", "'[:foo:]' x <words", "-c a-z '\\n' <words", "-dc '[:digit:]\\n' <numbers",
-           "'[=a=]' b <words", "a-f '[:digit:]' <words", "'a\\-z' 123 <text", "-d <words", "'\\141' Z <words", "'[:space:]' _ <text"),
-    "grep": ("fox text", "-c fox text", "-i the text", "-n the text", "-v fox text", "-l fox text words", "-q fox text",
-             "-q nothing text", "nothing text", "-x fig words", "-w foo text", "-o 'o[a-z]' text", "-E 'fox|dog' text",
-             "-E '(a|b)+' text", "-F 'a.b*c' text", "-F '.' text", "-e fox -e dog text", "-f patterns text", "fox missing",
-             "-s fox missing", "fox text dir/inner", "-h fox text dir/inner", "-H fox text", "-r fox dir", "-rl o dir",
-             "'^a' words", "'e$' words", "'^$' words", "-vc '^$' words", "'a*' words", "-o 'p*' words", "'\\(ap\\)p' words",
-             "'\\(.\\)\\1' words", "-E '(.)\\1' words", "-E 'p{2}' words", "'p\\{2\\}' words", "-E '^.{3}$' words",
-             "'[[:digit:]]\\{1,\\}' words", "'[^a-z]' words", "'[]x]' text", "'\\[x' text", "'\\.' text", "-E '\\(or' text",
-             "-E 'a|' words", "-E '()' words", "-E 'x{1' text", "'[' text", "'\\(' text", "-E '(' text", "-E 'a{2,1}' text",
-             "'a\\{1' text", "'\\' text", "'a\\|f' words", "'ap\\+' words", "'fi\\?g' words", "'\\<foo' text", "'foo\\>' text",
-             "-E '\\bfoo\\b' text", "'\\w\\+_' text", "-o '\\w*' text", "-n '' words", "-io APPLE other", "-ic apple other",
-             "'*a' text", "-E 'a**' words", "'^*' text", "'a^b' text", "'x$y' text", "-E 'a^' words", "-c '' empty",
-             "fox <text", "fox - words <text", "-c fox - <text", "-nv fig words", "-L fox text words", "-m 2 fig words",
-             "-F -x fig words", "-Fi FOX text", "-F -w foo text", "", "-E '[[:upper:]]+' text",
-             "-on 'fig' words", "-xE 'fig|pear' words", "-vx fig words", "-wo 'foo' text", "-E 'fig (10|9)' words",
-             "-e '' text", "-F '' words", "fox dir", "-E 'fig|figs|fig 1' -o words", "-E '\\.' text", "-lv zzz text words",
-             "-E '[a-c]{2,3}' text", "-E '^(fig|kiwi)( [0-9]+)?$' words", "'[[:foo:]]' text", "-i 'BANANA' words",
-             "-E 'b(ana)+n?' -io words", "-qs fox missing text", "-q fox text missing", "'[z-a]' text", "-E 'a{1,2}{2}' words"),
-    "sort": ("words", "-r words", "-n numbers", "-nr numbers", "-u words", "-nu numbers", "-k2 words", "-k 2n words",
-             "-t: -k2n table", "-t: -k2,2nr -k1,1 table", "-t : -k 3 table", "-f other words", "-fu other words",
-             "-s -k1,1 words", "-b words", "-c sorted", "-c words", "-uc sorted", "-C words", "-o words words", "-m sorted sorted",
-             "words table", "<words", "- table <words", "missing", "-k 0 words", "-k x words", "-t ab words", "-k1.2 words",
-             "-k1.2,1.3 words", "-t: -k1.1,1.1r table", "-d text", "-rk2 words", "-k2b,2 words", "unended words", "empty",
-             "-o out -r words", "-k 1,2 -s words", "-t: -k2nr,2 -u table", "-i binary", "-df text words", "-t: -k3,1 table"),
-    "cmp": ("words words", "words table", "words missing", "-s words table", "-l words other", "unended empty", "empty unended",
-            "words - <words", "words - <table", "-l sorted words", "words", "-s missing words"),
-    "hexdump": ("binary", "-C binary", "-C words", "words", "-n 20 -C binary", "-s 10 -n 5 words", "-v binary", "-Cv binary",
-                "empty", "-C empty", "<words", "words table", "-C missing", "unended", "-n x words", "-s 3 -C words"),
-    "sha256sum": ("words", "words table empty", "<words", "missing words", "-b words", "-c words", "- <text", "dir", "-c -"
-                  " <patterns"),
-    "printf": ("hello", "'hello\\n'", "'%s\\n' a b c", "'%s-%s\\n' a b c", "'%d %i\\n' 12 -3", "'%5d|%-5d|%05d\\n' 42 42 42",
-               "'%x %X %o %u\\n' 255 255 8 7", "'%#x %#o\\n' 255 8", "'%+d % d\\n' 5 5", "'%c%c\\n' abc d", "'%%\\n'",
-               "'%b' 'a\\tb\\n'", "'%b' 'x\\0101y'", "'%b|' 'a\\cb' c", "'%.2s|\\n' abcdef", "'%8.3s|\\n' abcdef", "'%*d\\n' 6 42",
-               "'%-*d|\\n' 6 42", "'%.*s\\n' 2 abc", "'%d\\n' abc", "'%d\\n' 12abc", "'%d\\n' 0x1f 017 \\'A", "'%s\\n'", "'%d\\n'",
-               "", "'\\101\\x42\\n'", "'a\\cb'", "'%.5d\\n' 42", "'%.0d|\\n' 0", "'%s %d\\n' a 1 b 2", "-- '%s\\n' x", "'%z\\n' 1",
-               "'%d\\n' -9223372036854775808", "'%x\\n' -1", "'%5s|%-5s|\\n' ab cd", "'\\z\\n'", "'%'", "'%05d\\n' -42", "'%+.3d\\n' 7"),
-}
+COMMANDS: dict[str, tuple[str, ...]] = {**TEXT_COMMANDS, **FILE_COMMANDS}
 """By utility, its command lines as a shell would split them."""
