@@ -1,5 +1,1 @@
-<<<<<<< HEAD
-"""Programs that come with CloudOS."""
-=======
-"""Programs of the system, started by the loader."""
->>>>>>> shell
+"""Layer 4: the shell and the utilities."""
