@@ -50,5 +50,5 @@ class Supervisor:
 
     @operation(7, raises=(ServiceGone,))
     def memory(self) -> tuple[U64, U64]:
-        """Bytes of memory that init has to distribute, and how many of them are used."""
+        """Bytes of memory that init has to distribute, and how many are taken: used, or promised to components."""
         raise NotImplementedError

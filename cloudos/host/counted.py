@@ -43,14 +43,21 @@ def run(
 
     Raises ToolError when QEMU cannot be started.
     """
-    emulator = qemu.require("x86_64")
     words = [b"program", *(os.fsencode(argument) for argument in arguments)]
     content = bundle.encode(bundle.contents(stripped(built.program.read_bytes()), words, {}, {}))
+    return run_bundle(built.kernel, content, memory=memory, seconds=seconds, memory_image=memory_image)
+
+
+def run_bundle(
+    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
+) -> Outcome:
+    """`run` for any boot bundle, such as that of a system image without a console."""
+    emulator = qemu.require("x86_64")
     chosen = accelerator.emulation("instructions can be counted only there")
     options = Options(memory=memory, counted=True, memory_image=memory_image)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
-        with start(emulator.path, options, chosen, built.kernel, content) as machine:
+        with start(emulator.path, options, chosen, kernel, content) as machine:
             return _follow(machine, streams, seconds)
     finally:
         for descriptor in streams:

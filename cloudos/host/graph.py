@@ -176,6 +176,8 @@ def _edge(graph: Graph, layout: Layout, tops: list[float], pair: tuple[str, str]
     for number, x in enumerate(route[1:-1], layout.layer[source] + 1):
         points += [(x + MARGIN, tops[number]), (x + MARGIN, tops[number + 1] - LAYER_GAP)]
     points.append((route[-1] + MARGIN, end))
+    if layout.layer[target] == layout.layer[source]:
+        points = [points[0], ((route[0] + route[-1]) / 2 + MARGIN, begin - LAYER_GAP / 2), (points[-1][0], begin)]
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2

@@ -26,7 +26,8 @@ The image {{name}} of CloudOS: {{description}}
 Boot it (the console is the terminal, the kernel's log goes to kernel.log):
 
     qemu-system-x86_64 -M microvm -cpu {EMULATED_CPU} -m {{memory}}M -nodefaults -no-user-config -display none \\
-        -no-reboot -kernel {KERNEL} -initrd {BUNDLE} -serial file:kernel.log -device isa-debug-exit,iobase=0xf4,iosize=0x04 \\
+        -no-reboot -kernel {KERNEL} -initrd {BUNDLE} -serial file:kernel.log \\
+        -device isa-debug-exit,iobase=0xf4,iosize=0x04 \\
         -global virtio-mmio.force-legacy=false -device virtio-serial-device,max_ports=2 \\
         -chardev file,id=program,path=boot.log -device virtserialport,nr=1,name=program,chardev=program \\
         -chardev stdio,id=console -device isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2
@@ -48,13 +49,20 @@ class ComponentRow:
     """One component of `image inspect`, in the order of start. Bytes."""
 
     component: str
-    offers: str
     memory: int
     state: int
     priority: int
     time: str
     label: str
     restart: str
+
+
+@dataclass(frozen=True)
+class OfferRow:
+    """A contract that a component serves."""
+
+    component: str
+    offers: str
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ def inspect(name: str, form: str) -> None:
     system, found = made.system, made.system.manifest
     tables: dict[str, Sequence[Any]] = {
         "components": [component_row(one.component) for one in system.placed],
+        "offers": [OfferRow(one.component.name, what) for one in system.placed for what in one.component.offers],
         "needs": need_rows(system),
         "holds": held_rows(system),
         "files": [FileRow(file, size) for file, size in sorted(made.files.items())],
@@ -127,7 +136,6 @@ def component_row(one: Component) -> ComponentRow:
     schedule, restart = one.schedule, one.restart
     return ComponentRow(
         component=one.name,
-        offers=", ".join(short(contract) for contract in one.offers),
         memory=one.memory,
         state=one.state,
         priority=schedule.priority,

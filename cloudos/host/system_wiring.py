@@ -13,6 +13,9 @@ from cloudos.host.wiring import Wired
 
 INIT = "init"
 INIT_OFFERS = ("cloudos.contracts.supervisor:Supervisor",)
+INIT_OFFERS_WHEN_ASKED = ("cloudos.contracts.streams:Stream",)
+"""What goes to the boot log, but only of those whose image wires it so."""
+
 PAGE = 4096
 
 
@@ -72,7 +75,7 @@ def _server(manifest: ImageManifest, placed: Placed, need: Need) -> str | None:
     user = placed.component.name
     chosen = placed.wires.get(need.name)
     if chosen is not None:
-        _check_wire(manifest, placed, need, offering)
+        _check_wire(manifest, placed, need, offering + [INIT] * (need.contract in INIT_OFFERS_WHEN_ASKED))
     elif len(offering) > 1:
         hint = f'say which, at its component: needs = {{ {need.name} = "{offering[0]}" }}'
         raise placed.place.error(f"need '{need.name}' of {user} may be served by {' or '.join(offering)}", hint)
@@ -122,7 +125,7 @@ def _check_calls(manifest: ImageManifest, policy: Policy, links: tuple[Link, ...
     for link in links:
         user, server = labels[link.user], labels[link.server]
         place = policy.labels[user] * len(policy.labels) + policy.labels[server]
-        if link.need.use != "signal" and not policy.matrix[place] & Operation.CALL:
+        if link.need.use != "signal" and not policy.matrix[place] & int(Operation.CALL):
             message = f"{link.user} ({user}) needs {link.server} ({server}), which the policy does not let it call"
             raise link.need.place.error(message, f"allow 'call' for them in {policy.path}, or give other labels")
 

@@ -79,7 +79,7 @@ CLASSES: dict[Kind, Any] = {
     Kind.MEMORY: Memory,
     Kind.SPACE: Space,
 }
-DENIED, BAD_HANDLE, WRONG_KIND = Denied.code, BadHandle.code, WrongKind.code
+assert (Denied.code, BadHandle.code, WrongKind.code) == (5, 7, 8), "as `refuse` has them"
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:
     number = frame.number
@@ -211,10 +211,13 @@ def look_up_needed(handle: U64, need: U8) -> Ptr[Capability]:
 @never_inlined
 def refuse(frame: trap.UserFrame, number: U64, error: U64) -> None:
     """The call failed. What failed for want of a capability, or of a right of it, is put on record."""
-    if error == DENIED or error == BAD_HANDLE or error == WRONG_KIND:
-        caller = PROCESSOR.current.value.process.value.table
-        detail = (frame.argument0 & 0xFFFF_FFFF) << 32 | error << 8 | number
-        audit.record(Event.REFUSED, caller, audit.NOBODY, detail)
+    match error:
+        case 5 | 7 | 8:  # Denied, BadHandle, WrongKind
+            caller = PROCESSOR.current.value.process.value.table
+            detail = (frame.argument0 & 0xFFFF_FFFF) << 32 | error << 8 | number
+            audit.record(Event.REFUSED, caller, audit.NOBODY, detail)
+        case _:
+            pass
     frame.fail(error)
 
 

@@ -48,7 +48,7 @@ class OpenFile:
         """Close it: it can then not be used. Does nothing the second time."""
         if self.handle == 0:
             return
-        try:  # noqa: SIM105
+        try:
             Stream(self.handle).close()
         except ServiceError:  # the service is gone, and with it the stream
             pass
@@ -133,7 +133,7 @@ class OpenFile:
         self.stop = U64(0)
         if ahead == 0:
             return
-        try:  # noqa: SIM105
+        try:
             Stream(self.handle).seek(-I64(ahead), U64(CURRENT))
         except ServiceError:  # a stream without positions
             pass

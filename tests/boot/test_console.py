@@ -95,7 +95,7 @@ def test_the_boot_log_is_shown_on_request(manifest: Path) -> None:
 
 def test_the_time_limit(manifest: Path) -> None:
     reader, writer = os.pipe()
-    line = [LAUNCHER, "shell", "--image", str(manifest), "--timeout", "3"]
+    line = [str(LAUNCHER), "shell", "--image", str(manifest), "--timeout", "3"]
     with os.fdopen(reader), os.fdopen(writer, "w"):
         done = subprocess.run(line, stdin=reader, capture_output=True, timeout=60, check=False)
     assert done.returncode == 124, done.stderr

@@ -46,6 +46,8 @@ def problem(code: U32) -> Text:
             return Text("the service has no memory left")
         case 300:
             return Text("the service does not answer")
+        case 201:
+            return Text("the service's answer makes no sense")
         case 301 | 302:
             return Text("the service does not know this operation")
         case _:

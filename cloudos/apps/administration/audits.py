@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from cloudos.apps.administration.access import LISTING, Failed, complain, need, number
+from cloudos.apps.administration.access import LISTING, Failed, complain, fields, need, number
 from cloudos.apps.administration.formats import printable
 from cloudos.apps.options import Usage, parse
 from cloudos.contracts.audits import Audit
 from cloudos.lang import U8, U64, Error, error_code, free_slice, new_slice, write_text
 from cloudos.sdk import InvalidNumber, List, Text, print_error, stdout
+
+ALL = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def verify(service: Audit) -> U8:
@@ -19,22 +21,27 @@ def verify(service: Audit) -> U8:
         raise Failed from None
     write_text(stdout, f"{records} records, {sound} sound\n")
     if sound < records:
-        print_error(f"audit: the chain is broken: what stands behind record {sound} cannot be trusted")
+        print_error(f"audit: the chain is broken: only the first {sound} records are as they were written")
         return U8(1)
     return U8(0)
 
 
-def show_all(service: Audit, first: U64) -> None:
-    """Write records from a position on. Raises Failed."""
+def read_all(service: Audit) -> List[Text]:
+    """All records that are held, each of which begins with its number, oldest first. Raises Failed."""
     room = new_slice(U8, LISTING)
+    records = List[Text]()
+    next = U64(0)
     try:
-        position = first
         while True:
-            count = service.read(position, room)
+            count = service.read(next, room)
             if count == 0:
-                return
-            write_text(stdout, f"{printable(room[0:count])}\n")
-            position += 1
+                return records
+            record = Text.from_bytes(room[0:count])
+            found = number(fields(record, U64(2))[0])
+            if found < next:
+                raise InvalidNumber
+            records.append(record)
+            next = found + 1
     except Error:
         complain("audit", "Audit.read", error_code())
         raise Failed from None
@@ -50,8 +57,7 @@ def audit(arguments: List[Text]) -> U8:
         raise Usage
     if options.has("v"):
         return verify(Audit(need("audit", "audit", "Audit.verify")))
-    service = Audit(need("audit", "audit", "Audit.read"))
-    first = U64(0)
+    count = U64(ALL)
     value = options.value("n")
     if value is not None:
         try:
@@ -59,11 +65,7 @@ def audit(arguments: List[Text]) -> U8:
         except InvalidNumber:
             print_error(f"audit: '{value}' is not a number")
             raise Usage from None
-        try:
-            records, _ = service.verify()
-            first = records.saturating_sub(count)
-        except Error:
-            complain("audit", "Audit.verify", error_code())
-            raise Failed from None
-    show_all(service, first)
+    records = read_all(Audit(need("audit", "audit", "Audit.read")))
+    for i in U64.range(records.length.saturating_sub(count), records.length):
+        write_text(stdout, f"{printable(records[i].content)}\n")
     return U8(0)

@@ -16,6 +16,7 @@ RECORD = 48
 ENTRY = 80
 ANCHOR = 128
 CHECKED = 96  # bytes of an anchor that its check covers
+RECENT = 32  # entries that are looked at when the service starts
 ENTRIES_AT = 2 * ANCHOR
 HASH = 32
 
@@ -76,7 +77,10 @@ class Chain:
         return self.anchor.count + 1 - self.anchor.first
 
     def add(self, record: Entry) -> None:
-        """Chain a record; its hash is computed here. The oldest one goes when there is no more room."""
+        """Chain a record; its hash is computed here. The oldest one goes when there is no more room.
+
+        It counts once `write_anchor` was called.
+        """
         number = self.anchor.count + 1
         if self.held() + 1 == self.places:
             self.anchor.before = self.entry(self.anchor.first).hash
@@ -86,7 +90,6 @@ class Chain:
         self.digest(self.anchor.last.slice(), kept, kept.hash.slice())
         self.anchor.last = kept.hash
         self.anchor.count = number
-        self.write_anchor()
 
     def write_anchor(self) -> None:
         """Write the anchor over the older of its copies."""
@@ -109,10 +112,25 @@ class Chain:
 
     def sound(self) -> U64:
         """How many entries are as they were written, from the first held on."""
+        return self.sound_from(self.anchor.first, self.anchor.before.slice())
+
+    def recent(self) -> U64:
+        """How many entries `recent_sound` looks at."""
+        return min(self.held(), U64(RECENT))
+
+    def recent_sound(self) -> U64:
+        """`sound` of the last entries only: a start must not take longer the more there are."""
+        first = self.anchor.count + 1 - self.recent()
+        if first == self.anchor.first:
+            return self.sound()
+        return self.sound_from(first, self.entry(first - 1).hash.slice())
+
+    def sound_from(self, first: U64, hash: Slice[U8]) -> U64:
+        """How many entries are as they were written, from `first` on, which follows `hash`."""
         before, computed = Array[U8, Literal[32]](), Array[U8, Literal[32]]()
-        before.slice().copy_from(self.anchor.before.slice())
+        before.slice().copy_from(hash)
         good = U64(0)
-        for number in U64.range(self.anchor.first, self.anchor.count + 1):
+        for number in U64.range(first, self.anchor.count + 1):
             entry = self.entry(number)
             self.digest(before.slice(), entry, computed.slice())
             if not computed.slice().equals(entry.hash.slice()):

@@ -100,6 +100,8 @@ class AuditServer:
             record = ARRIVED.bytes.slice()[index * RECORD : (index + 1) * RECORD]
             bytes_at(Ptr.to(entry).cast(U8), U64(RECORD)).copy_from(record)
             self.chain.add(entry)
+        if count > 0:
+            self.chain.write_anchor()
         return count
 
     def tell(self, what: U64, detail: U64) -> None:
@@ -109,13 +111,14 @@ class AuditServer:
         entry.object = what
         entry.detail = detail
         self.chain.add(entry)
+        self.chain.write_anchor()
 
     def begin(self) -> None:
         """Continue the chain that the memory holds; say so when it is not sound, and leave it as it is."""
         if self.chain.recover():
-            count, sound = self.chain.held(), self.chain.sound()
+            count, sound = self.chain.recent(), self.chain.recent_sound()
             if sound != count:
-                print_error(f"audit: only {sound} of {count} records are sound")
+                print_error(f"audit: only {sound} of the last {count} records are sound")
                 self.tell(U64(BROKEN), sound)
         elif not self.chain.is_fresh():
             print_error("audit: the anchor of the chain is lost")

@@ -22,8 +22,8 @@ SCRIPT = data(b"#!")
 def image_tree(source: Bundle, volume: Volume) -> Node:
     """The directory of all FILE entries of a bundle. `volume` is charged with their lengths.
 
-    Of two entries of one path the first counts. Entries whose path is none, or needs a file to be a directory, are
-    left out.
+    An empty entry whose path ends with a slash is a directory. Of two entries of one path the first counts. Entries
+    whose path is none, or needs a file to be a directory, are left out.
     """
     root = Node(volume, U64(DIRECTORY), U64(DIRECTORY_MODE), U64(0))
     for i in U64.range(source.count):
@@ -40,9 +40,13 @@ def _add(root: Node, name: Slice[U8], content: Slice[U8]) -> None:
         path = parse_path(absolute.content)
     except (NotFound, NameTooLong):
         return
-    if path.depth == 0 or path.directory:
+    if path.depth == 0:
         return
-    directory = _directory_of(root, path)
+    if path.directory:
+        if content.length == 0:
+            _directory_of(root, path, path.depth)
+        return
+    directory = _directory_of(root, path, path.depth - 1)
     if directory is None or directory.child(path.last()) is not None:
         return
     node = Node(root.volume, U64(FILE), mode_of(content), content.length)
@@ -59,10 +63,10 @@ def _absolute(name: Slice[U8]) -> Text:
     return Text("/") + Text.from_bytes(name)
 
 
-def _directory_of(root: Node, path: Path) -> Node | None:
-    """The directory that a path's last name stands in, made with those above it; None where a file is in the way."""
+def _directory_of(root: Node, path: Path, count: U64) -> Node | None:
+    """The directory of the first `count` names, made with those above it; None where a file is in the way."""
     at = root
-    for i in U64.range(path.depth - 1):
+    for i in U64.range(count):
         found = at.child(path.names[i])
         if found is None:
             found = Node(root.volume, U64(DIRECTORY), U64(DIRECTORY_MODE), U64(0))
@@ -71,6 +75,19 @@ def _directory_of(root: Node, path: Path) -> Node | None:
             return None
         at = found
     return at
+
+
+def has_files(node: Node) -> bool:
+    """Whether there is a file in it, at any depth, or it is one."""
+    if node.kind != DIRECTORY:
+        return True
+    children = node.children
+    if children is None:
+        return False
+    for child in children.values():
+        if has_files(child):
+            return True
+    return False
 
 
 def mode_of(content: Slice[U8]) -> U64:

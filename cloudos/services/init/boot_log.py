@@ -6,7 +6,7 @@ from cloudos.abi.errors import Denied
 from cloudos.contracts.errors import NotSeekable
 from cloudos.contracts.files import TERMINAL
 from cloudos.contracts.streams import Status
-from cloudos.lang import I64, U64, Slice, U8, struct
+from cloudos.lang import I64, U8, U64, Slice, struct
 from cloudos.sdk.console import send, stdout
 
 

@@ -19,7 +19,7 @@ from cloudos.contracts.errors import (
 from cloudos.contracts.files import APPEND, CREATE, WRITE, Files
 from cloudos.contracts.logs import DEBUG, WARNING, Log
 from cloudos.contracts.streams import Stream
-from cloudos.lang import I64, U8, U64, Slice, managed, write_text
+from cloudos.lang import U8, U64, Slice, managed, write_text
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
@@ -59,6 +59,7 @@ class LogServer:
     limits: Limits
     names: Map[U64, Text]
     file: LogFile
+    readers: Map[U64, bool]
 
     def write(self, level: U64, text: Slice[U8]) -> None:
         """See `Log`. A level above DEBUG is DEBUG."""
@@ -77,7 +78,9 @@ class LogServer:
         self.add(now, badge, min(level, U64(DEBUG)), text)
 
     def read(self, position: U64, level: U64, into: Slice[U8]) -> U64:
-        """See `Log`."""
+        """See `Log`. ServiceGone for who is not among the readers, when those are named."""
+        if self.readers.length > 0 and CALLER.badge not in self.readers:
+            raise ServiceGone
         now = system.clock_read()
         for i in U64.range(BUCKETS):
             bucket = self.limits.buckets[i]
@@ -205,21 +208,30 @@ def take_argument(argument: Text, names: Map[U64, Text]) -> None:
         return
 
 
+def number_in(argument: Text, start: U64, default: U64) -> U64:
+    """The number from a position to the end, or the default when there is none."""
+    try:
+        number = argument.slice(start, argument.length).to_integer()
+        return U64(number) if number >= 0 else default
+    except InvalidNumber:
+        return default
+
+
 def new_log(arguments: List[Text], files: U64) -> LogServer:
     """The service as its arguments want it; `files` is a session of the file service, or 0."""
     names = Map[U64, Text]()
+    readers = Map[U64, bool]()
     size, path = U64(RING), Text("")
     for argument in arguments:
         take_argument(argument, names)
         if argument.starts_with("ring="):
-            try:
-                size = U64(max(argument.slice(U64(5), argument.length).to_integer(), I64(0)))
-            except InvalidNumber:
-                size = U64(RING)
+            size = number_in(argument, U64(5), U64(RING))
+        elif argument.starts_with("reader="):
+            readers[number_in(argument, U64(7), U64(NEVER))] = True
         elif argument.starts_with("file="):
             path = argument.slice(U64(5), argument.length)
     file = LogFile(files if path.length > 0 else U64(0), path)
-    return LogServer(new_ring(size), Limits(), names, file)
+    return LogServer(new_ring(size), Limits(), names, file, readers)
 
 
 serve = server((Log, LogServer), symbol="log_serve")

@@ -1,6 +1,4 @@
-"""Uses services without pause, while they are killed: see killer.py.
-
-    load WHAT
+"""Uses services without pause, while they are killed: see killer/main.py.
 
 `files`: write, read back, rename and remove a file. `pipes`: bytes through a pipe. `programs`: run a program. A call
 that fails fails with ServiceGone; anything else ends this component with status 1, and so do wrong bytes.
@@ -17,7 +15,7 @@ from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import START, Stream
 from cloudos.lang import I64, U8, U64, Array, data, place, struct, zeroed
-from cloudos.sdk import List, Text, print, transport
+from cloudos.sdk import Text, print, transport
 from cloudos.sdk.component import held
 
 
@@ -86,10 +84,9 @@ def use_programs() -> None:
         transport.close(handle)
 
 
-def main(arguments: List[Text]) -> U8:
-    """For ever."""
+def use_for_ever(what: Text) -> U8:
+    """One round after the other; every thousand are told of."""
     rounds, failures = U64(0), U64(0)
-    what = arguments[1]
     while True:
         try:
             if what.equals("files"):

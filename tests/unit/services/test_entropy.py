@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudos.contracts.devices import Entropy
@@ -104,6 +104,10 @@ def binomial_tail(least: int, probability: float) -> float:
 
 
 @given(st.integers(0, 300), st.integers(2, 40))
+@example(0, 8)
+@example(0, 9)
+@example(3, 8)
+@example(3, 9)
 def test_repetition_fails_at_its_cutoff_and_not_before(position: int, run: int) -> None:
     health = Health(U64(9), U64(513))
     for sample in range(position):
@@ -114,6 +118,8 @@ def test_repetition_fails_at_its_cutoff_and_not_before(position: int, run: int) 
 
 
 @given(st.integers(1, 100), st.randoms(use_true_random=False))
+@example(59, random.Random(1))
+@example(60, random.Random(1))
 def test_proportion_counts_within_its_window(equal: int, shuffle: random.Random) -> None:
     window = [5] * (equal - 1) + list(range(1000, 1000 + 512 - equal))
     shuffle.shuffle(window)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudos.contracts.errors import NoSpace
+from cloudos.contracts.errors import NoSpace, ServiceGone
 from cloudos.contracts.logs import DEBUG, ERROR, INFORMATION, Log
 from cloudos.lang import U8, U64, Array, data
 from cloudos.sdk import List, Text, local_calls, models
@@ -144,6 +144,14 @@ def test_more_components_than_buckets() -> None:
         for _ in range(3):
             world.write(b"x", who=badge)
     assert len(world.all()) == 300
+
+
+def test_only_named_readers_may_read() -> None:
+    world = World(f"reader={LOG}", "reader=x")
+    world.write(b"secret")
+    assert world.read().endswith(b"secret")
+    with pytest.raises(ServiceGone):
+        Log(U64(SHELL)).read(U64(0), U64(DEBUG), INTO.slice())
 
 
 class FileServer:

@@ -154,14 +154,16 @@ class LogModel(Model):
 
 
 class AuditModel(Model):
-    """Records by position."""
+    """Records, the oldest of which has number 5. One that is not held any more gives the oldest that is."""
 
     def __init__(self) -> None:
-        self.records = [b"0 120 policy-loaded 5", b"1 400 denied\n2 7", b"2 900 exit 3"]
+        self.records = [b"5 120 POLICY_LOADED #1", b"6 400 DENIED\n #2", b"7 900 PROCESS_ENDED #9"]
         self.sound = 3
+        self.first = 5
 
     def read(self, position: U64, into: Slice[U8]) -> U64:
-        return put(self.records[int(position)], into) if position < len(self.records) else U64(0)
+        index = max(int(position) - self.first, 0)
+        return put(self.records[index], into) if index < len(self.records) else U64(0)
 
     def verify(self) -> tuple[U64, U64]:
         return U64(len(self.records)), U64(self.sound)

@@ -87,6 +87,7 @@ class Service:
 
     def _filled(self, badge: int, length: int, function: Callable[[Slice[U8]], U64]) -> bytes:
         area = new_slice(U8, max(length, 1))
+        area.fill(U8(0xEE))
         count = int(self._call(badge, function, area[0:length]))
         assert count <= length
         return bytes(int(byte) for byte in area[0:count])

@@ -40,7 +40,11 @@ IMAGE = {
     "/etc/conf.d": b"in the way of a directory",
     "/bin/tool/below": b"below a file",
     "/": b"no name",
-    "/etc/": b"no name either",
+    "/etc/": b"a directory has no content",
+    "/etc/empty/": b"",
+    "/home/": b"",
+    "/var/log/": b"",
+    "/bin/tool/": b"",
 }
 
 
@@ -204,13 +208,52 @@ def test_what_another_replaces_is_given_back(service: Service) -> None:
     assert service.space(b"/")[1] == before + NODE_COST
 
 
+# Renaming.
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        (b"/d/f", b"/d", "NotEmpty"),
+        (b"/d/e", b"/d", "NotEmpty"),
+        (b"/d", b"/d/e", "BadArgument"),
+        (b"/d", b"/d/e/new", "BadArgument"),
+        (b"/d", b"/d/missing/new", "NotFound"),
+        (b"/d", b"/d/f/new", "NotDirectory"),
+        (b"/d", b"/d", None),
+        (b"/d/f", b"/d//f", None),
+        (b"/d/f", b"/d/f/", "NotDirectory"),
+        (b"/missing", b"/missing", "NotFound"),
+        (b"/d/e", b"/d/f", "NotDirectory"),
+        (b"/d/f", b"/empty", "IsDirectory"),
+        (b"/d/e", b"/empty", None),
+        (b"/empty", b"/d", "NotEmpty"),
+        (b"/d/f", b"/locked/f", "Denied"),
+        (b"/locked/e", b"/e", "Denied"),
+        (b"/locked/e", b"/locked/g", "Denied"),
+        (b"/locked", b"/d/moved", "Denied"),
+        (b"/locked", b"/renamed", None),
+    ],
+)
+def test_renaming(service: Service, old: bytes, new: bytes, error: str | None) -> None:
+    for directory in (b"/d", b"/d/e", b"/empty", b"/locked", b"/locked/e"):
+        service.ask("make_directory", directory, 0o700)
+    service.close(service.open(b"/d/f", RW | CREATE))
+    service.ask("change_mode", b"/locked", 0o500)
+    number = outcome(lambda: int(service.status(old).number))
+    assert outcome(lambda: service.ask("rename", old, new)) == error
+    assert outcome(lambda: int(service.status(old if error else new).number)) == number
+
+
 # Image, devices, mounts.
 
 
 def test_the_image_is_there_to_be_read(service: Service) -> None:
-    assert service.list_all(b"/") == [b"bin", b"etc", b"readme", b"dev", b"tmp"]
+    assert service.list_all(b"/") == [b"bin", b"etc", b"readme", b"home", b"var", b"dev", b"tmp"]
     assert service.list_all(b"/bin") == [b"tool", b"script"]
+    assert service.list_all(b"/etc") == [b"conf.d", b"empty"]
     assert service.list_all(b"/etc/conf.d") == [b"net"]
+    assert service.list_all(b"/etc/empty") == []
     assert service.read(service.open(b"/etc/conf.d/net", READ), 100) == b"address"
     assert service.read(service.open(b"/readme", READ), 100) == b"hello"
     modes = [int(service.status(path).mode) for path in (b"/bin/tool", b"/bin/script", b"/readme", b"/etc")]
@@ -240,6 +283,14 @@ def test_the_image_is_not_changed(service: Service) -> None:
     with pytest.raises(ReadOnly):
         service.ask("rename", b"/mine", b"/readme")
     assert service.space(b"/etc")[0] == service.space(b"/etc")[1] == sum(map(len, list(IMAGE.values())[:4]))
+
+
+def test_directories_without_files_can_be_written(service: Service) -> None:
+    assert service.list_all(b"/var") == [b"log"]
+    for path in (b"/home/f", b"/var/f", b"/var/log/f"):
+        service.close(service.open(path, RW | CREATE))
+    with pytest.raises(ReadOnly):
+        service.open(b"/etc/empty/f", RW | CREATE)
 
 
 def test_mount_points_stay(service: Service) -> None:
@@ -342,12 +393,14 @@ def test_the_end_of_a_session(service: Service) -> None:
     for stream in (given, handed_over, other):
         assert service.read(stream, 5) == b"hello"
     service.end(7)
+    held = [service.open(b"/readme", READ) for _ in range(MAXIMUM_OF_SESSION)]
+    assert len(set(held)) == MAXIMUM_OF_SESSION
     for stream in (given, handed_over):
         service.close(stream)
         with pytest.raises(ServiceGone):
             service.read(stream, 5)
-    held = [service.open(b"/readme", READ) for _ in range(MAXIMUM_OF_SESSION)]
-    assert len(set(held)) == MAXIMUM_OF_SESSION
+    with pytest.raises(NoSpace):
+        service.open(b"/readme", READ)
 
 
 def test_what_nobody_may_hold_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,7 @@ def try_foreign_handles() -> None:
     for number in U64.range(CALLS):
         if TAKES_HANDLE[number] == 0:
             continue
+        print(f"call {number} {TALLY.attempts} {system.clock_read()}")
         for index in U64.range(HANDLES):
             for generation in U64.range(GENERATIONS):
                 handle = generation << 32 | index
