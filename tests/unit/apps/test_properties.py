@@ -116,6 +116,35 @@ def test_wildcards_are_those_of_fnmatch(pattern: str, line: str) -> None:
     assert Wildcard(Text(pattern), False, False).matches(Text(line)) == fnmatch.fnmatchcase(line, pattern)
 
 
+def test_a_slash_is_matched_only_by_itself_in_paths() -> None:
+    for pattern, path, expected in (
+        ("a*c", "a/c", False),
+        ("a?c", "a/c", False),
+        ("*/c", "a/c", True),
+        ("a[!x]c", "a/c", False),
+    ):
+        assert Wildcard(Text(pattern), False, True).matches(Text(path)) == expected
+        assert Wildcard(Text(pattern), False, False).matches(Text(path))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "groups"),
+    [
+        ("((a)x|a)b", "ab", [(0, 1), None]),
+        ("(a)|(b)", "b", [None, (0, 1)]),
+        ("(a*)(a*)", "aaa", [(0, 3), (3, 3)]),
+        ("(a|ab)(c|bcd)(d*)", "abcd", [(0, 1), (1, 4), (4, 4)]),
+        ("x(a|b)*", "xaab", [(3, 4)]),
+    ],
+)
+def test_a_group_that_took_no_part_says_so(pattern: str, line: str, groups: list[tuple[int, int] | None]) -> None:
+    regex = compile_pattern(Text(pattern), U64(EXTENDED))
+    assert regex.search(data(line.encode()), U64(0))
+    regex.find_groups(data(line.encode()))
+    found = [regex.group(U64(number)) for number in range(1, len(groups) + 1)]
+    assert [None if place is None else (int(place[0]), int(place[1])) for place in found] == groups
+
+
 def test_a_pattern_that_is_hard_for_backtracking_is_not_hard() -> None:
     assert matches_of("(a*)*(a*)*(a*)*c", "a" * 40) is None
     assert matches_of("(a|aa)+$", "a" * 40 + "b") is None
