@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -152,6 +153,13 @@ def test_without_a_service_there_are_the_files_of_the_image(tmp_path: Path) -> N
             action()
     with pytest.raises(NotFound):
         filesystem.now()
+
+
+def test_no_module_hides_a_function_of_the_sdk() -> None:
+    """A module named like a function of the package would take its place once it is imported."""
+    import cloudos.sdk
+
+    assert [name for name in cloudos.sdk.__all__ if isinstance(getattr(cloudos.sdk, name), types.ModuleType)] == []
 
 
 @settings(max_examples=40, deadline=None)
