@@ -84,6 +84,20 @@ def console(
             script.close()
 
 
+@contextmanager
+def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm") -> Iterator[Script]:
+    """`console` for a system image, by its name or the path of its manifest, with the memory that it names.
+
+    Raises also what building the image does.
+    """
+    from cloudos.host import system_image
+
+    made = system_image.build(system_image.load(name))
+    memory = made.system.manifest.memory
+    with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
+        yield script
+
+
 def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
     session = Session(machine, Limits(seconds), (streams[0], streams[1], streams[2]))
     session.run()

@@ -58,7 +58,7 @@ def arrange(widths: Mapping[str, float], edges: Sequence[Edge], last: Sequence[s
     rows: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
     for name in size:
         rows[level[name]].append(name)
-    _order(rows, near, level)
+    order(rows, near, level)
     x = _places(rows, near, size)
     return Layout({name: x[name] for name in widths}, layer, {edge: [x[p] for p in c] for edge, c in chains.items()})
 
@@ -69,7 +69,7 @@ def _chain(edge: Edge, layer: Mapping[str, int]) -> list[str]:
     return [edge[0], *(f"{edge[0]}\0{edge[1]}\0{number}" for number in between), edge[1]]
 
 
-def _order(rows: list[list[str]], near: Mapping[str, Sequence[str]], level: Mapping[str, int]) -> None:
+def order(rows: list[list[str]], near: Mapping[str, Sequence[str]], level: Mapping[str, int]) -> None:
     """Order each layer by the average place of neighbours above, then below, again and again; the best one stays."""
     best, fewest = [list(row) for row in rows], crossings(rows, near, level)
     for sweep in range(SWEEPS):

@@ -81,6 +81,15 @@ def test_what_is_not_shown_is_an_error_that_shows_everything() -> None:
             script.finish(seconds=0.2)
 
 
+def test_a_component_drives_the_console_of_an_image(manifest: Path) -> None:
+    with counted.system_console(str(manifest)) as script:
+        script.expect(rb"ready\r\necho\r\ntwo words\r\nthree\r\n$")
+        script.type(b"typed\x04")
+        assert script.expect(rb"(\w+)bye\r\n")[1] == b"TYPED"
+        assert script.finish() == 7
+        assert any("echo: started" in line for line in script.boot_log)
+
+
 def test_input_that_comes_before_the_driver_is_not_lost(manifest: Path) -> None:
     found = cloudos("shell", "--image", manifest, "--timeout", "60", given=b"abc\n").check(7)
     assert found.output == b"ready\r\necho\r\ntwo words\r\nthree\r\nABC\nbye\r\n"
@@ -114,8 +123,13 @@ def read_until(terminal: int, text: bytes, seconds: float = 60.0) -> bytes:
 
 @pytest.mark.parametrize(
     ("keys", "number", "status"),
-    [(b"\x04", 0, 7), (b"\x1d\x1d\x1d", 0, 128 + signal.SIGTERM), (b"", signal.SIGTERM, 128 + signal.SIGTERM)],
-    ids=("power-off", "escape", "signal"),
+    [
+        (b"\x04", 0, 7),
+        (b"\x1d\x1d\x1d", 0, 128 + signal.SIGTERM),
+        (b"", signal.SIGTERM, 128 + signal.SIGTERM),
+        (b"", signal.SIGQUIT, 128 + signal.SIGQUIT),
+    ],
+    ids=("power-off", "escape", "terminated", "quit"),
 )
 def test_a_terminal_is_raw_and_restored_on_every_way_out(manifest: Path, keys: bytes, number: int, status: int) -> None:
     ours, theirs = pty.openpty()
@@ -134,6 +148,23 @@ def test_a_terminal_is_raw_and_restored_on_every_way_out(manifest: Path, keys: b
             process.send_signal(number)
         assert process.wait(timeout=30) == status
         assert termios.tcgetattr(theirs) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_lines_of_the_log_begin_at_the_left_of_a_raw_terminal(manifest: Path) -> None:
+    ours, theirs = pty.openpty()
+    line = [str(LAUNCHER), "shell", "--image", str(manifest), "--timeout", "60", "--kernel-log"]
+    process = subprocess.Popen(line, stdin=theirs, stdout=theirs, stderr=theirs)
+    try:
+        shown = read_until(ours, b"three\r\n")
+        assert b"echo: started\r\n" in shown
+        os.write(ours, b"\x04")
+        read_until(ours, b"switched off\r\n")
+        assert process.wait(timeout=30) == 7
     finally:
         process.kill()
         process.wait()

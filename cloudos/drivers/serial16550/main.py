@@ -15,7 +15,7 @@ from cloudos.sdk.service import server
 BAUD = 115_200
 
 SERVER = place(SerialLine[Uart16550](Uart16550(Ports())))
-serve = server((Serial, SERVER))
+serve = server((Serial, SERVER), symbol="serial16550_serve")
 
 
 def main() -> U8:

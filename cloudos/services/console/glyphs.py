@@ -90,7 +90,7 @@ def is_wide(code: U32) -> bool:
     """Whether it takes two columns."""
     if 0x1100 <= code <= 0x115F or 0x2E80 <= code <= 0x303E or 0x3041 <= code <= 0xA4CF:
         return True
-    if 0xAC00 <= code <= 0xD7A3 or 0xF900 <= code <= 0xFAFF or 0xFE30 <= code <= 0xFE6F:
+    if 0xA960 <= code <= 0xA97C or 0xAC00 <= code <= 0xD7A3 or 0xF900 <= code <= 0xFAFF or 0xFE30 <= code <= 0xFE6F:
         return True
     if 0xFF00 <= code <= 0xFF60 or 0xFFE0 <= code <= 0xFFE6:
         return True

@@ -215,6 +215,13 @@ def test_a_need_may_be_wired_to_one_of_several(tmp_path: Path) -> None:
     assert link.server == "b"
 
 
+def test_who_only_signals_does_not_wait_for_its_server(tmp_path: Path) -> None:
+    component(tmp_path, "a", need("clock", CLOCK), FILES)
+    component(tmp_path, "b", need("files", FILES, "signal = true"), CLOCK)
+    system = load(image(tmp_path, "a", "b"))
+    assert [one.component.name for one in system.placed] == ["b", "a"]
+
+
 POLICY = """\
 labels = ["system", "driver", "service"]
 

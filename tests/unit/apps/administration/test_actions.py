@@ -194,6 +194,12 @@ def test_help_shows_a_page(machine: Machine) -> None:
     assert "    - \x1b[1m-p\x1b[0m \x1b[1mLIST\x1b[0m: only those\n      programs" in shown
 
 
+def test_marks_take_no_room_on_a_line(machine: Machine) -> None:
+    machine.files.files[b"/usr/share/man/x.md"] = b"`123` `567` `901` `345` next\n"
+    machine.console.columns = 20
+    assert machine.run("help", "x") == Result("    123 567 901 345\n    next\n")
+
+
 @pytest.mark.parametrize("name", ["nope", "../man/ps", "/etc/passwd"])
 def test_help_of_what_has_no_page(machine: Machine, name: str) -> None:
     machine.files.files[b"/usr/share/man/ps.md"] = PAGE
