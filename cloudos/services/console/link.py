@@ -21,7 +21,8 @@ from cloudos.lang import U8, U64, Array, managed, place, struct, zeroed
 from cloudos.sdk import system
 from cloudos.services.console.byte_queue import Queue
 
-RIGHTS = Rights.SIGNAL | Rights.TRANSFER | Rights.INSPECT
+# A handle that is shared is derived from: DERIVE.
+RIGHTS = Rights.SIGNAL | Rights.DERIVE | Rights.TRANSFER | Rights.INSPECT
 CHUNK = 2048  # bytes sent at once
 BATCHES = 16
 """How often the line is read before clients have their turn."""
