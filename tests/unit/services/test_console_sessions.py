@@ -19,6 +19,7 @@ from cloudos.sdk import local_calls, models, transport
 from cloudos.sdk.local_system import LocalModel
 from cloudos.sdk.service import server
 from cloudos.services.console import main
+from cloudos.services.console.session import Waiter
 from tests.unit.services.terminal_model import Terminal
 
 CONSOLE, SERIAL, PROGRAMS, NOTIFICATION = 7, 8, 9, 10
@@ -185,7 +186,7 @@ def test_what_is_typed_early_is_shown_when_it_is_read(bench: Bench) -> None:
 
 def test_a_reader_that_has_ended_leaves_the_line_to_the_next(bench: Bench) -> None:
     bench.write("")
-    bench.console.sessions[0].readers.append(main.Waiter(U64(99999), U64(100)))
+    bench.console.sessions[0].readers.append(Waiter(U64(99999), U64(100)))
     bench.type(b"kept\r")
     assert bench.read().result() == b"kept\n"
 
