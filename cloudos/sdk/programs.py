@@ -262,7 +262,7 @@ def make_pipe() -> tuple[U64, U64]:
 
 
 def open_stream(path: Text, flags: U64, mode: U64) -> U64:
-    """Open the file at an absolute path; flags are those of `cloudos.contracts.files`. Raises what `Files.open` does."""
+    """Open the file at an absolute path; flags: see `cloudos.contracts.files`. Raises what `Files.open` does."""
     return SYSTEM.open(path.content, flags, mode)
 
 

@@ -6,7 +6,6 @@ from cloudos.apps.shell.characters import (
     AMPERSAND,
     BAR,
     CLOSE,
-    DASH,
     EQUALS,
     GREATER,
     LESS,
@@ -27,7 +26,7 @@ from cloudos.apps.shell.tree import (
     Word,
     plain_part,
 )
-from cloudos.lang import U64, Slice, U8, data, managed, struct
+from cloudos.lang import U8, U64, Slice, data, managed, struct
 from cloudos.sdk import ByteBuffer, List, Text
 
 IF = data(b"if")
