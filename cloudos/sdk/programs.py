@@ -16,16 +16,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from cloudos.abi.errors import BadArgument, BadHandle, NotFound
-from cloudos.contracts.errors import ServiceError
+from cloudos.contracts.errors import NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Slice, managed, struct
 from cloudos.sdk import system
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.component import held
+from cloudos.sdk.component import held, is_component
+from cloudos.sdk.console import stderr, stdin, stdout
 
 PORTION = 4000  # bytes; what a `Stream` takes at a time
+CONSOLE = 1 << 62  # and 0, 1, 2: the console of a program that was started without streams
 
 
 class System(Protocol):
@@ -61,12 +63,12 @@ class Machine:
     unused: U64 = U64(0)
 
     def programs(self) -> Programs:
-        """The session of the loader; calls raise ServiceGone when there is none."""
-        return Programs(held("programs"))
+        """The session of the loader. Raises ServiceGone when there is none."""
+        return Programs(session("programs"))
 
     def files(self) -> Files:
-        """The session of the file service; calls raise ServiceGone when there is none."""
-        return Files(held("files"))
+        """The session of the file service. Raises ServiceGone when there is none."""
+        return Files(session("files"))
 
     def create(self, path: Slice[U8]) -> U64:
         """A program that has not started. Raises what `Programs.create` does."""
@@ -139,18 +141,27 @@ class Machine:
 
     def read(self, stream: U64, into: Slice[U8]) -> U64:
         """See `Stream`."""
-        return Stream(stream).read(into)
+        return stdin.read(into) if stream >= CONSOLE else Stream(stream).read(into)
 
     def write(self, stream: U64, data: Slice[U8]) -> U64:
         """See `Stream`; at most PORTION bytes at a time."""
-        return Stream(stream).write(data)
+        if stream < CONSOLE:
+            return Stream(stream).write(data)
+        output = stdout if stream == CONSOLE + 1 else stderr
+        output.write(data)
+        output.flush()
+        return data.length
 
     def seek(self, stream: U64, offset: I64, origin: U64) -> U64:
         """See `Stream`."""
+        if stream >= CONSOLE:
+            raise NotSeekable
         return Stream(stream).seek(offset, origin)
 
     def close(self, stream: U64) -> None:
         """Give up a stream and its handle."""
+        if stream >= CONSOLE:
+            return
         try:
             Stream(stream).close()
         except ServiceError:
@@ -159,6 +170,8 @@ class Machine:
 
     def stream_status(self, stream: U64) -> Status:
         """See `Stream`."""
+        if stream >= CONSOLE:
+            return Status()
         return Stream(stream).status()
 
     def status(self, path: Slice[U8]) -> Status:
@@ -175,9 +188,19 @@ class Machine:
 
     def standard_stream(self, number: U64) -> U64:
         """The handle of stream 0, 1 or 2 that this program was given; 0 when there is none."""
+        if not is_component():
+            return U64(CONSOLE) + number
         if number == 0:
             return held("stdin")
         return held("stdout") if number == 1 else held("stderr")
+
+
+def session(name: str) -> U64:
+    """The handle that is held under a name. Raises ServiceGone when there is none."""
+    handle = held(name)
+    if handle == 0:
+        raise ServiceGone
+    return handle
 
 
 def drop_handle(handle: U64) -> None:

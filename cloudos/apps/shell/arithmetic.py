@@ -75,8 +75,6 @@ class Arithmetic:
 
     def evaluate(self) -> I64:
         """The value. Raises ArithmeticFailure, and ExpansionFailure for a variable that cannot be set."""
-        if self.peek() == 0:
-            return I64(0)
         value = self.assignment()
         if self.peek() != 0:
             self.fail("expecting EOF")
@@ -257,9 +255,6 @@ class Arithmetic:
         """The value of a variable: 0 when it is not set or empty. Raises ArithmeticFailure when it is no number."""
         value = self.state.get(name)
         if value is None:
-            if self.state.options.unset_is_error and self.idle == 0:
-                self.problem = Text(f"{name}: parameter not set")
-                raise ArithmeticFailure
             return I64(0)
         text = value.strip()
         if text.length == 0:

@@ -131,15 +131,23 @@ class Parser:
         if self.lexer.kind == Token.END:
             return None
         result = Node(NodeKind.LIST, self.lexer.line)
-        while self.lexer.kind != Token.NEWLINE and self.lexer.kind != Token.END:
+        while not self.line_ends():
             if not self.one_of_list(result):
                 break
-        if self.lexer.kind != Token.NEWLINE and self.lexer.kind != Token.END:
+        if not self.line_ends():
             self.unexpected()
             raise SyntaxFailure
         return result
 
     # Tokens.
+
+    def line_ends(self) -> bool:
+        """Whether the token is a newline or the end of the script."""
+        return self.lexer.kind == Token.NEWLINE or self.lexer.kind == Token.END
+
+    def is_some_word(self) -> bool:
+        """Whether the token is a word, or digits that would be a descriptor elsewhere."""
+        return self.lexer.kind == Token.WORD or self.lexer.kind == Token.NUMBER
 
     def is_word(self, wanted: Slice[U8]) -> bool:
         """Whether the token is this unquoted word."""
@@ -281,7 +289,7 @@ class Parser:
         if found is not None:
             self.redirections(found)
             result = found
-        elif self.ends_list() or self.lexer.kind == Token.NEWLINE:
+        elif self.ends_list() or self.line_ends() or self.is_word(NOT):
             self.unexpected()
             raise SyntaxFailure
         else:
@@ -406,7 +414,7 @@ class Parser:
             self.lexer.next()
         patterns = List[Word]()
         while True:
-            if self.lexer.kind != Token.WORD and self.lexer.kind != Token.NUMBER:
+            if not self.is_some_word():
                 self.unexpected()
                 raise SyntaxFailure
             patterns.append(self.lexer.word)
@@ -496,7 +504,7 @@ class Parser:
         direction = self.direction()
         strip = self.is_operator(HERE_STRIPPED)
         self.lexer.next()
-        if self.lexer.kind != Token.WORD and self.lexer.kind != Token.NUMBER:
+        if not self.is_some_word():
             self.unexpected()
             raise SyntaxFailure
         made = Redirection(number, direction, self.lexer.word, Text(""), False, strip)

@@ -91,7 +91,7 @@ echo $((a=5, 1)) 2>/dev/null; echo not reached
 %%
 echo $((1/0)); echo no
 %%
-echo $((unset_variable + 1)) $((  )) x
+echo $((unset_variable + 1)) x; echo $((  )) no
 %%
 x='1 '; echo $((x+1)); echo $((1 ? 2 : 1/0)) $((0 && 1/0)) $((1 || 1/0))
 %%
@@ -253,7 +253,7 @@ set -u; echo "$#" "$@"; x=; echo "[$x]"; echo ${y:-d}; echo $((zz+1)); echo no
 %%
 exit 7
 %%
-(exit 300); echo $?; f() { return 256; }; f; echo $?
+(exit 300); echo $?; f() { return 255; }; f; echo $?
 %%
 false; exit
 %%
@@ -372,7 +372,7 @@ for i in 3 1 2; do echo $i; done | sort; for i in 1 2; do echo $i; done | while 
 %%
 seq 20000 | { cat; } | wc -l | tr -d ' '; x=$(seq 20000 | tail -n 1); echo $x
 %%
-seq 20000 | while read x; do echo $x; [ $x = 2000 ] && break; done | tail -n 1
+seq 20000 | while read x; do echo $x; [ $x = 60 ] && break; done | tail -n 1
 %%
 echo abc | tr a-c A-C | rev; true | false; echo $?; false | true; echo $?; ! true | false; echo $?
 %%
