@@ -90,21 +90,22 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> NoReturn:
     raise NotImplementedError
 
 
-@system_call(number=3, raises=(BadAddress, BadArgument))
+@system_call(number=3, raises=(BadAddress, BadArgument, Denied))
 def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
     """Write `length` bytes to standard output (`stream` 1) or standard error (2).
 
     Returns how many bytes were taken, at least 1 when `length` is not 0. Blocks while the host does not listen.
-    BadAddress: the bytes up to the unreadable one may have been written.
+    BadAddress: the bytes up to the unreadable one may have been written. Denied: this is not the first process.
     """
     raise NotImplementedError
 
 
-@system_call(number=4, raises=(BadAddress,))
+@system_call(number=4, raises=(BadAddress, Denied))
 def console_read(data: UserPtr[U8], length: U64) -> U64:
     """Read up to `length` bytes of standard input into `data`; block until there is at least one.
 
-    Returns how many bytes were read; 0 means end of file (or that `length` is 0).
+    Returns how many bytes were read; 0 means end of file (or that `length` is 0). Denied: this is not the first
+    process.
     """
     raise NotImplementedError
 
@@ -211,7 +212,8 @@ def thread_bind(notification: NotificationToWait) -> None:
 def process_create(quota: QuotaToSpend, label: U64) -> U64:
     """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
 
-    Denied also: only a process of label 0 may choose another label than its own.
+    It ends when the caller's process ends, as if it was killed. Denied also: only a process of label 0 may choose
+    another label than its own.
     """
     raise NotImplementedError
 

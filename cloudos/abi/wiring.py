@@ -8,7 +8,7 @@ nanoseconds.
     memory BYTES                        its quota
     schedule PRIORITY BUDGET PERIOD     its time: BUDGET of each PERIOD
     label NUMBER                        of the policy; 0 without a policy
-    restart POLICY LIMIT BACKOFF        always, on-failure, never, or machine: the machine ends with it, with its status;
+    restart POLICY LIMIT BACKOFF        always, on-failure, never, or machine: the machine ends with it and its status;
                                         at most LIMIT times (0: any number), waiting BACKOFF, then twice as long
     state BYTES                         memory that it keeps across its own crashes
     argument TEXT                       one argument, to the end of the line

@@ -1,1 +1,1 @@
-"""Programs of the system, started by the loader."""
+"""Layer 4: the shell and the utilities."""

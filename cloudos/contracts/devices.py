@@ -6,21 +6,32 @@ from cloudos.contracts.errors import ServiceGone
 from cloudos.lang import U8, U64, Slice
 from cloudos.sdk.contract import contract, operation
 
+# What the notification of `Serial.watch` is signalled with: bytes came; there is room again for what did not fit.
+RECEIVED = 1
+ROOM = 2
 
-@contract(number=8, version=1)
+
+@contract(number=8, version=2)
 class Serial:
-    """A serial line. One client reads."""
+    """A serial line. One client reads: a second one ends the wait of the first with ServiceGone."""
 
     handle: U64
 
     @operation(1, raises=(ServiceGone,), fills="into")
     def read(self, into: Slice[U8]) -> U64:
-        """Wait for bytes that came; how many."""
+        """Take bytes that came; how many. Without a watch it waits for the first, with one 0 means: none now."""
         raise NotImplementedError
 
     @operation(2, raises=(ServiceGone,))
     def write(self, data: Slice[U8]) -> U64:
-        """Send bytes; how many were taken."""
+        """Send bytes; how many were taken: less than all when the line is slower, 0 when there is no room now."""
+        raise NotImplementedError
+
+    @operation(3, raises=(ServiceGone,), shares=("notification",), since=2)
+    def watch(self, notification: U64) -> None:
+        """Signal a notification, in place of an earlier one: RECEIVED when there are bytes to read, at once if there
+        are some now, and ROOM when a write took less than all and more can be written. A restart of the driver
+        forgets it."""
         raise NotImplementedError
 
 

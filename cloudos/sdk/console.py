@@ -133,11 +133,13 @@ class InputStream:
         stdout.flush()
         stderr.flush()
         try:
-            if connections.present:
+            if connections.input != 0:
                 count = receive(into)
                 self.ended = count == 0
                 return count
             count = console_read(UserPtr.at(U8, into.pointer.address.value), into.length)
+        except Denied:
+            count = U64(0)
         except BadAddress:
             panic("console_read refused a buffer of this process")
         self.ended = count == 0
@@ -151,13 +153,12 @@ stderr = OutputStream(U64(2))
 
 @struct
 class Connections:
-    """The `Stream`s of a process that has such; 0 where it writes to the machine's own console."""
+    """The `Stream`s of a process that has such; 0 otherwise: of the machine's own console, which only the first
+    process may use."""
 
     input: U64 = U64(0)
     output: U64 = U64(0)
     errors: U64 = U64(0)
-    # Whether this is a component or a program of one: it has no console but these.
-    present: bool = False
 
 
 connections = place(Connections())
@@ -168,13 +169,10 @@ def connect() -> None:
     connections.input = held("stdin")
     connections.output = held("stdout")
     connections.errors = held("stderr")
-    connections.present = True
 
 
 def receive(into: Slice[U8]) -> U64:
-    """Read from the `Stream` that is standard input; without one it is empty, as when its service is gone."""
-    if connections.input == 0:
-        return U64(0)
+    """Read from the `Stream` that is standard input; when its service is gone, that is the end."""
     try:
         return Stream(connections.input).read(into)
     except (Denied, IsDirectory, Interrupted, ServiceError):
@@ -183,16 +181,18 @@ def receive(into: Slice[U8]) -> U64:
 
 def send(stream: U64, data: Slice[U8]) -> None:
     """Write past all buffers; the system may take the bytes in several portions."""
-    if connections.present:
-        handle = connections.output if stream == 1 else connections.errors
-        if handle != 0:
-            send_to(handle, data)
+    handle = connections.output if stream == 1 else connections.errors
+    if handle != 0:
+        send_to(handle, data)
         return
     sent = U64(0)
     while sent < data.length:
         rest = data[sent : data.length]
         try:
             sent += console_write(stream, UserPtr.at(U8, rest.pointer.address.value), rest.length)
+        except Denied:
+            # Further processes of a program have no console.
+            return
         except (BadAddress, BadArgument):
             panic("console_write refused a buffer of this process")
 

@@ -225,7 +225,8 @@ def _put(one: Operation, names: dict[str, Any]) -> tuple[list[str], int]:
             lines.append(f"{target}min({name}.length, U64(transport.LONGEST))")
         elif is_optional(kind):
             lines += [f"    if {name} is not None:", f"        message.words[{word}] = U64(1)"]
-            lines.append(f"        message.words[{word + 1}] = {name}")
+            lines += [f"        message.words[{word + 1}] = {name}", "    else:"]
+            lines += [f"        message.words[{word}] = U64(0)", f"        message.words[{word + 1}] = U64(0)"]
             word += 1
         elif is_struct(kind):
             lines.append(f"    used = transport.put(used, transport.bytes_of({name}, U64({kind.__struct__.size})))")
@@ -289,8 +290,10 @@ def client_function(cls: type[Any], number: int, one: Operation) -> Any:
     """The method of a client: message, call, errors, result."""
     names = namespace(cls.__module__)
     parameters = "".join(f", {name}: {type_text(kind, names)}" for name, kind in one.parameters.items())
-    lines = [f"def {one.name}(self{parameters}) -> {type_text(one.result, names)}:", "    message = Message()"]
+    lines = [f"def {one.name}(self{parameters}) -> {type_text(one.result, names)}:", "    message = transport.REQUEST"]
     put, words = _put(one, names)
+    # All words travel, and the message was used before: nothing of that is for this service.
+    put += [f"    message.words[{word}] = U64(0)" for word in range(words, WORDS)]
     bytes_travel = any("used" in line for line in put)
     lines += (["    used = U64(0)"] if bytes_travel else []) + put
     for index, name in enumerate(one.handles):
@@ -313,7 +316,8 @@ def _version_function(cls: type[Any], number: int) -> Any:
     names = namespace(cls.__module__)
     lines = [
         "def contract_version(self) -> U64:",
-        "    message = Message()",
+        "    message = transport.REQUEST",
+        *(f"    message.words[{word}] = U64(0)" for word in range(WORDS)),
         f"    message.tag = U64({number << 16 << tags.LABEL_SHIFT})",
         "    if transport.exchange(self.handle, message, U64(0)) != 0:",
         "        raise ServiceGone",

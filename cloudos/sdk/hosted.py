@@ -32,14 +32,18 @@ def run(main: Callable[..., Any]) -> NoReturn:
 
     A panic prints its traceback and ends with the status that it has in the machine.
     """
+    from cloudos.sdk import host_files
     from cloudos.sdk.start import start
 
     global _main
     _main = main
-    install(SystemModel())
+    model = SystemModel()
+    install(model)
     files = {name: Path(name).read_bytes() for name in sys.argv[1:] if Path(name).is_file()}
     environment = {key: value for key, value in os.environ.items() if key != "TERM" or sys.stdout.isatty()}
-    content = make_bundle([os.path.basename(sys.argv[0]), *sys.argv[1:]], environment, files)
+    environment["PWD"] = os.getcwd()
+    handles = host_files.install(model)
+    content = make_bundle([os.path.basename(sys.argv[0]), *sys.argv[1:]], environment, files, handles)
     region = Region(len(content), DATA_ALIGNMENT)
     region.data[:] = content
     try:
@@ -57,17 +61,24 @@ def call_main(arguments: List[Text]) -> U8:
     return U8(0) if status is None else status
 
 
-def make_bundle(arguments: Sequence[str], environment: dict[str, str], files: dict[str, bytes]) -> bytes:
+def make_bundle(
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    files: dict[str, bytes],
+    handles: dict[str, int] | None = None,
+) -> bytes:
     """A boot bundle (layout: `cloudos.abi.bundle`) without a program in it."""
     items = [(EntryKind.ARGUMENT, b"", os.fsencode(argument)) for argument in arguments]
     items += [(EntryKind.ENVIRONMENT, os.fsencode(key), os.fsencode(value)) for key, value in environment.items()]
     items += [(EntryKind.FILE, os.fsencode(path), content) for path, content in files.items()]
+    given = {} if handles is None else handles
+    items += [(EntryKind.HANDLE, os.fsencode(name), number.to_bytes(8, "little")) for name, number in given.items()]
     names_at = HEADER_SIZE + ENTRY_SIZE * len(items)
     entries, blob = bytearray(), bytearray()
     for kind, name, content in items:
         name_at = names_at + len(blob)
         blob += name
-        if kind == EntryKind.FILE:
+        if kind in (EntryKind.FILE, EntryKind.HANDLE):
             blob += bytes(-(names_at + len(blob)) % DATA_ALIGNMENT)
         content_at = names_at + len(blob)
         blob += content

@@ -111,7 +111,10 @@ message_enter:
 def enter(message: VirtAddr, number: U64, handle: U64) -> U64:
     """Make a system call with a Message in the registers; the error. When that is 0, what came back is in it."""
     from cloudos.sdk import local_calls
+    from cloudos.sdk.models import current
 
+    if int(handle) in current().services:
+        return current().message_enter(Ptr.at(Message, message).value, number, handle)
     return local_calls.enter(message, number, handle)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-from cloudos.abi.errors import BadAddress, BadArgument, OutOfMemory
+from cloudos.abi.errors import BadAddress, BadArgument, BadHandle, OutOfMemory
+from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import U8, U32, U64, Region, UserPtr, current_address_space
+
+if TYPE_CHECKING:
+    from cloudos.sdk.ipc import Message
 
 PAGE = 4096
 
@@ -50,6 +54,23 @@ class SystemModel:
         }
         self.memory_limit = memory_limit
         self.mapped: dict[int, Region] = {}
+        self.services: dict[int, Callable[[Message], None]] = {}
+        """What answers calls through a handle: the `__dispatch__` of a server."""
+
+    def message_enter(self, message: Message, number: U64, handle: U64) -> U64:
+        """Calls to the services that were installed; other messages need the machine."""
+        if SYSTEM_CALLS[int(number)].name != "message_call":
+            raise NotImplementedError("messages need the machine: run the program with `cloudos run`")
+        dispatch = self.services.get(int(handle))
+        if dispatch is None:
+            return U64(BadHandle.code)
+        message.badge = handle
+        dispatch(message)
+        return U64(0)
+
+    def handle_close(self, handle: U64) -> None:
+        if self.services.pop(int(handle), None) is None:
+            raise BadHandle
 
     def system_null(self) -> U64:
         return U64(0)

@@ -43,7 +43,8 @@ from cloudos.abi.errors import (
     WouldBlock,
     WrongKind,
 )
-from cloudos.lang import I64, U8, U64, Array, Error, Slice, generate, panic, place, struct, zeroed
+from cloudos.abi.system_calls import SYSTEM_CALLS
+from cloudos.lang import I64, U8, U64, Array, Error, Ptr, Slice, generate, inlined, panic, place, struct, zeroed
 from cloudos.sdk import ipc, transport
 from cloudos.sdk.contract import (
     Operation,
@@ -59,6 +60,8 @@ from cloudos.sdk.ipc import Message
 
 BAD_MESSAGE = 301
 BAD_OPERATION = 302
+TIMED_OUT = 10
+REPLY_RECEIVE = next(call.number for call in SYSTEM_CALLS if call.name == "message_reply_receive")
 LONGEST = transport.LONGEST
 
 
@@ -102,9 +105,10 @@ def accept(endpoint: U64, message: Message, deadline: U64) -> bool:
             message.tag = set_deadline(deadline)
             ipc.receive(endpoint, message)
             return True
-        except TimedOut:
+        except (TimedOut, WouldBlock):
+            # The latter is what a deadline of 0 gives.
             return False
-        except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles, WouldBlock):
+        except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles):
             # A message that could not be taken stays with its sender, or is lost with its error.
             pass
         except (BadArgument, BadState, PeerGone, BadHandle, WrongKind, Denied):
@@ -124,18 +128,16 @@ def respond(endpoint: U64, message: Message, deadline: U64) -> bool:
     if message.reply == 0:
         return accept(endpoint, message, deadline)
     message.tag = message.tag | set_deadline(deadline)
-    try:
-        ipc.reply_and_receive(endpoint, message)
+    error = ipc.enter(Ptr.to(message).address, U64(REPLY_RECEIVE), endpoint)
+    if error == 0:
         return True
-    except TimedOut:
+    if error == TIMED_OUT:
         return False
-    except (BadHandle, BadArgument, BadState, PeerGone, WrongKind, Denied):
-        # Who asked does not wait any more.
-        return accept(endpoint, message, deadline)
-    except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles, WouldBlock):
-        return accept(endpoint, message, deadline)
+    # Who asked does not wait any more, or what was to come could not be taken.
+    return accept(endpoint, message, deadline)
 
 
+@inlined
 def begin(message: Message) -> None:
     """Look at who asks."""
     CALLER.badge = message.badge
@@ -322,7 +324,10 @@ def _operation(index: int, one: Operation, names: dict[str, Any], parameters: st
     length = expected[-1] if len(expected) < 3 else f"total({', '.join(expected[1:])})"
     if len(expected) > 3:
         raise TypeError(f"{one.name}: at most two slices or structs")
-    conditions.insert(0, f"not take_input(message, {length}, U64({len(one.handles)}))")
+    if length == "U64(0)" and not one.handles:
+        conditions.insert(0, f"message.tag & {transport.CARGO} != 0")
+    else:
+        conditions.insert(0, f"not take_input(message, {length}, U64({len(one.handles)}))")
     lines = [f"def _{index}_{one.name}(message: Message{parameters}) -> None:", f"    if {' or '.join(conditions)}:"]
     lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *before, "    try:"]
     lines += _answer(one, f"SERVER{index}.{one.name}({', '.join(arguments)})", names)

@@ -26,9 +26,9 @@ def start(address: U64, length: U64) -> NoReturn:
     """Run the program with the bundle at `address`, of `length` bytes; 0: as its header says."""
     try:
         bundle.attach(address, length)
-        if is_component():
+        if is_component() and transport.ATTACHED.address == 0:
             transport.attach()
-            connect()
+        connect()
         enforce()
         stdout.terminal = is_terminal()
         status = program_main(args())

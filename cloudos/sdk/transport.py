@@ -21,6 +21,10 @@ T = TypeVar("T")
 
 LONGEST = tags.MAXIMUM_BYTES
 CALL = next(call.number for call in SYSTEM_CALLS if call.name == "message_call")
+# What an answer's tag says about success: the label, and how many handles there are.
+OUTCOME = 0xFFFF_FFFF << tags.LABEL_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
+# Bytes and handles of a message.
+CARGO = tags.BYTES_MASK << tags.BYTES_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
 GONE = 300
 NO_ROOM = 9
 DENIED = 5
@@ -36,6 +40,8 @@ class Attached:
 
 
 ATTACHED = place(Attached())
+# The message of the client: to make a new one for each call would be a third of the call.
+REQUEST = place(Message())
 
 
 def attach() -> None:
@@ -82,9 +88,16 @@ def exchange(endpoint: U64, message: Message, handles: U64) -> U64:
         buffer().deadline = system.clock_read() + ATTACHED.patience
         message.tag = message.tag | tags.DEADLINE
     error = ipc.enter(Ptr.to(message).address, U64(CALL), endpoint)
+    if error == 0 and message.tag & OUTCOME == handles << tags.HANDLES_SHIFT:
+        return U64(0)
+    return _failure(error, message)
+
+
+def _failure(error: U64, message: Message) -> U64:
+    """The number of the error, when an answer is not what an operation gives. Handles that came are closed."""
     if error == 0:
         label = message.tag >> tags.LABEL_SHIFT
-        if handles_of(message) == (handles if label == 0 else U64(0)):
+        if label != 0 and handles_of(message) == 0:
             return label
         drop_handles(message)
         return U64(GONE)

@@ -6,11 +6,12 @@ length 0 is the end of the input. Lengths are little endian.
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadArgument, OutOfMemory
+from cloudos.abi.errors import BadArgument, Denied, OutOfMemory
 from cloudos.kernel.hal import console, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.objects.process import FIRST
 from cloudos.kernel.objects.thread import ThreadState, WaitQueue
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
@@ -68,10 +69,17 @@ def input_arrived() -> None:
         scheduler.wake(thread)
 
 
+def _check_caller() -> None:
+    """Only the first process has the machine's console. Raises Denied for others."""
+    if PROCESSOR.current.value.process != FIRST.process:
+        raise Denied
+
+
 def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
-    """System call. Raises BadAddress, BadArgument, Restart."""
+    """System call. Raises BadAddress, BadArgument, Denied, Restart."""
     if stream != STANDARD_OUTPUT and stream != STANDARD_ERROR:
         raise BadArgument
+    _check_caller()
     if length == 0:
         return U64(0)
     user_memory.check_range(data.address, length)
@@ -90,7 +98,8 @@ def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
 
 
 def console_read(data: UserPtr[U8], length: U64) -> U64:
-    """System call. Raises BadAddress, Restart."""
+    """System call. Raises BadAddress, Denied, Restart."""
+    _check_caller()
     user_memory.check_range(data.address, length)
     if length == 0:
         return U64(0)

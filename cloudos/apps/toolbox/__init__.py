@@ -1,0 +1,1 @@
+"""The POSIX utilities in one program. `__main__` is the entry."""

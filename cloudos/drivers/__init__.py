@@ -1,0 +1,1 @@
+"""Drivers: programs that were given a device, each with a component.toml."""

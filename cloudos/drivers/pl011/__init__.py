@@ -1,0 +1,1 @@
+"""Arm's PrimeCell UART."""

@@ -1,0 +1,1 @@
+"""What drivers of serial lines share."""

@@ -1,0 +1,1 @@
+"""Serial ports of the 16550 family."""

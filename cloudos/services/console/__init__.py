@@ -1,0 +1,1 @@
+"""The console: terminals for people over a serial line."""
