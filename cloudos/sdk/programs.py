@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cloudos.abi.errors import BadArgument, BadHandle, NotFound
+from cloudos.contracts.console import Console
 from cloudos.contracts.errors import NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.programs import Program, Programs
@@ -128,8 +129,10 @@ class Machine:
         self.programs().kill(number, group, signal)
 
     def set_foreground(self, group: U64) -> None:
-        """See `Programs`."""
-        self.programs().set_foreground(group)
+        """See `Console`. Nothing happens when the program holds no terminal."""
+        handle = held("console")
+        if handle != 0:
+            Console(handle).set_foreground(group)
 
     def pipe(self) -> tuple[U64, U64]:
         """See `Programs`."""
