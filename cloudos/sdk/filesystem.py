@@ -27,8 +27,8 @@ from cloudos.sdk.collections.slices import find_byte
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import variable
+from cloudos.sdk.file_streams import FileWriter, OpenFile
 from cloudos.sdk.files import File, file_paths, open_file
-from cloudos.sdk.open_file import FileWriter, OpenFile
 
 __all__ = [
     "DIRECTORY_MODE",

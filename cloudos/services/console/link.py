@@ -21,7 +21,8 @@ from cloudos.lang import U8, U64, Array, managed, place, struct, zeroed
 from cloudos.sdk import system
 from cloudos.services.console.byte_queue import Queue
 
-RIGHTS = Rights.SIGNAL | Rights.TRANSFER | Rights.INSPECT
+# A handle that travels as a copy is derived from: that is a right of its own.
+RIGHTS = Rights.SIGNAL | Rights.DERIVE | Rights.TRANSFER | Rights.INSPECT
 CHUNK = 2048  # bytes sent at once
 BATCHES = 16
 """How often the line is read before clients have their turn."""
