@@ -21,7 +21,7 @@ from cloudos.contracts import files as flags_of
 from cloudos.contracts.streams import Status
 from cloudos.lang import I64, U8, U64, Error, Slice
 from cloudos.lang.slices import read_only
-from cloudos.sdk import programs
+from cloudos.sdk import programs as programs
 
 ERRORS: dict[int, type[Error]] = {
     errno.ENOENT: NotFound,

@@ -16,16 +16,19 @@ from __future__ import annotations
 from typing import Protocol
 
 from cloudos.abi.errors import BadArgument, BadHandle, NotFound
-from cloudos.contracts.errors import ServiceError
+from cloudos.contracts.console import Console
+from cloudos.contracts.errors import NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Slice, managed, struct
 from cloudos.sdk import system
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.component import held
+from cloudos.sdk.component import held, is_component
+from cloudos.sdk.console import stderr, stdin, stdout
 
 PORTION = 4000  # bytes; what a `Stream` takes at a time
+CONSOLE = 1 << 62  # and 0, 1, 2: the console of a program that was started without streams
 
 
 class System(Protocol):
@@ -61,12 +64,12 @@ class Machine:
     unused: U64 = U64(0)
 
     def programs(self) -> Programs:
-        """The session of the loader; calls raise ServiceGone when there is none."""
-        return Programs(held("programs"))
+        """The session of the loader. Raises ServiceGone when there is none."""
+        return Programs(session("programs"))
 
     def files(self) -> Files:
-        """The session of the file service; calls raise ServiceGone when there is none."""
-        return Files(held("files"))
+        """The session of the file service. Raises ServiceGone when there is none."""
+        return Files(session("files"))
 
     def create(self, path: Slice[U8]) -> U64:
         """A program that has not started. Raises what `Programs.create` does."""
@@ -126,8 +129,10 @@ class Machine:
         self.programs().kill(number, group, signal)
 
     def set_foreground(self, group: U64) -> None:
-        """See `Programs`."""
-        self.programs().set_foreground(group)
+        """See `Console`. Nothing happens when the program holds no terminal."""
+        handle = held("console")
+        if handle != 0:
+            Console(handle).set_foreground(group)
 
     def pipe(self) -> tuple[U64, U64]:
         """See `Programs`."""
@@ -139,18 +144,27 @@ class Machine:
 
     def read(self, stream: U64, into: Slice[U8]) -> U64:
         """See `Stream`."""
-        return Stream(stream).read(into)
+        return stdin.read(into) if stream >= CONSOLE else Stream(stream).read(into)
 
     def write(self, stream: U64, data: Slice[U8]) -> U64:
         """See `Stream`; at most PORTION bytes at a time."""
-        return Stream(stream).write(data)
+        if stream < CONSOLE:
+            return Stream(stream).write(data)
+        output = stdout if stream == CONSOLE + 1 else stderr
+        output.write(data)
+        output.flush()
+        return data.length
 
     def seek(self, stream: U64, offset: I64, origin: U64) -> U64:
         """See `Stream`."""
+        if stream >= CONSOLE:
+            raise NotSeekable
         return Stream(stream).seek(offset, origin)
 
     def close(self, stream: U64) -> None:
         """Give up a stream and its handle."""
+        if stream >= CONSOLE:
+            return
         try:
             Stream(stream).close()
         except ServiceError:
@@ -159,6 +173,8 @@ class Machine:
 
     def stream_status(self, stream: U64) -> Status:
         """See `Stream`."""
+        if stream >= CONSOLE:
+            return Status()
         return Stream(stream).status()
 
     def status(self, path: Slice[U8]) -> Status:
@@ -175,9 +191,19 @@ class Machine:
 
     def standard_stream(self, number: U64) -> U64:
         """The handle of stream 0, 1 or 2 that this program was given; 0 when there is none."""
+        if not is_component():
+            return U64(CONSOLE) + number
         if number == 0:
             return held("stdin")
         return held("stdout") if number == 1 else held("stderr")
+
+
+def session(name: str) -> U64:
+    """The handle that is held under a name. Raises ServiceGone when there is none."""
+    handle = held(name)
+    if handle == 0:
+        raise ServiceGone
+    return handle
 
 
 def drop_handle(handle: U64) -> None:
@@ -262,7 +288,7 @@ def make_pipe() -> tuple[U64, U64]:
 
 
 def open_stream(path: Text, flags: U64, mode: U64) -> U64:
-    """Open the file at an absolute path; flags are those of `cloudos.contracts.files`. Raises what `Files.open` does."""
+    """Open the file at an absolute path; flags: see `cloudos.contracts.files`. Raises what `Files.open` does."""
     return SYSTEM.open(path.content, flags, mode)
 
 

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from cloudos.apps.shell.characters import is_digit, is_name_byte, is_name_start
+from cloudos.apps.shell.characters import (
+    AMPERSAND,
+    BANG,
+    BAR,
+    CARET,
+    CLOSE,
+    COLON,
+    DASH,
+    EQUALS,
+    GREATER,
+    LESS,
+    OPEN,
+    PERCENT,
+    PLUS,
+    QUESTION,
+    SLASH,
+    STAR,
+    TILDE,
+    is_digit,
+    is_name_byte,
+    is_name_start,
+)
 from cloudos.apps.shell.state import State
 from cloudos.lang import I64, U8, U64, Error, Slice, data, managed
 from cloudos.sdk import ByteBuffer, Text
@@ -54,8 +75,6 @@ class Arithmetic:
 
     def evaluate(self) -> I64:
         """The value. Raises ArithmeticFailure, and ExpansionFailure for a variable that cannot be set."""
-        if self.peek() == 0:
-            return I64(0)
         value = self.assignment()
         if self.peek() != 0:
             self.fail("expecting EOF")
@@ -101,27 +120,27 @@ class Arithmetic:
         """How long the assignment operator is that comes next; 0: there is none."""
         first = self.peek()
         second = self.at(U64(1))
-        if first == ord("="):
-            return U64(0) if second == ord("=") else U64(1)
-        twice = first == second and (first == ord("<") or first == ord(">"))
-        if twice and self.at(U64(2)) == ord("="):
+        if first == EQUALS:
+            return U64(0) if second == EQUALS else U64(1)
+        twice = first == second and (first == LESS or first == GREATER)
+        if twice and self.at(U64(2)) == EQUALS:
             return U64(3)
         single = (
-            first == ord("+")
-            or first == ord("-")
-            or first == ord("*")
-            or first == ord("/")
-            or first == ord("%")
-            or first == ord("&")
-            or first == ord("|")
-            or first == ord("^")
+            first == PLUS
+            or first == DASH
+            or first == STAR
+            or first == SLASH
+            or first == PERCENT
+            or first == AMPERSAND
+            or first == BAR
+            or first == CARET
         )
-        return U64(2) if single and second == ord("=") else U64(0)
+        return U64(2) if single and second == EQUALS else U64(0)
 
     def conditional(self) -> I64:
         """`condition ? one : other`."""
         value = self.binary(U64(0))
-        if self.peek() != ord("?"):
+        if self.peek() != QUESTION:
             return value
         self.position += 1
         if value == 0:
@@ -129,7 +148,7 @@ class Arithmetic:
         one = self.assignment()
         if value == 0:
             self.idle -= 1
-        if self.peek() != ord(":"):
+        if self.peek() != COLON:
             self.fail("expecting ':'")
             raise ArithmeticFailure
         self.position += 1
@@ -179,16 +198,16 @@ class Arithmetic:
             raise ArithmeticFailure
         self.depth += 1
         byte = self.peek()
-        if byte == ord("-"):
+        if byte == DASH:
             self.position += 1
             value = self.unary().wrapping_neg()
-        elif byte == ord("+"):
+        elif byte == PLUS:
             self.position += 1
             value = self.unary()
-        elif byte == ord("~"):
+        elif byte == TILDE:
             self.position += 1
             value = ~self.unary()
-        elif byte == ord("!"):
+        elif byte == BANG:
             self.position += 1
             value = truth(self.unary() == 0)
         else:
@@ -199,10 +218,10 @@ class Arithmetic:
     def primary(self) -> I64:
         """A number, a variable, or an expression in parentheses."""
         byte = self.peek()
-        if byte == ord("("):
+        if byte == OPEN:
             self.position += 1
             value = self.assignment()
-            if self.peek() != ord(")"):
+            if self.peek() != CLOSE:
                 self.fail("expecting ')'")
                 raise ArithmeticFailure
             self.position += 1
@@ -236,15 +255,12 @@ class Arithmetic:
         """The value of a variable: 0 when it is not set or empty. Raises ArithmeticFailure when it is no number."""
         value = self.state.get(name)
         if value is None:
-            if self.state.options.unset_is_error and self.idle == 0:
-                self.problem = Text(f"{name}: parameter not set")
-                raise ArithmeticFailure
             return I64(0)
         text = value.strip()
         if text.length == 0:
             return I64(0)
-        negative = text[0] == ord("-")
-        signed = negative or text[0] == ord("+")
+        negative = text[0] == DASH
+        signed = negative or text[0] == PLUS
         found = constant(text.content[1 if signed else 0 : text.length])
         if found is None:
             self.problem = Text(f"Illegal number: {value}")
@@ -254,13 +270,13 @@ class Arithmetic:
     def apply(self, operator: Slice[U8], left: I64, right: I64) -> I64:
         """The value of a binary operator. Raises ArithmeticFailure for a division by zero."""
         first = operator[0]
-        if first == ord("/") or first == ord("%"):
+        if first == SLASH or first == PERCENT:
             if right == 0:
                 if self.idle > 0:
                     return I64(0)
                 self.fail("division by zero")
                 raise ArithmeticFailure
-            return quotient(left, right) if first == ord("/") else remainder(left, right)
+            return quotient(left, right) if first == SLASH else remainder(left, right)
         return computed(operator, left, right)
 
 
@@ -274,28 +290,28 @@ def level_of(operator: Slice[U8]) -> U64:
     first = operator[0]
     if operator.length == 2:
         second = operator[1]
-        if second == ord("="):
-            if first == ord("=") or first == ord("!"):
+        if second == EQUALS:
+            if first == EQUALS or first == BANG:
                 return U64(5)
-            return U64(6) if first == ord("<") or first == ord(">") else U64(LEVELS)
+            return U64(6) if first == LESS or first == GREATER else U64(LEVELS)
         if first != second:
             return U64(LEVELS)
-        if first == ord("|"):
+        if first == BAR:
             return U64(0)
-        if first == ord("&"):
+        if first == AMPERSAND:
             return U64(1)
-        return U64(7) if first == ord("<") or first == ord(">") else U64(LEVELS)
-    if first == ord("|"):
+        return U64(7) if first == LESS or first == GREATER else U64(LEVELS)
+    if first == BAR:
         return U64(2)
-    if first == ord("^"):
+    if first == CARET:
         return U64(3)
-    if first == ord("&"):
+    if first == AMPERSAND:
         return U64(4)
-    if first == ord("<") or first == ord(">"):
+    if first == LESS or first == GREATER:
         return U64(6)
-    if first == ord("+") or first == ord("-"):
+    if first == PLUS or first == DASH:
         return U64(8)
-    return U64(9) if first == ord("*") or first == ord("/") or first == ord("%") else U64(LEVELS)
+    return U64(9) if first == STAR or first == SLASH or first == PERCENT else U64(LEVELS)
 
 
 def computed(operator: Slice[U8], left: I64, right: I64) -> I64:
@@ -332,7 +348,7 @@ def compared(operator: Slice[U8], left: I64, right: I64) -> I64:
         return truth(left <= right)
     if operator.equals(data(b">=")):
         return truth(left >= right)
-    return truth(left < right if operator[0] == ord("<") else left > right)
+    return truth(left < right if operator[0] == LESS else left > right)
 
 
 def quotient(left: I64, right: I64) -> I64:

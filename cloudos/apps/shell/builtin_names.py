@@ -104,5 +104,3 @@ def add_regular(table: Map[Text, Builtin]) -> None:
 def standard_path() -> Text:
     """Where programs are looked for when PATH is not set."""
     return Text("/bin")
-
-

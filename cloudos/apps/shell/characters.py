@@ -40,6 +40,23 @@ OPEN_BRACE = ord("{")
 BAR = ord("|")
 CLOSE_BRACE = ord("}")
 TILDE = ord("~")
+BIG_C = ord("C")
+BIG_X = ord("X")
+SMALL_A = ord("a")
+SMALL_B = ord("b")
+SMALL_C = ord("c")
+SMALL_D = ord("d")
+SMALL_E = ord("e")
+SMALL_F = ord("f")
+SMALL_I = ord("i")
+SMALL_N = ord("n")
+SMALL_O = ord("o")
+SMALL_S = ord("s")
+SMALL_T = ord("t")
+SMALL_U = ord("u")
+SMALL_V = ord("v")
+SMALL_X = ord("x")
+SMALL_Z = ord("z")
 
 
 def is_digit(byte: U8) -> bool:
@@ -84,13 +101,7 @@ def ends_word(byte: U8) -> bool:
 def is_special(byte: U8) -> bool:
     """Whether it names a special parameter, as in `$?`."""
     return (
-        byte == AT
-        or byte == STAR
-        or byte == HASH
-        or byte == QUESTION
-        or byte == DASH
-        or byte == DOLLAR
-        or byte == BANG
+        byte == AT or byte == STAR or byte == HASH or byte == QUESTION or byte == DASH or byte == DOLLAR or byte == BANG
     )
 
 

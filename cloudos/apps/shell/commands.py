@@ -159,8 +159,8 @@ def run_kept(
         else:
             run_builtin_command(context, runner, builtin, fields)
     finally:
-        for one in saved:
-            state.restore(one)
+        for before in saved:
+            state.restore(before)
         restore_channels(state, node.redirections, channels)
 
 
@@ -232,8 +232,8 @@ def run_program(context: Context, runner: Runner, node: Node, fields: List[Text]
         assign(state, runner, node.assignments, True)
         launch_and_wait(context, runner, fields)
     finally:
-        for one in saved:
-            state.restore(one)
+        for before in saved:
+            state.restore(before)
         restore_channels(state, node.redirections, channels)
 
 

@@ -92,7 +92,7 @@ def candidates(context: Context, line: Text, start: U64, cursor: U64) -> tuple[C
     braced = name > start + 1 and line[name - 1] == OPEN_BRACE and line[name - 2] == DOLLAR
     if braced or (name > start and line[name - 1] == DOLLAR):
         prefix = line.slice(name, cursor)
-        for variable, _ in context.state.variables.items():
+        for variable in context.state.variables:
             found.offer(variable, prefix)
         found.texts.sort()
         return found, name
@@ -107,9 +107,9 @@ def candidates(context: Context, line: Text, start: U64, cursor: U64) -> tuple[C
 
 def offer_commands(context: Context, word: Text, found: Candidates) -> None:
     """Builtins, functions, and programs in PATH."""
-    for name, _ in context.builtins.items():
+    for name in context.builtins:
         found.offer(name, word)
-    for name, _ in context.state.functions.items():
+    for name in context.state.functions:
         found.offer(name, word)
     value = context.state.value("PATH")
     path = standard_path() if value is None else value

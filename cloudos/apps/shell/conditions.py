@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from cloudos.apps.shell.characters import DASH
+from cloudos.apps.shell.characters import DASH, SMALL_N, SMALL_T, SMALL_Z
 from cloudos.apps.shell.environment import file_status
 from cloudos.apps.shell.state import State
 from cloudos.contracts.files import DEVICE, DIRECTORY, FILE, PIPE, TERMINAL
-from cloudos.contracts.streams import Status
 from cloudos.lang import I64, U64, Error, managed
 from cloudos.sdk import InvalidNumber, List, Text, programs
 
@@ -117,11 +116,11 @@ class Condition:
     def unary(self, operator: Text, operand: Text) -> bool:
         """A condition of one operand."""
         letter = operator[1]
-        if letter == ord("n"):
+        if letter == SMALL_N:
             return operand.length > 0
-        if letter == ord("z"):
+        if letter == SMALL_Z:
             return operand.length == 0
-        if letter == ord("t"):
+        if letter == SMALL_T:
             return self.is_terminal(operand)
         found = file_status(self.state.absolute(operand)) if operand.length > 0 else None
         if found is None:
@@ -169,7 +168,7 @@ class Condition:
         if operator.equals("=") or operator.equals("=="):
             return left == right
         if operator.equals("!="):
-            return not left == right
+            return left != right
         if operator.equals("<"):
             return left < right
         if operator.equals(">"):
@@ -189,8 +188,8 @@ class Condition:
 
     def files(self, left: Text, operator: Text, right: Text) -> bool:
         """`-nt`, `-ot` and `-ef`."""
-        one: Status | None = file_status(self.state.absolute(left))
-        other: Status | None = file_status(self.state.absolute(right))
+        one = file_status(self.state.absolute(left))
+        other = file_status(self.state.absolute(right))
         if one is None or other is None:
             return False
         if operator.equals("-nt"):

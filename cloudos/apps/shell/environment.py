@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from cloudos.contracts.files import DIRECTORY, FILE
-from cloudos.contracts.streams import Status
-from cloudos.lang import U8, U64, Error, free_slice, new_slice
+from cloudos.lang import U8, U64, Error, free_slice, managed, new_slice
 from cloudos.sdk import List, Text, programs
 
 LISTING = 4032  # bytes of names asked for at a time
 EXECUTABLE = 0o111
 
 
-def file_status(path: Text) -> Status | None:
+@managed
+class Facts:
+    """What is known of a file: see `cloudos.contracts.streams.Status`."""
+
+    kind: U64
+    mode: U64
+    length: U64
+    modified: U64
+    number: U64
+    mount: U64
+
+
+def file_status(path: Text) -> Facts | None:
     """What is known of the file at an absolute path; None when there is none, or it cannot be asked for."""
     try:
-        return programs.SYSTEM.status(path.content)
+        found = programs.SYSTEM.status(path.content)
+        return Facts(found.kind, found.mode, found.length, found.modified, found.number, found.mount)
     except Error:
         return None
 
 
 def list_names(path: Text) -> List[Text]:
-    """The names in a directory at an absolute path, without `.` and `..`, in byte order; none when it is no directory."""
+    """The names in a directory at an absolute path, without `.` and `..`, in byte order; none if it is no directory."""
     names = List[Text]()
     buffer = new_slice(U8, U64(LISTING))
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cloudos.apps.shell.arithmetic import Arithmetic, ArithmeticFailure
 from cloudos.apps.shell.characters import COLON, EQUALS, HASH, PERCENT, PLUS, QUESTION, SLASH, TILDE
+from cloudos.apps.shell.context import Runner
 from cloudos.apps.shell.globs import find_paths
 from cloudos.apps.shell.lexer import LENGTH
 from cloudos.apps.shell.pattern import BREAK, EMPTY, PLAIN, QUOTED, SPLIT, Marked, matches
-from cloudos.apps.shell.context import Runner
 from cloudos.apps.shell.state import ExpansionFailure, State
 from cloudos.apps.shell.tree import Part, PartKind, Word
 from cloudos.lang import U8, U64, managed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.apps.shell.characters import all_digits
+from cloudos.apps.shell.characters import PERCENT, all_digits
 from cloudos.apps.shell.context import FAILED, Context, Job
 from cloudos.apps.shell.launcher import NOT_FOUND, await_launch
 from cloudos.apps.shell.output import say
@@ -44,7 +44,7 @@ def remove(context: Context, job: Job) -> None:
 def find(context: Context, name: Text) -> Job | None:
     """The job that `%1`, `%%`, `%+` or the number of a program names."""
     for job in context.jobs:
-        if name.length > 1 and name[0] == ord("%"):
+        if name.length > 1 and name[0] == PERCENT:
             if Text(f"%{job.id}") == name:
                 return job
         elif Text(f"{job.number}") == name:
@@ -58,8 +58,8 @@ def wait(context: Context, fields: List[Text]) -> None:
     """`wait [job …]`: the status is that of the last job named, 127 for one that is none of this shell."""
     state = context.state
     if fields.length == 1:
-        for job in context.jobs:
-            finish(job)
+        for one in context.jobs:
+            finish(one)
         context.jobs.clear()
         return
     for number in U64.range(1, fields.length):

@@ -92,8 +92,11 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
         return None
     try:
         launch = Launch(path)
-        describe(launch, state, fields, sinks)
+        # What the program reads has to be there until it runs.
+        reads = describe(launch, state, fields, sinks)
         launch.start(group)
+        if state.channels[0].memory is not None:
+            reads.close()
         return launch
     except NotFound:
         context.fail(f"{fields[0]}: not found", U64(NOT_FOUND))
@@ -106,17 +109,19 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
     return None
 
 
-def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> None:
-    """Give a program its arguments, variables and streams. Raises what the operations of `Program` do."""
+def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> Channel:
+    """Give a program its arguments, variables and streams; what it reads. Raises what `Program` does."""
     for field in fields:
         launch.add_argument(field)
     for name, variable in state.variables.items():
         if variable.exported and variable.is_set and not name.equals("PWD"):
             launch.add_variable(name, variable.value)
     launch.add_variable(Text("PWD"), state.directory)
-    give(launch, "stdin", readable(state.channels[0]))
+    reads = readable(state.channels[0])
+    give(launch, "stdin", reads)
     give(launch, "stdout", sinks.outside(state.channels[1]))
     give(launch, "stderr", sinks.outside(state.channels[2]))
+    return reads
 
 
 def give(launch: Launch, name: str, channel: Channel) -> None:

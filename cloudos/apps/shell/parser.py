@@ -6,7 +6,6 @@ from cloudos.apps.shell.characters import (
     AMPERSAND,
     BAR,
     CLOSE,
-    DASH,
     EQUALS,
     GREATER,
     LESS,
@@ -27,7 +26,7 @@ from cloudos.apps.shell.tree import (
     Word,
     plain_part,
 )
-from cloudos.lang import U64, Slice, U8, data, managed, struct
+from cloudos.lang import U8, U64, Slice, data, managed, struct
 from cloudos.sdk import ByteBuffer, List, Text
 
 IF = data(b"if")
@@ -132,15 +131,23 @@ class Parser:
         if self.lexer.kind == Token.END:
             return None
         result = Node(NodeKind.LIST, self.lexer.line)
-        while self.lexer.kind != Token.NEWLINE and self.lexer.kind != Token.END:
+        while not self.line_ends():
             if not self.one_of_list(result):
                 break
-        if self.lexer.kind != Token.NEWLINE and self.lexer.kind != Token.END:
+        if not self.line_ends():
             self.unexpected()
             raise SyntaxFailure
         return result
 
     # Tokens.
+
+    def line_ends(self) -> bool:
+        """Whether the token is a newline or the end of the script."""
+        return self.lexer.kind == Token.NEWLINE or self.lexer.kind == Token.END
+
+    def is_some_word(self) -> bool:
+        """Whether the token is a word, or digits that would be a descriptor elsewhere."""
+        return self.lexer.kind == Token.WORD or self.lexer.kind == Token.NUMBER
 
     def is_word(self, wanted: Slice[U8]) -> bool:
         """Whether the token is this unquoted word."""
@@ -282,7 +289,7 @@ class Parser:
         if found is not None:
             self.redirections(found)
             result = found
-        elif self.ends_list() or self.lexer.kind == Token.NEWLINE:
+        elif self.ends_list() or self.line_ends() or self.is_word(NOT):
             self.unexpected()
             raise SyntaxFailure
         else:
@@ -407,7 +414,7 @@ class Parser:
             self.lexer.next()
         patterns = List[Word]()
         while True:
-            if self.lexer.kind != Token.WORD and self.lexer.kind != Token.NUMBER:
+            if not self.is_some_word():
                 self.unexpected()
                 raise SyntaxFailure
             patterns.append(self.lexer.word)
@@ -497,7 +504,7 @@ class Parser:
         direction = self.direction()
         strip = self.is_operator(HERE_STRIPPED)
         self.lexer.next()
-        if self.lexer.kind != Token.WORD and self.lexer.kind != Token.NUMBER:
+        if not self.is_some_word():
             self.unexpected()
             raise SyntaxFailure
         made = Redirection(number, direction, self.lexer.word, Text(""), False, strip)

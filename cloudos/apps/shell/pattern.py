@@ -19,7 +19,6 @@ from cloudos.apps.shell.characters import (
 from cloudos.lang import U8, U64, Slice, data, managed
 from cloudos.sdk import ByteBuffer, Text
 
-
 # How a byte came into a word. BREAK and EMPTY stand with bytes that are none: a boundary of fields that `$@` has, and
 # quotes with nothing in them.
 PLAIN = U8(0)

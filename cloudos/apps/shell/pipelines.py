@@ -178,9 +178,7 @@ def is_external(context: Context, node: Node) -> bool:
 
 def new_pipeline(context: Context, runner: Runner, stages: List[Node], reads: Channel, writes: Channel) -> Pipeline:
     """A pipeline with its streams. Raises what `make_pipe` does."""
-    made = Pipeline(
-        context, runner, stages, List[Channel](), List[Channel](), List[Launch](), Sinks(), U64(0), None
-    )
+    made = Pipeline(context, runner, stages, List[Channel](), List[Channel](), List[Launch](), Sinks(), U64(0), None)
     made.inputs.append(reads)
     made.connect(writes)
     return made

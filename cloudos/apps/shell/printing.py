@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from cloudos.apps.shell.arithmetic import constant
-from cloudos.apps.shell.characters import BACKSLASH, NEWLINE, PERCENT, ZERO, is_digit, octal_value
+from cloudos.apps.shell.characters import (
+    BACKSLASH,
+    BIG_X,
+    DASH,
+    DOT,
+    NEWLINE,
+    PERCENT,
+    PLUS,
+    SMALL_B,
+    SMALL_C,
+    SMALL_D,
+    SMALL_I,
+    SMALL_O,
+    SMALL_S,
+    SMALL_U,
+    SMALL_X,
+    STAR,
+    ZERO,
+    is_digit,
+    octal_value,
+)
 from cloudos.apps.shell.output import put
 from cloudos.apps.shell.state import State
 from cloudos.lang import I64, U8, U64, managed, write_text
@@ -68,7 +88,7 @@ def unescape(text: Text, into: ByteBuffer, zero_first: bool) -> bool:
             into.append(byte)
             continue
         letter = text[at]
-        if letter == ord("c"):
+        if letter == SMALL_C:
             return False
         meant = simple_escape(letter)
         if meant != 0:
@@ -106,7 +126,9 @@ class Conversion:
     zero: bool
     alternative: bool
     width: U64
-    precision: U64 | None
+    precision: U64
+    # Whether there was one.
+    precise: bool
     letter: U8
 
 
@@ -160,14 +182,15 @@ class Printer:
 
     def conversion(self, start: U64) -> U64:
         """One conversion; the position behind it."""
-        made = Conversion(False, False, False, False, False, U64(0), None, U8(0))
+        made = Conversion(False, False, False, False, False, U64(0), U64(0), False, U8(0))
         at = self.read_flags(made, start)
         at, width = self.read_number(at)
         if width is not None:
             made.width = width
-        if at < self.format.length and self.format[at] == ord("."):
+        if at < self.format.length and self.format[at] == DOT:
             at, precision = self.read_number(at + 1)
             made.precision = U64(0) if precision is None else precision
+            made.precise = True
         if at == self.format.length:
             self.state.complain("printf: missing format character")
             self.state.status = U64(FAILED)
@@ -200,7 +223,7 @@ class Printer:
     def read_number(self, start: U64) -> tuple[U64, U64 | None]:
         """A width or precision, perhaps `*`; the position behind it."""
         at = start
-        if at < self.format.length and self.format[at] == ord("*"):
+        if at < self.format.length and self.format[at] == STAR:
             return at + 1, U64(min(max(self.integer(self.next_value()), I64(0)), I64(WIDEST)))
         value: U64 | None = None
         while at < self.format.length and is_digit(self.format[at]):
@@ -212,16 +235,16 @@ class Printer:
     def convert(self, made: Conversion) -> None:
         """Write one value."""
         letter = made.letter
-        if letter == ord("s") or letter == ord("b") or letter == ord("c"):
+        if letter == SMALL_S or letter == SMALL_B or letter == SMALL_C:
             self.text(made, self.next_value())
-        elif letter == ord("d") or letter == ord("i"):
+        elif letter == SMALL_D or letter == SMALL_I:
             value = self.integer(self.next_value())
             self.number(made, U64.truncate(value.wrapping_neg() if value < 0 else value), value < 0, U64(10), True)
-        elif letter == ord("u"):
+        elif letter == SMALL_U:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(10), False)
-        elif letter == ord("o"):
+        elif letter == SMALL_O:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(8), False)
-        elif letter == ord("x") or letter == ord("X"):
+        elif letter == SMALL_X or letter == BIG_X:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(16), False)
         else:
             bad = ByteBuffer()
@@ -234,15 +257,14 @@ class Printer:
         """`%s`, `%b` and `%c`."""
         content = ByteBuffer()
         if value is not None:
-            if made.letter == ord("b"):
+            if made.letter == SMALL_B:
                 self.ended = not unescape(value, content, True)
             else:
                 content.write(value.content)
         length = content.length
-        precision = made.precision
-        if precision is not None:
-            length = min(length, precision)
-        if made.letter == ord("c"):
+        if made.precise:
+            length = min(length, made.precision)
+        if made.letter == SMALL_C:
             length = min(length, U64(1))
         padding = made.width.saturating_sub(length)
         if not made.left:
@@ -258,8 +280,8 @@ class Printer:
         text = value.strip()
         if text.length > 1 and (text[0] == 0x27 or text[0] == 0x22):
             return I64(text[1])
-        negative = text.length > 0 and text[0] == ord("-")
-        start = U64(1) if negative or (text.length > 0 and text[0] == ord("+")) else U64(0)
+        negative = text.length > 0 and text[0] == DASH
+        start = U64(1) if negative or (text.length > 0 and text[0] == PLUS) else U64(0)
         stop = text.length
         found = constant(text.content[start:stop])
         # The number at the front counts, whatever follows.
@@ -276,16 +298,15 @@ class Printer:
     def number(self, made: Conversion, value: U64, negative: bool, base: U64, signed: bool) -> None:
         """Digits with sign, prefix, precision and width."""
         digits = ByteBuffer()
-        precision = made.precision
         if base == 8:
             write_text(digits, f"{value:o}")
-        elif base == 16 and made.letter == ord("X"):
+        elif base == 16 and made.letter == BIG_X:
             write_text(digits, f"{value:X}")
         elif base == 16:
             write_text(digits, f"{value:x}")
         else:
             write_text(digits, f"{value}")
-        if precision is not None and precision == 0 and value == 0:
+        if made.precise and made.precision == 0 and value == 0:
             digits.clear()
         front = ByteBuffer()
         if negative:
@@ -294,13 +315,13 @@ class Printer:
             write_text(front, "+")
         elif signed and made.space:
             write_text(front, " ")
-        zeros = U64(0) if precision is None else precision.saturating_sub(digits.length)
+        zeros = made.precision.saturating_sub(digits.length)
         if made.alternative and base == 16 and value != 0:
-            write_text(front, "0x" if made.letter == ord("x") else "0X")
+            write_text(front, "0x" if made.letter == SMALL_X else "0X")
         elif made.alternative and base == 8 and value != 0:
             zeros = max(zeros, U64(1))
         padding = made.width.saturating_sub(front.length + zeros + digits.length)
-        if made.zero and not made.left and precision is None:
+        if made.zero and not made.left and not made.precise:
             zeros += padding
             padding = U64(0)
         if not made.left:

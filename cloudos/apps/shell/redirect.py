@@ -60,7 +60,9 @@ def open_target(state: State, one: Redirection, name: Text) -> bool:
         state.channels[one.descriptor] = Channel(handle, True)
         return True
     except NotFound:
-        state.complain(f"cannot {'open' if reading else 'create'} {name}: No such file" if name.length > 0 else "no name")
+        state.complain(
+            f"cannot {'open' if reading else 'create'} {name}: No such file" if name.length > 0 else "no name"
+        )
     except Denied:
         state.complain(f"cannot {'open' if reading else 'create'} {name}: Permission denied")
     except IsDirectory:

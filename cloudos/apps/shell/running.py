@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudos.apps.shell import conditions, directories, jobs, printing, variables
 from cloudos.apps.shell.builtin_names import Builtin
+from cloudos.apps.shell.characters import all_digits
 from cloudos.apps.shell.context import (
     FAILED,
     BreakLoop,
@@ -12,7 +13,6 @@ from cloudos.apps.shell.context import (
     ReturnFunction,
     Runner,
 )
-from cloudos.apps.shell.characters import all_digits
 from cloudos.apps.shell.environment import is_directory
 from cloudos.apps.shell.launcher import find_program, read_file
 from cloudos.apps.shell.lookup import describe

@@ -16,6 +16,7 @@ from cloudos.contracts.errors import ServiceError
 from cloudos.contracts.files import TERMINAL
 from cloudos.lang import U8, U64, Error, free_slice, managed, new_slice
 from cloudos.sdk import ByteBuffer, Text, programs
+from cloudos.sdk.component import held
 
 LONGEST_LINE = 4000  # bytes, with what the console puts before them
 HEAD = 3
@@ -71,7 +72,8 @@ def expanded_prompt(state: State, shell: Interpreter, name: str) -> Text:
 
 def edit(context: Context, prompt: Text) -> Text | None:
     """Let a person edit a line; None at the end of the input. A line that was given up ends with INTERRUPT."""
-    console = Console(context.state.channels[0].handle)
+    terminal = held("console")
+    console = Console(terminal if terminal != 0 else context.state.channels[0].handle)
     buffer = new_slice(U8, U64(LONGEST_LINE))
     text = Text("")
     cursor = U64(0)

@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from cloudos.abi.errors import Denied
-from cloudos.apps.shell.characters import BACKSLASH, EQUALS, NEWLINE, is_name, name_length
+from cloudos.apps.shell.characters import (
+    BACKSLASH,
+    BIG_C,
+    COLON,
+    EQUALS,
+    NEWLINE,
+    SMALL_A,
+    SMALL_E,
+    SMALL_F,
+    SMALL_N,
+    SMALL_O,
+    SMALL_U,
+    SMALL_V,
+    SMALL_X,
+    is_name,
+    name_length,
+)
 from cloudos.apps.shell.context import FAILED, Context
 from cloudos.apps.shell.expansion import contains, is_space
 from cloudos.apps.shell.output import quoted, say
@@ -61,7 +77,7 @@ def show_declared(state: State, fixed: bool) -> None:
 def sorted_names(state: State) -> List[Text]:
     """The names of all variables."""
     names = List[Text]()
-    for name, _ in state.variables.items():
+    for name in state.variables:
         names.append(name)
     names.sort()
     return names
@@ -153,7 +169,7 @@ def apply_flags(context: Context, fields: List[Text], at: U64) -> U64:
     behind = at + 1
     for position in U64.range(1, field.length):
         known = True
-        if field[position] == ord("o"):
+        if field[position] == SMALL_O:
             if behind == fields.length:
                 return behind
             known = switch(context.state.options, letter_of(fields[behind]), on)
@@ -169,18 +185,18 @@ def apply_flags(context: Context, fields: List[Text], at: U64) -> U64:
 def letter_of(name: Text) -> U8:
     """The letter of an option by its long name; 0 when it is none."""
     if name.equals("errexit"):
-        return U8(ord("e"))
+        return U8(SMALL_E)
     if name.equals("nounset"):
-        return U8(ord("u"))
+        return U8(SMALL_U)
     if name.equals("xtrace"):
-        return U8(ord("x"))
+        return U8(SMALL_X)
     if name.equals("noglob"):
-        return U8(ord("f"))
+        return U8(SMALL_F)
     if name.equals("noclobber"):
-        return U8(ord("C"))
+        return U8(BIG_C)
     if name.equals("allexport"):
-        return U8(ord("a"))
-    return U8(ord("n")) if name.equals("noexec") else U8(ord("v")) if name.equals("verbose") else U8(0)
+        return U8(SMALL_A)
+    return U8(SMALL_N) if name.equals("noexec") else U8(SMALL_V) if name.equals("verbose") else U8(0)
 
 
 def switch(options: Options, letter: U8, on: bool) -> bool:
@@ -368,13 +384,13 @@ def take_option(context: Context, fields: List[Text], arguments: List[Text], ind
     last = offset + 1 == word.length
     value = letter
     state.unset(Text("OPTARG"))
-    if place is None or word[offset] == ord(":"):
+    if place is None or word[offset] == COLON:
         value = Text("?")
         if quiet:
             state.set_named("OPTARG", letter)
         else:
             state.complain(f"Illegal option -{letter}")
-    elif place + 1 < options.length and options[place + 1] == ord(":"):
+    elif place + 1 < options.length and options[place + 1] == COLON:
         if not last:
             state.set_named("OPTARG", word.slice(offset + 1, word.length))
         elif index < arguments.length:
