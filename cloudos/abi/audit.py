@@ -17,7 +17,9 @@ class AuditRecord:
     # Processes, by the number that the kernel gave them; 0 for the kernel.
     subject: U64
     object: U64
-    # DENIED: the Operation. POLICY_LOADED: the number of labels. Process events: exit status or fault.
+    # DENIED: the Operation. POLICY_LOADED: the number of labels. Process events: exit status or fault. REFUSED: the
+    # number of the system call (bits 0 to 7), of the error (8 to 15), and the index of its first argument as a handle
+    # (from 32).
     detail: U64
     event: Event
     subject_label: U8

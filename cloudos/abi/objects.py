@@ -97,3 +97,5 @@ class Event(IntEnum):
     PROCESS_CREATED = 4
     PROCESS_ENDED = 5
     PROCESS_FAULTED = 6
+    # A system call that needs a capability, or a right of one, which the caller does not have.
+    REFUSED = 7

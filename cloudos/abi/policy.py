@@ -14,12 +14,11 @@ while an image is built: import is build time.
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 from cloudos.abi.objects import ALL_OPERATIONS, Operation
+from cloudos.abi.toml_lines import Lines, TomlError, parse
 
 MAXIMUM_LABELS = 64
 EVERY = "*"
@@ -35,34 +34,28 @@ class PolicyError(ValueError):
 
 
 class _Policy:
-    """A policy as it was read, with its text to find the lines of what is wrong."""
+    """A policy as it was read, with the lines in which its parts stand."""
 
     def __init__(self, text: str) -> None:
-        self.lines = text.split("\n")
         # Number of the entry that is dealt with, from 1.
         self.entry = 0
         try:
-            self.values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            place = re.search(r"at line (\d+)", str(error))
-            raise PolicyError(f"not TOML: {error}", int(place[1]) if place else len(self.lines)) from None
+            self.values = parse(text)
+        except TomlError as error:
+            raise PolicyError(str(error), error.line) from None
+        self.lines = Lines(text)
         for key in self.values:
             if key not in ("labels", "allow"):
                 raise self.error(f"unknown: {key}; a policy has 'labels' and 'allow'", key)
         if not isinstance(self.values.get("allow", []), list):
             raise self.error("'allow' is a list of entries: [[allow]]", "allow")
 
-    def error(self, message: str, key: str) -> PolicyError:
+    def error(self, message: str, *path: str) -> PolicyError:
         """What is wrong with a key, of the current entry if there is one."""
-        headers = [n for n, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*allow\s*]]", line)]
-        entry = self.entry
-        begin = headers[entry - 1] if 0 < entry <= len(headers) else 0
-        end = headers[entry] if 0 < entry < len(headers) else len(self.lines)
-        where = f"entry {entry} of 'allow': " if entry else ""
-        for number in range(begin, end):
-            if re.match(rf"\s*[\[\"']*{re.escape(key)}\b", self.lines[number]):
-                return PolicyError(where + message, number + 1)
-        return PolicyError(where + message, begin + 1)
+        if self.entry == 0:
+            return PolicyError(message, self.lines.line(*path))
+        where = f"entry {self.entry} of 'allow': "
+        return PolicyError(where + message, self.lines.line("allow", self.entry - 1, *path))
 
     def labels(self) -> dict[str, int]:
         """The number of each label."""
@@ -80,7 +73,7 @@ class _Policy:
         for entry in self.values.get("allow", []):
             self.entry += 1
             if not isinstance(entry, dict) or set(entry) != set(KEYS):
-                raise self.error("needs exactly 'subject', 'object' and 'operations'", "[allow]")
+                raise self.error("needs exactly 'subject', 'object' and 'operations'")
             yield entry
 
     def chosen(self, key: str, entry: dict[str, Any], known: dict[str, int], what: str) -> list[int]:

@@ -212,7 +212,8 @@ def thread_bind(notification: NotificationToWait) -> None:
 def process_create(quota: QuotaToSpend, label: U64) -> U64:
     """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
 
-    Denied also: only a process of label 0 may choose another label than its own.
+    It ends when the caller's process ends, as if it was killed. Denied also: only a process of label 0 may choose
+    another label than its own.
     """
     raise NotImplementedError
 

@@ -1,1 +1,1 @@
-"""Programs that come with CloudOS."""
+"""Layer 4: the shell and the utilities."""

@@ -192,7 +192,7 @@ class Regex:
         return begin, end
 
     def backtrack(self, line: Slice[U8], start: U64, wanted: U64) -> U64 | None:
-        """Try one way after the other from `start`: to end at `wanted`, or UNSET for as late as possible. Fills `slots`."""
+        """Try one way after the other from `start`: to end at `wanted`, or with UNSET late. Fills `slots`."""
         attempt = Attempt(self.program, line, start, wanted)
         end = attempt.run()
         if end is not None:

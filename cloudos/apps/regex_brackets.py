@@ -46,14 +46,22 @@ class BracketReader:
         inverted = self.next() == CARET
         if inverted:
             self.at += 1
+        self.read_members()
+        if inverted:
+            for i in U64.range(4):
+                self.words[i] = ~self.words[i]
+
+    def read_members(self) -> None:
+        """Read up to the closing bracket what the set holds; a bracket that comes first is a member."""
         first = True
         while first or self.next() != CLOSE:
             first = False
             self.item()
         self.at += 1
-        if inverted:
-            for i in U64.range(4):
-                self.words[i] = ~self.words[i]
+
+    def has(self, byte: U8) -> bool:
+        """Whether a byte is in the set."""
+        return self.words[U64(byte >> 6)] >> U64(byte & 63) & 1 != 0
 
     def item(self) -> None:
         """A class, a byte or a range."""

@@ -36,6 +36,7 @@ class Program:
     first: List[U64]  # the set of bytes that matches begin with
     starts_anywhere: bool  # matches may be empty, so `first` says nothing
     slots: U64
+    groups: U64
     has_back_references: bool
     ignore_case: bool
 
@@ -49,6 +50,7 @@ class Program:
             self.first.append(U64(0))
         self.starts_anywhere = False
         self.slots = tree.groups * 2 + 2
+        self.groups = tree.groups
         self.has_back_references = tree.has_back_references
         self.ignore_case = ignore_case
 

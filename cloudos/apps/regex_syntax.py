@@ -1,6 +1,7 @@
 """Regular expressions of POSIX, basic and extended, as a tree: the parser behind `cloudos.apps.regex`.
 
-With what GNU's programs add: `\\+ \\? \\|` in basic ones, `\\w \\W \\s \\S \\b \\B \\< \\>` in both. Bytes are characters.
+With what GNU's programs add: `\\+ \\? \\|` in basic ones, `\\w \\W \\s \\S \\b \\B \\< \\>` in both.
+Bytes are characters.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from cloudos.apps.regex_errors import (
     BadBackReference,
     BadInterval,
     PatternTooLarge,
+    ReversedInterval,
     TrailingBackslash,
     UnmatchedBrace,
     UnmatchedClose,
@@ -244,6 +246,8 @@ class Parser:
             return True
         except (BadInterval, UnmatchedBrace):
             return False
+        except (ReversedInterval, PatternTooLarge):
+            return True
         finally:
             self.at = at
 
@@ -265,8 +269,10 @@ class Parser:
         if self.byte(U64(0)) != CLOSE_BRACE:
             self.fail_interval()
         self.at += 1
-        if low is None or high is None or low > high:
+        if low is None or high is None:
             raise BadInterval
+        if low > high:
+            raise ReversedInterval
         if low > MOST_REPEATS or (high > MOST_REPEATS and high != MANY):
             raise PatternTooLarge
         return low, high

@@ -43,11 +43,6 @@ class Programs:
         """
         raise NotImplementedError
 
-    @operation(5, raises=(ServiceGone,))
-    def set_foreground(self, group: U64) -> None:
-        """The group of programs that the interrupt key of the terminal ends; 0 for none."""
-        raise NotImplementedError
-
 
 @contract(number=4, version=1)
 class Program:

@@ -47,3 +47,8 @@ class Supervisor:
     def shut_down(self, restart: bool) -> None:
         """Stop all components in order, and then the machine."""
         raise NotImplementedError
+
+    @operation(7, raises=(ServiceGone,))
+    def memory(self) -> tuple[U64, U64]:
+        """Bytes of memory that init has to distribute, and how many are taken: used, or promised to components."""
+        raise NotImplementedError

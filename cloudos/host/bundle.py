@@ -3,7 +3,7 @@
 Little endian. A header of 32 bytes: magic, version (u32), number of entries (u32), total size (u64), zero (u64).
 Then 40 bytes per entry: kind (u32), length of the name (u32), offset of the name, offset of the data, length of
 the data, zero (u64 each). Offsets count from the start of the bundle. Data of programs and files begins on a
-page, so that the kernel can map it.
+page, so that the kernel can map it; entries with the same data share it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Kind(IntEnum):
     ENVIRONMENT = 3
     FILE = 4
     POLICY = 5
+    HANDLE = 6
+    WIRING = 7
 
 
 ALIGNED = (Kind.PROGRAM, Kind.FILE)
@@ -80,9 +82,12 @@ def encode(entries: Sequence[Entry]) -> bytes:
         names.append(put(entry.name))
         if entry.kind not in ALIGNED:
             places[index] = put(entry.data)
+    written: dict[bytes, int] = {}
     for index, entry in enumerate(entries):
         if entry.kind in ALIGNED:
-            places[index] = put(entry.data, PAGE)
+            if entry.data not in written:
+                written[entry.data] = put(entry.data, PAGE)
+            places[index] = written[entry.data]
     put(b"", PAGE)  # whole pages: the kernel maps the bundle as it stands
     table = [HEADER.pack(MAGIC, VERSION, len(entries), position, 0)]
     for index, entry in enumerate(entries):

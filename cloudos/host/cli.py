@@ -228,6 +228,69 @@ def bench(form: str, file: str | None, arch: str) -> None:
         listing.show(command.rows(report), form)
 
 
+@cli.group()
+def image() -> None:
+    """System images: list, inspect, build."""
+
+
+@image.command("ls")
+@FORM
+def image_ls(form: str) -> None:
+    """List the images that come with CloudOS."""
+    from cloudos.host import image_commands
+
+    image_commands.ls(form)
+
+
+@image.command("inspect")
+@click.argument("name")
+@FORM
+def image_inspect(name: str, form: str) -> None:
+    """Show components, wiring, quotas, labels, devices and files of the image NAME, or of a manifest's path."""
+    from cloudos.host import image_commands
+
+    image_commands.inspect(name, form)
+
+
+@image.command("build")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
+def image_build(name: str, output: Path) -> None:
+    """Write what boots the image NAME into DIR: kernel, bundle, and a README with the command."""
+    from cloudos.host import image_commands
+
+    for path in image_commands.build(name, output):
+        print(path)
+
+
+@cli.command()
+@click.argument("name", default="system", metavar="[IMAGE]")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a drawing too.")
+def graph(name: str, svg: Path | None) -> None:
+    """Show who serves whom in an image, as a tree."""
+    from cloudos.host import graph as command
+
+    command.draw(name, svg)
+
+
+@cli.command()
+@click.option("--image", "name", default="system", show_default=True, help="The image, or the path of a manifest.")
+@click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image says.")
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
+@click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
+@click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
+def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool) -> int:
+    """Boot a system image with its console on this terminal, until the machine is off.
+
+    The exit status is the machine's, with the exceptions of `run`. Ctrl-] three times within a second stops a
+    machine that does not listen. When standard input is no terminal its bytes are typed, and then Ctrl-D.
+    """
+    from cloudos.host import shell as command
+    from cloudos.host.session import Limits
+
+    return command.run(command.Request(name, machine, memory, Limits(timeout, kernel_log)))
+
+
 @cli.command()
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")

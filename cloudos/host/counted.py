@@ -4,10 +4,14 @@ user's, no traceback on the terminal, the same every time."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloudos.host import accelerator, bundle, image, qemu
+from cloudos.host.console_session import Script
+from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
 from cloudos.host.records import Log
 from cloudos.host.run import stop_machine
@@ -39,18 +43,59 @@ def run(
 
     Raises ToolError when QEMU cannot be started.
     """
-    emulator = qemu.require("x86_64")
     words = [b"program", *(os.fsencode(argument) for argument in arguments)]
-    content = bundle.encode(bundle.contents(built.program.read_bytes(), words, {}, {}))
+    content = bundle.encode(bundle.contents(stripped(built.program.read_bytes()), words, {}, {}))
+    return run_bundle(built.kernel, content, memory=memory, seconds=seconds, memory_image=memory_image)
+
+
+def run_bundle(
+    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
+) -> Outcome:
+    """`run` for any boot bundle, such as that of a system image without a console."""
+    emulator = qemu.require("x86_64")
     chosen = accelerator.emulation("instructions can be counted only there")
     options = Options(memory=memory, counted=True, memory_image=memory_image)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
-        with start(emulator.path, options, chosen, built.kernel, content) as machine:
+        with start(emulator.path, options, chosen, kernel, content) as machine:
             return _follow(machine, streams, seconds)
     finally:
         for descriptor in streams:
             os.close(descriptor)
+
+
+@contextmanager
+def console(
+    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 120.0, machine: str = "microvm"
+) -> Iterator[Script]:
+    """Boot a bundle, such as that of a system image, with a console that the caller types on.
+
+    `memory` in bytes; `seconds` of real time at most. The machine is gone when the context ends. Raises ToolError when
+    QEMU cannot be started.
+    """
+    emulator = qemu.require("x86_64")
+    chosen = accelerator.emulation("instructions can be counted only there")
+    options = Options(machine, memory, counted=True, console=True)
+    with start(emulator.path, options, chosen, kernel, content) as running:
+        script = Script(running, seconds)
+        try:
+            yield script
+        finally:
+            script.close()
+
+
+@contextmanager
+def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm") -> Iterator[Script]:
+    """`console` for a system image, by its name or the path of its manifest, with the memory that it names.
+
+    Raises also what building the image does.
+    """
+    from cloudos.host import system_image
+
+    made = system_image.build(system_image.load(name))
+    memory = made.system.manifest.memory
+    with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
+        yield script
 
 
 def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:

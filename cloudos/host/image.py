@@ -20,6 +20,7 @@ from pathlib import Path
 from cloudos import __version__
 from cloudos.host import bundle, state
 from cloudos.host.bootstrap import say, write_atomically
+from cloudos.host.elf import stripped
 from cloudos.host.errors import CannotRun, NotFound, ToolError
 
 FORMAT = 2
@@ -64,10 +65,21 @@ def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
 def build_program(source: Path, architecture: str, *, debug: bool = False) -> Path:
     """The program alone, as an ELF file."""
     check_source(source)
-    identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    program = folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+    program = program_file(source, architecture, debug=debug)
     compiled(program, str(source), lambda: compile_program(source, architecture, program, debug))
     return program
+
+
+def program_file(source: Path, architecture: str, *, debug: bool = False) -> Path:
+    """Where the ELF file of a program is, once it is compiled."""
+    identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+    return folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+
+
+def is_built(source: Path, architecture: str) -> bool:
+    """Whether a program is compiled, and nothing that it was made from has changed."""
+    program = program_file(source, architecture)
+    return up_to_date(program.with_suffix(".sources.json"), str(source), program)
 
 
 def build_kernel(architecture: str, *, debug: bool = False) -> Path:
@@ -238,7 +250,7 @@ def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
     policy = read_policy(inputs.policy) if inputs.policy else b""
-    return bundle.encode(bundle.contents(program.read_bytes(), arguments, variables, files, policy))
+    return bundle.encode(bundle.contents(stripped(program.read_bytes()), arguments, variables, files, policy))
 
 
 def read_policy(path: Path) -> bytes:

@@ -2,8 +2,9 @@
 
 The guest has two byte channels. The *log* is the first serial port: kernel messages and records (records.py),
 and one-byte commands back. The *program* channel carries standard streams in frames (frames.py): a virtio
-serial port on `microvm`, the second serial port on `q35`. Both are socket pairs whose far ends QEMU inherits, so
-nothing appears in the file system and nothing is left behind.
+serial port on `microvm`, the second serial port on `q35`. A machine may have a *console* too, a third serial port
+for a driver in the guest. All are socket pairs whose far ends QEMU inherits, so nothing appears in the file system
+and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Options:
     """Guest time counts instructions: one is a nanosecond, and every run is the same. Needs emulation."""
     memory_image: Path | None = None
     """A file that is the guest's memory, and keeps it when the guest is gone."""
+    console: bool = False
+    """Whether there is a serial port for a terminal, a 16550A at I/O port 0x3E8 with interrupt line 5."""
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Machine:
     program: socket.socket
     messages_fd: int
     """A file in memory that collects what QEMU itself prints."""
+    console: socket.socket | None = None
 
     def messages(self) -> str:
         """What QEMU printed, at most 4,000 characters."""
@@ -97,6 +101,12 @@ def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
     return [*line, "-device", "isa-serial,chardev=program,index=1"]
 
 
+def console_channel(console_fd: int) -> list[str]:
+    """The part of the QEMU command that gives the machine its console, on both kinds of machines."""
+    line = ["-chardev", f"socket,id=console,fd={console_fd}"]
+    return [*line, "-device", "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2"]
+
+
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
@@ -110,23 +120,27 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
         )
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
+    console, console_far = socket.socketpair()
     enlarge(log_far)
     bundle_fd, messages_fd = memory_file("bundle", bundle), memory_file("messages", b"")
     line = command(qemu, options, accelerator, kernel, bundle_fd)
     line += channels(options.machine, log_far.fileno(), program_far.fileno())
+    line += console_channel(console_far.fileno()) if options.console else []
     try:
-        process = launch(line, (log_far.fileno(), program_far.fileno(), bundle_fd), messages_fd)
+        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd)
+        process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()
         program_far.close()
+        console_far.close()
         try:
-            yield Machine(process, log, program, messages_fd)
+            yield Machine(process, log, program, messages_fd, console if options.console else None)
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
             process.wait()
     finally:
-        for channel in (log, log_far, program, program_far):
+        for channel in (log, log_far, program, program_far, console, console_far):
             channel.close()
         os.close(bundle_fd)
         os.close(messages_fd)

@@ -42,6 +42,9 @@ PIPE_CHUNK = 4096
 GRACE = 3.0
 """Seconds that the kernel has to end the program in order after a command; then the machine is stopped."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that end a session in order."""
+
 END_COMMAND = b"T"
 INTERRUPT_COMMAND = b"I"
 
@@ -89,21 +92,25 @@ class Session:
         self.machine.log.setblocking(False)
         self.machine.program.setblocking(False)
         with signals() as wake:
-            while self.log_open or self.program_open or self.output:
+            while self.going():
                 ready = self.wait(wake)
                 if ready is None:
                     self.machine.kill()
                     break
                 self.serve(ready, wake)
 
-    def wait(self, wake: int) -> dict[int, int] | None:
-        """The descriptors that can be served now; None when the last deadline has passed."""
+    def going(self) -> bool:
+        """Whether anything can still be carried."""
+        return bool(self.log_open or self.program_open or self.output)
+
+    def wait(self, wake: int, until: float | None = None) -> dict[int, int] | None:
+        """The descriptors that can be served now, none at `until`; None when the last deadline has passed."""
         now = time.monotonic()
         if self.deadline is not None and now >= self.deadline:
             self.stop(Ended.TIME, END_COMMAND)
         if self.final is not None and now >= self.final:
             return None
-        limits = [moment for moment in (self.deadline, self.final) if moment is not None]
+        limits = [moment for moment in (self.deadline, self.final, until) if moment is not None]
         patience = None if not limits else min(max(0.0, min(limits) - now) * 1000 + 1, LONGEST_WAIT)
         poll = select.poll()
         for descriptor, events in self.interests(wake).items():
@@ -158,7 +165,7 @@ class Session:
         for number in os.read(wake, 64):
             if number == signal.SIGINT and self.ended not in (Ended.INTERRUPT, Ended.TERMINATED):
                 self.stop(Ended.INTERRUPT, INTERRUPT_COMMAND)
-            elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            elif number in ENDING:
                 if number != signal.SIGINT:
                     self.ended, self.signal = Ended.TERMINATED, number
                 self.abandon()
@@ -281,12 +288,12 @@ def repair_standard_streams() -> None:
 
 @contextmanager
 def signals() -> Iterator[int]:
-    """A descriptor on which the numbers of SIGINT, SIGTERM and SIGHUP arrive, one byte each.
+    """A descriptor on which the numbers of the signals in ENDING arrive, one byte each.
 
     Those that are ignored stay ignored, as they are for a job in the background or under nohup.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     try:
         previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cloudos.abi.errors import BadArgument, BadSystemCall, SystemCallError
-from cloudos.abi.objects import Kind, Rights
+from cloudos.abi.errors import BadArgument, BadHandle, BadSystemCall, Denied, SystemCallError, WrongKind
+from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.kernel.hal import trap
 from cloudos.kernel.memory.structures import Memory, Space
@@ -40,6 +40,7 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.security import audit
 from cloudos.kernel.security.capabilities import lookup
 from cloudos.lang import (
     U8,
@@ -78,10 +79,11 @@ CLASSES: dict[Kind, Any] = {
     Kind.MEMORY: Memory,
     Kind.SPACE: Space,
 }
+assert (Denied.code, BadHandle.code, WrongKind.code) == (5, 7, 8), "as `refuse` has them"
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:
+    number = frame.number
     try:
-        number = frame.number
         if number >= COUNT:
             raise BadSystemCall
         first = look_up_needed(frame.argument0, NEEDS[number * 2])
@@ -95,7 +97,7 @@ TAIL = """            case _:
     except Restart:
         frame.restart()
     except SystemCallError:
-        frame.fail(U64(error_code()))
+        refuse(frame, number, U64(error_code()))
     return leave()
 """
 
@@ -186,7 +188,8 @@ def fast_source(call: SystemCall) -> str:
     lines = [f"def on_{call.name}(frame: UserFrame) -> bool:", "    try:"]
     lines.append(f"        {name} = look_up_here(frame.argument0, Kind.{needs.kind.name}, {rights})")
     lines += [f"        if {call.name}({name}, frame):", "            return True"]
-    lines += ["    except SystemCallError:", "        frame.fail(U64(error_code()))", "    leave()", "    return True"]
+    lines += ["    except SystemCallError:", f"        refuse(frame, U64({call.number}), U64(error_code()))"]
+    lines += ["    leave()", "    return True"]
     return "\n".join(lines) + "\n"
 
 
@@ -206,6 +209,19 @@ def look_up_needed(handle: U64, need: U8) -> Ptr[Capability]:
 
 
 @never_inlined
+def refuse(frame: trap.UserFrame, number: U64, error: U64) -> None:
+    """The call failed. What failed for want of a capability, or of a right of it, is put on record."""
+    match error:
+        case 5 | 7 | 8:  # Denied, BadHandle, WrongKind
+            caller = PROCESSOR.current.value.process.value.table
+            detail = (frame.argument0 & 0xFFFF_FFFF) << 32 | error << 8 | number
+            audit.record(Event.REFUSED, caller, audit.NOBODY, detail)
+        case _:
+            pass
+    frame.fail(error)
+
+
+@never_inlined
 def on_yield(frame: trap.UserFrame) -> bool:
     """The system call `thread_yield`, which says itself whether it has made another thread current."""
     frame.finish(U64(0))
@@ -218,7 +234,8 @@ def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame}
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
     names |= {
-        item.__name__: item for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here)
+        item.__name__: item
+        for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here, refuse)
     }
     names |= {"NEEDS": NEEDS, "COUNT": len(SYSTEM_CALLS)}
     for call in SYSTEM_CALLS:

@@ -21,8 +21,12 @@ def args() -> List[Text]:
 
 def variable(name: str) -> Text | None:
     """The value of an environment variable, None when it is not set."""
-    wanted = Text(name)
-    number = bundle.find(EntryKind.ENVIRONMENT, wanted.content)
+    return value_of(Text(name))
+
+
+def value_of(name: Text) -> Text | None:
+    """`variable` for a name that was computed."""
+    number = bundle.find(EntryKind.ENVIRONMENT, name.content)
     if number is None:
         return None
     return Text.from_bytes(bundle.data(bundle.entry(number)))

@@ -1,8 +1,8 @@
 """Files by path: opening, reading, writing and arranging them through the file service.
 
-    file = open_path(Text("notes"), U64(WRITE | CREATE | TRUNCATE))
-    write_text(file, "first line\\n")
-    file.close()
+    writer = FileWriter(create_file(Text("notes")))
+    write_text(writer, "first line\\n")
+    writer.finish()
     for line in lines(open_path(Text("notes"))):
         print(f"{line}")
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from cloudos.abi import layout
 from cloudos.abi.errors import BadArgument, BadState, NotFound, OutOfMemory, QuotaExceeded, SystemCallError
+from cloudos.contracts.devices import Clock
 from cloudos.contracts.errors import ReadOnly, ServiceError, ServiceGone
 from cloudos.contracts.files import CREATE, DIRECTORY, FILE, READ, TRUNCATE, WRITE, Files
 from cloudos.contracts.streams import Status
@@ -26,20 +27,25 @@ from cloudos.sdk.collections.slices import find_byte
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import variable
+from cloudos.sdk.file_streams import FileWriter, OpenFile
 from cloudos.sdk.files import File, file_paths, open_file
-from cloudos.sdk.open_file import OpenFile
 
 __all__ = [
-    "FILE_MODE",
     "DIRECTORY_MODE",
+    "FILE_MODE",
+    "FileWriter",
     "OpenFile",
     "absolute",
     "change_mode",
+    "create_file",
     "exists",
+    "has_service",
     "is_directory",
+    "kind_of",
     "list_directory",
     "make_directory",
     "mounts",
+    "now",
     "open_path",
     "remove",
     "remove_directory",
@@ -69,13 +75,23 @@ def _files() -> Files:
     handle = held(SERVICE)
     if handle == 0:
         raise ReadOnly
-    if transport.ATTACHED.address == 0:
-        _attach()
+    prepare()
     return Files(handle)
 
 
-def _attach() -> None:
-    """Take the message buffer; raises ServiceGone when that is not possible."""
+def now() -> U64:
+    """The time of day, from the clock service; raises NotFound when the program was not given one."""
+    handle = held("clock")
+    if handle == 0:
+        raise NotFound
+    prepare()
+    return Clock(handle).now()
+
+
+def prepare() -> None:
+    """Take the message buffer, if that was not done yet; raises ServiceGone when it is not possible."""
+    if transport.ATTACHED.address != 0:
+        return
     try:
         transport.attach()
     except BadState:  # the thread has it already
@@ -205,7 +221,7 @@ def remove(path: Text) -> None:
 
 
 def rename(old: Text, new: Text) -> None:
-    """Give a file or directory another path, in place of what is there. BadArgument: into itself, or to another mount."""
+    """Give a file or directory another path, over what is there. BadArgument: into itself, or to another mount."""
     source = absolute(old)
     target = absolute(new)
     _files().rename(source.content, target.content)

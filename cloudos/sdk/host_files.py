@@ -1,4 +1,4 @@
-"""The host's files as the file service under plain CPython: `install` puts them behind a handle of the model.
+"""The host's files and clock as services under plain CPython: `install` puts them behind handles of the model.
 
 Not part of compiled programs. Operations are those of `cloudos.contracts.files` and `streams`, over the same messages
 that travel in the machine.
@@ -10,12 +10,14 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.abi.messages import MessageBuffer
 from cloudos.contracts import errors
+from cloudos.contracts.devices import Clock
 from cloudos.contracts.files import (
     APPEND,
     CREATE,
@@ -38,6 +40,7 @@ from cloudos.sdk.models import SystemModel
 from cloudos.sdk.service import CALLER, server
 
 BUFFER = Region(size_of(MessageBuffer), 4096)
+CLOCK = 0x0FFF
 SESSION = 0x1000  # the handle of the session; streams follow
 
 ERRORS: dict[int, type[Error]] = {
@@ -132,6 +135,13 @@ class HostStreams:
         os.close(self.open.pop(int(CALLER.badge)))
 
 
+class HostClock:
+    """The operation of `Clock`."""
+
+    def now(self) -> U64:
+        return U64(time.time_ns())
+
+
 class HostFiles:
     """The operations of `Files` over the host's files."""
 
@@ -199,11 +209,12 @@ class HostFiles:
         raise Denied
 
 
-def install(model: SystemModel) -> U64:
-    """Let this model serve the host's files; the handle of the session."""
+def install(model: SystemModel) -> dict[str, int]:
+    """Let this model serve the host's files and clock; the handles by the names under which a program holds them."""
     files = HostFiles(model)
     serve = server((Files, files), (Stream, files.streams), symbol="host_files")
     model.services[SESSION] = serve.__dispatch__  # type: ignore[attr-defined]
+    model.services[CLOCK] = server((Clock, HostClock()), symbol="host_clock").__dispatch__  # type: ignore[attr-defined]
     if transport.ATTACHED.address == 0:
         transport.ATTACHED.address = U64(BUFFER.address)
-    return U64(SESSION)
+    return {"files": SESSION, "clock": CLOCK}

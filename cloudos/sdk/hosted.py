@@ -42,7 +42,7 @@ def run(main: Callable[..., Any]) -> NoReturn:
     files = {name: Path(name).read_bytes() for name in sys.argv[1:] if Path(name).is_file()}
     environment = {key: value for key, value in os.environ.items() if key != "TERM" or sys.stdout.isatty()}
     environment["PWD"] = os.getcwd()
-    handles = {"files": int(host_files.install(model))}
+    handles = host_files.install(model)
     content = make_bundle([os.path.basename(sys.argv[0]), *sys.argv[1:]], environment, files, handles)
     region = Region(len(content), DATA_ALIGNMENT)
     region.data[:] = content

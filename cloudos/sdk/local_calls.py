@@ -4,7 +4,8 @@
     local_calls.install(7, serve.__dispatch__, badge=3)
     assert Echo(U64(7)).add(U64(1), U64(2)) == 6
 
-`install` names a handle whose calls the server answers. Each server has its own message buffer, `CALLER` and input and
+`install` names a handle whose calls the server answers; for `server((Files, FileServer))`, which names a class, the
+object follows: `install(7, serve.__dispatch__, 3, files)`. Each server has its own message buffer, `CALLER`, input and
 output areas, as in a process of its own, so servers may call each other. Bytes are copied both ways as the kernel does;
 handles pass as the numbers they are. `remove` makes the server one that has ended: calls give ServiceGone.
 
@@ -38,7 +39,7 @@ POISON = 0xA5
 NAMES = {call.number: call.name for call in SYSTEM_CALLS}
 
 T = TypeVar("T")
-Dispatch = Callable[[Any], None]
+Dispatch = Callable[..., None]
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Installed:
 
     dispatch: Dispatch
     badge: int
+    objects: tuple[Any, ...]
     state: State
 
 
@@ -83,11 +85,14 @@ class _Calls:
 _calls = _Calls()
 
 
-def install(handle: int, dispatch: Dispatch, badge: int = 0) -> None:
-    """Let calls to `handle` be answered by `dispatch`: `serve.__dispatch__`, or any function of a Message."""
+def install(handle: int, dispatch: Dispatch, badge: int = 0, *objects: Any) -> None:
+    """Let calls to `handle` be answered by `dispatch`: `serve.__dispatch__`, or any function of a Message.
+
+    `objects`: those that `serve` takes after the endpoint.
+    """
     attach()
     _calls.ended.discard(handle)
-    _calls.servers[handle] = Installed(dispatch, badge, State())
+    _calls.servers[handle] = Installed(dispatch, badge, objects, State())
 
 
 def derive(handle: int, derived: int, badge: int) -> bool:
@@ -95,7 +100,7 @@ def derive(handle: int, derived: int, badge: int) -> bool:
     if handle not in _calls.servers:
         return False
     origin = _calls.servers[handle]
-    _calls.servers[derived] = Installed(origin.dispatch, badge, origin.state)
+    _calls.servers[derived] = Installed(origin.dispatch, badge, origin.objects, origin.state)
     return True
 
 
@@ -183,7 +188,7 @@ def _serve(server: Installed, message: Any, reply: int, kept: Kept) -> None:
     deliver(int(came.tag), sent)
     CALLER.reply = U64(reply)
     try:
-        server.dispatch(came)
+        server.dispatch(came, *server.objects)
         if CALLER.reply == reply:
             if not sendable(int(came.tag)):
                 raise AssertionError(f"the kernel would refuse the answer: tag {int(came.tag):#x}")

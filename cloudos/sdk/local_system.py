@@ -15,10 +15,12 @@ from io import BytesIO
 from cloudos.abi.errors import BadArgument, BadHandle, TimedOut, WrongKind
 from cloudos.lang import U8, U64, Region, UserPtr, current_address_space
 from cloudos.sdk import local_calls
+from cloudos.sdk.memory import PLACES
 from cloudos.sdk.models import PAGE, SystemModel
 
 FIRST_HANDLE = 100
 BATCH = 32
+MAPPINGS = 0x7100_0000_0000
 
 
 @dataclass
@@ -34,6 +36,8 @@ class LocalModel(SystemModel):
     def __init__(self) -> None:
         self.console = BytesIO()
         super().__init__(BytesIO(), self.console, self.console)
+        # Where CPython puts nothing of its own.
+        PLACES.next = max(PLACES.next, U64(MAPPINGS))
         self.closed: list[int] = []
         self.now = 0
         self.next = FIRST_HANDLE

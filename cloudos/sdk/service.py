@@ -105,9 +105,10 @@ def accept(endpoint: U64, message: Message, deadline: U64) -> bool:
             message.tag = set_deadline(deadline)
             ipc.receive(endpoint, message)
             return True
-        except TimedOut:
+        except (TimedOut, WouldBlock):
+            # The latter is what a deadline of 0 gives.
             return False
-        except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles, WouldBlock):
+        except (Cancelled, QuotaExceeded, OutOfMemory, TooManyHandles):
             # A message that could not be taken stays with its sender, or is lost with its error.
             pass
         except (BadArgument, BadState, PeerGone, BadHandle, WrongKind, Denied):

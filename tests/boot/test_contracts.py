@@ -29,3 +29,20 @@ client: 40000 answers
 def test_values_versions_and_messages_that_nobody_should_send() -> None:
     result = run(PROGRAMS / "contract_fuzz.py", options=("--timeout", "120")).check()
     assert result.output.decode() == EXPECTED
+
+
+BULK = """round trip True
+nothing is kept True
+longer than the memory True
+nothing True
+huge True
+no memory True
+not to be written True
+sum 15000
+nothing is kept True
+"""
+
+
+def test_a_megabyte_travels_through_lent_memory() -> None:
+    result = run(PROGRAMS / "contract_bulk.py", options=("--timeout", "60")).check()
+    assert result.output.decode() == BULK

@@ -220,9 +220,7 @@ def pattern_texts(options: Options) -> List[Text]:
 def make_matcher(options: Options) -> Matcher:
     """Compile the patterns; raises Usage when one is wrong."""
     ignore_case = options.has("i")
-    matcher = Matcher(
-        List[Text](), List[Regex](), ignore_case, options.has("w"), options.has("x"), U64(0), U64(0)
-    )
+    matcher = Matcher(List[Text](), List[Regex](), ignore_case, options.has("w"), options.has("x"), U64(0), U64(0))
     flags = U64(0)
     fixed = options.wins("F", "EFG")
     if options.wins("E", "EFG"):
@@ -293,5 +291,3 @@ def grep(arguments: List[Text]) -> U8:
     if search.failed:
         return U8(2)
     return U8(0) if search.selected else U8(1)
-
-

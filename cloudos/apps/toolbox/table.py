@@ -6,18 +6,72 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudos.apps.toolbox.cat import cat
+from cloudos.apps.toolbox.cmp import cmp
+from cloudos.apps.toolbox.condition import bracket, test
+from cloudos.apps.toolbox.copies import cp, mv
+from cloudos.apps.toolbox.cut import cut
+from cloudos.apps.toolbox.date import date
 from cloudos.apps.toolbox.echo import echo
+from cloudos.apps.toolbox.ends import head, tail
+from cloudos.apps.toolbox.expr import expr
+from cloudos.apps.toolbox.find import find
 from cloudos.apps.toolbox.grep import grep
+from cloudos.apps.toolbox.hexdump import hexdump
+from cloudos.apps.toolbox.ls import ls
+from cloudos.apps.toolbox.make import chmod, mkdir, rmdir, touch
+from cloudos.apps.toolbox.printf import printf
+from cloudos.apps.toolbox.removal import rm
+from cloudos.apps.toolbox.sha256sum import sha256sum
+from cloudos.apps.toolbox.small import basename, dirname, env, false, pwd, seq, sleep, tee, true, uname, yes
+from cloudos.apps.toolbox.sort import sort
+from cloudos.apps.toolbox.tr import tr
+from cloudos.apps.toolbox.uniq import uniq
 from cloudos.apps.toolbox.wc import wc
 from cloudos.lang import U8, generate
 from cloudos.sdk import List, Text
 
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
+    "[": bracket,
+    "basename": basename,
     "cat": cat,
+    "chmod": chmod,
+    "cmp": cmp,
+    "cp": cp,
+    "cut": cut,
+    "date": date,
+    "dirname": dirname,
     "echo": echo,
+    "env": env,
+    "expr": expr,
+    "false": false,
+    "find": find,
     "grep": grep,
+    "head": head,
+    "hexdump": hexdump,
+    "ls": ls,
+    "mkdir": mkdir,
+    "mv": mv,
+    "printf": printf,
+    "pwd": pwd,
+    "rm": rm,
+    "rmdir": rmdir,
+    "seq": seq,
+    "sha256sum": sha256sum,
+    "sleep": sleep,
+    "sort": sort,
+    "tail": tail,
+    "tee": tee,
+    "test": test,
+    "touch": touch,
+    "tr": tr,
+    "true": true,
+    "uname": uname,
+    "uniq": uniq,
     "wc": wc,
+    "yes": yes,
 }
+NAMES = tuple(UTILITIES)
+"""For the image: each is a file that holds this program."""
 
 
 def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
@@ -29,7 +83,9 @@ def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
         names[f"utility{number}"] = function
         lines.append(f"    if first == {ord(name[0])} and name.equals({name!r}):")
         lines.append(f"        return utility{number}(arguments)")
-    made: Callable[[Text, List[Text]], U8 | None] = generate("\n".join(lines) + "\n    return None\n", "dispatch", names)
+    made: Callable[[Text, List[Text]], U8 | None] = generate(
+        "\n".join(lines) + "\n    return None\n", "dispatch", names
+    )
     return made
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cloudos.apps.inputs import CHUNK, open_input, operands_or_input, reason
 from cloudos.apps.options import Options, Usage, parse
+from cloudos.contracts.files import FILE
 from cloudos.lang import U8, U64, Error, Slice, error_code, free_slice, managed, new_slice, write_text
 from cloudos.sdk import List, Reader, Text, print_error, stdout
-from cloudos.sdk.filesystem import FILE, status
+from cloudos.sdk.filesystem import status
 
 NEWLINE = ord("\n")
 

@@ -77,9 +77,9 @@ def _check_caller() -> None:
 
 def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
     """System call. Raises BadAddress, BadArgument, Denied, Restart."""
-    _check_caller()
     if stream != STANDARD_OUTPUT and stream != STANDARD_ERROR:
         raise BadArgument
+    _check_caller()
     if length == 0:
         return U64(0)
     user_memory.check_range(data.address, length)

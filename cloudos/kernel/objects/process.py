@@ -37,6 +37,32 @@ class Process:
     # Notification that is told when it is gone, and the signals.
     notification: Ptr[Header] = null()
     bits: U64 = U64(0)
+    # The process that made it, as long as that lives; the processes that it made, of which one refers to the next.
+    # None of these is a reference: they are forgotten before what they name goes.
+    maker: Ptr[Process] = null()
+    made: Ptr[Process] = null()
+    made_next: Ptr[Process] = null()
+    made_previous: Ptr[Process] = null()
+
+    def adopt(self, child: Ptr[Process]) -> None:
+        """`child` ends when this process does."""
+        child.value.maker = Ptr.to(self)
+        child.value.made_next = self.made
+        if not self.made.is_null():
+            self.made.value.made_previous = child
+        self.made = child
+
+    def leave_maker(self) -> None:
+        """Nothing refers to it as to a made process any more."""
+        if not self.made_next.is_null():
+            self.made_next.value.made_previous = self.made_previous
+        if not self.made_previous.is_null():
+            self.made_previous.value.made_next = self.made_next
+        elif not self.maker.is_null():
+            self.maker.value.made = self.made_next
+        self.maker = null()
+        self.made_next = null()
+        self.made_previous = null()
 
     def map_boot_module(self, bundle: PhysAddr, length: U64) -> Ptr[Memory]:
         """Let it read the boot bundle; its memory. Raises BadArgument, QuotaExceeded, OutOfMemory."""

@@ -82,6 +82,7 @@ def process_create(quota: Ptr[Quota], label: U64) -> U64:
     if own != 0 and label != U64(own):
         raise Denied
     made = process.create(quota.value, U8(label))
+    PROCESSOR.current.value.process.value.adopt(made)
     audit.record(Event.PROCESS_CREATED, own_table(), made.value.table, U64(0))
     return hold(made.cast(Header))
 

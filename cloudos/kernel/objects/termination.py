@@ -166,11 +166,17 @@ class ProcessHandler:
         """Nothing to do."""
 
     def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Take one thread, one handle, one stretch of memory, or at last the object."""
+        """Take one thread, one process that it made, one handle, one stretch of memory, or at last the object."""
         process = object.cast(Process).value
         process.ended = True
         if not process.threads.is_null():
             _stop_thread(process.threads.cast(Thread))
+            return False
+        made = process.made
+        if not made.is_null():
+            # What it made and could not end any more would run for ever, on memory that nobody can take back.
+            made.value.leave_maker()
+            end_process(made, faults.result(faults.KILLED))
             return False
         if not process.emptied:
             process.emptied = capabilities.empty_step(process.table)
@@ -193,6 +199,7 @@ class ProcessHandler:
             cleanup.drop(process.notification)
             process.notification = null()
         if process.header.references == 0:
+            process.leave_maker()
             cleanup.destroy(object)
         return True
 

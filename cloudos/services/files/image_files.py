@@ -8,10 +8,9 @@ from cloudos.contracts.errors import NameTooLong
 from cloudos.contracts.files import DIRECTORY, FILE
 from cloudos.lang import U8, U32, U64, Slice, data
 from cloudos.sdk.bundle import Bundle
-from cloudos.sdk.collections.slices import copy_bytes
-from cloudos.sdk.collections.text import Text, adopt_text
+from cloudos.sdk.collections.text import Text
 from cloudos.services.files.memory_files import Node, Volume
-from cloudos.services.files.paths import Path, parse_path
+from cloudos.services.files.paths import SLASH, Path, parse_path
 
 DIRECTORY_MODE = 0o555
 PROGRAM_MODE = 0o555
@@ -23,8 +22,8 @@ SCRIPT = data(b"#!")
 def image_tree(source: Bundle, volume: Volume) -> Node:
     """The directory of all FILE entries of a bundle. `volume` is charged with their lengths.
 
-    Of two entries of one path the first counts. Entries whose path is none, or needs a file to be a directory, are
-    left out.
+    An empty entry whose path ends with a slash is a directory. Of two entries of one path the first counts. Entries
+    whose path is none, or needs a file to be a directory, are left out.
     """
     root = Node(volume, U64(DIRECTORY), U64(DIRECTORY_MODE), U64(0))
     for i in U64.range(source.count):
@@ -36,13 +35,18 @@ def image_tree(source: Bundle, volume: Volume) -> Node:
 
 
 def _add(root: Node, name: Slice[U8], content: Slice[U8]) -> None:
+    absolute = _absolute(name)
     try:
-        path = parse_path(_absolute(name).content)
+        path = parse_path(absolute.content)
     except (NotFound, NameTooLong):
         return
-    if path.depth == 0 or path.directory:
+    if path.depth == 0:
         return
-    directory = _directory_of(root, path)
+    if path.directory:
+        if content.length == 0:
+            _directory_of(root, path, path.depth)
+        return
+    directory = _directory_of(root, path, path.depth - 1)
     if directory is None or directory.child(path.last()) is not None:
         return
     node = Node(root.volume, U64(FILE), mode_of(content), content.length)
@@ -54,15 +58,15 @@ def _add(root: Node, name: Slice[U8], content: Slice[U8]) -> None:
 
 def _absolute(name: Slice[U8]) -> Text:
     """A path with the leading slash that entries may lack."""
-    if name.length > 0 and name[0] == 0x2F:
-        return adopt_text(copy_bytes(name))
+    if name.length > 0 and name[0] == SLASH:
+        return Text.from_bytes(name)
     return Text("/") + Text.from_bytes(name)
 
 
-def _directory_of(root: Node, path: Path) -> Node | None:
-    """The directory that a path's last name stands in, made with those above it; None where a file is in the way."""
+def _directory_of(root: Node, path: Path, count: U64) -> Node | None:
+    """The directory of the first `count` names, made with those above it; None where a file is in the way."""
     at = root
-    for i in U64.range(path.depth - 1):
+    for i in U64.range(count):
         found = at.child(path.names[i])
         if found is None:
             found = Node(root.volume, U64(DIRECTORY), U64(DIRECTORY_MODE), U64(0))
@@ -71,6 +75,19 @@ def _directory_of(root: Node, path: Path) -> Node | None:
             return None
         at = found
     return at
+
+
+def has_files(node: Node) -> bool:
+    """Whether there is a file in it, at any depth, or it is one."""
+    if node.kind != DIRECTORY:
+        return True
+    children = node.children
+    if children is None:
+        return False
+    for child in children.values():
+        if has_files(child):
+            return True
+    return False
 
 
 def mode_of(content: Slice[U8]) -> U64:

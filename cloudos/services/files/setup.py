@@ -13,8 +13,8 @@ from cloudos.sdk.component import held
 from cloudos.sdk.errors import BadBundle, InvalidNumber
 from cloudos.sdk.memory import READ, Memory
 from cloudos.services.files.devices import device_tree
-from cloudos.services.files.image_files import image_tree
-from cloudos.services.files.memory_files import Node, Volume
+from cloudos.services.files.image_files import has_files, image_tree
+from cloudos.services.files.memory_files import Node, Volume, make_node
 from cloudos.services.files.mounts import Mount, Names
 
 # Bytes that the root may hold unless an argument says otherwise.
@@ -92,13 +92,31 @@ def memory_root(number: U64, limit: U64) -> Node:
 
 
 def mount_image(names: Names, image: Bundle) -> None:
-    """Mount each directory at the top of the image; files at the top become files of the root. Raises NoSpace."""
+    """Mount each directory at the top of the image that has files; other things at the top become the root's.
+
+    Directories without files are there to be filled: they can be written. Raises NoSpace.
+    """
     volume = Volume(names.mounts.length, U64(0), True)
     children = image_tree(image, volume).children
     if children is None:
         return
+    root = names.mounts[0].root
     for name, node in children.items():
-        if node.kind == DIRECTORY:
+        if node.kind != DIRECTORY:
+            root.put(name, node)
+        elif has_files(node):
             names.mount("image", name, node)
         else:
-            names.mounts[0].root.put(name, node)
+            copy_directory(root, name, node)
+
+
+def copy_directory(into: Node, name: Text, origin: Node) -> None:
+    """Make directories like those of a tree without files. Raises NoSpace."""
+    made = make_node(into.volume, U64(DIRECTORY), U64(0o755))
+    if made is None:
+        raise NoSpace
+    into.put(name, made)
+    children = origin.children
+    if children is not None:
+        for below, node in children.items():
+            copy_directory(made, below, node)

@@ -26,6 +26,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER as FOREVER
 from cloudos.contracts.errors import BadProgram
+from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
 from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, write_text, zeroed
 from cloudos.sdk import print, system, transport
@@ -37,6 +38,7 @@ from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
 from cloudos.sdk.service import server
 from cloudos.sdk.spawn import end
+from cloudos.services.init.boot_log import BOOT_LOG
 from cloudos.services.init.starting import make, position_of, prepare
 from cloudos.services.init.wiring import (
     ALWAYS,
@@ -141,6 +143,11 @@ class Init:
         """See `Supervisor`."""
         shut_down(self.register, U8(0))
 
+    def memory(self) -> tuple[U64, U64]:
+        """See `Supervisor`."""
+        used, limit = usage(U64(initial.QUOTA))
+        return limit, used
+
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""
         components = self.register.components
@@ -169,7 +176,7 @@ class Init:
                 launch(self.register, one)
 
 
-serve = server((Supervisor, Init))
+serve = server((Supervisor, Init), (Stream, BOOT_LOG))
 
 
 @struct

@@ -27,7 +27,7 @@ from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
-from cloudos.contracts.programs import INTERRUPT, Program, Programs
+from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
 from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
 from cloudos.sdk import system, transport
@@ -44,7 +44,6 @@ RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.I
 SESSION = 1 << 40
 PROGRAM = 1 << 41
 PATIENCE = 1_000_000_000  # nanoseconds that a stream's service may take: programs name it
-INTERRUPT_BIT = 1
 SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
@@ -86,7 +85,6 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
-    foreground: U64
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -183,10 +181,6 @@ class Loader:
             into[used : used + line.length].copy_from(line.content())
             used += line.length
         return used
-
-    def set_foreground(self, group: U64) -> None:
-        """See `Programs`."""
-        self.foreground = group
 
     def named(self) -> Entry:
         """The program that the caller's handle is. Raises ServiceGone."""
@@ -332,12 +326,7 @@ class Loader:
                 other.closed = True
 
     def signalled(self, bits: U64) -> None:
-        """Programs have ended, or the interrupt key was pressed."""
-        if bits & INTERRUPT_BIT != 0 and self.foreground != 0:
-            try:
-                self.kill(self.foreground, True, U64(INTERRUPT))
-            except (NotFound, BadArgument):
-                pass
+        """Programs have ended."""
         index = U64(0)
         while index < self.entries.length:
             one = self.entries[index]
@@ -385,5 +374,5 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, none)
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none)
     serve(loader.endpoint, loader, loader)

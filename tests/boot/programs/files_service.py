@@ -1,4 +1,7 @@
-"""The file service in a process of its own, asked through its contracts. Prints a line for each thing that held."""
+"""The file service in a process of its own, asked through its contracts. Prints a line for each thing that held.
+
+Its first life has files of its own bundle; the second those of the boot bundle, a clock, random bytes and kept memory.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Literal
 from cloudos.abi import initial, layout
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import BadArgument, Denied, NotFound
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import MEMORY_PAID, Rights
+from cloudos.contracts.devices import Clock, Entropy
 from cloudos.contracts.errors import (
     BadMessage,
     BadOperation,
@@ -23,16 +27,36 @@ from cloudos.contracts.errors import (
 )
 from cloudos.contracts.files import APPEND, CREATE, DEVICE, DIRECTORY, READ, TRUNCATE, WRITE, Files
 from cloudos.contracts.streams import END, START, Stream
-from cloudos.lang import I64, U8, U64, Array, Error, Slice, UserPtr, code_address, data
+from cloudos.lang import (
+    I64,
+    U8,
+    U64,
+    Array,
+    Error,
+    Ptr,
+    Slice,
+    UserPtr,
+    VirtAddr,
+    code_address,
+    data,
+    error_name,
+    error_place,
+    struct,
+)
 from cloudos.sdk import print, system, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.memory import READ as READ_MEMORY
+from cloudos.sdk.memory import Memory, unmap
 from cloudos.sdk.processes import Child, populate
-from cloudos.sdk.start_block import new_start_block
+from cloudos.sdk.service import server
+from cloudos.sdk.start_block import StartBlock, new_start_block
 from cloudos.services.files import main as service
 
 CLIENT = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 SERVER = CLIENT | Rights.RECEIVE
+KEPT = Rights.READ | Rights.WRITE | Rights.MAP | Rights.INSPECT
+IMAGE = Rights.READ | Rights.MAP | Rights.INSPECT
+NOW = 1_700_000_000_000_000_000
 MODE = 0o644
 
 
@@ -43,19 +67,77 @@ def run_service(argument: U64) -> None:
         transport.attach()
         service.main()
     except Error:
+        print(f"WRONG {error_name()}, raised at {error_place()}")
+
+
+@struct
+class Surroundings:
+    """A clock that stands still and random bytes that are not."""
+
+    def now(self) -> U64:
+        """See `Clock`."""
+        return U64(NOW)
+
+    def fill(self, into: Slice[U8]) -> U64:
+        """See `Entropy`."""
+        into.fill(U8(0x5A))
+        return into.length
+
+
+SURROUNDINGS = Surroundings()
+serve_surroundings = server((Clock, SURROUNDINGS), (Entropy, SURROUNDINGS), symbol="serve_surroundings")
+
+
+def run_surroundings(endpoint: U64) -> None:
+    """What another child runs."""
+    try:
+        transport.attach()
+        serve_surroundings(endpoint)
+    except Error:
         pass
 
 
-def start_service(endpoint: U64) -> Child:
-    """A process with the service, on the endpoint."""
+def start_surroundings() -> U64:
+    """A process with clock and random bytes; a handle to them."""
+    endpoint = system.endpoint_create(U64(initial.QUOTA))
     child = Child()
     child.make(U64(initial.QUOTA))
+    there = system.process_install(child.process, endpoint, U64(SERVER), U64(0))
+    child.start(code_address(run_surroundings), there)
+    return system.handle_derive(endpoint, U64(CLIENT), U64(1))
+
+
+def give(child: Child, block: StartBlock, name: Slice[U8], handle: U64, rights: U64) -> None:
+    """Let the child have a handle under a name."""
+    block.add_handle(name, system.process_install(child.process, handle, rights, U64(0)))
+
+
+def introduce(child: Child) -> None:
+    """Give a child its own space where processes find it, behind handles that it does not use."""
+    for _ in U64.range(6):
+        system.process_install(child.process, child.process, U64(Rights.INSPECT), U64(0))
+    space = system.process_space(child.process)
+    there = system.process_install(child.process, space, U64(0), U64(0))
+    system.handle_close(space)
+    assert there == initial.SPACE
+
+
+def start_service(endpoint: U64, state: U64, surroundings: U64) -> Child:
+    """A process with the service, on the endpoint. Without surroundings it has its own files and no clock."""
+    child = Child()
+    child.make(U64(initial.QUOTA))
+    introduce(child)
     block = new_start_block()
     block.add(EntryKind.ARGUMENT, data(b""), data(b"files"))
     block.add(EntryKind.ARGUMENT, data(b""), data(b"tmp=65536"))
     block.add(EntryKind.FILE, data(b"/etc/motd"), data(b"welcome\n"))
     block.add(EntryKind.FILE, data(b"/bin/tool"), data(b"\x7fELFxyz"))
-    block.add_handle(data(b"offer"), system.process_install(child.process, endpoint, U64(SERVER), U64(0)))
+    give(child, block, data(b"offer"), endpoint, U64(SERVER))
+    give(child, block, data(b"state"), state, U64(KEPT))
+    if surroundings != 0:
+        give(child, block, data(b"clock"), surroundings, U64(0))
+        give(child, block, data(b"entropy"), surroundings, U64(0))
+        give(child, block, data(b"image"), U64(initial.BUNDLE), U64(IMAGE))
     content = block.encode()
     source = UserPtr.at(U8, content.content().pointer.address.value)
     start = U64(layout.BUNDLE_START)
@@ -248,13 +330,15 @@ def sessions(endpoint: U64) -> None:
         check(True, "a stream is no session")
 
 
-def restart(endpoint: U64, child: Child) -> None:
+def restart(endpoint: U64, state: U64, child: Child) -> None:
     """After a crash sessions go on, and streams of the life before are gone."""
     files = session(endpoint, U64(20))
     old = Stream(files.open(data(b"/etc/motd"), U64(READ), U64(0)))
+    first = life(state)
     system.process_kill(child.process)
-    start_service(endpoint)
+    start_service(endpoint, state, start_surroundings())
     check(files.status(data(b"/etc/motd")).length == 8, "sessions survive a restart")
+    check(life(state) == first + 1, "lives are counted")
     Stream(files.open(data(b"/etc/motd"), U64(READ), U64(0)))
     try:
         old.status()
@@ -263,9 +347,36 @@ def restart(endpoint: U64, child: Child) -> None:
         check(True, "streams do not survive it")
 
 
+def life(state: U64) -> U64:
+    """The number of the life in the memory that the service keeps."""
+    address = Memory(state).map(U64(0), U64(4096), U64(READ_MEMORY))
+    found = Ptr.at(U64, VirtAddr(address)).offset(1).value
+    unmap(address, U64(4096))
+    return found
+
+
+def surrounded(files: Files) -> None:
+    """The files of the boot bundle, the time of day, random bytes."""
+    large = Stream(files.open(data(b"/share/large"), U64(READ), U64(0)))
+    area = Array[U8, Literal[4032]]()
+    total, right = U64(0), True
+    count = large.read(area.slice())
+    while count > 0:
+        for i in U64.range(count):
+            right = right and U64(area[i]) == (total + i) % 251
+        total = total + count
+        count = large.read(area.slice())
+    check(right and total == 100_000, "a file of the boot bundle")
+    random = Stream(files.open(data(b"/dev/random"), U64(READ), U64(0)))
+    check(random.read(area.slice()[0:100]) == 100 and area[99] == 0x5A and area[100] != 0x5A, "random")
+    files.make_directory(data(b"/new"), U64(0o700))
+    check(NOW <= files.status(data(b"/new")).modified < NOW + 60_000_000_000, "time of day")
+
+
 def main() -> None:
     endpoint = system.endpoint_create(U64(initial.QUOTA))
-    child = start_service(endpoint)
+    state = system.memory_create(U64(initial.QUOTA), U64(4096), U64(MEMORY_PAID))
+    child = start_service(endpoint, state, U64(0))
     transport.attach()
     files = session(endpoint, U64(7))
     contents(files)
@@ -274,5 +385,6 @@ def main() -> None:
     image_and_devices(files)
     limits(files)
     sessions(endpoint)
-    restart(endpoint, child)
+    restart(endpoint, state, child)
+    surrounded(session(endpoint, U64(21)))
     print("end")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudos.abi.bundle import EntryKind
 from cloudos.host import bundle
 from cloudos.host.bundle import Entry, Kind
 
@@ -56,3 +57,16 @@ def test_contents_are_in_the_order_that_programs_expect() -> None:
 def test_what_is_not_a_bundle_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(bundle.BundleError, match=message):
         bundle.decode(data)
+
+
+def test_equal_files_share_their_data() -> None:
+    data = bytes(range(256)) * 40
+    twice = [Entry(Kind.FILE, b"/a", data), Entry(Kind.PROGRAM, b"", data), Entry(Kind.FILE, b"/b", data)]
+    assert bundle.decode(bundle.encode(twice)) == twice
+    assert len(bundle.encode(twice)) == len(bundle.encode(twice[:1]))
+    other = [twice[0], Entry(Kind.FILE, b"/b", data[:-1])]
+    assert len(bundle.encode(other)) > len(bundle.encode(twice))
+
+
+def test_the_kinds_are_those_of_the_binary_interface() -> None:
+    assert {kind.name: int(kind) for kind in Kind} == {kind.name: int(kind) for kind in EntryKind}

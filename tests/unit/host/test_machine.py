@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cloudos.host import ending, image
 from cloudos.host.accelerator import Accelerator
 from cloudos.host.errors import ToolError
-from cloudos.host.machine import Options, channels, command, start
+from cloudos.host.machine import Options, channels, command, console_channel, start
 from cloudos.host.session import Limits, Session
 
 EMULATION = Accelerator("tcg", "max", "")
@@ -86,3 +87,17 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
     with pytest.raises(ToolError):
         run(tmp_path, "exit 1")
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_console_is_a_third_channel_when_it_is_asked_for(tmp_path: Path) -> None:
+    assert "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2" in console_channel(7)
+    say = "import os, sys; os.write(int(sys.argv[1]), b'hello')"
+    script = (
+        f'for word; do case $word in socket,id=console,fd=*) "{sys.executable}" -c "{say}" ${{word##*=}};; esac; done'
+    )
+    fake, elf = fake_qemu(tmp_path, script), kernel(tmp_path)
+    with start(fake, Options(console=True), EMULATION, elf, b"") as machine:
+        assert machine.console is not None
+        assert machine.console.makefile("rb").read() == b"hello"
+    with start(fake, Options(), EMULATION, elf, b"") as machine:
+        assert machine.console is None

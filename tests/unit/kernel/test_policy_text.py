@@ -83,7 +83,7 @@ GOOD = 'subject = "a"\nobject = "a"\noperations = "call"'
         ('labels = ["a"]\nlabel = 1', 2, "unknown: label;"),
         ('labels = ["a"]\n\n[other]', 3, "unknown: other;"),
         ('labels = ["a"]\nallow = 1', 2, "list of entries"),
-        ('labels = ["a"]\nallow = [1]', 1, "entry 1 of 'allow': needs exactly"),
+        ('labels = ["a"]\nallow = [1]', 2, "entry 1 of 'allow': needs exactly"),
         (ENTRY + 'subject = "a"\nobject = "a"', 2, "needs exactly"),
         (ENTRY + 'subject = "b"\nobject = "a"\noperations = "call"', 3, "no label 'b'; there are: a"),
         (ENTRY + 'subject = "a"\nobject = ["*", "b"]\noperations = "call"', 4, "no label 'b'"),

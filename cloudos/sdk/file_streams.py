@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import Denied
-from cloudos.contracts.errors import NotSeekable, ServiceError
+from cloudos.abi.errors import Denied, SystemCallError
+from cloudos.contracts.errors import BrokenPipe, NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.streams import CURRENT, START, Status, Stream
-from cloudos.lang import I64, U8, U64, Slice, managed, new_slice, zeroed
+from cloudos.lang import I64, U8, U32, U64, Slice, error_code, managed, new_slice, zeroed
 from cloudos.sdk import transport
 from cloudos.sdk.collections.byte_store import ByteStore, discard
 from cloudos.sdk.collections.bytes import Bytes, adopt_bytes
@@ -22,7 +22,10 @@ FROM_START = U64(START)
 
 @managed
 class OpenFile:
-    """A `Reader` and a `Sink`. What is written is with the service at once. It closes when it is not used any more."""
+    """A `Reader`. What is written is with the service at once. It closes when it is not used any more.
+
+    Formatted text is written through a `FileWriter`: a `Sink` may not raise.
+    """
 
     handle: U64  # of the Stream; 0 when it is closed, or a file of the image
     image: File | None
@@ -45,7 +48,7 @@ class OpenFile:
         """Close it: it can then not be used. Does nothing the second time."""
         if self.handle == 0:
             return
-        try:  # noqa: SIM105
+        try:
             Stream(self.handle).close()
         except ServiceError:  # the service is gone, and with it the stream
             pass
@@ -130,13 +133,13 @@ class OpenFile:
         self.stop = U64(0)
         if ahead == 0:
             return
-        try:  # noqa: SIM105
+        try:
             Stream(self.handle).seek(-I64(ahead), U64(CURRENT))
         except ServiceError:  # a stream without positions
             pass
 
     def seek(self, offset: I64, origin: U64 = FROM_START) -> U64:
-        """Move the position relative to START, CURRENT or END; the new one. NotSeekable, BadArgument: before the start."""
+        """Move the position relative to START, CURRENT or END; the new one. BadArgument: before the start."""
         if self.image is not None:
             raise NotSeekable
         self.forget_ahead()
@@ -154,3 +157,54 @@ class OpenFile:
         if self.image is not None:
             raise Denied
         Stream(self.handle).truncate(length)
+
+
+@managed
+class FileWriter:
+    """A `Sink` over an open file: gathers what is written, and keeps the first error for `finish`."""
+
+    file: OpenFile
+    gathered: ByteStore
+    failure: U32  # the number of the first error; 0 when there was none
+
+    def __init__(self, file: OpenFile) -> None:
+        self.file = file
+        self.gathered = ByteStore()
+        self.failure = U32(0)
+
+    def drop(self) -> None:
+        discard(self.gathered.storage)
+
+    def write(self, data: Slice[U8]) -> None:
+        """Write all the bytes, now or later; after an error they are lost."""
+        self.gathered.write(data)
+        if self.gathered.used >= WRITE_STEP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what was gathered to the service."""
+        pending = self.gathered.filled()
+        self.gathered.used = U64(0)
+        if self.failure != 0:
+            return
+        try:
+            self.file.write(pending)
+        except (SystemCallError, ServiceError):
+            self.failure = error_code()
+
+    def finish(self) -> None:
+        """Write what is left and close the file. Raises the first error there was: Denied, NoSpace, BrokenPipe,
+        ServiceGone."""
+        self.flush()
+        self.file.close()
+        match self.failure:
+            case 0:
+                return
+            case 5:
+                raise Denied
+            case 308:
+                raise NoSpace
+            case 310:
+                raise BrokenPipe
+            case _:
+                raise ServiceGone

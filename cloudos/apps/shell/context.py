@@ -1,0 +1,103 @@
+"""What the parts of the interpreter share: the state, jobs, and how control leaves a command."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cloudos.apps.shell.builtin_names import Builtin, builtin_table
+from cloudos.apps.shell.channel import Channel
+from cloudos.apps.shell.state import State
+from cloudos.apps.shell.tree import Node
+from cloudos.lang import U64, Error, managed
+from cloudos.sdk import List, Map, Text
+from cloudos.sdk.programs import Launch
+
+FAILED = 2  # the status of syntax errors, of expansions without a value and of builtins used wrongly
+
+
+class BreakLoop(Error):
+    """`break`: the context knows how many loops."""
+
+
+class ContinueLoop(Error):
+    """`continue`: the context knows how many loops are left before."""
+
+
+class ReturnFunction(Error):
+    """`return`, with the status of the state."""
+
+
+class Runner(Protocol):
+    """Who runs commands, for those parts that they contain and that contain them."""
+
+    def run(self, node: Node) -> None:
+        """Run a command; its status is that of the state."""
+
+    def run_apart(self, node: Node) -> None:
+        """Run a command in a subshell."""
+
+    def run_connected(self, node: Node, reads: Channel, writes: Channel) -> None:
+        """`run_apart` with other descriptors 0 and 1."""
+
+    def capture(self, body: Node) -> Text:
+        """What a subshell writes to standard output, without newlines at the end."""
+
+    def run_text(self, text: Text) -> None:
+        """Run a script in this shell. Raises what its commands raise."""
+
+
+@managed
+class Job:
+    """Something that runs in the background."""
+
+    id: U64
+    # Its number in `$!`: that of its last program.
+    number: U64
+    group: U64
+    launches: List[Launch]
+    text: Text
+    done: bool
+    status: U64
+
+
+@managed
+class Context:
+    """One shell."""
+
+    state: State
+    builtins: Map[Text, Builtin]
+    jobs: List[Job]
+    # How many commands around this one have their status tested, so that `set -e` does not apply.
+    tested: U64
+    # Loops and functions around this command, in this function or subshell; and how many loops are to be left.
+    loops: U64
+    levels: U64
+    calls: U64
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.builtins = builtin_table()
+        self.jobs = List[Job]()
+        self.tested = U64(0)
+        self.loops = U64(0)
+        self.levels = U64(0)
+        self.calls = U64(0)
+
+    def builtin(self, name: Text) -> Builtin:
+        """The builtin of this name, or NONE."""
+        return self.builtins.get(name, Builtin.NONE)
+
+    def fail(self, problem: str, status: U64) -> None:
+        """Show what is wrong, and set the status."""
+        self.state.complain(problem)
+        self.state.status = status
+
+    def add_job(self, launches: List[Launch], number: U64, text: Text) -> Job:
+        """Note a job."""
+        id = U64(1)
+        for job in self.jobs:
+            id = max(id, job.id + 1)
+        group = launches[0].number if launches.length > 0 else U64(0)
+        job = Job(id, number, group, launches, text, launches.length == 0, self.state.status)
+        self.jobs.append(job)
+        return job

@@ -1,0 +1,129 @@
+"""The shell program: `shell [-efuxaCn] [-c text [name argument …] | file argument …]`."""
+
+from __future__ import annotations
+
+from cloudos.apps.shell.channel import Channel
+from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, ReturnFunction
+from cloudos.apps.shell.directories import start_directory
+from cloudos.apps.shell.interpreter import Interpreter
+from cloudos.apps.shell.launcher import NOT_FOUND, find_program, read_file
+from cloudos.apps.shell.lexer import Lexer
+from cloudos.apps.shell.parser import Parser, lexer_of, text_lexer
+from cloudos.apps.shell.session import is_person, run_session
+from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State, standard_channels
+from cloudos.apps.shell.variables import apply_flags
+from cloudos.lang import U8, U64, Error, managed
+from cloudos.sdk import ByteBuffer, List, Text, run, variable_names
+from cloudos.sdk.environment import value_of
+
+MINUS = ord("-")
+
+
+@managed
+class StandardInput:
+    """A script that comes in on standard input: read line by line, so that commands may read what follows."""
+
+    channel: Channel
+
+    def more(self, into: ByteBuffer) -> bool:
+        """One more line."""
+        try:
+            return self.channel.read_line(into)
+        except Error:
+            return False
+
+
+def import_environment(state: State) -> None:
+    """Take the environment variables."""
+    for name in variable_names():
+        value = value_of(name)
+        if value is not None and name.length > 0:
+            variable = state.declare(name)
+            variable.value = value
+            variable.is_set = True
+            variable.exported = True
+    state.set_named("IFS", Text(" \t\n"))
+    state.set_named("OPTIND", Text("1"))
+    start_directory(state)
+    state.set_named("PWD", state.directory)
+    if state.value("PS1") is None:
+        state.set_named("PS1", Text("cloudos:$PWD$ "))
+    if state.value("PS2") is None:
+        state.set_named("PS2", Text("> "))
+
+
+def main(args: List[Text]) -> U8:
+    """Run what the arguments say; the exit status of its last command."""
+    context = Context()
+    state = context.state
+    standard_channels(state)
+    import_environment(state)
+    state.name = args[0]
+    shell = Interpreter(context)
+    at = U64(1)
+    command = False
+    try:
+        while at < args.length and args[at].length > 1 and args[at][0] == MINUS and not command:
+            if args[at].equals("--"):
+                at += 1
+                break
+            command = args[at].equals("-c")
+            at = at + 1 if command or args[at].equals("-s") or args[at].equals("-i") else apply_flags(context, args, at)
+    except ExpansionFailure:
+        return U8(FAILED)
+    if command:
+        return run_command_text(shell, args, at)
+    if at < args.length:
+        return run_file(shell, args, at)
+    if is_person(state):
+        return U8.truncate(run_session(context, shell))
+    return run_script(shell, lexer_of(StandardInput(state.channels[0])))
+
+
+def run_command_text(shell: Interpreter, args: List[Text], at: U64) -> U8:
+    """`-c text [name argument …]`."""
+    state = shell.context.state
+    if at == args.length:
+        state.complain("-c requires an argument")
+        return U8(FAILED)
+    if at + 1 < args.length:
+        state.name = args[at + 1]
+        state.arguments = args.slice(at + 2, args.length)
+    return run_script(shell, text_lexer(args[at]))
+
+
+def run_file(shell: Interpreter, args: List[Text], at: U64) -> U8:
+    """`file argument …`; a file that is not here is looked for in PATH."""
+    state = shell.context.state
+    content = read_file(state.absolute(args[at]))
+    if content is None:
+        path = find_program(state, args[at])
+        content = None if path is None else read_file(path)
+    if content is None:
+        state.complain(f"cannot open {args[at]}")
+        return U8(NOT_FOUND)
+    state.name = args[at]
+    state.arguments = args.slice(at + 1, args.length)
+    return run_script(shell, text_lexer(content))
+
+
+def run_script(shell: Interpreter, lexer: Lexer) -> U8:
+    """Run a script to its end; its exit status."""
+    state = shell.context.state
+    parser = Parser(lexer)
+    try:
+        while shell.run_next(lexer, parser):
+            pass
+    except (ExitShell, ReturnFunction, BreakLoop, ContinueLoop):
+        pass
+    except ExpansionFailure:
+        state.status = U64(FAILED)
+    shell.run_exit_trap()
+    return U8.truncate(state.status)
+
+
+if __name__ == "__main__":
+    from cloudos.sdk import host_programs
+
+    host_programs.use()
+    run(main)

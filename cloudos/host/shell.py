@@ -1,0 +1,62 @@
+"""`cloudos shell`: boots a system image with its console connected to the user's terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloudos.host import system_image
+from cloudos.host.console_session import ConsoleSession
+from cloudos.host.errors import ToolError
+from cloudos.host.machine import Options, describe, start
+from cloudos.host.run import stop_machine
+from cloudos.host.session import Ended, Limits, repair_standard_streams
+
+SHOWN_BOOT_LINES = 15
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. `memory` in bytes; None: as much as the image says."""
+
+    image: str
+    machine: str
+    memory: int | None
+    limits: Limits
+
+
+def run(request: Request) -> int:
+    """Boot an image until its machine is off; the result is the exit status. Raises ToolError, CompileError."""
+    from cloudos.host import accelerator, ending, qemu
+
+    repair_standard_streams()
+    system = system_image.load(request.image)
+    made = system_image.build(system)
+    least = system.manifest.memory
+    memory = request.memory or least
+    if memory < least:
+        raise ToolError(
+            f"the image {system.manifest.name} needs {describe(least)} of memory",
+            f"leave --memory out, or give {describe(least)} or more",
+        )
+    options = Options(request.machine, memory, console=True)
+    emulator = qemu.require("x86_64")
+    chosen = accelerator.choose(emulator, lambda: made.kernel)
+    with start(emulator.path, options, chosen, made.kernel, made.content) as machine:
+        session = ConsoleSession(machine, request.limits)
+        session.run()
+        if session.ended is not Ended.TERMINATED:
+            stop_machine(machine)
+        try:
+            status = ending.conclude(session, made.built, system_image.INIT)
+        except ToolError as error:
+            raise with_boot_log(error, session) from error
+    return status
+
+
+def with_boot_log(error: ToolError, session: ConsoleSession) -> ToolError:
+    """The error with what init said last, unless the user has seen that."""
+    lines = list(session.boot_log)[-SHOWN_BOOT_LINES:]
+    if session.limits.log_to_stderr or not lines:
+        return error
+    shown = "\n".join(f"    {line}" for line in lines)
+    return type(error)(f"{error.message}\nthe end of the boot log:\n{shown}", error.hint)

@@ -1,0 +1,229 @@
+"""The host's programs and files behind `cloudos.sdk.programs`, for tests and for running under plain CPython.
+
+Not part of compiled programs. Handles are the host's descriptors plus one; a program's working directory is its
+variable PWD, as in the machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal as signals
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from cloudos.abi.errors import BadArgument, Denied, NotFound
+from cloudos.contracts import errors
+from cloudos.contracts import files as flags_of
+from cloudos.contracts.streams import Status
+from cloudos.lang import I64, U8, U64, Error, Slice
+from cloudos.lang.slices import read_only
+from cloudos.sdk import programs as programs
+
+ERRORS: dict[int, type[Error]] = {
+    errno.ENOENT: NotFound,
+    errno.EACCES: Denied,
+    errno.EPERM: Denied,
+    errno.EBADF: Denied,
+    errno.EEXIST: errors.Exists,
+    errno.EISDIR: errors.IsDirectory,
+    errno.ENOTDIR: errors.NotDirectory,
+    errno.ENOSPC: errors.NoSpace,
+    errno.ENAMETOOLONG: errors.NameTooLong,
+    errno.EPIPE: errors.BrokenPipe,
+    errno.ESPIPE: errors.NotSeekable,
+    errno.EROFS: errors.ReadOnly,
+    errno.ENOEXEC: errors.BadProgram,
+}
+KINDS = {
+    stat.S_IFREG: flags_of.FILE,
+    stat.S_IFDIR: flags_of.DIRECTORY,
+    stat.S_IFIFO: flags_of.PIPE,
+    stat.S_IFCHR: flags_of.DEVICE,
+    stat.S_IFBLK: flags_of.DEVICE,
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of the host as those of the contracts."""
+    try:
+        yield
+    except OSError as error:
+        raise ERRORS.get(error.errno or 0, errors.ServiceGone) from error
+
+
+@dataclass
+class HostProgram:
+    """A program that was prepared, and its process once it runs."""
+
+    path: bytes
+    arguments: list[bytes] = field(default_factory=list)
+    variables: dict[bytes, bytes] = field(default_factory=dict)
+    streams: dict[bytes, int] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+
+class HostSystem:
+    """The host as a `System`."""
+
+    def __init__(self) -> None:
+        self.programs: dict[int, HostProgram] = {}
+        self.next = 1
+
+    def create(self, path: Slice[U8]) -> U64:
+        name = bytes(path)
+        with translated():
+            if os.path.isdir(name) or (os.path.exists(name) and not os.access(name, os.X_OK)):
+                raise Denied
+            with open(name, "rb") as file:
+                if file.read(2) not in (b"\x7fE", b"#!"):
+                    raise errors.BadProgram
+        number = self.next
+        self.next += 1
+        self.programs[number] = HostProgram(name)
+        return U64(number)
+
+    def add_argument(self, program: U64, value: Slice[U8]) -> None:
+        self.programs[int(program)].arguments.append(bytes(value))
+
+    def add_variable(self, program: U64, name: Slice[U8], value: Slice[U8]) -> None:
+        self.programs[int(program)].variables[bytes(name)] = bytes(value)
+
+    def give(self, program: U64, name: Slice[U8], capability: U64) -> None:
+        self.programs[int(program)].streams[bytes(name)] = int(capability) - 1
+
+    def start(self, program: U64, group: U64) -> U64:
+        one = self.programs[int(program)]
+        given = [one.streams.get(name, subprocess.DEVNULL) for name in (b"stdin", b"stdout", b"stderr")]
+        with translated():
+            one.process = subprocess.Popen(
+                one.arguments,
+                executable=one.path,
+                env=one.variables,
+                cwd=one.variables.get(b"PWD", b"/"),
+                stdin=given[0],
+                stdout=given[1],
+                stderr=given[2],
+            )
+        return U64(one.process.pid)
+
+    def wait(self, program: U64) -> U64:
+        process = self.programs[int(program)].process
+        if process is None:
+            raise BadArgument
+        status = process.wait()
+        return U64(status if status >= 0 else 128 - status)
+
+    def poll(self, program: U64) -> U64 | None:
+        process = self.programs[int(program)].process
+        if process is None:
+            raise BadArgument
+        status = process.poll()
+        return None if status is None else U64(status if status >= 0 else 128 - status)
+
+    def forget(self, program: U64) -> None:
+        one = self.programs.pop(int(program))
+        if one.process is not None and one.process.poll() is None:
+            one.process.returncode = -1  # it goes on, and nobody asks for its status any more
+
+    def kill(self, number: U64, group: bool, signal: U64) -> None:
+        try:
+            os.kill(int(number), signals.Signals(int(signal)))
+        except ProcessLookupError:
+            raise NotFound from None
+        except ValueError:
+            raise BadArgument from None
+
+    def set_foreground(self, group: U64) -> None:
+        """The host's terminal is not ours to rule."""
+
+    def pipe(self) -> tuple[U64, U64]:
+        reading, writing = os.pipe()
+        return U64(reading + 1), U64(writing + 1)
+
+    def open(self, path: Slice[U8], flags: U64, mode: U64) -> U64:
+        wanted = int(flags)
+        both = flags_of.READ | flags_of.WRITE
+        native = os.O_RDWR if wanted & both == both else os.O_WRONLY if wanted & flags_of.WRITE else os.O_RDONLY
+        for bit, option in (
+            (flags_of.APPEND, os.O_APPEND),
+            (flags_of.CREATE, os.O_CREAT),
+            (flags_of.EXCLUSIVE, os.O_EXCL),
+            (flags_of.TRUNCATE, os.O_TRUNC),
+        ):
+            native |= option if wanted & bit else 0
+        with translated():
+            return U64(os.open(bytes(path), native | os.O_CLOEXEC, int(mode)) + 1)
+
+    def read(self, stream: U64, into: Slice[U8]) -> U64:
+        with translated():
+            content = os.read(int(stream) - 1, int(into.length))
+        into[0 : len(content)].copy_from(read_only(content))
+        return U64(len(content))
+
+    def write(self, stream: U64, data: Slice[U8]) -> U64:
+        with translated():
+            return U64(os.write(int(stream) - 1, bytes(data)))
+
+    def seek(self, stream: U64, offset: I64, origin: U64) -> U64:
+        with translated():
+            return U64(os.lseek(int(stream) - 1, int(offset), int(origin)))
+
+    def close(self, stream: U64) -> None:
+        with suppress(OSError):
+            os.close(int(stream) - 1)
+
+    def stream_status(self, stream: U64) -> Status:
+        with translated():
+            return as_status(os.fstat(int(stream) - 1), os.isatty(int(stream) - 1))
+
+    def status(self, path: Slice[U8]) -> Status:
+        with translated():
+            return as_status(os.stat(bytes(path)), False)
+
+    def list(self, path: Slice[U8], position: U64, into: Slice[U8]) -> U64:
+        with translated():
+            names = os.listdir(bytes(path))
+        content = b""
+        for name in names[int(position) :]:
+            if len(content) + len(name) + 1 > int(into.length):
+                break
+            content += name + b"\0"
+        into[0 : len(content)].copy_from(read_only(content))
+        return U64(len(content))
+
+    def remove(self, path: Slice[U8]) -> None:
+        with translated():
+            os.unlink(bytes(path))
+
+    def standard_stream(self, number: U64) -> U64:
+        try:
+            os.fstat(int(number))
+        except OSError:
+            return U64(0)
+        return number + 1
+
+
+def as_status(found: os.stat_result, terminal: bool) -> Status:
+    """What the host says of a file, as the contract tells it."""
+    kind = flags_of.TERMINAL if terminal else KINDS.get(stat.S_IFMT(found.st_mode), flags_of.DEVICE)
+    return Status(
+        kind=U64(kind),
+        mode=U64(found.st_mode & 0o777),
+        length=U64(found.st_size),
+        modified=U64(found.st_mtime_ns),
+        number=U64(found.st_ino),
+        mount=U64(found.st_dev),
+        links=U64(found.st_nlink),
+    )
+
+
+def use() -> HostSystem:
+    """Let the host answer from now on; the model."""
+    model = HostSystem()
+    programs.SYSTEM = model
+    return model

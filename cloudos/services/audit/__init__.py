@@ -1,0 +1,1 @@
+"""Audit: security events, chained by hash."""

@@ -1,0 +1,1 @@
+"""Entropy: random bytes for keys and nonces."""

@@ -1,0 +1,1 @@
+"""Log: records of all components, in a ring."""

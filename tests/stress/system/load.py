@@ -1,0 +1,102 @@
+"""Uses services without pause, while they are killed: see killer/main.py.
+
+`files`: write, read back, rename and remove a file. `pipes`: bytes through a pipe. `programs`: run a program. A call
+that fails fails with ServiceGone; anything else ends this component with status 1, and so do wrong bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi.errors import NotFound, QuotaExceeded
+from cloudos.contracts.errors import ServiceGone
+from cloudos.contracts.files import CREATE, READ, WRITE, Files
+from cloudos.contracts.pipes import Pipes
+from cloudos.contracts.programs import Program, Programs
+from cloudos.contracts.streams import START, Stream
+from cloudos.lang import I64, U8, U64, Array, data, place, struct, zeroed
+from cloudos.sdk import Text, print, transport
+from cloudos.sdk.component import held
+
+
+@struct
+class Room:
+    """What is written, and what is read back."""
+
+    bytes: Array[U8, Literal[64]] = zeroed()
+
+
+ROOM = place(Room())
+CONTENT = data(b"what was written is what is read")
+
+
+def compare(count: U64) -> None:
+    """Panics unless the content was read."""
+    assert ROOM.bytes.slice()[0:count].equals(CONTENT), "other bytes than were written"
+
+
+def use_files() -> None:
+    """One round. Raises ServiceGone; every other error is a failure."""
+    files = Files(held("files"))
+    handle = files.open(data(b"/tmp/load"), U64(READ | WRITE | CREATE), U64(0o644))
+    try:
+        stream = Stream(handle)
+        stream.write(CONTENT)
+        stream.seek(I64(0), U64(START))
+        compare(stream.read(ROOM.bytes.slice()))
+        stream.close()
+    finally:
+        transport.close(handle)
+    try:
+        files.rename(data(b"/tmp/load"), data(b"/tmp/moved"))
+        files.remove(data(b"/tmp/moved"))
+    except NotFound:
+        # The service was killed in between: files in memory end with it.
+        pass
+
+
+def use_pipes() -> None:
+    """One round. Raises ServiceGone."""
+    try:
+        reading, writing = Pipes(held("pipes")).make()
+    except QuotaExceeded:
+        raise ServiceGone
+    try:
+        Stream(writing).write(CONTENT)
+        compare(Stream(reading).read(ROOM.bytes.slice()))
+        Stream(writing).close()
+        Stream(reading).close()
+    finally:
+        transport.close(reading)
+        transport.close(writing)
+
+
+def use_programs() -> None:
+    """One round. Raises ServiceGone."""
+    handle = Programs(held("programs")).create(data(b"/bin/true"))
+    try:
+        program = Program(handle)
+        program.add_argument(data(b"true"))
+        program.start(U64(0))
+        assert program.wait() == 0, "the program failed"
+        program.close()
+    finally:
+        transport.close(handle)
+
+
+def use_for_ever(what: Text) -> U8:
+    """One round after the other; every thousand are told of."""
+    rounds, failures = U64(0), U64(0)
+    while True:
+        try:
+            if what.equals("files"):
+                use_files()
+            elif what.equals("pipes"):
+                use_pipes()
+            else:
+                use_programs()
+        except ServiceGone:
+            failures += 1
+        rounds += 1
+        if rounds % 1000 == 0:
+            print(f"{what} {rounds} {failures}")

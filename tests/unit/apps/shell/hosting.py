@@ -1,0 +1,88 @@
+"""The shell under CPython, in this process, over the host's programs and files; and dash to compare it with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudos.apps.shell.main import main
+from cloudos.lang import U64, Region
+from cloudos.sdk import List, Text, host_programs
+from cloudos.sdk.bundle import bundle
+from cloudos.sdk.hosted import make_bundle
+from cloudos.sdk.models import SystemModel, install
+
+TIMEOUT = 20  # seconds
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a script did."""
+
+    output: bytes
+    status: int
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """The same for both shells."""
+    return {"PATH": "/usr/bin:/bin", "HOME": str(directory), "LC_ALL": "C", "PWD": str(directory)}
+
+
+class StandardStreams(host_programs.HostSystem):
+    """The host with standard streams of its own."""
+
+    def __init__(self, streams: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.streams = streams
+
+    def standard_stream(self, number: U64) -> U64:
+        return U64(self.streams[int(number)] + 1)
+
+
+def texts(*values: str) -> List[Text]:
+    """A list for systems Python."""
+    result = List[Text]()
+    for value in values:
+        result.append(Text(value))
+    return result
+
+
+def run_shell(arguments: list[str], directory: Path, given: bytes = b"") -> Outcome:
+    """Run the shell's `main` in this process."""
+    install(SystemModel())
+    content = make_bundle(["sh", *arguments], environment(directory), {})
+    region = Region(len(content), 16)
+    region.data[:] = content
+    bundle.attach(U64(region.address), U64(region.size))
+    source, target, errors = (directory.parent / name for name in ("stdin", "stdout", "stderr"))
+    source.write_bytes(given)
+    streams = (
+        os.open(source, os.O_RDONLY),
+        os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
+        os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
+    )
+    previous = host_programs.programs.SYSTEM
+    host_programs.programs.SYSTEM = StandardStreams(streams)
+    try:
+        status = int(main(texts("sh", *arguments)))
+    finally:
+        host_programs.programs.SYSTEM = previous
+        for stream in streams:
+            os.close(stream)
+    return Outcome(target.read_bytes(), status)
+
+
+def run_dash(arguments: list[str], directory: Path, given: bytes = b"") -> Outcome:
+    """Run dash on the same."""
+    done = subprocess.run(
+        ["dash", *arguments],
+        cwd=directory,
+        env=environment(directory),
+        input=given,
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    return Outcome(done.stdout, done.returncode)
