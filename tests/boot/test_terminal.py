@@ -27,7 +27,7 @@ machine.command = lambda *given: [*plain(*given), *added]
 sys.argv = ["cloudos", "run", "--timeout", "100", "--memory", "64M", sys.argv[2]]
 sys.exit(cli.main())
 """
-PATIENCE = 60.0
+PATIENCE = 20.0
 
 
 class Person:
@@ -100,11 +100,15 @@ def test_a_person_at_a_terminal(person: Person) -> None:
     person.see("partial^C", "interrupted", "$")
     person.type(b"\x1b[A\r\x04")
     person.see("$ lines", "end of file", "$")
-    person.type(b"raw\r\x03a\x1b[Aq")
+    person.type(b"raw\r")
+    person.see("$ raw", "raw")
+    person.type(b"\x03a\x1b[Aq")
     person.see("raw", "^a^[Aq", "$")
     person.type(b"flood\r")
     person.see("." * 79, "." * 79, "$")
-    person.type(b"second\r\x1d2")
+    person.type(b"second\r")
+    person.see("$ second", "$")
+    person.type(b"\x1d2")
     person.see("$ second", "$", "[session 2]", "hello from two")
     person.type(b"\x1d1")
     person.see("[session 1]", "$")

@@ -21,7 +21,7 @@ from cloudos.lang import U8, U64, Array, managed, place, struct, zeroed
 from cloudos.sdk import system
 from cloudos.services.console.byte_queue import Queue
 
-# A handle that travels as a copy is derived from: that is a right of its own.
+# A handle that is shared is derived from: DERIVE.
 RIGHTS = Rights.SIGNAL | Rights.DERIVE | Rights.TRANSFER | Rights.INSPECT
 CHUNK = 2048  # bytes sent at once
 BATCHES = 16

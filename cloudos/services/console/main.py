@@ -54,6 +54,7 @@ class ConsoleServer:
     # A group of programs that is to be ended, 0 for none; how often that may still be tried.
     doomed: U64
     tries: U64
+    next_try: U64
     next_tick: U64
 
     def session(self) -> Session:
@@ -154,7 +155,7 @@ class ConsoleServer:
             self.next_tick = U64(0)
         self.take_keys()
         self.flush()
-        if system.clock_read() >= self.next_tick:
+        if system.clock_read() >= self.deadline():
             self.expired()
 
     def take_keys(self) -> None:
@@ -182,6 +183,8 @@ class ConsoleServer:
                 continue
             if self.current < self.sessions.length:
                 self.key(self.sessions[self.current], byte)
+        for one in self.sessions:
+            one.pump()
 
     def key(self, session: Session, byte: U8) -> None:
         """A key for a session."""
@@ -190,9 +193,11 @@ class ConsoleServer:
             self.doomed, self.tries = session.foreground, U64(KILL_TRIES)
             self.kill()
         session.key(byte)
-        session.pump()
-        if cooked and byte == REDRAW_KEY:
-            self.window_size.ask(self.link.out, system.clock_read())
+        if cooked:
+            # What the next key means may depend on this one. Who reads keys gets all that came at once.
+            session.pump()
+            if byte == REDRAW_KEY:
+                self.window_size.ask(self.link.out, system.clock_read())
 
     def show(self, number: U64) -> None:
         """Show another session; one that nobody has used yet shows nothing until then."""
@@ -217,6 +222,7 @@ class ConsoleServer:
             self.doomed = U64(0)
         except ServiceGone:
             self.tries -= 1
+            self.next_try = system.clock_read() + KILL_PAUSE
             if self.tries == 0:
                 self.doomed = U64(0)
         except (NotFound, Denied, BadArgument, BadMessage, BadOperation):
@@ -234,12 +240,12 @@ class ConsoleServer:
     def deadline(self) -> U64:
         """When `expired` is to be called."""
         if self.doomed != 0:
-            return min(self.next_tick, system.clock_read() + KILL_PAUSE)
+            return min(self.next_tick, self.next_try)
         return self.next_tick
 
     def expired(self) -> None:
         """Time has passed: the driver may have been started anew, and who was called may be ready now."""
-        if self.doomed != 0:
+        if self.doomed != 0 and system.clock_read() >= self.next_try:
             self.kill()
         now = system.clock_read()
         if now < self.next_tick:
@@ -261,7 +267,7 @@ def new_console(serial: U64, programs: U64, notification: U64) -> ConsoleServer:
     link, none = Link(serial, notification, new_queue(), False), U64(0)
     sessions, writers = List[Session](), List[Waiter]()
     return ConsoleServer(
-        link, programs, sessions, none, False, new_window(), new_queue(), writers, none, none, none
+        link, programs, sessions, none, False, new_window(), new_queue(), writers, none, none, none, none
     )  # fmt: skip
 
 
