@@ -41,7 +41,7 @@ def test_levels_are_those_of_the_table() -> None:
     for level, row in enumerate(OPERATORS):
         for operator in row:
             assert int(level_of(data(operator))) == level
-    assert LEVELS == len(OPERATORS)
+    assert len(OPERATORS) == LEVELS
 
 
 @st.composite
