@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,11 +50,6 @@ def problem(script: str) -> tuple[int, str]:
 
 def test_words_are_taken_apart() -> None:
     assert pieces("ab'c d'\"e$f\"") == [
-        ("LITERAL", "ab", False),
-        ("QUOTED", "c d", True),
-        ("PARAMETER", "f", True),
-        ("QUOTED", "e", True),
-    ] or pieces("ab'c d'\"e$f\"") == [
         ("LITERAL", "ab", False),
         ("QUOTED", "c d", True),
         ("QUOTED", "e", True),
@@ -118,10 +115,8 @@ def test_deep_nesting_is_refused_and_does_not_exhaust_the_stack() -> None:
 
 @given(st.text(alphabet="ab $`\"'\\\n(){}[]<>|&;#=~*?!/:-+%@^0", max_size=25))
 def test_any_text_is_parsed_or_refused(script: str) -> None:
-    try:
+    with contextlib.suppress(SyntaxFailure):
         parse(script)
-    except SyntaxFailure:
-        pass
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=1, max_codepoint=0x2FF), max_size=30))
