@@ -158,7 +158,7 @@ def launch_stage(context: Context, runner: Runner, node: Node, sinks: Sinks, gro
     command = List[Text]()
     command.append(Text("/bin/sh"))
     path = find_program(state, fields[0])
-    command.append(fields[0] if path is None else path)
+    command.append(fields[0] if path is None or fields[0].find("/") is not None else path)
     command.extend(fields.slice(U64(1), fields.length))
     try:
         return spawn(context, state, command, sinks, group)
