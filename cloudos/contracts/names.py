@@ -21,7 +21,8 @@ class Names:
         """Let others find a handle to a service, with the number of its contract.
 
         Who finds it calls with the badge of the handle. NoSpace: the caller has published 16 names, or there are 256.
-        Denied: the handle lacks one of SEND, DERIVE, TRANSFER, GRANT, INSPECT. BadArgument: this is no name.
+        Denied: the handle lacks one of SEND, DERIVE, TRANSFER, GRANT, INSPECT. BadArgument: this is no name,
+        or no handle to a service.
         """
         raise NotImplementedError
 

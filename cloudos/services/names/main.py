@@ -12,7 +12,7 @@ from cloudos.abi.errors import (
     QuotaExceeded,
     TooManyHandles,
 )
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import Kind, Rights
 from cloudos.contracts.errors import Exists, NoSpace
 from cloudos.contracts.names import LONGEST, Names
 from cloudos.lang import U8, U64, Slice, managed, write_text
@@ -47,7 +47,7 @@ class NameServer:
 
     def publish(self, name: Slice[U8], contract: U64, capability: U64) -> None:
         """See `Names`."""
-        if not is_name(name):
+        if not is_name(name) or not is_endpoint(capability):
             raise BadArgument
         key = Text.from_bytes(name)
         if key in self.names:
@@ -126,6 +126,14 @@ def is_name(name: Slice[U8]) -> bool:
         if byte <= 0x20 or byte == 0x7F:
             return False
     return 0 < name.length <= LONGEST
+
+
+def is_endpoint(handle: U64) -> bool:
+    """Whether a handle names something that can be called, if it is one."""
+    try:
+        return system.handle_inspect(handle) & 0xFF == U64(Kind.ENDPOINT)
+    except BadHandle:
+        return False
 
 
 def derived(handle: U64) -> U64:

@@ -27,7 +27,16 @@ from cloudos.sdk.hosted import make_bundle
 from cloudos.sdk.local_system import LocalModel
 from cloudos.sdk.service import CALLER, server
 
-HANDLES = {"supervisor": 10, "programs": 11, "log": 12, "audit": 13, "files": 14, "clock": 15, "console": 16, "policy": 17}
+HANDLES = {
+    "supervisor": 10,
+    "programs": 11,
+    "log": 12,
+    "audit": 13,
+    "files": 14,
+    "clock": 15,
+    "console": 16,
+    "policy": 17,
+}
 STREAMS = 20  # the first handle of an open file
 
 
