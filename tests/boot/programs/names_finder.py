@@ -10,14 +10,13 @@ from cloudos.contracts.errors import Exists, NoSpace
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.names import Names
 from cloudos.contracts.policies import Policies
-from cloudos.lang import U8, U64, Array, data, place
-from cloudos.sdk import Text, print, system, transport
+from cloudos.lang import U8, U64, Array, Error, data, error_code, place
+from cloudos.sdk import List, Text, print, system, transport
 from cloudos.sdk.component import held
 
 PAUSE = 1_000_000  # nanoseconds
 INTO = place(Array[U8, Literal[500]]())
 MOST = 20  # more names than one component may publish
-ROUNDS = 5000  # more handles than a component can hold
 
 
 def find(names: Names) -> U64:
@@ -37,11 +36,21 @@ def shown(count: U64) -> Text:
     return Text.from_bytes(INTO.slice()[0:count])
 
 
+def writer(log: Log) -> Text:
+    """Whose record it is that this component wrote, through whatever handle; init's are before it."""
+    next = U64(0)
+    while True:
+        record = shown(log.read(next, U64(NOTICE), INTO.slice()))
+        if record.length == 0 or record.ends_with("through a found handle"):
+            return record.words()[3] if record.length > 0 else Text("nobody")
+        next = U64(record.words()[0].to_integer()) + 1
+
+
 def try_names(names: Names, found: U64) -> None:
     """Use what the other component published."""
     print(f"found contract {names.contract_of(data(b'records'))}")
     Log(found).write(U64(NOTICE), data(b"written through a found handle"))
-    print(f"{shown(Log(found).read(U64(0), U64(NOTICE), INTO.slice())).words()[3]} wrote it")
+    print(f"{writer(Log(found))} wrote it")
     print(f"names: {shown(names.list(U64(0), INTO.slice()))}")
     try:
         names.withdraw(data(b"records"))
@@ -68,6 +77,19 @@ def fill(names: Names, found: U64) -> U64:
     return U64(MOST)
 
 
+def hoard(names: Names) -> None:
+    """Take handles until there is no room for more; only this component has to do without, and not for ever."""
+    taken = List[U64]()
+    try:
+        while True:
+            taken.append(names.look_up(data(b"records")))
+    except Error:
+        print(f"refused: {error_code()}, {'many' if taken.length > 1000 else 'few'} were found")
+    for handle in taken:
+        transport.close(handle)
+    transport.close(find(names))
+
+
 def try_policy(policies: Policies) -> None:
     """Ask what the image's policy allows."""
     print(f"labels: {shown(policies.labels(U64(0), INTO.slice()))}")
@@ -81,7 +103,5 @@ def main() -> None:
     found = find(names)
     try_names(names, found)
     print(f"{fill(names, found)} names of its own")
-    # Each look-up is a handle of its own: they are used up, unless each is closed.
-    for _ in U64.range(ROUNDS):
-        transport.close(find(names))
+    hoard(names)
     try_policy(Policies(held("policy")))
