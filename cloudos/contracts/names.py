@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadArgument, Denied, NotFound
+from cloudos.abi.errors import BadArgument, Denied, NotFound, QuotaExceeded
 from cloudos.contracts.errors import Exists, NoSpace, ServiceGone
 from cloudos.lang import U8, U64, Slice
 from cloudos.sdk.contract import contract, operation
@@ -26,9 +26,12 @@ class Names:
         """
         raise NotImplementedError
 
-    @operation(2, raises=(NotFound, NoSpace, ServiceGone), returns_handle=True)
+    @operation(2, raises=(NotFound, NoSpace, QuotaExceeded, ServiceGone), returns_handle=True)
     def look_up(self, name: Slice[U8]) -> U64:
-        """A handle to what is published under a name: the caller's own, to close. NoSpace: there is no room for it."""
+        """A handle to what is published under a name: the caller's own, to close.
+
+        QuotaExceeded: the caller has no room for it. NoSpace: the service has none.
+        """
         raise NotImplementedError
 
     @operation(3, raises=(NotFound, ServiceGone))

@@ -134,7 +134,11 @@ def respond(endpoint: U64, message: Message, deadline: U64) -> bool:
         return True
     if error == TIMED_OUT:
         return False
-    # Who asked does not wait any more, or what was to come could not be taken.
+    # Who asked does not wait any more, or has no room for the handles of the answer, or what was to come could not be
+    # taken. In the second case the caller would wait for ever; in the first two, the handles are this process's still.
+    if transport.handles_of(message) > 0:
+        transport.drop_handles(message)
+        fail(message.reply, U64(transport.NO_ROOM))
     return accept(endpoint, message, deadline)
 
 

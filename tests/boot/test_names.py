@@ -61,7 +61,7 @@ withdraw: denied
 publish: exists
 publish: this is no service
 16 names of its own
-refused: 300, many were found
+refused: 9, many were found
 labels: 0 system|1 application|
 0 to 0: 63
 0 to 1: 63
