@@ -13,6 +13,7 @@ from cloudos.host.wiring import Wired
 
 INIT = "init"
 INIT_OFFERS = ("cloudos.contracts.supervisor:Supervisor",)
+LOG = "cloudos.contracts.logs:Log"
 INIT_OFFERS_WHEN_ASKED = ("cloudos.contracts.streams:Stream",)
 """What goes to the boot log, but only of those whose image wires it so."""
 
@@ -177,6 +178,12 @@ def wired(system: System) -> list[Wired]:
     return [_wired(system, one.component) for one in system.placed]
 
 
+def _names(system: System) -> list[str]:
+    """Arguments that tell the log service who has which badge: see `cloudos.services.init.wiring`."""
+    names = ["init", *(one.component.name for one in system.placed)]
+    return [f"name={badge}:{name}" for badge, name in enumerate(names, start=1)]
+
+
 def _wired(system: System, component: Component) -> Wired:
     schedule, restart = component.schedule, component.restart
     return Wired(
@@ -187,7 +194,7 @@ def _wired(system: System, component: Component) -> Wired:
         label=system.label_of(component),
         restart=(restart.policy, restart.limit, restart.backoff),
         state=component.state,
-        arguments=list(component.arguments),
+        arguments=[*component.arguments, *(_names(system) if LOG in component.offers else [])],
         offer=component.name if component.offers else "",
         needs=[(link.need.name, link.server, link.need.use) for link in system.links_of(component.name)],
         resources=[(part.kind, part.name, part.first, part.length) for part in component.resources],
