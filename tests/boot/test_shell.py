@@ -38,7 +38,7 @@ def test_compiled_as_dash() -> None:
 
 def type_lines(lines: tuple[str, ...]) -> tuple[int, str]:
     """Boot the system and type lines once the shell has shown its first prompt; exit status and what was shown."""
-    command = [LAUNCHER, "shell", "--timeout", "60"]
+    command = [str(LAUNCHER), "shell", "--timeout", "60"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdin is not None
         assert process.stdout is not None
