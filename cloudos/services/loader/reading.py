@@ -141,14 +141,14 @@ class Library:
             return read_into(memory, size, stream, length)
         finally:
             # Its segments have handles of their own.
-            memory.close()
+            transport.close(memory.handle)
 
 
 def read_into(memory: Memory, size: U64, stream: Stream, length: U64) -> Executable:
     """The executable of a file that is read into memory. Raises BadProgram, QuotaExceeded, ServiceGone."""
     try:
         window = memory.map(U64(0), size, U64(MAP_READ | MAP_WRITE))
-    except (BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, WrongKind):
+    except (BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, WrongKind):
         raise QuotaExceeded
     image = view(window, size)[0:length]
     try:
@@ -164,7 +164,16 @@ def read_into(memory: Memory, size: U64, stream: Stream, length: U64) -> Executa
     except (Denied, ServiceError):
         raise ServiceGone
     finally:
+        hide(window, size)
+
+
+def hide(window: U64, size: U64) -> None:
+    """Take a mapping out of the loader's own space."""
+    try:
         unmap(window, size)
+    except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, WrongKind):
+        # It stays, and its memory with it, until the loader ends.
+        pass
 
 
 def give_back(handle: U64) -> None:
