@@ -21,7 +21,7 @@ from cloudos.host.manifest_values import Place
 from cloudos.host.system_wiring import System
 
 INIT = state.ROOT / "cloudos" / "services" / "init" / "main.py"
-OWN_MEMORY = 4 << 20
+OWN_MEMORY = 512 << 10
 """Bytes that the kernel and init need besides the bundle and the quotas."""
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from cloudos.abi.bundle import EntryKind
+from cloudos.contracts.errors import ServiceError
+from cloudos.contracts.files import TERMINAL
+from cloudos.contracts.streams import Stream
 from cloudos.lang import U32, U64, data
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
+from cloudos.sdk.component import held
 
 
 def args() -> List[Text]:
@@ -42,6 +46,15 @@ def variable_names() -> List[Text]:
     return result
 
 
-def is_terminal() -> bool:
-    """Whether standard output is a terminal, so that a person waits for it: the host then sets TERM."""
+def is_terminal(descriptor: U64 = U64(1)) -> bool:
+    """Whether a standard stream, 0 to 2, is a terminal, so that a person waits for it.
+
+    The service behind the stream knows; of a program without services the host says it of its output, by setting TERM.
+    """
+    handle = held("stdin") if descriptor == 0 else held("stdout") if descriptor == 1 else held("stderr")
+    if handle != 0:
+        try:
+            return Stream(handle).status().kind == TERMINAL
+        except ServiceError:
+            return False
     return bundle.find(EntryKind.ENVIRONMENT, data(b"TERM")) is not None

@@ -1,7 +1,7 @@
 """Programs as they lie in files: ELF-64 executables, checked before anything of them is used.
 
 An `Executable` keeps the segments of one program as memory objects. What is read only is shown to every process that
-runs it; what is written is cloned for each. Source: System V ABI, chapters 4 and 5.
+runs it, straight from the file where that lies in memory that can be shown; what is written is cloned for each. Source: System V ABI, chapters 4 and 5.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cloudos.abi.errors import (
     TooManyHandles,
     WrongKind,
 )
-from cloudos.abi.objects import MEMORY_PAID
+from cloudos.abi.objects import MEMORY_PAID, Rights
 from cloudos.contracts.errors import BadProgram
 from cloudos.lang import U8, U16, U32, U64, Ptr, Slice, managed, struct
 from cloudos.sdk import system
@@ -35,6 +35,7 @@ UNSUPPORTED = (2, 3, 7)  # dynamic, interpreter, thread-local
 HEADER_SIZE = 64
 SEGMENT_SIZE = 56
 MAXIMUM_SEGMENTS = 16
+SHOWN_RIGHTS = Rights.READ | Rights.EXECUTE | Rights.MAP
 
 
 @struct
@@ -80,6 +81,8 @@ class Segment:
     length: U64
     access: U64
     memory: U64
+    # Where it begins in `memory`.
+    offset: U64
 
     def drop(self) -> None:
         """The handle goes with the segment."""
@@ -109,7 +112,7 @@ def show(segment: Segment, space: U64, quota: U64) -> None:
     """Show one segment. Raises QuotaExceeded."""
     try:
         if segment.access & WRITE == 0:
-            system.space_map(space, segment.memory, segment.address, U64(0), segment.length, segment.access)
+            system.space_map(space, segment.memory, segment.address, segment.offset, segment.length, segment.access)
             return
         own = system.memory_clone(segment.memory, quota, U64(0))
         try:
@@ -120,8 +123,14 @@ def show(segment: Segment, space: U64, quota: U64) -> None:
         raise QuotaExceeded
 
 
-def read_executable(image: Slice[U8], quota: U64) -> Executable:
-    """Check an ELF file and copy its segments into memory that `quota` pays for. Raises BadProgram, QuotaExceeded."""
+def read_executable(
+    image: Slice[U8], quota: U64, source: U64 = U64(0), source_offset: U64 = U64(0)
+) -> Executable:
+    """Check an ELF file and copy its segments into memory that `quota` pays for. Raises BadProgram, QuotaExceeded.
+
+    `source`: memory in which the file lies at an offset, and which does not change; 0 when there is none. Segments that
+    are not written are then not copied.
+    """
     header = _header_of(image)
     segments = List[Segment]()
     executable = False
@@ -132,7 +141,11 @@ def read_executable(image: Slice[U8], quota: U64) -> Executable:
             raise BadProgram
         if segment.kind == SEGMENT_LOAD and segment.memory_size > 0:
             _check(segment, image.length)
-            segments.append(_load(segment, image, quota))
+            segments.append(
+                _show_from(segment, source, source_offset + segment.offset)
+                if source != 0 and _can_be_shown(segment, source_offset + segment.offset)
+                else _load(segment, image, quota)
+            )
             inside = header.entry >= segment.address and header.entry - segment.address < segment.file_size
             executable = executable or (segment.flags & 1 != 0 and inside)
     if not executable:
@@ -186,19 +199,46 @@ def _check(segment: SegmentHeader, length: U64) -> None:
         raise BadProgram
 
 
-def _load(segment: SegmentHeader, image: Slice[U8], quota: U64) -> Segment:
-    """Copy the contents of a segment into new memory. Raises BadProgram, QuotaExceeded."""
+def _access(segment: SegmentHeader) -> U64:
+    """What processes may do with a segment."""
     access = U64(READ)
     if segment.flags & 2 != 0:
         access = access | WRITE
     if segment.flags & 1 != 0:
         access = access | EXECUTE
+    return access
+
+
+def _extent(segment: SegmentHeader) -> U64:
+    """Bytes of the whole pages that a segment touches."""
+    before = segment.address % PAGE
+    return (before + segment.memory_size + (PAGE - 1)) // PAGE * PAGE
+
+
+def _can_be_shown(segment: SegmentHeader, offset: U64) -> bool:
+    """Whether the pages of a file are those of the segment, which begins at `offset` of the memory."""
+    plain = segment.flags & 2 == 0 and segment.file_size == segment.memory_size
+    return plain and offset % PAGE == segment.address % PAGE
+
+
+def _show_from(segment: SegmentHeader, source: U64, offset: U64) -> Segment:
+    """A segment that stays where the file lies. Raises QuotaExceeded."""
+    try:
+        memory = system.handle_derive(source, U64(SHOWN_RIGHTS), U64(0))
+    except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
+        raise QuotaExceeded
+    page = U64(PAGE)
+    return Segment(segment.address // page * page, _extent(segment), _access(segment), memory, offset // page * page)
+
+
+def _load(segment: SegmentHeader, image: Slice[U8], quota: U64) -> Segment:
+    """Copy the contents of a segment into new memory. Raises BadProgram, QuotaExceeded."""
     start = segment.address // PAGE * PAGE
-    length = (segment.address + segment.memory_size - start + (PAGE - 1)) // PAGE * PAGE
+    length = _extent(segment)
     try:
         memory = Memory()
         memory.create(quota, length, U64(MEMORY_PAID))
-        made = Segment(start, length, access, memory.handle)
+        made = Segment(start, length, _access(segment), memory.handle, U64(0))
         fill(memory, segment.address - start, image[segment.offset : segment.offset + segment.file_size])
         return made
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from cloudos.contracts.console import Console
 from cloudos.contracts.errors import ServiceError
-from cloudos.contracts.files import TERMINAL
-from cloudos.contracts.streams import Stream
 from cloudos.lang import U64
 from cloudos.sdk import is_terminal
 from cloudos.sdk.component import held
@@ -20,22 +18,12 @@ PLAIN = "\x1b[0m"
 
 def on_terminal() -> bool:
     """Whether standard output is a terminal, so that a person watches."""
-    handle = held("stdout")
-    return is_terminal() if handle == 0 else leads_to_terminal(handle)
+    return is_terminal()
 
 
 def input_is_terminal() -> bool:
     """Whether standard input is known to be a terminal."""
-    handle = held("stdin")
-    return handle != 0 and leads_to_terminal(handle)
-
-
-def leads_to_terminal(stream: U64) -> bool:
-    """Whether a `Stream` is a terminal."""
-    try:
-        return Stream(stream).status().kind == TERMINAL
-    except ServiceError:
-        return False
+    return held("stdin") != 0 and is_terminal(U64(0))
 
 
 def window() -> tuple[U64, U64]:

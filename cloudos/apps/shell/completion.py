@@ -207,7 +207,6 @@ def layout(texts: List[Text], width: U64, output: ByteBuffer) -> None:
         widest = max(widest, text.length)
     columns = max(width // (widest + SPACES), U64(1))
     rows = (texts.length + columns - 1) // columns
-    write_text(output, "\n")
     for row in U64.range(rows):
         for column in U64.range(columns):
             number = column * rows + row

@@ -70,10 +70,23 @@ def expanded_prompt(state: State, shell: Interpreter, name: str) -> Text:
         return value
 
 
+def console_of(context: Context) -> Console:
+    """The terminal that the person sits at."""
+    terminal = held("console")
+    return Console(terminal if terminal != 0 else context.state.channels[0].handle)
+
+
+def calm(context: Context) -> None:
+    """Let the terminal edit lines: a program that read keys may have been ended before it could."""
+    try:
+        console_of(context).set_mode(False)
+    except Error:
+        pass
+
+
 def edit(context: Context, prompt: Text) -> Text | None:
     """Let a person edit a line; None at the end of the input. A line that was given up ends with INTERRUPT."""
-    terminal = held("console")
-    console = Console(terminal if terminal != 0 else context.state.channels[0].handle)
+    console = console_of(context)
     buffer = new_slice(U8, U64(LONGEST_LINE))
     text = Text("")
     cursor = U64(0)
@@ -112,6 +125,7 @@ def run_session(context: Context, shell: Interpreter) -> U64:
     keyboard = Keyboard(context, shell, True, False)
     more = True
     while more:
+        calm(context)
         report(context)
         keyboard.first = True
         keyboard.interrupted = False

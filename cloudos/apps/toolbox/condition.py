@@ -217,9 +217,9 @@ def is_binary(word: Text) -> bool:
 
 
 def terminal(text: Text) -> bool:
-    """Whether a stream is a terminal: that is known of standard output, and taken to be so of input and errors."""
+    """Whether a standard stream is a terminal."""
     descriptor = number(text)
-    return descriptor >= 0 and descriptor <= 2 and is_terminal()
+    return descriptor >= 0 and descriptor <= 2 and is_terminal(U64.truncate(descriptor))
 
 
 def file_is(letter: U8, path: Text) -> bool:

@@ -92,7 +92,12 @@ class ConsoleServer:
 
     def set_foreground(self, group: U64) -> None:
         """See `Console`."""
-        self.session().foreground = group
+        session = self.session()
+        session.foreground = group
+        if group != 0 and session.pressed:
+            # The key was faster than the program's start.
+            self.doomed, self.tries, self.next_try = group, U64(KILL_TRIES), system.clock_read()
+        session.pressed = False
 
     def history(self, position: U64, into: Slice[U8]) -> U64:
         """See `Console`."""
@@ -189,9 +194,11 @@ class ConsoleServer:
     def key(self, session: Session, byte: U8) -> None:
         """A key for a session."""
         cooked = not session.raw
-        if cooked and byte == INTERRUPT_KEY and session.editing == 0 and session.foreground != 0:
-            self.doomed, self.tries = session.foreground, U64(KILL_TRIES)
-            self.kill()
+        if cooked and byte == INTERRUPT_KEY and session.editing == 0:
+            session.pressed = session.foreground == 0
+            if session.foreground != 0:
+                self.doomed, self.tries = session.foreground, U64(KILL_TRIES)
+                self.kill()
         session.key(byte)
         if cooked:
             # What the next key means may depend on this one. Who reads keys gets all that came at once.

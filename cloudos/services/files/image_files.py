@@ -49,11 +49,27 @@ def _add(root: Node, name: Slice[U8], content: Slice[U8]) -> None:
     directory = _directory_of(root, path, path.depth - 1)
     if directory is None or directory.child(path.last()) is not None:
         return
+    same = _same_content(directory, content)
+    if same is not None:
+        # Programs with many names: one file with many links, so that it is read and kept once.
+        same.links += 1
+        directory.put(path.last(), same)
+        return
     node = Node(root.volume, U64(FILE), mode_of(content), content.length)
     root.volume.used += content.length
     node.fixed = content
     node.length = content.length
     directory.put(path.last(), node)
+
+
+def _same_content(directory: Node, content: Slice[U8]) -> Node | None:
+    """A file in the directory whose content is not only equal but the same bytes of the image."""
+    children = directory.children
+    if children is not None and content.length > 0:
+        for child in children.values():
+            if child.fixed.length == content.length and child.fixed.pointer == content.pointer:
+                return child
+    return None
 
 
 def _absolute(name: Slice[U8]) -> Text:

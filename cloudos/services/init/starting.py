@@ -52,7 +52,9 @@ def prepare(component: Component) -> None:
     number = bundle.find(EntryKind.FILE, component.program.content)
     if number is None:
         raise NotFound
-    component.executable = read_executable(bundle.data(bundle.entry(number)), quota)
+    # Only what a program writes takes memory: the rest is shown from the image itself.
+    entry = bundle.entry(number)
+    component.executable = read_executable(bundle.data(entry), quota, U64(initial.BUNDLE), entry.data_offset)
 
 
 def part_of_machine(resource: Resource) -> U64:

@@ -91,11 +91,7 @@ class Loader:
         self.make_room()
         name = Text.from_bytes(path)
         executable = self.library.get(name.content)
-        used, limit = usage(U64(initial.QUOTA))
-        try:
-            quota = system.quota_create(U64(initial.QUOTA), max((limit - used) // 4, U64(SMALLEST)))
-        except (BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
-            raise QuotaExceeded
+        quota = self.part_of_quota()
         number = self.next
         try:
             made = new_process(executable, quota, self.schedule, U64(0))
@@ -127,6 +123,18 @@ class Loader:
             )
         )
         return handle
+
+    def part_of_quota(self) -> U64:
+        """A quota for a program, at the cost of executables that are kept. Raises QuotaExceeded."""
+        while True:
+            used, limit = usage(U64(initial.QUOTA))
+            try:
+                return system.quota_create(U64(initial.QUOTA), max((limit - used) // 4, U64(SMALLEST)))
+            except QuotaExceeded:
+                if not self.library.forget_oldest():
+                    raise
+            except (BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
+                raise QuotaExceeded
 
     def make_room(self) -> None:
         """Forget the oldest program that has ended, when there are very many. Raises QuotaExceeded."""

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from cloudos.abi import initial
-from cloudos.abi.errors import BadArgument, Denied, NotFound, QuotaExceeded
+from cloudos.abi import layout
+from cloudos.abi.errors import (
+    BadAddress,
+    BadArgument,
+    BadHandle,
+    Denied,
+    NotFound,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TooManyHandles,
+    WrongKind,
+)
+from cloudos.abi.objects import MEMORY_PAID
 from cloudos.contracts.errors import (
     BadProgram,
     Exists,
@@ -11,17 +24,22 @@ from cloudos.contracts.errors import (
     NameTooLong,
     NoSpace,
     NotDirectory,
+    NotSeekable,
     ReadOnly,
     ServiceError,
     ServiceGone,
 )
 from cloudos.contracts.files import FILE, READ, Files
-from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Slice, free_slice, managed, new_slice
+from cloudos.contracts.streams import START, Stream
+from cloudos.lang import I64, U8, U64, Slice, managed
 from cloudos.sdk import transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.executable import Executable, read_executable
+from cloudos.sdk.memory import READ as MAP_READ
+from cloudos.sdk.memory import WRITE as MAP_WRITE
+from cloudos.sdk.memory import Memory, unmap, view
 
+PAGE = layout.PAGE_SIZE
 KEPT = 6
 MAXIMUM = 16 << 20  # bytes of a program file
 EXECUTABLE = 0o100
@@ -84,31 +102,78 @@ class Library:
             if same and one.modified == status.modified and one.length == status.length:
                 self.kept.append(self.kept.remove_at(index))
                 return one.executable
-        made = self.load(stream, status.length)
+        made = self.load_making_room(stream, status.length)
         while self.kept.length >= KEPT:
             self.kept.remove_at(U64(0))
         self.kept.append(Kept(status.mount, status.number, status.modified, status.length, made))
         return made
 
+    def load_making_room(self, stream: Stream, length: U64) -> Executable:
+        """`load`, at the cost of those that are kept when memory is short."""
+        while True:
+            try:
+                return self.load(stream, length)
+            except QuotaExceeded:
+                if not self.forget_oldest():
+                    raise
+            try:
+                stream.seek(I64(0), U64(START))
+            except (NotSeekable, BadArgument, ServiceError):
+                raise ServiceGone
+
+    def forget_oldest(self) -> bool:
+        """Keep one executable less; False when there is none. Its memory is free when no process runs it."""
+        if self.kept.length == 0:
+            return False
+        self.kept.remove_at(U64(0))
+        return True
+
     def load(self, stream: Stream, length: U64) -> Executable:
         """Read a file of so many bytes. Raises BadProgram, QuotaExceeded, ServiceGone."""
         if length == 0:
             raise BadProgram
-        image = new_slice(U8, length)
+        memory, size = Memory(), (length + (PAGE - 1)) // PAGE * PAGE
         try:
-            done = U64(0)
-            while done < length:
-                count = stream.read(image[done:length])
-                if count == 0:
-                    raise BadProgram
-                done += count
-            return read_executable(image, U64(initial.QUOTA))
-        except BadProgram:
-            raise
-        except (Denied, ServiceError):
-            raise ServiceGone
+            memory.create(U64(initial.QUOTA), size, U64(MEMORY_PAID))
+        except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
+            raise QuotaExceeded
+        try:
+            return read_into(memory, size, stream, length)
         finally:
-            free_slice(image)
+            # Its segments have handles of their own.
+            transport.close(memory.handle)
+
+
+def read_into(memory: Memory, size: U64, stream: Stream, length: U64) -> Executable:
+    """The executable of a file that is read into memory. Raises BadProgram, QuotaExceeded, ServiceGone."""
+    try:
+        window = memory.map(U64(0), size, U64(MAP_READ | MAP_WRITE))
+    except (BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, WrongKind):
+        raise QuotaExceeded
+    image = view(window, size)[0:length]
+    try:
+        done = U64(0)
+        while done < length:
+            count = stream.read(image[done:length])
+            if count == 0:
+                raise BadProgram
+            done += count
+        return read_executable(image, U64(initial.QUOTA), memory.handle, U64(0))
+    except BadProgram:
+        raise
+    except (Denied, ServiceError):
+        raise ServiceGone
+    finally:
+        hide(window, size)
+
+
+def hide(window: U64, size: U64) -> None:
+    """Take a mapping out of the loader's own space."""
+    try:
+        unmap(window, size)
+    except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, WrongKind):
+        # It stays, and its memory with it, until the loader ends.
+        pass
 
 
 def give_back(handle: U64) -> None:

@@ -46,6 +46,8 @@ class Terminal:
             self._next_row()
         elif character == "\b":
             self.column, self.pending = max(self.column - 1, 0), False
+        elif character == "\t":
+            self.column, self.pending = min((self.column // 8 + 1) * 8, self.columns - 1), False
         elif character == "\a":
             self.bells += 1
         elif character < " ":

@@ -232,6 +232,23 @@ def test_the_interrupt_key_is_kept_for_a_loader_that_is_busy(bench: Bench) -> No
     assert bench.console.doomed == 0
 
 
+def test_an_interrupt_that_is_faster_than_the_program(bench: Bench) -> None:
+    bench.edit()
+    bench.type(b"go\r\x03")
+    assert bench.programs.killed == []
+    bench.client()[0].set_foreground(U64(44))
+    bench.pass_time(1)
+    assert bench.programs.killed == [(44, True, 2)]
+    # It was for that program alone, and a new line begins without it.
+    bench.client()[0].set_foreground(U64(45))
+    bench.client()[0].set_foreground(U64(0))
+    bench.type(b"\x03")
+    bench.edit()
+    bench.client()[0].set_foreground(U64(46))
+    bench.pass_time(1)
+    assert bench.programs.killed == [(44, True, 2)]
+
+
 def test_edit_line(bench: Bench) -> None:
     editing = bench.edit("ab")
     bench.type(b"\x1b[Dx\r")
