@@ -38,7 +38,7 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
-from cloudos.sdk.service import server
+from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
 from cloudos.services.init.boot_log import BOOT_LOG
 from cloudos.services.init.starting import make, position_of, prepare
@@ -117,18 +117,22 @@ class Init:
             end(one.process)
             report(self.register, one, "stopped")
         one.state = U64(STOPPED)
+        answer_asker(one)
 
     def restart(self, name: Slice[U8]) -> None:
         """See `Supervisor`."""
         one = self.named(name)
         one.failures = U64(0)
         if one.state == RUNNING:
-            # It starts again when its end is told.
+            # It starts again when its end is told; who asked learns of it then.
             one.state = U64(WAITING)
             one.due = U64(FOREVER)
             end(one.process)
-        else:
-            launch(self.register, one)
+            one.asker = CALLER.later()
+            raise Later
+        if one.state == WAITING and one.due == FOREVER:
+            raise BadArgument
+        launch(self.register, one)
 
     def holds(self, name: Slice[U8], position: U64, into: Slice[U8]) -> U64:
         """See `Supervisor`."""
@@ -283,6 +287,9 @@ def launch(register: Register, one: Component) -> None:
     try:
         if one.quota == 0:
             prepare(one)
+        if one.process != 0:
+            # It was stopped, and its end was not told yet.
+            transport.close(one.process)
         one.process = make(one, register.components, register.endpoint)
         bits = U64(1) << U64(one.number - 2)
         system.process_bind(one.process, register.ends, bits)
@@ -310,6 +317,7 @@ def ended(register: Register, one: Component) -> None:
         return
     if one.state == WAITING:
         launch(register, one)
+        answer_asker(one)
         return
     if result >> FAULT_SHIFT != 0:
         report(register, one, f"ended by fault {result >> FAULT_SHIFT & 0xFF}")
@@ -322,6 +330,13 @@ def ended(register: Register, one: Component) -> None:
         one.state = U64(STOPPED)
         return
     fail(register, one)
+
+
+def answer_asker(one: Component) -> None:
+    """Tell who waits for a component's next start."""
+    if one.asker != 0:
+        answer(one.asker, U64(0))
+        one.asker = U64(0)
 
 
 def fail(register: Register, one: Component) -> None:
