@@ -23,7 +23,7 @@ MEDIUM_LIMIT = 65536  # bytes; the last of the power-of-two classes
 MEDIUM_SHIFT = 10  # log2(SMALL_LIMIT)
 CLASS_COUNT = 70  # 64 small ones and 2048, 4096 … 65536
 PAGE = 4096
-FIRST_CHUNK = 65536  # bytes; chunks double from here …
+FIRST_CHUNK = 16384  # bytes; chunks double from here …
 LAST_CHUNK = 1048576  # … to here, so that a small program stays small
 
 
@@ -82,10 +82,16 @@ class Heap:
     def cut(self, rounded: U64) -> U64:
         """Cut a block from the fresh part of the chunk, starting a new chunk if need be; raises OutOfMemory."""
         if self.fresh_end - self.fresh < rounded:
-            chunk = memory_map(self.chunk)
+            length = max(self.chunk, round_to_pages(rounded))
+            try:
+                chunk = memory_map(length)
+            except OutOfMemory:
+                # A chunk to grow into is not to be had, but perhaps what is needed now.
+                length = round_to_pages(rounded)
+                chunk = memory_map(length)
             self.keep_rest()
             self.fresh = chunk
-            self.fresh_end = chunk + self.chunk
+            self.fresh_end = chunk + length
             if self.chunk < LAST_CHUNK:
                 self.chunk = self.chunk * 2
         address = self.fresh

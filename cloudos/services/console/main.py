@@ -9,13 +9,15 @@ from __future__ import annotations
 from cloudos.abi import initial
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.contracts.console import Console
-from cloudos.contracts.errors import BadMessage, BadOperation, NotSeekable, ServiceGone
+from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
+from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.programs import INTERRUPT, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Slice, data, managed
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.list import List
+from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.services.console.byte_queue import Queue, new_queue
@@ -56,6 +58,8 @@ class ConsoleServer:
     tries: U64
     next_try: U64
     next_tick: U64
+    # A line was edited already.
+    prompted: bool
 
     def session(self) -> Session:
         """The session of the caller. Raises ServiceGone: there are nine others."""
@@ -74,6 +78,10 @@ class ConsoleServer:
         """See `Console`."""
         self.session().edit(CALLER.later(), prompt, text, cursor, into.length)
         self.link.send()
+        if not self.prompted and self.link.out.length == 0:
+            # How long the machine takes until it can be used is known to nobody else.
+            self.prompted = True
+            record("the first prompt is with the driver")
         raise Later
 
     def remember(self, line: Slice[U8]) -> None:
@@ -269,12 +277,23 @@ class ConsoleServer:
 serve = server((Console, ConsoleServer), (Stream, ConsoleServer))
 
 
+def record(text: str) -> None:
+    """Write a record into the log of the system, if there is one."""
+    handle = held("log")
+    if handle != 0:
+        try:
+            line = Text(text)
+            Log(handle).write(U64(NOTICE), line.content)
+        except (NoSpace, ServiceError):
+            pass
+
+
 def new_console(serial: U64, programs: U64, notification: U64) -> ConsoleServer:
     """A console whose driver signals `notification`."""
     link, none = Link(serial, notification, new_queue(), False), U64(0)
     sessions, writers = List[Session](), List[Waiter]()
     return ConsoleServer(
-        link, programs, sessions, none, False, new_window(), new_queue(), writers, none, none, none, none
+        link, programs, sessions, none, False, new_window(), new_queue(), writers, none, none, none, none, False
     )  # fmt: skip
 
 

@@ -1,0 +1,78 @@
+"""The image `system` from the first instruction to the prompt, and `small` with all services in 8 MB."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cloudos.host import counted, system_image
+from cloudos.host.console_session import Script
+from tests.boot.harness import cloudos
+
+PROMPT = rb"cloudos:/\$ \x1b\[J"
+MEGABYTE = 1 << 20
+TO_PROMPT = 20_000_000
+"""Instructions; the machine's clock counts one as a nanosecond."""
+SERVICES = {"serial16550", "rtc", "log", "entropy", "audit", "files", "pipes", "loader", "console", "shell"}
+
+
+def command(script: Script, line: bytes) -> str:
+    """Type a command at the prompt; what it shows until the prompt is back, in plain lines."""
+    script.type(line + b"\r")
+    shown = script.expect(rb"\r\n(.*?)\r" + PROMPT)[1]
+    return str(shown.decode().replace("\r\n", "\n"))
+
+
+def test_from_the_first_instruction_to_the_prompt() -> None:
+    made = system_image.build(system_image.load("system"))
+    with counted.console(made.kernel, made.content, memory=64 * MEGABYTE) as script:
+        script.expect(PROMPT)
+        # The clock begins with the processor, and does not pass while the machine has something to do but by
+        # instructions: the console told when the prompt was with the driver of the line.
+        found = re.search(r"\[ *(\d+)\.(\d{6})\] notice console: the first prompt", command(script, b"log -c console"))
+        assert found, script.account()
+        instructions = (int(found[1]) * 1_000_000 + int(found[2])) * 1000
+        assert 500_000 < instructions <= TO_PROMPT
+        script.type(b"exit 3\r")
+        assert script.finish() == 3
+
+
+def states(listing: str) -> dict[str, tuple[str, str]]:
+    """State and number of starts of each component, from what `services` shows."""
+    rows = [line.split() for line in listing.splitlines() if not line.startswith("NAME")]
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) > 3}
+
+
+def test_all_services_and_pipelines_in_8_megabytes() -> None:
+    made = system_image.build(system_image.load("small"))
+    assert made.system.manifest.memory == 8 * MEGABYTE
+    assert {one.component.name for one in made.system.placed} == SERVICES
+    with counted.console(made.kernel, made.content, memory=8 * MEGABYTE) as script:
+        script.expect(PROMPT)
+        programs = sum(1 for path in made.files if path.startswith("/bin/"))
+        assert command(script, b"ls /bin | sort | wc -l") == f"{programs}\n"
+        assert command(script, b"cat /usr/share/man/*.md | grep NAME | wc -l") == f"{programs - 1}\n"
+        assert command(script, b"echo kept > /tmp/file; cat /tmp/file | tr a-z A-Z") == "KEPT\n"
+        assert command(script, b"seq 2000 | sort -rn | head -n 1") == "2000\n"
+        assert command(script, b"sh -c 'echo $((6 * 7))'") == "42\n"
+        # Programs that need more than there is end, and not the machine.
+        command(script, b"seq 200000 | sort | wc -l")
+        assert command(script, b"ls /bin | sort | wc -l") == f"{programs}\n"
+        assert states(command(script, b"services")) == {name: ("running", "1") for name in SERVICES}
+        script.type(b"exit 0\r")
+        assert script.finish() == 0
+
+
+def test_shell_in_8_megabytes_and_not_in_less() -> None:
+    found = cloudos("shell", "--image", "small", "--timeout", "60", given=b"uname\rexit 5\r")
+    assert found.check(5).output.count(b"CloudOS") >= 1, found.output
+    found = cloudos("shell", "--image", "small", "--memory", "7M", "--timeout", "60").check(125)
+    assert "needs 8 MB" in found.errors
+
+
+@pytest.mark.parametrize("memory", (64, 8))
+def test_the_manifest_says_how_much_is_enough(memory: int) -> None:
+    made = system_image.build(system_image.load("system" if memory == 64 else "small"))
+    quotas = sum(one.component.memory + one.component.state for one in made.system.manifest.placed)
+    assert quotas + len(made.content) + system_image.OWN_MEMORY <= memory * MEGABYTE
