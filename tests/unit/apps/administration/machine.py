@@ -184,7 +184,7 @@ class PolicyModel(Model):
 
     def __init__(self) -> None:
         self.names = [b"0 system", b"1 dri\x1bver", b"2"]
-        self.matrix = {(0, 0): 63, (0, 1): 63, (1, 0): 3, (2, 0): 32}
+        self.matrix = {(0, 0): 63, (0, 1): 12, (1, 0): 3, (2, 0): 48}
 
     def labels(self, position: U64, into: Slice[U8]) -> U64:
         return fill(self.names, position, into)
