@@ -123,9 +123,7 @@ def show(segment: Segment, space: U64, quota: U64) -> None:
         raise QuotaExceeded
 
 
-def read_executable(
-    image: Slice[U8], quota: U64, source: U64 = U64(0), source_offset: U64 = U64(0)
-) -> Executable:
+def read_executable(image: Slice[U8], quota: U64, source: U64 = U64(0), source_offset: U64 = U64(0)) -> Executable:
     """Check an ELF file and copy its segments into memory that `quota` pays for. Raises BadProgram, QuotaExceeded.
 
     `source`: memory in which the file lies at an offset, and which does not change; 0 when there is none. Segments that

@@ -73,9 +73,7 @@ class Person:
     def see(self, *last: str, column: int | None = None) -> None:
         """Wait until these are the last rows that are not empty, and the cursor is in the column if one is named."""
         wanted = list(last) if column is None else [*last, f"with the cursor in column {column}"]
-        self.until(
-            lambda: self.rows()[-len(last) :] == list(last) and column in (None, self.terminal.column), wanted
-        )
+        self.until(lambda: self.rows()[-len(last) :] == list(last) and column in (None, self.terminal.column), wanted)
 
     def see_match(self, pattern: str) -> re.Match[str]:
         """Wait until a regular expression matches somewhere in the text of the screen."""
