@@ -7,10 +7,13 @@ and the average. docs/benchmarks.md says what each contains.
 from __future__ import annotations
 
 from cloudos.abi import initial, layout
-from cloudos.lang import U64, Ptr, Template, VirtAddr, code_address, machine
-from cloudos.sdk import print, system
+from cloudos.contracts.errors import ServiceGone
+from cloudos.lang import U64, Ptr, Template, VirtAddr, code_address, machine, struct
+from cloudos.sdk import print, system, transport
+from cloudos.sdk.contract import contract, operation
 from cloudos.sdk.ipc import Message, receive
 from cloudos.sdk.processes import Child
+from cloudos.sdk.service import server
 from cloudos.sdk.threads import start
 
 ROUNDS = 2000
@@ -140,6 +143,50 @@ def sends(endpoint: U64) -> None:
     print(f"message_send {total // ROUNDS}")
 
 
+@contract(number=1001, version=1)
+class Adder:
+    """What `contract_call` measures."""
+
+    handle: U64
+
+    @operation(1, raises=(ServiceGone,))
+    def add(self, first: U64, second: U64) -> U64:
+        """The sum."""
+        raise NotImplementedError
+
+
+@struct
+class AdderServer:
+    """Implements `Adder`."""
+
+    unused: U64 = U64(0)
+
+    def add(self, first: U64, second: U64) -> U64:
+        """See `Adder`."""
+        return first + second
+
+
+ADDER = AdderServer()
+serve = server((Adder, ADDER))
+
+
+def adding(endpoint: U64) -> None:
+    """Serve the contract. Raises what thread_set_buffer raises."""
+    transport.attach()
+    serve(endpoint)
+
+
+def contract_calls(endpoint: U64) -> None:
+    """Call the server of a contract: client, message, server loop, implementation, answer."""
+    adder = Adder(endpoint)
+    for index in U64.range(50):
+        adder.add(index, U64(1))
+    begin = cycles()
+    for index in U64.range(ROUNDS):
+        assert adder.add(index, U64(1)) == index + 1, "wrong sum"
+    measured("contract_call", begin, U64(ROUNDS))
+
+
 def null_calls() -> None:
     """The call that does nothing, through its stub."""
     total = U64(0)
@@ -183,6 +230,9 @@ def main() -> None:
     there = system.endpoint_create(quota)
     child_of(code_address(echo), there)
     round_trips("round_trip", there)
+    contracted = system.endpoint_create(quota)
+    child_of(code_address(adding), contracted)
+    contract_calls(contracted)
     clocked = system.endpoint_create(quota)
     child_of(code_address(clocked_sink), clocked)
     one_way(clocked)

@@ -22,8 +22,9 @@ not fit its declared type gives BadArgument; both change nothing. `ENDPOINT[SEND
 an endpoint and allow sending: BadHandle, WrongKind, Denied and PeerGone (the object has ended) say that it does not.
 
 Messages (x86_64): tag in rsi, eight words in rdx r10 r8 r9 r12 r13 r14 r15, reply handle in rbx. Receiving gives the
-badge in rdi. All eight words always travel. What a tag says is in `cloudos/abi/tags.py`, what the message buffer holds
-in `cloudos/abi/messages.py`. Deadlines are absolute, in nanoseconds as clock_read counts.
+badge in rdi. On AArch64: tag in x1, words in x2 to x7, x9 and x10, reply handle in x11, badge in x12. All eight words
+always travel. What a tag says is in `cloudos/abi/tags.py`, what the message buffer holds in `cloudos/abi/messages.py`.
+Deadlines are absolute, in nanoseconds as clock_read counts.
 """
 
 

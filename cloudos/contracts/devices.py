@@ -31,7 +31,7 @@ class Serial:
     def watch(self, notification: U64) -> None:
         """Signal a notification, in place of an earlier one: RECEIVED when there are bytes to read, at once if there
         are some now, and ROOM when a write took less than all and more can be written. A restart of the driver
-        forgets it."""
+        forgets it. The handle needs SIGNAL, and DERIVE and TRANSFER to be shared."""
         raise NotImplementedError
 
 

@@ -23,7 +23,7 @@ RECORD = struct.Struct("<QQQQQBBB5x")
 OWN = ("LOST", "BROKEN")
 LINE = re.compile(
     r"(?P<number>\d+) (?P<time>\d+) (?P<event>\w+) #(?P<record>\d+) subject=(?P<subject>\d+) object=(?P<object>\d+)"
-    r" labels=(?P<from>\d+)>(?P<to>\d+) detail=(?P<detail>\d+)(?:\(\w+\))? hash=(?P<hash>[0-9a-f]{64})"
+    r" labels=(?P<from>\d+)>(?P<to>\d+) detail=(?P<detail>\d+)(?:\([^()]*\))? hash=(?P<hash>[0-9a-f]{64})"
 )
 
 

@@ -13,6 +13,8 @@ from cloudos.host.wiring import Wired
 
 INIT = "init"
 INIT_OFFERS = ("cloudos.contracts.supervisor:Supervisor",)
+LOG = "cloudos.contracts.logs:Log"
+POLICIES = "cloudos.contracts.policies:Policies"
 INIT_OFFERS_WHEN_ASKED = ("cloudos.contracts.streams:Stream",)
 """What goes to the boot log, but only of those whose image wires it so."""
 
@@ -177,6 +179,26 @@ def wired(system: System) -> list[Wired]:
     return [_wired(system, one.component) for one in system.placed]
 
 
+def _names(system: System) -> list[str]:
+    """Arguments that tell the log service who has which badge: see `cloudos.services.init.wiring`."""
+    names = ["init", *(one.component.name for one in system.placed)]
+    return [f"name={badge}:{name}" for badge, name in enumerate(names, start=1)]
+
+
+def _labels(system: System) -> list[str]:
+    """Arguments that tell the policy service what the labels are called: the matrix has numbers alone."""
+    labels = system.manifest.policy.labels if system.manifest.policy else {}
+    # An argument is one line of the wiring text; a label may be any text.
+    shown = {number: "".join(one if one.isprintable() else "?" for one in name) for name, number in labels.items()}
+    return [f"label={number}:{name}" for number, name in shown.items()]
+
+
+def _told(system: System, component: Component) -> list[str]:
+    """Arguments behind those of the manifest, for who has to know the image."""
+    names = _names(system) if LOG in component.offers else []
+    return names + (_labels(system) if POLICIES in component.offers else [])
+
+
 def _wired(system: System, component: Component) -> Wired:
     schedule, restart = component.schedule, component.restart
     return Wired(
@@ -187,7 +209,7 @@ def _wired(system: System, component: Component) -> Wired:
         label=system.label_of(component),
         restart=(restart.policy, restart.limit, restart.backoff),
         state=component.state,
-        arguments=list(component.arguments),
+        arguments=[*component.arguments, *_told(system, component)],
         offer=component.name if component.offers else "",
         needs=[(link.need.name, link.server, link.need.use) for link in system.links_of(component.name)],
         resources=[(part.kind, part.name, part.first, part.length) for part in component.resources],

@@ -1,7 +1,8 @@
 """Programs as they lie in files: ELF-64 executables, checked before anything of them is used.
 
 An `Executable` keeps the segments of one program as memory objects. What is read only is shown to every process that
-runs it, straight from the file where that lies in memory that can be shown; what is written is cloned for each. Source: System V ABI, chapters 4 and 5.
+runs it, straight from the file where that lies in memory that can be shown; what is written is cloned for each. Source:
+System V ABI, chapters 4 and 5.
 """
 
 from __future__ import annotations

@@ -104,6 +104,36 @@ message_enter:
   popq %rbp
   ret
 """,
+    aarch64="""
+.text
+.globl message_enter
+message_enter:
+  stp x29, x30, [sp, #-32]!
+  mov x29, sp
+  str x0, [sp, #16]
+  mov x16, x0
+  mov x8, x1
+  mov x0, x2
+  ldr x1, [x16]
+  ldp x2, x3, [x16, #8]
+  ldp x4, x5, [x16, #24]
+  ldp x6, x7, [x16, #40]
+  ldp x9, x10, [x16, #56]
+  ldr x11, [x16, #80]
+  svc #0
+  ldr x16, [sp, #16]
+  cbnz x0, 1f
+  str x1, [x16]
+  stp x2, x3, [x16, #8]
+  stp x4, x5, [x16, #24]
+  stp x6, x7, [x16, #40]
+  stp x9, x10, [x16, #56]
+  str x12, [x16, #72]
+  str x11, [x16, #80]
+1:
+  ldp x29, x30, [sp], #32
+  ret
+""",
 )
 
 

@@ -83,6 +83,8 @@ class Machine:
         self.hand_on(made, "clock")
         self.hand_on(made, "entropy")
         self.hand_on(made, "audit")
+        self.hand_on(made, "names")
+        self.hand_on(made, "policy")
         return made
 
     def hand_on(self, program: U64, name: str) -> None:

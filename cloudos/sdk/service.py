@@ -26,6 +26,7 @@ bound to the thread, and both `deadline(self) -> U64` (absolute, in nanoseconds)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloudos.abi import tags
@@ -133,7 +134,11 @@ def respond(endpoint: U64, message: Message, deadline: U64) -> bool:
         return True
     if error == TIMED_OUT:
         return False
-    # Who asked does not wait any more, or what was to come could not be taken.
+    # Who asked does not wait any more, or has no room for the handles of the answer, or what was to come could not be
+    # taken. In the second case the caller would wait for ever; in the first two, the handles are this process's still.
+    if transport.handles_of(message) > 0:
+        transport.drop_handles(message)
+        fail(message.reply, U64(transport.NO_ROOM))
     return accept(endpoint, message, deadline)
 
 
@@ -291,46 +296,71 @@ def _loop(first: Any, parameters: str, arguments: str) -> list[str]:
     ]
 
 
-def _operation(index: int, one: Operation, names: dict[str, Any], parameters: str) -> list[str]:
-    """The text of the function that checks one operation's message, calls the method and makes the answer."""
-    expected, arguments, conditions, before, word = ["U64(0)"], [], [], [], 0
-    start = "U64(0)"
+@dataclass
+class _Received:
+    """What the text of one operation does with its message: conditions under which it is none, lines that take it
+    apart, and the arguments that come of it."""
+
+    bytes: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def take(self, length: str) -> str:
+        """So many of the bytes that came, behind those that were taken before."""
+        start = f"end{len(self.bytes) - 1}" if self.bytes else "U64(0)"
+        number = len(self.bytes)
+        self.bytes.append(length)
+        self.lines += [f"    start{number} = {start}", f"    end{number} = start{number} + {length}"]
+        return f"AREAS.input.slice()[start{number}:end{number}]"
+
+    def expected(self) -> str:
+        """How many bytes there must be."""
+        if len(self.bytes) < 2:
+            return self.bytes[0] if self.bytes else "U64(0)"
+        return f"total({', '.join(self.bytes)})"
+
+
+def _received(one: Operation, names: dict[str, Any]) -> _Received:
+    """The parameters of an operation, from its message. Raises TypeError for more slices than two."""
+    found, word = _Received(), 0
     for name, kind in one.parameters.items():
         if name in one.handles:
-            arguments.append(f"transport.handle(message, U64({one.handles.index(name)}))")
+            found.arguments.append(f"transport.handle(message, U64({one.handles.index(name)}))")
             continue
         at = f"message.words[{word}]"
         if kind == Slice[U8] and name != one.fills:
-            expected.append(at)
-            before += [f"    start{word} = {start}", f"    end{word} = start{word} + {at}"]
-            arguments.append(f"AREAS.input.slice()[start{word}:end{word}]")
-            start = f"end{word}"
+            found.arguments.append(found.take(at))
         elif kind == Slice[U8]:
-            arguments.append(f"AREAS.output.slice()[0 : min({at}, U64({LONGEST}))]")
+            found.arguments.append(f"AREAS.output.slice()[0 : min({at}, U64({LONGEST}))]")
         elif is_struct(kind):
             size = f"U64({kind.__struct__.size})"
-            expected.append(size)
-            before += [f"    start{word} = {start}", f"    end{word} = start{word} + {size}"]
-            before += [f"    {name}: {type_text(kind, names)} = zeroed()"]
-            before += [f"    transport.bytes_of({name}, {size}).copy_from(AREAS.input.slice()[start{word}:end{word}])"]
-            arguments.append(name)
-            start = f"end{word}"
+            content = found.take(size)
+            found.lines += [f"    {name}: {type_text(kind, names)} = zeroed()"]
+            found.lines += [f"    transport.bytes_of({name}, {size}).copy_from({content})"]
+            found.arguments.append(name)
         else:
             condition, argument = _scalar(kind, at, word, names)
-            conditions += condition
-            arguments.append(argument)
+            found.conditions += condition
+            found.arguments.append(argument)
             word += 1 if is_optional(kind) else 0
         word += 1
-    length = expected[-1] if len(expected) < 3 else f"total({', '.join(expected[1:])})"
-    if len(expected) > 3:
+    if len(found.bytes) > 2:
         raise TypeError(f"{one.name}: at most two slices or structs")
-    if length == "U64(0)" and not one.handles:
-        conditions.insert(0, f"message.tag & {transport.CARGO} != 0")
+    return found
+
+
+def _operation(index: int, one: Operation, names: dict[str, Any], parameters: str) -> list[str]:
+    """The text of the function that checks one operation's message, calls the method and makes the answer."""
+    received = _received(one, names)
+    if not received.bytes and not one.handles:
+        cargo = f"message.tag & {transport.CARGO} != 0"
     else:
-        conditions.insert(0, f"not take_input(message, {length}, U64({len(one.handles)}))")
-    lines = [f"def _{index}_{one.name}(message: Message{parameters}) -> None:", f"    if {' or '.join(conditions)}:"]
-    lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *before, "    try:"]
-    lines += _answer(one, f"SERVER{index}.{one.name}({', '.join(arguments)})", names)
+        cargo = f"not take_input(message, {received.expected()}, U64({len(one.handles)}))"
+    lines = [f"def _{index}_{one.name}(message: Message{parameters}) -> None:"]
+    lines += [f"    if {' or '.join([cargo, *received.conditions])}:"]
+    lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *received.lines, "    try:"]
+    lines += _answer(one, f"SERVER{index}.{one.name}({', '.join(received.arguments)})", names)
     for error in one.raises:
         names[error.__name__] = error
         lines += [f"    except {error.__name__}:", f"        refuse(message, U64({vars(error)['code']}))"]

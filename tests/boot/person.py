@@ -1,4 +1,4 @@
-"""A person at `cloudos shell`: a real pseudo-terminal of 80 by 24, keys, and a model of what the screen shows."""
+"""A person at `cloudos shell`: a real pseudo-terminal of 80 x 24, keys, and a model of what the screen shows."""
 
 from __future__ import annotations
 

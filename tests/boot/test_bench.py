@@ -14,6 +14,7 @@ INSTRUCTIONS = {
     "message_one_way",
     "message_send",
     "round_trip",
+    "contract_call",
     "thread_switch_same_space",
     "thread_switch_other_space",
     "page_fault_anonymous",
@@ -34,6 +35,8 @@ def test_two_runs_give_the_same_numbers(tmp_path: Path) -> None:
     assert all(value > 0 for value in second["instructions"].values())
     for key in INSTRUCTIONS:
         assert key in first.output.decode()
+    # What a typed interface costs: the client's stub, checks of the message, dispatch, errors.
+    assert second["instructions"]["contract_call"] <= second["instructions"]["round_trip"] + 200
 
 
 def test_the_numbers_are_documented() -> None:

@@ -1,4 +1,4 @@
-"""The shell under a person's hands: `bin/cloudos shell` on a pseudo-terminal of 80 by 24, judged by what it shows."""
+"""The shell under a person's hands: `bin/cloudos shell` on a pseudo-terminal of 80 x 24, judged by what it shows."""
 
 from __future__ import annotations
 

@@ -66,3 +66,12 @@ def test_utilities_in_the_machine_do_what_the_hosts_do(tmp_path: Path) -> None:
         if (in_order(name, line, output), after) != expected:
             wrong.append((name, line, output, after, *expected))
     assert wrong == []
+
+
+def test_files_of_an_image_may_be_larger_than_the_pages_that_the_kernel_maps(tmp_path: Path) -> None:
+    content = bytes(range(251)) * 24_000  # 6 MB: several pages of 2 MB hold nothing else
+    (tmp_path / "large").write_bytes(content)
+    program = ROOT / "cloudos" / "apps" / "toolbox" / "__main__.py"
+    options: list[str | Path] = ["--timeout", "60", "--file", f"{tmp_path}/large:large"]
+    result = run(program, "sha256sum", "large", options=options).check()
+    assert result.output.decode() == f"{hashlib.sha256(content).hexdigest()}  large\n"

@@ -12,6 +12,7 @@ from cloudos.apps.administration.kill import kill
 from cloudos.apps.administration.machine import clear, hostname, poweroff, reboot, uptime
 from cloudos.apps.administration.memory import free
 from cloudos.apps.administration.more import more
+from cloudos.apps.administration.policies import policy
 from cloudos.apps.administration.ps import ps
 from cloudos.apps.administration.records import dmesg, log
 from cloudos.apps.administration.services import caps, services
@@ -32,6 +33,7 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "log": log,
     "more": more,
     "mount": mount,
+    "policy": policy,
     "poweroff": poweroff,
     "ps": ps,
     "reboot": reboot,

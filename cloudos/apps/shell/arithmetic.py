@@ -356,7 +356,7 @@ def quotient(left: I64, right: I64) -> I64:
     if right == -1:
         return left.wrapping_neg()
     value = left // right
-    return value + 1 if value < 0 and value * right != left else value
+    return value + 1 if value < 0 and value.wrapping_mul(right) != left else value
 
 
 def remainder(left: I64, right: I64) -> I64:

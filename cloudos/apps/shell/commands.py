@@ -252,6 +252,7 @@ def launch_and_wait(context: Context, runner: Runner, fields: List[Text]) -> Non
     sinks.collect()
     state.status = await_launch(launch)
     programs.set_foreground(U64(0))
+    context.check_interrupt()
 
 
 def run_script(context: Context, runner: Runner, fields: List[Text]) -> None:
@@ -281,4 +282,4 @@ def run_script(context: Context, runner: Runner, fields: List[Text]) -> None:
     finally:
         context.state = before
         context.loops = loops
-    before.status = inner.status
+        before.status = inner.status

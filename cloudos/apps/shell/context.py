@@ -8,6 +8,7 @@ from cloudos.apps.shell.builtin_names import Builtin, builtin_table
 from cloudos.apps.shell.channel import Channel
 from cloudos.apps.shell.state import State
 from cloudos.apps.shell.tree import Node
+from cloudos.contracts.programs import INTERRUPT
 from cloudos.lang import U64, Error, managed
 from cloudos.sdk import List, Map, Text
 from cloudos.sdk.programs import Launch
@@ -25,6 +26,10 @@ class ContinueLoop(Error):
 
 class ReturnFunction(Error):
     """`return`, with the status of the state."""
+
+
+class Abandoned(Error):
+    """A person ended a program with the interrupt key: the whole command is given up, with the status of the state."""
 
 
 class Runner(Protocol):
@@ -73,6 +78,8 @@ class Context:
     loops: U64
     levels: U64
     calls: U64
+    # Whether a person types the commands.
+    person: bool
 
     def __init__(self) -> None:
         self.state = State()
@@ -82,6 +89,7 @@ class Context:
         self.loops = U64(0)
         self.levels = U64(0)
         self.calls = U64(0)
+        self.person = False
 
     def builtin(self, name: Text) -> Builtin:
         """The builtin of this name, or NONE."""
@@ -91,6 +99,11 @@ class Context:
         """Show what is wrong, and set the status."""
         self.state.complain(problem)
         self.state.status = status
+
+    def check_interrupt(self) -> None:
+        """Raises Abandoned when the interrupt key ended the program that just ran, so that loops end, too."""
+        if self.person and self.state.status == 128 + INTERRUPT:
+            raise Abandoned
 
     def add_job(self, launches: List[Launch], number: U64, text: Text) -> Job:
         """Note a job."""

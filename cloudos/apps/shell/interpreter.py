@@ -11,7 +11,7 @@ from cloudos.apps.shell.parser import Parser, text_lexer
 from cloudos.apps.shell.pattern import matches
 from cloudos.apps.shell.pipelines import run_background, run_pipeline
 from cloudos.apps.shell.redirect import redirect
-from cloudos.apps.shell.state import ExitShell, ExpansionFailure
+from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State
 from cloudos.apps.shell.tree import Node, NodeKind
 from cloudos.lang import U64, managed
 from cloudos.sdk import Text
@@ -237,11 +237,18 @@ class Interpreter:
             pass
         except ExpansionFailure:
             inner.status = U64(FAILED)
-        self.run_exit_trap()
-        context.state = before
-        context.loops = loops
-        context.calls = calls
-        before.status = inner.status
+        finally:
+            context.loops = loops
+            context.calls = calls
+            self.leave_copy(inner, before)
+
+    def leave_copy(self, inner: State, before: State) -> None:
+        """Go back to the state around a subshell."""
+        try:
+            self.run_exit_trap()
+        finally:
+            self.context.state = before
+            before.status = inner.status
 
     def run_exit_trap(self) -> None:
         """Run what `trap … EXIT` said, once; the status stays unless the trap exits with another."""

@@ -46,6 +46,8 @@ class Pipeline:
     launches: List[Launch]
     sinks: Sinks
     group: U64
+    # Whether the interrupt key is to end the programs.
+    foreground: bool
     # The program of the last stage that began; None when it was no program.
     last: Launch | None
 
@@ -116,6 +118,8 @@ class Pipeline:
                 self.last = launch
                 if self.group == 0:
                     self.group = launch.number
+                    if self.foreground:
+                        programs.set_foreground(self.group)
         except ExpansionFailure:
             inner.status = U64(FAILED)
         context.state = before
@@ -154,7 +158,7 @@ def launch_stage(context: Context, runner: Runner, node: Node, sinks: Sinks, gro
     command = List[Text]()
     command.append(Text("/bin/sh"))
     path = find_program(state, fields[0])
-    command.append(fields[0] if path is None else path)
+    command.append(fields[0] if path is None or fields[0].find("/") is not None else path)
     command.extend(fields.slice(U64(1), fields.length))
     try:
         return spawn(context, state, command, sinks, group)
@@ -176,9 +180,13 @@ def is_external(context: Context, node: Node) -> bool:
     return context.builtin(text) == Builtin.NONE and find_function(context.state, text) is None
 
 
-def new_pipeline(context: Context, runner: Runner, stages: List[Node], reads: Channel, writes: Channel) -> Pipeline:
+def new_pipeline(
+    context: Context, runner: Runner, stages: List[Node], reads: Channel, writes: Channel, foreground: bool
+) -> Pipeline:
     """A pipeline with its streams. Raises what `make_pipe` does."""
-    made = Pipeline(context, runner, stages, List[Channel](), List[Channel](), List[Launch](), Sinks(), U64(0), None)
+    made = Pipeline(
+        context, runner, stages, List[Channel](), List[Channel](), List[Launch](), Sinks(), U64(0), foreground, None
+    )
     made.inputs.append(reads)
     made.connect(writes)
     return made
@@ -188,17 +196,19 @@ def run_pipeline(context: Context, runner: Runner, node: Node) -> None:
     """Run a pipeline of at least two commands and wait for it. Raises ExpansionFailure when there are no pipes."""
     state = context.state
     try:
-        pipeline = new_pipeline(context, runner, node.children, state.channels[0], state.channels[1])
+        pipeline = new_pipeline(context, runner, node.children, state.channels[0], state.channels[1], True)
     except ServiceError:
         context.fail("cannot make pipes", U64(FAILED))
         raise ExpansionFailure
     except QuotaExceeded:
         context.fail("too many pipes", U64(FAILED))
         raise ExpansionFailure
-    pipeline.run()
-    programs.set_foreground(pipeline.group)
-    pipeline.finish()
-    programs.set_foreground(U64(0))
+    try:
+        pipeline.run()
+        pipeline.finish()
+    finally:
+        programs.set_foreground(U64(0))
+    context.check_interrupt()
 
 
 def run_background(context: Context, runner: Runner, node: Node) -> None:
@@ -215,7 +225,7 @@ def run_background(context: Context, runner: Runner, node: Node) -> None:
             state.status = U64(0)
             return
     try:
-        pipeline = new_pipeline(context, runner, stages, no_input(state), state.channels[1])
+        pipeline = new_pipeline(context, runner, stages, no_input(state), state.channels[1], False)
     except Error:
         context.fail("cannot make pipes", U64(FAILED))
         return

@@ -82,6 +82,13 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
             conditions.test(state, fields.slice(U64(1), fields.length))
         case Builtin.BRACKET:
             conditions.bracket(state, fields)
+        case _:
+            run_job_control(context, builtin, fields)
+
+
+def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> None:
+    """A builtin about programs that run already."""
+    match builtin:
         case Builtin.WAIT:
             jobs.wait(context, fields)
         case Builtin.JOBS:

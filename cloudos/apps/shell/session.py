@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.apps.shell.completion import complete
-from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, ReturnFunction
+from cloudos.apps.shell.context import FAILED, Abandoned, BreakLoop, Context, ContinueLoop, ReturnFunction
 from cloudos.apps.shell.expansion import Expander
 from cloudos.apps.shell.interpreter import Interpreter
 from cloudos.apps.shell.jobs import report
@@ -120,6 +120,7 @@ def run_session(context: Context, shell: Interpreter) -> U64:
     """Run commands until the input ends or `exit`; the exit status."""
     state = context.state
     state.interactive = True
+    context.person = True
     programs.set_foreground(U64(0))
     keyboard = Keyboard(context, shell, True, False)
     more = True
@@ -146,7 +147,7 @@ def run_typed(context: Context, shell: Interpreter, lexer: Lexer) -> bool:
         return run_or_forget(shell, lexer, parser)
     except ExitShell:
         return False
-    except (ReturnFunction, BreakLoop, ContinueLoop):
+    except (ReturnFunction, BreakLoop, ContinueLoop, Abandoned):
         pass
     except ExpansionFailure:
         state.status = U64(FAILED)

@@ -6,6 +6,7 @@ from cloudos.abi.objects import Event, Operation
 from cloudos.lang import U64, write_text
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.services.audit.chain import Entry
+from cloudos.services.audit.refusals import write_refusal
 
 # Records of the service itself have event NONE; `object` says which.
 LOST = 1  # detail: how many records the kernel had no room for
@@ -39,6 +40,8 @@ def write_event(line: ByteBuffer, entry: Entry) -> None:
         write_text(line, "PROCESS_ENDED")
     elif event == U64(Event.PROCESS_FAULTED):
         write_text(line, "PROCESS_FAULTED")
+    elif event == U64(Event.REFUSED):
+        write_text(line, "REFUSED")
     elif event == 0 and entry.object == LOST:
         write_text(line, "LOST")
     elif event == 0 and entry.object == BROKEN:
@@ -53,6 +56,10 @@ def write_detail(line: ByteBuffer, entry: Entry) -> None:
     if event == U64(Event.DENIED):
         write_text(line, "(")
         write_operation(line, entry.detail)
+        write_text(line, ")")
+    elif event == U64(Event.REFUSED):
+        write_text(line, "(")
+        write_refusal(line, entry.detail)
         write_text(line, ")")
     elif event == U64(Event.POLICY_LOADED):
         write_text(line, "(labels)")

@@ -80,8 +80,9 @@ class Link:
         return True
 
     def send(self) -> None:
-        """Send as much as the line takes now. Without a driver it waits for the next one."""
-        while self.out.length > 0:
+        """Send as much as the line takes now. Without a driver it waits for the next one, which `watch` finds: not
+        every client is to wait for a driver that does not answer."""
+        while self.out.length > 0 and self.watched:
             count = U64(0)
             try:
                 count = Serial(self.serial).write(self.out.waiting()[0 : min(self.out.length, U64(CHUNK))])

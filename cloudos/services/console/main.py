@@ -31,7 +31,7 @@ SWITCH_KEY = 0x1D
 LONGEST_OUTPUT = 16384
 """Bytes that wait for the line; who writes more waits."""
 TICK = 1_000_000_000  # nanoseconds between two looks at whether the driver knows us
-PATIENCE = 1_000_000_000  # nanoseconds that a driver may take
+PATIENCE = 200_000_000  # nanoseconds that a driver may take
 # The loader may be calling us at that moment: both would wait. It is asked again a little later.
 KILL_PATIENCE = 100_000_000
 KILL_PAUSE = 50_000_000

@@ -279,6 +279,6 @@ def new_session(badge: U64, out: Queue) -> Session:
     column = Column()
     editor = new_editor(display, new_history())
     return Session(
-        badge, False, out, new_queue(), none, copy(column), display, editor, False, none, False, new_queue(), new_queue(),
-        False, List[Waiter](), none, none, False, False,
+        badge, False, out, new_queue(), none, copy(column), display, editor, False, none, False, new_queue(),
+        new_queue(), False, List[Waiter](), none, none, False, False,
     )  # fmt: skip

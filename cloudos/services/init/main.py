@@ -25,10 +25,12 @@ from cloudos.abi.errors import (
     WrongKind,
 )
 from cloudos.abi.messages import NEVER as FOREVER
-from cloudos.contracts.errors import BadProgram
+from cloudos.abi.objects import Rights
+from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError
+from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
 from cloudos.sdk import print, system, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -36,13 +38,14 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
-from cloudos.sdk.service import server
+from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
 from cloudos.services.init.boot_log import BOOT_LOG
 from cloudos.services.init.starting import make, position_of, prepare
 from cloudos.services.init.wiring import (
     ALWAYS,
     FAILED,
+    FIRST_NUMBER,
     MACHINE,
     NEVER,
     RUNNING,
@@ -55,6 +58,9 @@ from cloudos.services.init.wiring import (
 FAULT_SHIFT = 16
 SETTLED = 10_000_000_000  # nanoseconds after which a component's earlier failures are forgotten
 LONGEST_WAIT = 10_000_000_000  # nanoseconds between two starts at most
+PATIENCE = 5_000_000  # nanoseconds that init waits for the log service
+MOST_WAITING = 64  # lines for the log service from before it runs
+OWN_BADGE = 1  # of init, for the log service
 BAD_IMAGE_STATUS = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -65,6 +71,10 @@ class Register:
     components: List[Component]
     endpoint: U64
     ends: U64
+    # A handle to the log service, 0 while there is none, its place among the components, and lines that wait for it.
+    log: U64
+    log_place: U64
+    waiting: List[Text]
 
 
 @managed
@@ -105,20 +115,24 @@ class Init:
         if one.state == RUNNING:
             one.state = U64(STOPPED)
             end(one.process)
-            report(one, "stopped")
+            report(self.register, one, "stopped")
         one.state = U64(STOPPED)
+        answer_asker(one)
 
     def restart(self, name: Slice[U8]) -> None:
         """See `Supervisor`."""
         one = self.named(name)
         one.failures = U64(0)
         if one.state == RUNNING:
-            # It starts again when its end is told.
+            # It starts again when its end is told; who asked learns of it then.
             one.state = U64(WAITING)
             one.due = U64(FOREVER)
             end(one.process)
-        else:
-            launch(self.register, one)
+            one.asker = CALLER.later()
+            raise Later
+        if one.state == WAITING and one.due == FOREVER:
+            raise BadArgument
+        launch(self.register, one)
 
     def holds(self, name: Slice[U8], position: U64, into: Slice[U8]) -> U64:
         """See `Supervisor`."""
@@ -225,12 +239,47 @@ def describe(one: Component, out: ByteBuffer) -> None:
         write_text(out, f"{grant.name} {grant.kind} all kernel\0")
 
 
-def report(one: Component, what: str) -> None:
-    """A line of the boot log: seconds since the machine started, the component, what happened."""
+def report(register: Register, one: Component, what: str) -> None:
+    """A line of the boot log: seconds since the machine started, the component, what happened. The log has it too."""
     microseconds = system.clock_read() // 1000
     seconds, fraction = microseconds // 1_000_000, microseconds % 1_000_000
-    print(f"[{seconds:>5}.{fraction:06}] {one.name}: ", end="")
-    print(what)
+    text = Text(what)
+    print(f"[{seconds:>5}.{fraction:06}] {one.name}: {text}")
+    record(register, one, Text(f"{one.name}: {text}"))
+
+
+def record(register: Register, one: Component, text: Text) -> None:
+    """Let the log service keep a line. Lines from before it runs wait; while it is down itself they are only shown."""
+    if register.log == 0:
+        if register.waiting.length < MOST_WAITING:
+            register.waiting.append(text)
+        return
+    if register.components[register.log_place].state == RUNNING and one.number != register.log_place + FIRST_NUMBER:
+        write_record(register.log, text)
+
+
+def write_record(log: U64, text: Text) -> None:
+    """One record. A log service that does not answer costs init no more than its patience."""
+    transport.ATTACHED.patience = U64(PATIENCE)
+    try:
+        Log(log).write(U64(NOTICE), text.content)
+    except (NoSpace, ServiceError):
+        pass
+    transport.ATTACHED.patience = U64(0)
+
+
+def find_log(register: Register) -> None:
+    """Once all components have started: who is the log, and what it has not been told yet."""
+    try:
+        place = position_of(data(b"log"), register.components)
+        rights = U64(Rights.SEND | Rights.INSPECT)
+        register.log = system.handle_derive(register.components[place].endpoint, rights, U64(OWN_BADGE))
+        register.log_place = place
+    except (NotFound, BadArgument, BadHandle, Denied, QuotaExceeded, OutOfMemory, TooManyHandles, PeerGone):
+        return
+    for text in register.waiting:
+        write_record(register.log, text)
+    register.waiting.clear()
 
 
 def launch(register: Register, one: Component) -> None:
@@ -238,15 +287,18 @@ def launch(register: Register, one: Component) -> None:
     try:
         if one.quota == 0:
             prepare(one)
+        if one.process != 0:
+            # It was stopped, and its end was not told yet.
+            transport.close(one.process)
         one.process = make(one, register.components, register.endpoint)
         bits = U64(1) << U64(one.number - 2)
         system.process_bind(one.process, register.ends, bits)
         one.state = U64(RUNNING)
         one.starts += 1
         one.since = system.clock_read()
-        report(one, "started")
+        report(register, one, "started")
     except (QuotaExceeded, NotFound, BadProgram, BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
-        report(one, "cannot be started")
+        report(register, one, "cannot be started")
         fail(register, one)
 
 
@@ -265,11 +317,12 @@ def ended(register: Register, one: Component) -> None:
         return
     if one.state == WAITING:
         launch(register, one)
+        answer_asker(one)
         return
     if result >> FAULT_SHIFT != 0:
-        report(one, f"ended by fault {result >> FAULT_SHIFT & 0xFF}")
+        report(register, one, f"ended by fault {result >> FAULT_SHIFT & 0xFF}")
     else:
-        report(one, f"ended with status {status}")
+        report(register, one, f"ended with status {status}")
     if one.policy == MACHINE:
         one.state = U64(STOPPED)
         shut_down(register, status)
@@ -279,6 +332,13 @@ def ended(register: Register, one: Component) -> None:
     fail(register, one)
 
 
+def answer_asker(one: Component) -> None:
+    """Tell who waits for a component's next start."""
+    if one.asker != 0:
+        answer(one.asker, U64(0))
+        one.asker = U64(0)
+
+
 def fail(register: Register, one: Component) -> None:
     """One failure more: wait, twice as long as the last time, or give up."""
     now = system.clock_read()
@@ -286,7 +346,7 @@ def fail(register: Register, one: Component) -> None:
         one.failures = U64(0)
     if one.policy == NEVER or (one.limit != 0 and one.failures >= one.limit):
         one.state = U64(FAILED)
-        report(one, "has failed and is not started again")
+        report(register, one, "has failed and is not started again")
         return
     pause = one.backoff
     for _ in U64.range(min(one.failures, U64(20))):
@@ -306,7 +366,7 @@ def shut_down(register: Register, status: U8) -> None:
         if one.state == RUNNING:
             one.state = U64(STOPPED)
             end(one.process)
-            report(one, "stopped")
+            report(register, one, "stopped")
     exit(status)
 
 
@@ -323,8 +383,10 @@ def main() -> U8:
         return U8(BAD_IMAGE_STATUS)
     try:
         transport.attach()
-        quota = U64(initial.QUOTA)
-        register = Register(components, system.endpoint_create(quota), system.notification_create(quota))
+        quota, none = U64(initial.QUOTA), U64(0)
+        register = Register(
+            components, system.endpoint_create(quota), system.notification_create(quota), none, none, List[Text]()
+        )
         system.thread_bind(register.ends)
     except (
         BadArgument,
@@ -341,16 +403,17 @@ def main() -> U8:
         return U8(BAD_IMAGE_STATUS)
     # Endpoints of all come first: who needs another's is given it also when that starts later.
     for one in components:
-        prepare_or_report(one)
+        prepare_or_report(register, one)
     for one in components:
         launch(register, one)
+    find_log(register)
     serve(register.endpoint, Init(register))
     return U8(0)
 
 
-def prepare_or_report(one: Component) -> None:
+def prepare_or_report(register: Register, one: Component) -> None:
     """Make what lasts; a component for which that fails cannot be started."""
     try:
         prepare(one)
     except (QuotaExceeded, NotFound, BadProgram):
-        report(one, "its memory, its program or its devices are not to be had")
+        report(register, one, "its memory, its program or its devices are not to be had")

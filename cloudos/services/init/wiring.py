@@ -86,6 +86,8 @@ class Component:
     failures: U64
     since: U64
     due: U64
+    # A call that is answered when it has been started again.
+    asker: U64
 
 
 def new_component(name: Text, program: Text, number: U64) -> Component:
@@ -117,6 +119,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         none,
         none,
         U64(STOPPED),
+        none,
         none,
         none,
         none,

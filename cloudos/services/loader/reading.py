@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.abi import initial
-from cloudos.abi import layout
+from cloudos.abi import initial, layout
 from cloudos.abi.errors import (
     BadAddress,
     BadArgument,

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contract_sample import SERVER, Colour, Pair, Sample, serve
-from contract_versions import New, Old, serve_new, serve_old
-
 from cloudos.abi import initial, tags
 from cloudos.abi.errors import NotFound
 from cloudos.contracts.errors import BadMessage, BadOperation, ServiceGone
@@ -16,6 +13,8 @@ from cloudos.lang import I64, U8, U16, U32, U64, Array, Ptr, UserPtr, code_addre
 from cloudos.sdk import ipc, print, system, transport
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.processes import Child
+from tests.boot.programs.contract_sample import SERVER, Colour, Pair, Sample, serve
+from tests.boot.programs.contract_versions import New, Old, serve_new, serve_old
 
 MESSAGES = 100_000
 ANSWERS = 40_000

@@ -329,6 +329,9 @@ def parts(count: U64) -> None:
 def main(args: List[Text]) -> None:
     count = min(number(args, U64(1), U64(300)), U64(MOST - 2))
     CROWD.stacks = system.memory_map(U64(MOST * PAGE))
+    # The program's own pages are paid for when they are touched: all of them now, however few threads there are.
+    CROWD.threads.slice().fill(U64(0))
+    CROWD.endpoints.slice().fill(U64(0))
     refused_senders(min(count, U64(BUFFERS)))
     parts(count)
     before = quota_used()

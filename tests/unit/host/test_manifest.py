@@ -245,6 +245,16 @@ def test_labels_are_numbers_of_the_policy(tmp_path: Path) -> None:
     assert [(one.name, one.label) for one in wired(system)] == [("uart", 1), ("user", 2)]
 
 
+def test_the_policy_service_is_told_what_the_labels_are_called(tmp_path: Path) -> None:
+    component(tmp_path, "watch", 'arguments = ["first"]\n', "cloudos.contracts.policies:Policies")
+    component(tmp_path, "user", need("watch", "cloudos.contracts.policies:Policies"))
+    system = load(image(tmp_path, "watch", "user"))
+    assert [one.arguments for one in wired(system)] == [["first"], []]
+    (tmp_path / "policy.toml").write_text(POLICY.replace('"driver"', '"dri\\nver"'))
+    system = load(image(tmp_path, "watch", "user", head='policy = "./policy.toml"\nlabel = "system"\n'))
+    assert wired(system)[0].arguments == ["first", "label=0:system", "label=1:dri?ver", "label=2:service"]
+
+
 def two_servers(folder: Path) -> Path:
     for name in ("a", "b"):
         component(folder, name, offers=FILES)

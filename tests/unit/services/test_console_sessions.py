@@ -383,6 +383,7 @@ def test_a_slow_line_slows_writers_and_nobody_else(bench: Bench) -> None:
 def test_a_driver_that_was_started_anew_is_told_again(bench: Bench) -> None:
     local_calls.remove(SERIAL)
     bench.write("kept")
+    assert not bench.console.link.watched
     bench.pass_time()
     bench.serial = SerialServer()
     bench.install_driver()

@@ -266,6 +266,8 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     _map_direct(U64(0), U64(LARGE_PAGE), frames)
     for index in U64.range(boot.count):
         _map_direct(boot.ranges[index].start, boot.ranges[index].end, frames)
+    # The loader may leave the module out of the ranges.
+    _map_direct(boot.module.value, boot.module.value + boot.module_length, frames)
     _map_image(TEXT_START.address, RODATA_START.address, Access.READ | Access.EXECUTE, frames)
     _map_image(RODATA_START.address, DATA_START.address, Access.READ, frames)
     _map_image(DATA_START.address, KERNEL_END.address, data, frames)
@@ -278,11 +280,13 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
 
 
 def _map_direct(start: U64, end: U64, frames: FrameSource) -> None:
-    """Map memory for the kernel, rounded outwards to 2 MB; skips what an earlier range has mapped."""
+    """Map memory for the kernel, rounded outwards to 2 MB; skips what ranges at both ends have mapped."""
     address = PhysAddr(start).align_down(LARGE_PAGE)
     limit = PhysAddr(end).align_up(LARGE_PAGE)
     while address < limit and KERNEL.pages.walk(direct(address), U64(1)).present:
         address = address.offset(LARGE_PAGE)
+    while address < limit and KERNEL.pages.walk(direct(PhysAddr(limit.value - LARGE_PAGE)), U64(1)).present:
+        limit = PhysAddr(limit.value - LARGE_PAGE)
     if address < limit:
         length = limit.distance(address)
         KERNEL.pages.map_range(direct(address), address, length, Access.READ | Access.WRITE, frames, KERNEL.largest)

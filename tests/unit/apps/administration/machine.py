@@ -14,6 +14,7 @@ from cloudos.contracts.devices import Clock
 from cloudos.contracts.errors import ServiceGone
 from cloudos.contracts.files import FILE, TERMINAL, Files
 from cloudos.contracts.logs import Log
+from cloudos.contracts.policies import Policies
 from cloudos.contracts.programs import Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.contracts.supervisor import Supervisor
@@ -26,7 +27,16 @@ from cloudos.sdk.hosted import make_bundle
 from cloudos.sdk.local_system import LocalModel
 from cloudos.sdk.service import CALLER, server
 
-HANDLES = {"supervisor": 10, "programs": 11, "log": 12, "audit": 13, "files": 14, "clock": 15, "console": 16}
+HANDLES = {
+    "supervisor": 10,
+    "programs": 11,
+    "log": 12,
+    "audit": 13,
+    "files": 14,
+    "clock": 15,
+    "console": 16,
+    "policy": 17,
+}
 STREAMS = 20  # the first handle of an open file
 
 
@@ -169,6 +179,20 @@ class AuditModel(Model):
         return U64(len(self.records)), U64(self.sound)
 
 
+class PolicyModel(Model):
+    """Labels as items, and what pairs of them allow; everything without labels."""
+
+    def __init__(self) -> None:
+        self.names = [b"0 system", b"1 dri\x1bver", b"2"]
+        self.matrix = {(0, 0): 63, (0, 1): 12, (1, 0): 3, (2, 0): 48}
+
+    def labels(self, position: U64, into: Slice[U8]) -> U64:
+        return fill(self.names, position, into)
+
+    def allowed(self, subject: U64, object: U64) -> U64:
+        return U64(self.matrix.get((int(subject), int(object)), 0))
+
+
 class FilesModel(Model):
     """Files by path, and mounts with their sizes."""
 
@@ -287,6 +311,7 @@ class Machine:
     def __init__(self) -> None:
         self.supervisor, self.programs, self.log = SupervisorModel(), ProgramsModel(), LogModel()
         self.audit, self.files, self.console, self.clock = AuditModel(), FilesModel(), ConsoleModel(), ClockModel()
+        self.policy = PolicyModel()
         self.without: set[str] = set()
         self.terminal = False
         self.up = 3_661_000_000_000
@@ -297,6 +322,7 @@ class Machine:
             "programs": server((Programs, self.programs)),
             "log": server((Log, self.log)),
             "audit": server((Audit, self.audit)),
+            "policy": server((Policies, self.policy)),
             "files": self.files.serve,
             "clock": server((Clock, self.clock)),
             "console": server((Console, self.console), (Stream, self.console)),

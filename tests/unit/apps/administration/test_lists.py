@@ -248,3 +248,19 @@ def test_percentages(part: int, whole: int, result: int) -> None:
 def test_nothing_disturbs_the_terminal() -> None:
     assert bytes(formats.printable(data("a\x1b[2Jé\x7f\n".encode())).content).decode() == "a\\x1b[2Jé\\x7f\\x0a"
     assert formats.columns_of(data("aé€".encode())) == 3
+
+
+def test_policy(machine: Machine) -> None:
+    found = machine.run("policy")
+    assert found == Result(
+        "SUBJECT     OBJECT      OPERATIONS\n"
+        "system      system      transfer,call,signal,share,control,inspect\n"
+        "system      dri\\x1bver  signal,share\n"
+        "dri\\x1bver  system      transfer,call\n"
+        "2           system      control,inspect\n"
+    )
+    machine.policy.names = []
+    assert machine.run("policy") == Result("no policy: everything is allowed that a capability permits\n")
+    machine.without.add("policy")
+    assert machine.run("policy").status == 1
+    assert machine.run("policy", "x").errors == "usage: policy\n"

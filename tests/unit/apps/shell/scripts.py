@@ -163,7 +163,8 @@ touch a-b a]b 'a[b'; echo a[-]b a[]]b a\[b 'a['*
 %%
 case abc in a*) echo 1;; esac; case abc in ab) echo 2;; *) echo 3;; esac
 %%
-case a in b|a) echo or;; esac; case '*' in '*') echo star;; esac; case x in '*') echo no;; \*) echo no;; ?) echo any;; esac
+case a in b|a) echo or;; esac; case '*' in '*') echo star;; esac; case x in '*') echo no;; \*) echo no;
+?) echo any;; esac
 %%
 x='a*'; case abc in "$x") echo quoted;; $x) echo pattern;; esac
 %%
@@ -331,7 +332,8 @@ sleep 0.1 & wait; echo waited; wait 99999; echo $?
 %%
 (sleep 0.1; echo bg) & wait; echo done
 %%
-getopts ab: o -a -b val x; echo $o $OPTIND; getopts ab: o -a -b val x; echo $o $OPTARG $OPTIND; getopts ab: o -a -b val x; echo $? $OPTIND
+getopts ab: o -a -b val x; echo $o $OPTIND; getopts ab: o -a -b val x; echo $o $OPTARG $OPTIND
+getopts ab: o -a -b val x; echo $? $OPTIND
 %%
 set -- -xy -z v r; while getopts xyz: o; do echo "$o $OPTARG"; done; shift $((OPTIND-1)); echo "$@"
 %%
@@ -432,7 +434,8 @@ echo "$x"
 %%
 echo 'a b c' | { read x; echo "$x"; }; echo ' a  b ' | { read x y; echo "[$x][$y]"; }
 %%
-echo a:b:c | { IFS=: read x y; echo "$x $y"; }; echo a: | { IFS=: read x; echo "$x"; }; echo a:b: | { IFS=: read x y; echo "$y"; }
+echo a:b:c | { IFS=: read x y; echo "$x $y"; }; echo a: | { IFS=: read x; echo "$x"; }
+echo a:b: | { IFS=: read x y; echo "$y"; }
 %%
 echo 'a\b' | { read x; echo "$x"; }; printf 'no newline' | { read x; echo "$x $?"; }; read x </dev/null; echo $?
 %%
@@ -456,21 +459,28 @@ echo 'cat' >s; echo input | sh s; echo "echo hi; cat" | sh; printf 'read x\ngot 
 %%
 printf '%s-%d|%5s|%-5s|%05d|%x|%X|%o|%c|%%\n' a 12 b c 42 255 255 8 xyz
 %%
-printf '%s\n' a b c; printf '%s %s\n' 1 2 3; printf 'x\ty\n'; printf '%b' 'a\nb\n'; printf '\101\n'; printf '%.2s|%+d|% d\n' abc 5 6
+printf '%s\n' a b c; printf '%s %s\n' 1 2 3; printf 'x\ty\n'; printf '%b' 'a\nb\n'; printf '\101\n'
+printf '%.2s|%+d|% d\n' abc 5 6
 %%
-printf '%d %d\n' 0x10 010 "'a"; printf '%i\n' -5; printf '%5.3d|%-6d|%#x|%#o\n' 7 8 9 10; printf '[%*d]\n' 5 42; printf '%s\n'
+printf '%d %d\n' 0x10 010 "'a"; printf '%i\n' -5; printf '%5.3d|%-6d|%#x|%#o\n' 7 8 9 10; printf '[%*d]\n' 5 42
+printf '%s\n'
 %%
 printf 'a%sb\n'; printf '%d\n' abc; echo $?; printf '%u %s\n' 3
 %%
-test a = a; echo $?; test a != a; echo $?; test 1 -lt 2 -a 2 -gt 1; echo $?; [ a ]; echo $?; [ ]; echo $?; [ ! a ]; echo $?
+test a = a; echo $?; test a != a; echo $?; test 1 -lt 2 -a 2 -gt 1; echo $?; [ a ]; echo $?; [ ]; echo $?
+[ ! a ]; echo $?
 %%
-touch f; mkdir d; echo x >g; [ -f f ] && [ -d d ] && [ -e d ] && [ -s g ] && ! [ -s f ] && [ -r f ] && [ -w f ] && echo ok; [ -x f ]; echo $?
+touch f; mkdir d; echo x >g
+[ -f f ] && [ -d d ] && [ -e d ] && [ -s g ] && ! [ -s f ] && [ -r f ] && [ -w f ] && echo ok; [ -x f ]; echo $?
 %%
-[ \( a = b \) -o c = c ]; echo $?; [ ! \( a = b \) ]; echo $?; [ -n "" ]; echo $?; [ "" = "" ]; echo $?; [ x -eq 1 ]; echo $?; [ a = ]; echo $?
+[ \( a = b \) -o c = c ]; echo $?; [ ! \( a = b \) ]; echo $?; [ -n "" ]; echo $?; [ "" = "" ]; echo $?
+[ x -eq 1 ]; echo $?; [ a = ]; echo $?
 %%
-[ -z ]; echo $?; [ = = = ]; echo $?; [ ! = ! ]; echo $?; [ 5 -ge 5 ]; echo $?; [ -5 -lt 3 ]; echo $?; test -n x -a -z ""; echo $?
+[ -z ]; echo $?; [ = = = ]; echo $?; [ ! = ! ]; echo $?; [ 5 -ge 5 ]; echo $?; [ -5 -lt 3 ]; echo $?
+test -n x -a -z ""; echo $?
 %%
-cd /usr; pwd; cd /; cd - >/dev/null; pwd; cd ..; pwd; cd nonexistent; echo $?; echo $PWD $OLDPWD; cd /usr/./lib/..; pwd
+cd /usr; pwd; cd /; cd - >/dev/null; pwd; cd ..; pwd; cd nonexistent; echo $?; echo $PWD $OLDPWD
+cd /usr/./lib/..; pwd
 %%
 mkdir -p p/q; cd p/q; cd ..; ls; cd; pwd | sed "s,^$HOME\$,home,"; sh -c 'pwd' | sed "s,^$HOME\$,home,"
 %%
@@ -482,7 +492,8 @@ echo "multi
 line" | cat; echo 'a
 b'
 %%
-time_is_no_keyword 2>/dev/null; echo $?; nosuch | cat; echo $?; cat /dev/null | nosuch; echo $?; nosuch & wait $!; echo $?
+time_is_no_keyword 2>/dev/null; echo $?; nosuch | cat; echo $?; cat /dev/null | nosuch; echo $?; nosuch & wait $!
+echo $?
 """
 
 ERRORS = r"""

@@ -1,0 +1,1 @@
+"""Names: service discovery inside the machine."""

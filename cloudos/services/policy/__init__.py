@@ -1,0 +1,1 @@
+"""Policy: tells what the policy in force allows."""
