@@ -78,11 +78,16 @@ class ConsoleServer:
         """See `Console`."""
         self.session().edit(CALLER.later(), prompt, text, cursor, into.length)
         self.link.send()
-        if not self.prompted and self.link.out.length == 0:
-            # How long the machine takes until it can be used is known to nobody else.
-            self.prompted = True
-            record("the first prompt is with the driver")
+        self.note_prompt()
         raise Later
+
+    def note_prompt(self) -> None:
+        """Tell the log when the first prompt is with the driver: when the machine can be used, nobody else knows."""
+        if not self.prompted and self.link.out.length == 0:
+            for one in self.sessions:
+                self.prompted = self.prompted or one.editing != 0
+            if self.prompted:
+                record("the first prompt is with the driver")
 
     def remember(self, line: Slice[U8]) -> None:
         """See `Console`."""
@@ -247,6 +252,7 @@ class ConsoleServer:
     def flush(self) -> None:
         """Send what waits, and let writers go on when there is room."""
         self.link.send()
+        self.note_prompt()
         if self.link.out.length <= LONGEST_OUTPUT // 2:
             for one in self.writers:
                 answer(one.reply, one.length)
