@@ -16,7 +16,9 @@ PROMPT = rb"cloudos:/\$ \x1b\[J"
 MEGABYTE = 1 << 20
 TO_PROMPT = 20_000_000
 """Instructions; the machine's clock counts one as a nanosecond."""
-SERVICES = {"serial16550", "rtc", "log", "entropy", "audit", "files", "pipes", "loader", "console", "shell"}
+SERVICES = {
+    "serial16550", "rtc", "log", "entropy", "audit", "files", "pipes", "loader", "console", "shell",
+}  # fmt: skip
 
 
 def command(script: Script, line: bytes) -> str:
@@ -54,7 +56,7 @@ def test_all_services_and_pipelines_in_8_megabytes() -> None:
         script.expect(PROMPT)
         programs = sum(1 for path in made.files if path.startswith("/bin/"))
         assert command(script, b"ls /bin | sort | wc -l") == f"{programs}\n"
-        assert command(script, b"cat /usr/share/man/*.md | grep '^## NAME' | wc -l") == f"{programs - 1}\n"
+        assert command(script, b"cat /usr/share/man/*.md | grep '^## NAME' | wc -l") == f"{programs}\n"
         assert command(script, b"echo kept > /tmp/file; cat /tmp/file | tr a-z A-Z") == "KEPT\n"
         assert command(script, b"seq 1000 | sort -rn | head -n 1") == "1000\n"
         assert command(script, b"sh -c 'echo $((6 * 7))'") == "42\n"
