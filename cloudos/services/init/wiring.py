@@ -26,7 +26,7 @@ MAXIMUM = 62
 
 @managed
 class Need:
-    """A handle to what another component offers. `use`: use, mint or signal."""
+    """A handle to what another component offers. `use`: use, mint, signal or write."""
 
     name: Text
     component: Text
@@ -86,6 +86,9 @@ class Component:
     failures: U64
     since: U64
     due: U64
+    # When lines about its starts and ends would be no more than one each LINE_TIME; lines left out since the last one.
+    told: U64
+    untold: U64
 
 
 def new_component(name: Text, program: Text, number: U64) -> Component:
@@ -117,6 +120,8 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         none,
         none,
         U64(STOPPED),
+        none,
+        none,
         none,
         none,
         none,
