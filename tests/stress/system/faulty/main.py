@@ -13,6 +13,11 @@ from cloudos.abi import initial, tags
 from cloudos.abi.errors import BadArgument, OutOfMemory
 from cloudos.abi.objects import Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS
+from cloudos.contracts.files import Files
+from cloudos.contracts.logs import Log
+from cloudos.contracts.pipes import Pipes
+from cloudos.contracts.streams import Stream
+from cloudos.contracts.supervisor import Supervisor
 from cloudos.lang import (
     U8,
     U32,
@@ -28,8 +33,9 @@ from cloudos.lang import (
     struct,
     zeroed,
 )
-from cloudos.sdk import ipc, print, system, transport
+from cloudos.sdk import Text, ipc, print, system, transport
 from cloudos.sdk.component import held
+from cloudos.sdk.contract import declaration
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.memory import READ, WRITE, Memory
 from cloudos.sdk.system import enter
@@ -45,7 +51,9 @@ CALL, SEND = (next(one.number for one in SYSTEM_CALLS if one.name == name) for n
 CREATE = next(one.number for one in SYSTEM_CALLS if one.name == "endpoint_create")
 DERIVE = next(one.number for one in SYSTEM_CALLS if one.name == "handle_derive")
 CONTRACTS = 20  # numbers of contracts are below
-SUPERVISOR = 7
+STREAM, FILES, PIPES, LOG, SUPERVISOR = (
+    declaration(one).number for one in (Stream, Files, Pipes, Log, Supervisor)
+)
 MISSING = 0x3000_0000
 KERNEL = 0xFFFF_8000_0000_0000
 
@@ -130,7 +138,28 @@ def kind_of(life: U64) -> U64:
     return U64(EXITS) if usual == 9 else usual
 
 
-def garbage(kept: Kept, target: U64, own: U64) -> None:
+def label_for(kept: Kept, name: str) -> U64:
+    """An operation that the service has, more often than by chance."""
+    chosen = below(kept, U64(8))
+    if chosen == 0:
+        return below(kept, U64(1) << 32)
+    if chosen == 1:
+        return below(kept, U64(CONTRACTS)) << 16 | below(kept, U64(16))
+    text = Text(name)
+    contract = U64(STREAM)
+    if text.equals("log"):
+        contract = U64(LOG)
+    elif text.equals("pipes"):
+        contract = U64(PIPES)
+    elif text.equals("files") and chosen < 6:
+        contract = U64(FILES)
+    elif text.equals("stdout") and chosen < 5:
+        # What stands behind init's stream is also the supervisor: 6 is the end of the machine.
+        contract = U64(SUPERVISOR)
+    return contract << 16 | below(kept, U64(11))
+
+
+def garbage(kept: Kept, name: str, own: U64) -> None:
     """One message of anything to a service. What its answer brings is this component's to lose."""
     message = Message()
     page = transport.buffer()
@@ -145,36 +174,37 @@ def garbage(kept: Kept, target: U64, own: U64) -> None:
     for index in U64.range(4):
         page.handles[index] = own
     page.moves = U32(0)
-    label = below(kept, U64(CONTRACTS)) << 16 | below(kept, U64(16))
-    if below(kept, U64(4)) == 0:
-        label = below(kept, U64(1) << 32)
-    elif below(kept, U64(4)) == 0:
-        # What stands behind init's stream is also the supervisor: 6 is the end of the machine.
-        label = U64(SUPERVISOR << 16) | below(kept, U64(8))
+    label = label_for(kept, name)
     counts = handles << tags.HANDLES_SHIFT | length << tags.BYTES_SHIFT | below(kept, U64(9))
     message.tag = label << tags.LABEL_SHIFT | counts | tags.DEADLINE
     page.deadline = system.clock_read() + PATIENCE
     number = U64(CALL) if below(kept, U64(4)) != 0 else U64(SEND)
-    error = ipc.enter(Ptr.to(message).address, number, target)
+    error = ipc.enter(Ptr.to(message).address, number, held(name))
     if error == 0 and message.tag >> tags.LABEL_SHIFT == 0:
         kept.taken += 1
     else:
         kept.refused += 1
 
 
+def new_endpoint() -> U64:
+    """An endpoint, for messages with handles; 0 when there can be none."""
+    error, made = enter(U64(CREATE), U64(initial.QUOTA), U64(0), U64(0), U64(0), U64(0), U64(0))
+    return made if error == 0 else U64(0)
+
+
 def send_garbage(kept: Kept) -> None:
     """Messages to every service that is held."""
-    own = held("state")
+    own = new_endpoint()
     for _ in U64.range(MESSAGES):
         chosen = below(kept, U64(4))
         if chosen == 0:
-            garbage(kept, held("files"), own)
+            garbage(kept, "files", own)
         elif chosen == 1:
-            garbage(kept, held("log"), own)
+            garbage(kept, "log", own)
         elif chosen == 2:
-            garbage(kept, held("pipes"), own)
+            garbage(kept, "pipes", own)
         else:
-            garbage(kept, held("stdout"), own)
+            garbage(kept, "stdout", own)
 
 
 def take_all_memory() -> None:

@@ -87,6 +87,8 @@ def look(name: Text) -> U64:
 def judge(name: Text, before: Map[Text, U64]) -> U8:
     """Whether all others are as they were: their lines, and the status."""
     result = U8(0)
+    # What the component wrote may have been no whole line.
+    print("")
     for row in rows():
         words = row.split(" ")
         if words[0] == name:
