@@ -51,9 +51,7 @@ CALL, SEND = (next(one.number for one in SYSTEM_CALLS if one.name == name) for n
 CREATE = next(one.number for one in SYSTEM_CALLS if one.name == "endpoint_create")
 DERIVE = next(one.number for one in SYSTEM_CALLS if one.name == "handle_derive")
 CONTRACTS = 20  # numbers of contracts are below
-STREAM, FILES, PIPES, LOG, SUPERVISOR = (
-    declaration(one).number for one in (Stream, Files, Pipes, Log, Supervisor)
-)
+STREAM, FILES, PIPES, LOG, SUPERVISOR = (declaration(one).number for one in (Stream, Files, Pipes, Log, Supervisor))
 MISSING = 0x3000_0000
 KERNEL = 0xFFFF_8000_0000_0000
 
