@@ -149,6 +149,7 @@ def part(what: str, number: int = 0) -> tuple[int, str]:
         ("handles", 0, 1_000),
         ("handles", 1, 1_000),
         ("log", 0, 400),
+        ("pipes", 0, 10),
         ("files", 0, 1_500_000),
     ],
 )
