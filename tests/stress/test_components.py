@@ -7,6 +7,7 @@ each, so a run is the same every time.
 from __future__ import annotations
 
 import re
+from collections import deque
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from cloudos.host import counted, system_image
 from tests.stress.harness import LONG_SECONDS, size
 
 IMAGES = Path(__file__).parent / "system" / "images"
-SECONDS = 240.0
+SECONDS = 120.0
 QUICK = 5_000_000
 """Instructions until a killed service answers again, and until init answers while it restarts others."""
 
@@ -26,23 +27,35 @@ KINDS = 12
 LOOPING, EXHAUSTING_HANDLES = 9, 10
 
 
-def boot(manifest: Path) -> counted.Outcome:
-    """Boot a system image; the machine must end in order."""
+def boot(manifest: Path) -> str:
+    """What a system image prints; the machine must end in order."""
     made = system_image.build(system_image.load(str(manifest)))
     memory = made.system.manifest.memory
     seconds = size(int(SECONDS), int(LONG_SECONDS))
     outcome = counted.run_bundle(made.kernel, made.content, memory=memory, seconds=seconds)
     assert outcome.in_order, f"{outcome.ended.value}, status {outcome.log.status}: {outcome.output[-2000:]}"
-    return outcome
+    return outcome.output
 
 
-def boot_with(folder: Path, image: str, old: str, new: str) -> str:
-    """What an image prints in whose manifest one text is another."""
+def boot_with_serial_port(manifest: Path) -> str:
+    """`boot` on a machine that has a third serial port, for its driver."""
+    made = system_image.build(system_image.load(str(manifest)))
+    seconds = size(int(SECONDS), int(LONG_SECONDS))
+    with counted.console(made.kernel, made.content, memory=made.system.manifest.memory, seconds=seconds) as script:
+        script.boot_log = deque()
+        script.finish(seconds)
+        output = "\n".join(script.boot_log)
+        assert script.log.status == 0 and script.log.off, output[-2000:]
+        return output
+
+
+def changed(folder: Path, image: str, old: str, new: str) -> Path:
+    """A manifest in which one text is another."""
     text = (IMAGES / image).read_text()
     assert text.count(old) == 1
     manifest = folder / image
     manifest.write_text(text.replace(old, new))
-    return boot(manifest).output
+    return manifest
 
 
 def numbers(pattern: str, output: str) -> list[tuple[str, ...]]:
@@ -56,15 +69,16 @@ def only(pattern: str, output: str) -> tuple[int, ...]:
     return tuple(map(int, found))
 
 
-def starts(output: str) -> list[str]:
+def trouble(output: str) -> list[str]:
     """Who ended in another way than by being stopped, or could not start."""
     return re.findall(r"^\[ *[\d.]+\] ([\w-]+): (?:ended by|cannot|has failed)", output, re.MULTILINE)
 
 
 def test_every_service_can_be_killed_while_it_is_used(tmp_path: Path) -> None:
     rounds = size(20, 1000)
-    output = boot_with(tmp_path, "kill.toml", 'arguments = ["20",', f'arguments = ["{rounds}",')
-    assert starts(output) == []
+    manifest = changed(tmp_path, "kill.toml", 'arguments = ["20",', f'arguments = ["{rounds}",')
+    output = boot_with_serial_port(manifest)
+    assert trouble(output) == []
     killed, longest = only(r"killed (\d+) longest (\d+)", output)
     assert killed == 2 * rounds * len(KILLED)
     assert 0 < longest <= QUICK
@@ -75,7 +89,7 @@ def test_every_service_can_be_killed_while_it_is_used(tmp_path: Path) -> None:
         assert rounds + 2 <= lives, f"{name} was not killed"
         assert 0 < after <= before, f"{name} holds more than after the first round"
     assert sum(memory[name][2] for name in KILLED) == killed + 2 * len(KILLED)
-    for load in ("files", "pipes"):
+    for load in ("files", "pipes", "programs"):
         failures = [int(count) for (count,) in numbers(rf"{load} \d+ (\d+)", output)]
         assert failures, f"the load on {load} did not get on"
         # What was being served when the service was killed has failed, and little else.
@@ -83,7 +97,7 @@ def test_every_service_can_be_killed_while_it_is_used(tmp_path: Path) -> None:
 
 
 def test_an_intruder_reaches_nothing_and_is_recorded() -> None:
-    output = boot(IMAGES / "intrusion.toml").output
+    output = boot(IMAGES / "intrusion.toml")
     attempts, refused, reached = only(r"attempts (\d+) refused (\d+) reached (\d+)", output)
     assert reached == 0 and attempts >= refused > 5000
     # Of the refusals that the intruder counts, the four of init are not the kernel's.
@@ -96,15 +110,14 @@ def test_an_intruder_reaches_nothing_and_is_recorded() -> None:
 
 def test_a_driver_that_faults_takes_nothing_down(tmp_path: Path) -> None:
     lives = size(2_000, 100_000)
-    output = boot_with(tmp_path, "faults.toml", '["2000", "faulty"]', f'["{lives}", "faulty"]')
-    assert set(starts(output)) == {"faulty"}
+    output = boot(changed(tmp_path, "faults.toml", '["2000", "faulty"]', f'["{lives}", "faulty"]'))
+    assert set(trouble(output)) == {"faulty"}
     assert only(r"starts (\d+) in \d+ ms", output)[0] >= lives
     others = numbers(r"other ([\w-]+) (\w+) (\d+) (\d+) (\d+)", output)
     assert len(others) == 10
     for name, state, count, before, after in others:
         assert (state, count) == ("running", "1"), name
-        # A page more or less is what calls that are under way hold.
-        assert int(after) <= int(before) + 65536, f"{name} loses memory"
+        assert 0 < int(after) <= int(before) + 4096, f"{name} loses memory"
     for load in ("files", "pipes", "programs", "log"):
         failures = {count for (count,) in numbers(rf"{load} \d+ (\d+)", output)}
         assert failures == {"0"}, f"the load on {load}: {failures or 'does not get on'}"
@@ -120,7 +133,7 @@ def test_a_driver_that_faults_takes_nothing_down(tmp_path: Path) -> None:
 @cache
 def exhausted() -> str:
     """What is printed while one component takes all of everything."""
-    return boot(IMAGES / "quotas.toml").output
+    return boot(IMAGES / "quotas.toml")
 
 
 def part(what: str, number: int = 0) -> tuple[int, str]:
@@ -136,6 +149,7 @@ def part(what: str, number: int = 0) -> tuple[int, str]:
         ("handles", 0, 1_000),
         ("handles", 1, 1_000),
         ("log", 0, 400),
+        ("pipes", 0, 10),
         ("files", 0, 1_500_000),
     ],
 )
@@ -152,7 +166,7 @@ def test_what_is_used_up_is_an_error() -> None:
     before_handles = re.findall(r"^error (\d+)\nholding handles", output, re.MULTILINE)
     assert before_handles == [str(QuotaExceeded.code)] * 2
     assert only(r"error (\d+)", part("log")[1])[0] > 100, "records beyond the limit were taken"
-    assert only(r"error (\d+)", part("files")[1]) == (1,), "a full volume took a file"
+    assert only(r"error (\d+)", part("files")[1]) == (10,), "a full volume took some of ten bytes"
 
 
 def test_who_loops_takes_its_share_of_time_and_no_more() -> None:
@@ -169,13 +183,15 @@ name = "restless"
 description = "cannot be started, and is tried again at once"
 program = "main.py"
 
+ARGUMENTS
+
 [quota]
 memory = "64K"
 
 [restart]
 policy = "always"
 backoff = "0ms"
-"""
+""".replace("ARGUMENTS", f"arguments = {[4000 * letter for letter in 'abcdefghijklmnopqrst']}")
 CLOCK = """\
 name = "clock"
 description = "waits for a second, and ends"
@@ -211,9 +227,9 @@ def test_what_cannot_be_started_does_not_keep_init_busy(tmp_path: Path) -> None:
     wires = '\nneeds = { stdout = "init" }\n'
     listed = '[[components]]\npath = "./restless"\n[[components]]\npath = "./clock"' + wires
     manifest.write_text(f'name = "restless"\ndescription = "cannot start"\nmemory = "32M"\n{listed}')
-    output = boot(manifest).output
+    output = boot(manifest)
     assert "a second is over" in output
-    tries = starts(output)
+    tries = trouble(output)
     # A hundred tries in a second; of those, 64 lines and then 20 a second.
     assert set(tries) == {"restless"} and 60 <= len(tries) <= 90
     assert "lines left out before this one" in output

@@ -5,13 +5,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.errors import BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
+from cloudos.abi import initial
+from cloudos.abi.errors import (
+    BadAddress,
+    BadArgument,
+    BadHandle,
+    Denied,
+    OutOfMemory,
+    PeerGone,
+    QuotaExceeded,
+    TooManyHandles,
+    WrongKind,
+)
 from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import BrokenPipe, NotSeekable, ServiceGone
 from cloudos.contracts.files import PIPE
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.streams import Status, Stream
-from cloudos.lang import I64, U8, U64, Array, Slice, managed, place, struct, zeroed
+from cloudos.lang import I64, U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, zeroed
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.bytes import Bytes
 from cloudos.sdk.collections.map import Map
@@ -21,7 +32,9 @@ from cloudos.sdk.service import CALLER, Later, answer, answer_bytes, fail, serve
 from cloudos.services.pipes.pipe import Pipe, Waiter, new_pipe
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
-MAXIMUM = 48  # pipes at a time
+MAXIMUM = 48  # pipes at a time, or fewer where the quota has no room for them
+PIPE_SIZE = 20480  # bytes that a pipe takes of the quota, with what the heap adds
+RESERVE = 8  # one part in so many of the quota is for calls that wait, and handles
 BROKEN_PIPE = 310
 STREAM_BADGE = 1 << 62
 
@@ -33,7 +46,15 @@ class Scratch:
     bytes: Array[U8, Literal[4032]] = zeroed()
 
 
+@struct
+class Words:
+    """What quota_inspect writes: bytes used, and the limit."""
+
+    values: Array[U64, Literal[2]] = zeroed()
+
+
 SCRATCH = place(Scratch())
+WORDS = place(Words())
 
 
 @managed
@@ -44,10 +65,21 @@ class PipeServer:
     life: U64
     pipes: Map[U64, Pipe]
     next: U64
+    # How many pipes there may be. Who makes pipes may have three quarters of them: the service is not told when a maker ends
+    # without closing them, and one that makes and ends again and again must not take them all.
+    limit: U64
+
+    def made_by(self, maker: U64) -> U64:
+        """How many pipes somebody made that are still there."""
+        count = U64(0)
+        for pipe in self.pipes.values():
+            if pipe.maker == maker:
+                count += 1
+        return count
 
     def make(self) -> tuple[U64, U64]:
         """See `Pipes`."""
-        if self.pipes.length == MAXIMUM:
+        if self.pipes.length >= self.limit or self.made_by(CALLER.badge) >= (self.limit * 3 + 3) // 4:
             raise QuotaExceeded
         number = self.next
         reading = self.handle(number * 2)
@@ -57,7 +89,7 @@ class PipeServer:
             transport.close(reading)
             raise
         self.next = number + 1
-        self.pipes[number] = new_pipe()
+        self.pipes[number] = new_pipe(CALLER.badge)
         return reading, writing
 
     def handle(self, end: U64) -> U64:
@@ -190,8 +222,18 @@ def feed(pipe: Pipe) -> bool:
 serve = server((Pipes, PipeServer), (Stream, PipeServer))
 
 
+def room() -> U64:
+    """How many pipes the quota has room for."""
+    try:
+        system.quota_inspect(U64(initial.QUOTA), UserPtr.at(U8, Ptr.to(WORDS).address.value))
+    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
+        return U64(1)
+    free = WORDS.values[1].saturating_sub(WORDS.values[0])
+    return max(U64(1), min(U64(MAXIMUM), free.saturating_sub(WORDS.values[1] // RESERVE) // PIPE_SIZE))
+
+
 def main() -> None:
     """Serve for ever."""
     life = U64(STREAM_BADGE) | (system.clock_read() // 1000 & 0x3FFF_FFFF) << 32
-    pipes = PipeServer(held("offer"), life, Map[U64, Pipe](), U64(1))
+    pipes = PipeServer(held("offer"), life, Map[U64, Pipe](), U64(1), room())
     serve(pipes.endpoint, pipes, pipes)

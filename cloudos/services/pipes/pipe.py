@@ -21,8 +21,9 @@ class Waiter:
 
 @managed
 class Pipe:
-    """A ring of bytes. `readers` and `writers` count the holders of its ends."""
+    """A ring of bytes. `readers` and `writers` count the holders of its ends; `maker` is the badge of who made it."""
 
+    maker: U64
     ring: Slice[U8]
     start: U64
     used: U64
@@ -62,6 +63,6 @@ class Pipe:
         self.used -= count
 
 
-def new_pipe() -> Pipe:
+def new_pipe(maker: U64) -> Pipe:
     """An empty pipe, each end of which has one holder."""
-    return Pipe(new_slice(U8, U64(CAPACITY)), U64(0), U64(0), U64(1), U64(1), List[Waiter](), List[Waiter]())
+    return Pipe(maker, new_slice(U8, U64(CAPACITY)), U64(0), U64(0), U64(1), U64(1), List[Waiter](), List[Waiter]())

@@ -1,7 +1,10 @@
 """Uses services without pause, while they are killed: see killer/main.py.
 
 `files`: write, read back, rename and remove a file. `pipes`: bytes through a pipe. `programs`: run a program. `log`:
-write a record and find it, a hundred times a second, which is less than a component may. A call that fails fails with ServiceGone; anything else ends this component with status 1, and so do wrong bytes.
+write a record and find it, a hundred times a second, which is less than a component may. A call that fails fails with
+ServiceGone; anything else ends this component with status 1, and so do wrong bytes.
+
+All have the priority of programs: a load that is more urgent would leave those no time.
 """
 
 from __future__ import annotations

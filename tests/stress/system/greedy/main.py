@@ -1,4 +1,4 @@
-"""Takes all it can get of everything, one after the other: memory, handles, log space, file space, time.
+"""Takes all it can get of everything, one after the other: memory, handles, log space, pipes, file space, time.
 
 Of each it says how much it got and which error ended that, keeps it for some time while neighbour/main.py works, gives
 it back, and takes a little of it again. At last it creates a file that says so, and loops for ever.
@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import initial
-from cloudos.abi.errors import OutOfMemory
+from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.contracts.errors import NoSpace
 from cloudos.contracts.files import CREATE, WRITE, Files
 from cloudos.contracts.logs import NOTICE, Log
+from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.streams import Stream
 from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, data, place, struct, zeroed
 from cloudos.sdk import print, system, transport
@@ -128,16 +129,38 @@ def write_file(path: Slice[U8], limit: U64) -> U64:
     return written
 
 
+def exhaust_pipes() -> None:
+    """Make pipes until the service gives no more, and close them. Raises ServiceGone when that has come down."""
+    count = U64(0)
+    try:
+        while count < 1000:
+            reading, writing = Pipes(held("pipes")).make()
+            HANDLES.made[count * 2] = reading
+            HANDLES.made[count * 2 + 1] = writing
+            count += 1
+    except QuotaExceeded:
+        print(f"holding pipes {count}")
+    system.thread_sleep(U64(KEPT))
+    for index in U64.range(count * 2):
+        Stream(HANDLES.made[index]).close()
+        transport.close(HANDLES.made[index])
+    reading, writing = Pipes(held("pipes")).make()
+    Stream(reading).close()
+    Stream(writing).close()
+    transport.close(reading)
+    transport.close(writing)
+    print("released pipes 0")
+
+
 def exhaust_files() -> None:
     """Fill one volume; another takes files, and the first does when it has room again."""
     files = Files(held("files"))
     print(f"holding files {write_file(data(b'/tmp/full'), U64(1 << 30))}")
     assert write_file(data(b"/greedy"), U64(10000)) == 10000, "another volume is full as well"
     try:
-        write_file(data(b"/tmp/more"), U64(10))
-        print("error 0")
+        print(f"error {10 - write_file(data(b'/tmp/more'), U64(10))}")
     except NoSpace:
-        print("error 1")
+        print("error 10")
     system.thread_sleep(U64(KEPT))
     files.remove(data(b"/tmp/full"))
     assert write_file(data(b"/tmp/again"), U64(100_000)) == 100_000, "the room is not there again"
@@ -151,6 +174,7 @@ def main() -> U8:
     system.thread_sleep(U64(KEPT))
     exhaust_memory()
     exhaust_log()
+    exhaust_pipes()
     exhaust_files()
     # A table of handles does not shrink, so less memory is left from here on.
     make_handles(False)

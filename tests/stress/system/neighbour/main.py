@@ -12,6 +12,7 @@ from cloudos.abi import initial
 from cloudos.abi.errors import NotFound
 from cloudos.contracts.files import CREATE, READ, WRITE, Files
 from cloudos.contracts.logs import DEBUG, NOTICE, Log
+from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.streams import START, Stream
 from cloudos.lang import I64, U8, U64, Array, data, place, struct, zeroed
 from cloudos.sdk import Text, print, system, transport
@@ -54,6 +55,18 @@ def use_file(round: U64) -> None:
     files.remove(data(b"/neighbour"))
 
 
+def use_pipe() -> None:
+    """Bytes through a pipe."""
+    reading, writing = Pipes(held("pipes")).make()
+    Stream(writing).write(data(b"through"))
+    count = Stream(reading).read(ROOM.bytes.slice())
+    assert ROOM.bytes.slice()[0:count].equals(data(b"through")), "other bytes than were written"
+    Stream(writing).close()
+    Stream(reading).close()
+    transport.close(reading)
+    transport.close(writing)
+
+
 def use_log(round: U64) -> None:
     """Write a record, and find it."""
     log = Log(held("log"))
@@ -93,6 +106,7 @@ def main() -> U8:
         use_memory_and_handles()
         use_file(round)
         use_log(round)
+        use_pipe()
         print(f"neighbour {compute()}")
         round += 1
         if other_loops():

@@ -15,6 +15,7 @@ from cloudos.lang import U8, U64, Array, place, struct, zeroed
 from cloudos.sdk import List, Map, Text, print, system
 from cloudos.sdk.component import held
 
+LOOKS = 20  # at how much memory others hold
 PERIOD = 1_000_000  # nanoseconds between two looks
 LIFE = 2_000_000  # nanoseconds after which a life is ended
 
@@ -62,12 +63,16 @@ def number(words: List[Text], index: U64) -> U64:
 
 
 def memory(name: Text) -> Map[Text, U64]:
-    """Bytes that each component but one holds."""
+    """Bytes that each component but one holds: the least of several looks, as calls under way hold some as well."""
     result = Map[Text, U64]()
-    for row in rows():
-        words = row.split(" ")
-        if words[0] != name:
-            result[words[0]] = number(words, U64(3))
+    for _ in U64.range(LOOKS):
+        look(name)
+        for row in rows():
+            words = row.split(" ")
+            if words[0] != name:
+                used = number(words, U64(3))
+                result[words[0]] = min(used, result.get(words[0], used))
+        system.thread_sleep(U64(PERIOD))
     return result
 
 
@@ -86,15 +91,14 @@ def look(name: Text) -> U64:
 
 def judge(name: Text, before: Map[Text, U64]) -> U8:
     """Whether all others are as they were: their lines, and the status."""
-    result = U8(0)
+    result, after = U8(0), memory(name)
     # What the component wrote may have been no whole line.
     print("")
     for row in rows():
         words = row.split(" ")
         if words[0] == name:
             continue
-        used = number(words, U64(3))
-        print(f"other {words[0]} {words[1]} {words[2]} {before[words[0]]} {used}")
+        print(f"other {words[0]} {words[1]} {words[2]} {before[words[0]]} {after[words[0]]}")
         if not words[1].equals("running") or number(words, U64(2)) != 1:
             result = U8(1)
     print(f"looks {FIGURES.looks} longest {FIGURES.longest} ended {FIGURES.ended}")
