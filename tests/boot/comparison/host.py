@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.boot.comparison.table import Row
+from tests.boot.comparison.table import BUILTINS, Row
 from tests.unit.apps.commands import FILES
 
 TIMEOUT = 20  # seconds for one row
+PATH = "/usr/bin:/bin"
+MODIFIED = 1577934245  # seconds since 1970: when the files of the table were changed last; OLDER an hour before
+HOUR = 3600
+OWNERS = re.compile(rb"^([-d][-rwx]{9} +\d+) +\S+ +\S+ ", re.MULTILINE)
+OLDER = "words"
 DASH = shutil.which("dash")
 
 
@@ -31,6 +38,8 @@ def fill(directory: Path) -> None:
         (directory / path).write_bytes(content)
     for path in directory.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
+        modified = MODIFIED - (HOUR if path.name == OLDER else 0)
+        os.utime(path, (modified, modified))
 
 
 def run(row: Row, directory: Path) -> Answer:
@@ -41,7 +50,7 @@ def run(row: Row, directory: Path) -> Answer:
     if row.files:
         fill(directory)
     place = str(directory)
-    variables = {"PATH": "/usr/bin:/bin", "HOME": place, "LC_ALL": "C", "TZ": "UTC0", "PWD": place}
+    variables = {"PATH": PATH, "HOME": place, "LC_ALL": "C", "TZ": "UTC0", "PWD": place}
     assert DASH is not None
     try:
         done = subprocess.run(
@@ -56,4 +65,12 @@ def run(row: Row, directory: Path) -> Answer:
         )
     except subprocess.TimeoutExpired as late:
         return Answer(late.stdout or b"", None, late.stderr or b"")
-    return Answer(done.stdout, done.returncode, done.stderr)
+    # In CloudOS all files are root's, on the host the user's.
+    output = OWNERS.sub(rb"\1 root root ", done.stdout) if row.program == "ls" else done.stdout
+    return Answer(output, done.returncode, done.stderr)
+
+
+def lacks(row: Row) -> str:
+    """The program that the host does not have for a row, or nothing."""
+    found = Path("/bin", row.program).exists() if row.program in BUILTINS else shutil.which(row.program, path=PATH)
+    return "" if found else row.program

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from cloudos.host import counted, system_image
-from cloudos.host.records import Log
 from tests.boot.comparison.host import Answer
 from tests.boot.comparison.table import Row
 from tests.unit.apps.commands import FILES
@@ -24,10 +23,11 @@ arguments = ["{directory}"]
 [[files]]
 from = "./rows"
 to = "/comparison/"
-
+"""
+FILE = """
 [[files]]
-from = "./files/**/*"
-to = "/comparison/files/"
+from = "./files/{path}"
+to = "/comparison/files/{path}"
 """
 LINE = re.compile(r"^@row (\d+) ([oe=!]) (.*)$", re.MULTILINE)
 
@@ -38,7 +38,9 @@ def manifest(folder: Path, rows: list[Row], directory: Path) -> Path:
     kept = [part for part in parts if not any(f'path = "{path}"' in part for path in WITHOUT)]
     assert len(kept) == len(parts) - len(WITHOUT)
     head = kept[0].replace('"/usr/share/man"', '"/usr/share/man", "/usr/lib"')
-    text = "\n".join([head, *kept[1:], COMPONENT.format(directory=directory)])
+    text = "\n".join(
+        [head, *kept[1:], COMPONENT.format(directory=directory), *(FILE.format(path=path) for path in FILES)]
+    )
     (folder / "rows").write_bytes(b"".join(row.encoded for row in rows))
     for path, content in FILES.items():
         (folder / "files" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -48,12 +50,14 @@ def manifest(folder: Path, rows: list[Row], directory: Path) -> Path:
     return made
 
 
-def run(folder: Path, rows: list[Row], directory: Path, seconds: float) -> tuple[dict[int, Answer], Log, str]:
-    """What each row gave, by its number; the kernel's log, and all that was shown. `seconds` of real time at most."""
-    made = system_image.build(system_image.load(str(manifest(folder, rows, directory))))
-    memory = made.system.manifest.memory
-    outcome = counted.run_bundle(made.kernel, made.content, memory=memory, seconds=seconds)
-    return answers(outcome.output), outcome.log, outcome.output
+def build(folder: Path, rows: list[Row], directory: Path) -> system_image.SystemImage:
+    """The image that runs the rows in a directory, which need not be there. Raises what building an image does."""
+    return system_image.build(system_image.load(str(manifest(folder, rows, directory))))
+
+
+def run(made: system_image.SystemImage, seconds: float) -> counted.Outcome:
+    """Boot it, for so many seconds of real time at most."""
+    return counted.run_bundle(made.kernel, made.content, memory=made.system.manifest.memory, seconds=seconds)
 
 
 def answers(shown: str) -> dict[int, Answer]:

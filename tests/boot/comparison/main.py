@@ -1,10 +1,11 @@
 """Runs each command line of a file with `/bin/sh -c`, in a fresh directory, and tells what it wrote and its status.
 
-Arguments: the working directory, which is made anew for every line. `/comparison/rows` holds the lines, a zero byte after
-each; its first byte says whether it finds copies of `/comparison/files` (`f`) or an empty directory (`e`).
+Arguments: the working directory, which is made anew for every line. `/comparison/rows` holds the lines, a zero byte
+after each; its first byte says whether it finds copies of `/comparison/files` (`f`) or an empty directory (`e`).
+Copies have one time of their last change, but for OLDER.
 
-Every answer is some lines on standard output, so short that nothing comes between: `@row N o HEX` and `@row N e HEX` for
-bytes of its output and errors, in order, then `@row N = STATUS INSTRUCTIONS`, where the clock counts instructions.
+Every answer is some lines on standard output, so short that nothing comes between: `@row N o HEX` and `@row N e HEX`
+for bytes of its output and errors, in order, then `@row N = STATUS INSTRUCTIONS`, where the clock counts instructions.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ ERRORS = "/tmp/comparison-errors"
 PART = 1000  # bytes told in one line
 ROOM = 4096  # bytes read at a time
 COPIED = ord("f")
+SECOND = 1_000_000_000
+MODIFIED = 1577934245 * SECOND  # as in host.py
+OLDER = "words"
+HOUR = 3600 * SECOND
 
 
 def make_parents(path: Text) -> None:
@@ -51,6 +56,7 @@ def copy_tree(source: Text, target: Text) -> None:
             made = filesystem.create_file(new)
             made.write(content.content)
             made.close()
+        filesystem.set_modified(new, U64(MODIFIED - HOUR) if name.equals(OLDER) else U64(MODIFIED))
 
 
 def remove_tree(path: Text) -> None:
