@@ -36,10 +36,10 @@ def fill(directory: Path) -> None:
     for path, content in FILES.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(content)
-    for path in directory.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-        modified = MODIFIED - (HOUR if path.name == OLDER else 0)
-        os.utime(path, (modified, modified))
+    for made in directory.rglob("*"):
+        made.chmod(0o755 if made.is_dir() else 0o644)
+        modified = MODIFIED - (HOUR if made.name == OLDER else 0)
+        os.utime(made, (modified, modified))
 
 
 def run(row: Row, directory: Path) -> Answer:
