@@ -15,7 +15,8 @@ nanoseconds.
     offer NAME                          an endpoint that it receives from; one at most
     need NAME COMPONENT USE             a handle to what COMPONENT offers (or `init`), under NAME. USE: `use`, or
                                         `mint` for who may make further sessions of it, `signal` for the right to
-                                        signal the notification that COMPONENT holds as `bell`
+                                        signal the notification that COMPONENT holds as `bell`,
+                                        `write` for who may write to the boot log of `init` and nothing else
     ports NAME FIRST LENGTH             a part of the machine's I/O ports
     registers NAME FIRST LENGTH         a part of the machine's device memory
     interrupt NAME LINE FLAGS           an interrupt line
@@ -29,5 +30,5 @@ from __future__ import annotations
 
 VERSION = 1
 POLICIES = ("always", "on-failure", "never", "machine")
-USES = ("use", "mint", "signal")
+USES = ("use", "mint", "signal", "write")
 GRANTS = ("audit", "policy", "image")

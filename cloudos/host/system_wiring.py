@@ -199,6 +199,12 @@ def _told(system: System, component: Component) -> list[str]:
     return names + (_labels(system) if POLICIES in component.offers else [])
 
 
+def _use(link: Link) -> str:
+    """What the wiring says of a link. init's two contracts are on one endpoint: who may write may do nothing else."""
+    writes = link.server == INIT and link.need.contract in INIT_OFFERS_WHEN_ASKED
+    return "write" if writes else link.need.use
+
+
 def _wired(system: System, component: Component) -> Wired:
     schedule, restart = component.schedule, component.restart
     return Wired(
@@ -211,7 +217,7 @@ def _wired(system: System, component: Component) -> Wired:
         state=component.state,
         arguments=[*component.arguments, *_told(system, component)],
         offer=component.name if component.offers else "",
-        needs=[(link.need.name, link.server, link.need.use) for link in system.links_of(component.name)],
+        needs=[(link.need.name, link.server, _use(link)) for link in system.links_of(component.name)],
         resources=[(part.kind, part.name, part.first, part.length) for part in component.resources],
         grants=[(grant.name, grant.kind) for grant in component.grants],
     )

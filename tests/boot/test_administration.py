@@ -74,7 +74,7 @@ def test_what_components_hold(sections: dict[str, str]) -> None:
         [
             name,
             "endpoint",
-            "use",
+            "write" if name == "stdout" else "use",
             "from",
             {"stdout": "init", "supervisor": "init", "programs": "loader"}.get(name, name),
         ]

@@ -34,6 +34,7 @@ TICK = 1_000_000_000  # nanoseconds between two looks at whether the driver know
 PATIENCE = 200_000_000  # nanoseconds that a driver may take
 # The loader may be calling us at that moment: both would wait. It is asked again a little later.
 KILL_PATIENCE = 100_000_000
+MOST_EARLY = 16384  # bytes that wait for the first session
 KILL_PAUSE = 50_000_000
 KILL_TRIES = 20
 
@@ -72,17 +73,24 @@ class ConsoleServer:
         made.active = self.sessions.length == self.current
         made.resize(self.window_size.columns, self.window_size.rows)
         self.sessions.append(made)
+        # What was typed before there was anybody to read it.
+        self.take_keys()
         return made
 
     def edit_line(self, prompt: Slice[U8], text: Slice[U8], cursor: U64, into: Slice[U8]) -> U64:
         """See `Console`."""
         self.session().edit(CALLER.later(), prompt, text, cursor, into.length)
         self.link.send()
-        if not self.prompted and self.link.out.length == 0:
-            # How long the machine takes until it can be used is known to nobody else.
-            self.prompted = True
-            record("the first prompt is with the driver")
+        self.note_prompt()
         raise Later
+
+    def note_prompt(self) -> None:
+        """Tell the log when the first prompt is with the driver: when the machine can be used, nobody else knows."""
+        if not self.prompted and self.link.out.length == 0:
+            for one in self.sessions:
+                self.prompted = self.prompted or one.editing != 0
+            if self.prompted:
+                record("the first prompt is with the driver")
 
     def remember(self, line: Slice[U8]) -> None:
         """See `Console`."""
@@ -172,7 +180,9 @@ class ConsoleServer:
             self.expired()
 
     def take_keys(self) -> None:
-        """Hand what came to the sessions."""
+        """Hand what came to the sessions. Until there is one it waits, as far as it is not more than anybody types."""
+        if self.sessions.length == 0 and self.came.length < MOST_EARLY:
+            return
         typed = new_queue()
         while self.came.length > 0:
             if self.window_size.feed(self.came.take(), typed):
@@ -247,6 +257,7 @@ class ConsoleServer:
     def flush(self) -> None:
         """Send what waits, and let writers go on when there is room."""
         self.link.send()
+        self.note_prompt()
         if self.link.out.length <= LONGEST_OUTPUT // 2:
             for one in self.writers:
                 answer(one.reply, one.length)

@@ -26,7 +26,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER as FOREVER
 from cloudos.abi.objects import Rights
-from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError
+from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
@@ -41,7 +41,7 @@ from cloudos.sdk.process import exit
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
 from cloudos.services.init.boot_log import BOOT_LOG
-from cloudos.services.init.starting import make, position_of, prepare
+from cloudos.services.init.starting import WRITER, make, position_of, prepare
 from cloudos.services.init.wiring import (
     ALWAYS,
     FAILED,
@@ -58,6 +58,9 @@ from cloudos.services.init.wiring import (
 FAULT_SHIFT = 16
 SETTLED = 10_000_000_000  # nanoseconds after which a component's earlier failures are forgotten
 LONGEST_WAIT = 10_000_000_000  # nanoseconds between two starts at most
+LEAST_WAIT = 10_000_000  # nanoseconds after a start that was not possible: init must not be busy with it alone
+LINE_TIME = 50_000_000  # nanoseconds: so often a component's starts and ends are told of in the long run,
+BURST = 64  # after so many lines at once
 PATIENCE = 5_000_000  # nanoseconds that init waits for the log service
 MOST_WAITING = 64  # lines for the log service from before it runs
 OWN_BADGE = 1  # of init, for the log service
@@ -85,6 +88,8 @@ class Init:
 
     def list(self, position: U64, into: Slice[U8]) -> U64:
         """See `Supervisor`."""
+        if may_only_write():
+            raise ServiceGone
         components = self.register.components
         line = ByteBuffer()
         used = U64(0)
@@ -103,6 +108,8 @@ class Init:
 
     def start(self, name: Slice[U8]) -> None:
         """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
         one = self.named(name)
         if one.state == RUNNING:
             raise BadArgument
@@ -111,6 +118,8 @@ class Init:
 
     def stop(self, name: Slice[U8]) -> None:
         """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
         one = self.named(name)
         if one.state == RUNNING:
             one.state = U64(STOPPED)
@@ -121,6 +130,8 @@ class Init:
 
     def restart(self, name: Slice[U8]) -> None:
         """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
         one = self.named(name)
         one.failures = U64(0)
         if one.state == RUNNING:
@@ -136,6 +147,8 @@ class Init:
 
     def holds(self, name: Slice[U8], position: U64, into: Slice[U8]) -> U64:
         """See `Supervisor`."""
+        if may_only_write():
+            raise ServiceGone
         one = self.named(name)
         all = ByteBuffer()
         describe(one, all)
@@ -155,10 +168,14 @@ class Init:
 
     def shut_down(self, restart: bool) -> None:
         """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
         shut_down(self.register, U8(0))
 
     def memory(self) -> tuple[U64, U64]:
         """See `Supervisor`."""
+        if may_only_write():
+            raise ServiceGone
         used, limit = usage(U64(initial.QUOTA))
         return limit, used
 
@@ -188,6 +205,11 @@ class Init:
         for one in self.register.components:
             if one.state == WAITING and one.due <= now:
                 launch(self.register, one)
+
+
+def may_only_write() -> bool:
+    """Whether the caller was given init as a stream alone. It is one endpoint, so the badge has to tell."""
+    return CALLER.badge & WRITER != 0
 
 
 serve = server((Supervisor, Init), (Stream, BOOT_LOG))
@@ -248,6 +270,22 @@ def report(register: Register, one: Component, what: str) -> None:
     record(register, one, Text(f"{one.name}: {text}"))
 
 
+def report_life(register: Register, one: Component, what: str) -> None:
+    """`report` of a start or an end. Of a component that has very many, lines are left out, and their number told."""
+    now = system.clock_read()
+    due = max(one.told, now)
+    if due - now > LINE_TIME * BURST:
+        one.untold += 1
+        return
+    one.told = due + LINE_TIME
+    text = Text(what)
+    if one.untold == 0:
+        report(register, one, f"{text}")
+    else:
+        report(register, one, f"{text} ({one.untold} lines left out before this one, {one.starts} starts so far)")
+        one.untold = U64(0)
+
+
 def record(register: Register, one: Component, text: Text) -> None:
     """Let the log service keep a line. Lines from before it runs wait; while it is down itself they are only shown."""
     if register.log == 0:
@@ -290,16 +328,17 @@ def launch(register: Register, one: Component) -> None:
         if one.process != 0:
             # It was stopped, and its end was not told yet.
             transport.close(one.process)
+            one.process = U64(0)
         one.process = make(one, register.components, register.endpoint)
         bits = U64(1) << U64(one.number - 2)
         system.process_bind(one.process, register.ends, bits)
         one.state = U64(RUNNING)
         one.starts += 1
         one.since = system.clock_read()
-        report(register, one, "started")
+        report_life(register, one, "started")
     except (QuotaExceeded, NotFound, BadProgram, BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
-        report(register, one, "cannot be started")
-        fail(register, one)
+        report_life(register, one, "cannot be started")
+        fail(register, one, U64(LEAST_WAIT))
 
 
 def ended(register: Register, one: Component) -> None:
@@ -320,16 +359,16 @@ def ended(register: Register, one: Component) -> None:
         answer_asker(one)
         return
     if result >> FAULT_SHIFT != 0:
-        report(register, one, f"ended by fault {result >> FAULT_SHIFT & 0xFF}")
+        report_life(register, one, f"ended by fault {result >> FAULT_SHIFT & 0xFF}")
     else:
-        report(register, one, f"ended with status {status}")
+        report_life(register, one, f"ended with status {status}")
     if one.policy == MACHINE:
         one.state = U64(STOPPED)
         shut_down(register, status)
     if one.policy == NEVER or (one.policy != ALWAYS and status == 0):
         one.state = U64(STOPPED)
         return
-    fail(register, one)
+    fail(register, one, U64(0))
 
 
 def answer_asker(one: Component) -> None:
@@ -339,8 +378,11 @@ def answer_asker(one: Component) -> None:
         one.asker = U64(0)
 
 
-def fail(register: Register, one: Component) -> None:
-    """One failure more: wait, twice as long as the last time, or give up."""
+def fail(register: Register, one: Component, least: U64) -> None:
+    """One failure more: wait, twice as long as the last time and `least` nanoseconds at least, or give up.
+
+    The start itself is for `expired`: one that fails and has no backoff must not start again from within itself.
+    """
     now = system.clock_read()
     if one.since != 0 and now - one.since > SETTLED:
         one.failures = U64(0)
@@ -353,9 +395,7 @@ def fail(register: Register, one: Component) -> None:
         pause = min(pause * 2, U64(LONGEST_WAIT))
     one.failures += 1
     one.state = U64(WAITING)
-    one.due = now + pause
-    if pause == 0:
-        launch(register, one)
+    one.due = now + max(pause, least)
 
 
 def shut_down(register: Register, status: U8) -> None:

@@ -32,6 +32,8 @@ CLIENT_RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | R
 STATE_RIGHTS = Rights.READ | Rights.WRITE | Rights.MAP | Rights.INSPECT
 READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT
 PAGE = 4096
+# In the badge of who was given init as a stream and not as the supervisor.
+WRITER = 1 << 32
 
 
 def prepare(component: Component) -> None:
@@ -110,7 +112,8 @@ def give_need(made: NewProcess, component: Component, need: Need, others: List[C
     """A handle to what another offers, with the number of who uses it. Raises QuotaExceeded, NotFound, BadHandle."""
     name = need.name.content
     if need.component.equals("init"):
-        made.give(name, own, U64(CLIENT_RIGHTS), component.number)
+        badge = component.number | WRITER if need.use.equals("write") else component.number
+        made.give(name, own, U64(CLIENT_RIGHTS), badge)
         return
     other = others[position_of(need.component.content, others)]
     if need.use.equals("signal"):

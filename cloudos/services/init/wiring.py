@@ -26,7 +26,7 @@ MAXIMUM = 62
 
 @managed
 class Need:
-    """A handle to what another component offers. `use`: use, mint or signal."""
+    """A handle to what another component offers. `use`: use, mint, signal or write."""
 
     name: Text
     component: Text
@@ -88,6 +88,9 @@ class Component:
     due: U64
     # A call that is answered when it has been started again.
     asker: U64
+    # When lines about its starts and ends would be no more than one each LINE_TIME; lines left out since the last one.
+    told: U64
+    untold: U64
 
 
 def new_component(name: Text, program: Text, number: U64) -> Component:
@@ -119,6 +122,8 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         none,
         none,
         U64(STOPPED),
+        none,
+        none,
         none,
         none,
         none,

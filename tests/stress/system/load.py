@@ -1,7 +1,7 @@
 """Uses services without pause, while they are killed: see killer/main.py.
 
-`files`: write, read back, rename and remove a file. `pipes`: bytes through a pipe. `programs`: run a program. A call
-that fails fails with ServiceGone; anything else ends this component with status 1, and so do wrong bytes.
+`files`: write, read back, rename and remove a file. `pipes`: bytes through a pipe. `programs`: run a program. `log`:
+write a record and find it, a hundred times a second, which is less than a component may. A call that fails fails with ServiceGone; anything else ends this component with status 1, and so do wrong bytes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import Literal
 from cloudos.abi.errors import NotFound, QuotaExceeded
 from cloudos.contracts.errors import ServiceGone
 from cloudos.contracts.files import CREATE, READ, WRITE, Files
+from cloudos.contracts.logs import DEBUG, NOTICE, Log
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import START, Stream
 from cloudos.lang import I64, U8, U64, Array, data, place, struct, zeroed
-from cloudos.sdk import Text, print, transport
+from cloudos.sdk import Text, print, system, transport
 from cloudos.sdk.component import held
 
 
@@ -23,10 +24,19 @@ from cloudos.sdk.component import held
 class Room:
     """What is written, and what is read back."""
 
-    bytes: Array[U8, Literal[64]] = zeroed()
+    bytes: Array[U8, Literal[1100]] = zeroed()
+
+
+@struct
+class Latest:
+    """The number of the record behind the one that was found last."""
+
+    number: U64 = U64(0)
 
 
 ROOM = place(Room())
+LATEST = place(Latest())
+PAUSE = 10_000_000  # nanoseconds
 CONTENT = data(b"what was written is what is read")
 
 
@@ -84,8 +94,24 @@ def use_programs() -> None:
         transport.close(handle)
 
 
-def use_for_ever(what: Text) -> U8:
-    """One round after the other; every thousand are told of."""
+def use_log(round: U64) -> None:
+    """One round, with a pause. Raises ServiceGone. Panics when the record is not to be found."""
+    log = Log(held("log"))
+    text = Text(f"load {round}")
+    log.write(U64(NOTICE), text.content)
+    position, found = LATEST.number, False
+    while not found:
+        count = log.read(position, U64(DEBUG), ROOM.bytes.slice())
+        assert count > 0, "a record is lost"
+        line = Text.from_bytes(ROOM.bytes.slice()[0:count])
+        position = U64(line.split(" ")[0].to_integer()) + 1
+        found = line.slice(line.length - min(line.length, text.length), line.length) == text
+    LATEST.number = position
+    system.thread_sleep(U64(PAUSE))
+
+
+def use_for_ever(what: Text, told: U64) -> U8:
+    """One round after the other; of every `told` rounds a line is printed."""
     rounds, failures = U64(0), U64(0)
     while True:
         try:
@@ -93,10 +119,12 @@ def use_for_ever(what: Text) -> U8:
                 use_files()
             elif what.equals("pipes"):
                 use_pipes()
+            elif what.equals("log"):
+                use_log(rounds)
             else:
                 use_programs()
         except ServiceGone:
             failures += 1
         rounds += 1
-        if rounds % 1000 == 0:
+        if rounds % told == 0:
             print(f"{what} {rounds} {failures}")

@@ -184,6 +184,12 @@ def test_what_is_typed_early_is_shown_when_it_is_read(bench: Bench) -> None:
     assert bench.screen() == "? early"
 
 
+def test_what_is_typed_before_there_is_a_session_is_the_first_ones(bench: Bench) -> None:
+    bench.type(b"very ")
+    bench.type(b"early\r")
+    assert bench.read().result() == b"very early\n"
+
+
 def test_a_reader_that_has_ended_leaves_the_line_to_the_next(bench: Bench) -> None:
     bench.write("")
     bench.console.sessions[0].readers.append(Waiter(U64(99999), U64(100)))

@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import initial
+from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.abi.system_calls import SYSTEM_CALLS
-from cloudos.lang import U8, U64, Array, place, struct, zeroed
+from cloudos.contracts.errors import ServiceError, ServiceGone
+from cloudos.contracts.supervisor import Supervisor
+from cloudos.lang import U8, U64, Array, data, place, struct, zeroed
 from cloudos.sdk import List, Text, print, system
 from cloudos.sdk.component import held, held_as, held_names
 from cloudos.sdk.system import enter
@@ -20,7 +23,7 @@ HANDLES = 64
 GENERATIONS = 3
 BATCH = 64
 PAUSE = 40_000_000  # nanoseconds: the audit service empties the kernel's ring meanwhile
-DENIED, BAD_HANDLE, WRONG_KIND = 5, 7, 8
+DENIED_NUMBER, BAD_HANDLE, WRONG_KIND = 5, 7, 8
 KERNEL = 0xFFFF_8000_0000_0000
 
 
@@ -64,7 +67,7 @@ class Tally:
     def note(self, error: U64, call: U64, handle: U64) -> None:
         """One attempt."""
         self.attempts += 1
-        if error == DENIED or error == BAD_HANDLE or error == WRONG_KIND:
+        if error == DENIED_NUMBER or error == BAD_HANDLE or error == WRONG_KIND:
             self.refused += 1
         elif error == 0:
             self.reached += 1
@@ -137,6 +140,28 @@ def try_own_handles() -> None:
             TALLY.note(error, number, given)
 
 
+def try_supervisor() -> None:
+    """The stream is init's, which supervises with the same endpoint: nothing of that may be had."""
+    supervisor = Supervisor(held("stdout"))
+    name = data(b"files")
+    for attempt in U64.range(4):
+        TALLY.attempts += 1
+        try:
+            if attempt == 0:
+                supervisor.stop(name)
+            elif attempt == 1:
+                supervisor.restart(name)
+            elif attempt == 2:
+                supervisor.list(U64(0), ROOM.bytes.slice()[0:4000])
+            else:
+                supervisor.memory()
+            TALLY.reached += 1
+        except (Denied, ServiceGone):
+            TALLY.refused += 1
+        except (NotFound, BadArgument, ServiceError):
+            pass
+
+
 INSPECT = next(call.number for call in SYSTEM_CALLS if call.name == "handle_inspect")
 DERIVE = next(call.number for call in SYSTEM_CALLS if call.name == "handle_derive")
 CLOSE = next(call.number for call in SYSTEM_CALLS if call.name == "handle_close")
@@ -146,6 +171,7 @@ def main(arguments: List[Text]) -> U8:
     """Status 0 when nothing was reached."""
     try_foreign_handles()
     try_own_handles()
+    try_supervisor()
     refused = TALLY.refused
     try_addresses()
     print(f"attempts {TALLY.attempts} refused {refused} reached {TALLY.reached}")

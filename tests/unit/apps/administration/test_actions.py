@@ -210,7 +210,7 @@ NEEDS = {
     "ps": "programs", "top": "supervisor", "kill 7": "programs", "free": "supervisor", "df": "files", "mount": "files",
     "log": "log", "log -w info x": "log", "dmesg": "log", "audit": "audit", "audit -v": "audit",
     "services": "supervisor", "services stop x": "supervisor", "caps": "supervisor", "uptime": "programs",
-    "reboot": "supervisor", "poweroff": "supervisor", "help": "files", "hostname": "files",
+    "reboot": "supervisor", "poweroff": "supervisor", "help": "files", "hostname": "files", "policy": "policy",
 }  # fmt: skip
 
 
