@@ -5,8 +5,10 @@ from __future__ import annotations
 from cloudos.apps.inputs import CHUNK, open_input, operands_or_input, reason
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.contracts.files import FILE
+from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import U8, U64, Error, Slice, error_code, free_slice, managed, new_slice, write_text
 from cloudos.sdk import List, Reader, Text, print_error, stdout
+from cloudos.sdk.component import held
 from cloudos.sdk.filesystem import status
 
 NEWLINE = ord("\n")
@@ -69,6 +71,12 @@ def digits(number: U64) -> U64:
     return result
 
 
+def input_status() -> Status:
+    """What is known of standard input; nothing when it is no stream of a service. Raises ServiceGone."""
+    handle = held("stdin")
+    return Status() if handle == 0 else Stream(handle).status()
+
+
 def field_width(paths: List[Text], shown: U64) -> U64:
     """As GNU's: digits of the sum of all sizes; 1 for one number, at least 7 when something has no size."""
     if paths.length == 1 and shown == 1:
@@ -77,14 +85,13 @@ def field_width(paths: List[Text], shown: U64) -> U64:
     least = U64(1)
     for path in paths:
         try:
-            found = status(path)
+            found = input_status() if path.equals("-") else status(path)
             if found.kind == FILE:
                 total += found.length
             else:
                 least = U64(7)
         except Error:
-            if path.equals("-"):
-                least = U64(7)
+            pass
     return max(digits(total), least)
 
 
