@@ -123,7 +123,7 @@ def test_a_driver_that_faults_takes_nothing_down(tmp_path: Path) -> None:
         assert failures == {"0"}, f"the load on {load}: {failures or 'does not get on'}"
     _, longest, ended = only(r"looks (\d+) longest (\d+) ended (\d+)", output)
     assert longest <= QUICK
-    kinds = dict(numbers(r"kind (\d+) (\d+)", output))
+    kinds = {number: count for number, count in numbers(r"kind (\d+) (\d+)", output)}
     assert len(kinds) == KINDS and all(int(count) >= lives // 100 for count in kinds.values())
     assert ended >= int(kinds[str(LOOPING)]) - 1, "what loops was not ended"
     taken, refused, handles = map(int, numbers(r"garbage (\d+) (\d+) handles (\d+)", output)[-1])

@@ -65,8 +65,8 @@ class PipeServer:
     life: U64
     pipes: Map[U64, Pipe]
     next: U64
-    # How many pipes there may be. Who makes pipes may have three quarters of them: the service is not told when a maker ends
-    # without closing them, and one that makes and ends again and again must not take them all.
+    # How many pipes there may be. Who makes pipes may have three quarters of them: the service is not told when a maker
+    # ends without closing them, and one that makes and ends again and again must not take them all.
     limit: U64
 
     def made_by(self, maker: U64) -> U64:
