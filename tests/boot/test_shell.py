@@ -65,7 +65,7 @@ def test_programs_in_the_system() -> None:
     )
     status, output = type_lines(script)
     assert status == 3, output
-    for wanted in ("\n<1>\n", "\nn=3,n=2,n=1,\n", "\ncontent\nf\ng\n", "\nscript a\n<4>\nscript b\n"):
+    for wanted in ("\n<1>\n", "\nn=3,n=2,n=1,\n", "\ncontent\nf  g\n", "\nscript a\n<4>\nscript b\n"):
         assert wanted in output, output
     for wanted in ("not found", "\n<9>\n", "\nwaited 0\n13892\n3000\n"):
         assert wanted in output, output

@@ -196,4 +196,4 @@ def test_completion_within_a_line(shell: Context) -> None:
 def test_candidates_in_columns() -> None:
     output = ByteBuffer()
     layout(texts("a", "bb", "ccc", "d", "e"), U64(15), output)
-    assert str(output.to_text()) == "\na    ccc  e\nbb   d\n"
+    assert str(output.to_text()) == "a    ccc  e\nbb   d\n"
