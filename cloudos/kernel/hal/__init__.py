@@ -24,6 +24,19 @@ if TYPE_CHECKING or ARCHITECTURE == "x86_64":
         trap,
         user_access,
     )
+elif ARCHITECTURE == "aarch64":
+    from cloudos.kernel.hal.aarch64 import (
+        console,
+        cpu,
+        image,
+        interrupts,
+        mmu,
+        platform,
+        power,
+        timer,
+        trap,
+        user_access,
+    )
 elif ARCHITECTURE == "simulated":
     from cloudos.kernel.hal.simulated import (
         console,

@@ -489,6 +489,11 @@ def load_vectors(state: VirtAddr) -> None:
     """Load the vector registers from a VectorState."""
 
 
+@inlined
+def forget_vectors(state: VirtAddr) -> None:
+    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
+
+
 @external(ENTRY, "enter_user")
 def enter_user() -> NoReturn:
     """Leave the kernel for the current thread."""
