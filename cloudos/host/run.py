@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloudos.host import image, state
-from cloudos.host.errors import ToolError
 from cloudos.host.machine import Machine, Options, free_port, start
 from cloudos.host.session import Ended, Limits, Session, repair_standard_streams
 
@@ -27,12 +26,6 @@ class Request:
 def run(request: Request) -> int:
     """Run a program to its end; the result is the exit status of the command. Raises ToolError, CompileError."""
     repair_standard_streams()
-    if not image.has_kernel(request.architecture):
-        image.build_program(request.program, request.architecture)
-        raise ToolError(
-            f"the program compiles for {request.architecture}, but that architecture does not boot yet",
-            "run it without --arch, or make its files with `cloudos build --arch aarch64`",
-        )
     built = image.build(request.program, request.architecture, debug=request.gdb)
     bundle = image.make_bundle(built.program, request.inputs, request.options.memory)
 

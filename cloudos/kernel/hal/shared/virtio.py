@@ -192,10 +192,11 @@ class VirtioConsole:
             self.input.offer(index)
         self.input.memory.value.available.flags = U16(NO_INTERRUPT)
         self.output.memory.value.available.flags = U16(NO_INTERRUPT)
-        self._notify(self.input)
         self._send_control(U32(ALL_PORTS), U16(EVENT_DEVICE_READY))
         self._send_control(U32(PORT), U16(EVENT_PORT_READY))
         self._send_control(U32(PORT), U16(EVENT_PORT_OPEN))
+        # Now, as QEMU looks for input when it hears of buffers for a port that is open.
+        self._notify(self.input)
         self.present = True
 
     def _set_up(self, queue: Queue, memory: VirtAddr) -> None:
