@@ -21,6 +21,8 @@ CONTROL_BT = 3 << 35
 # CPACR_EL1: who may use the vector registers.
 VECTORS_KERNEL = 1 << 20
 VECTORS_ALL = 3 << 20
+# CNTKCTL_EL1: programs may read the counter of the virtual timer, as they can everywhere else.
+COUNTER_VIRTUAL = 1 << 1
 
 
 def _read(register: str) -> Template:
@@ -222,14 +224,14 @@ def port_write(port: U16, width: U8, value: U32) -> None:
 
 @machine(
     aarch64=Template(
-        "msr cpacr_el1, %[vectors]; msr cntkctl_el1, xzr; msr mdscr_el1, xzr; msr tpidr_el0, xzr; msr tpidrro_el0, xzr; "
+        "msr cpacr_el1, %[vectors]; msr cntkctl_el1, %[counters]; msr mdscr_el1, xzr; msr tpidr_el0, xzr; msr tpidrro_el0, xzr; "
         "msr contextidr_el1, xzr; isb",
-        inputs={"vectors": "r"},
+        inputs={"vectors": "r", "counters": "r"},
         clobbers=("memory",),
     )
 )
-def _close(vectors: U64) -> None:
-    """Counters, debugger and vector registers are the kernel's."""
+def _close(vectors: U64, counters: U64) -> None:
+    """Timers, debugger and vector registers are the kernel's."""
 
 
 @machine(aarch64=Template("msr pmuserenr_el0, xzr", clobbers=("memory",)))
@@ -245,7 +247,7 @@ def _forbid_user_memory() -> None:
 
 def start() -> None:
     """Turn on what protects the kernel from user memory, and keep for it what is not the programs'."""
-    _close(U64(VECTORS_KERNEL))
+    _close(U64(VECTORS_KERNEL), U64(COUNTER_VIRTUAL))
     if (debug_features() >> 8) & 15 != 0:
         _close_profiler()
     if (memory_features() >> 20) & 15 != 0:
