@@ -2,8 +2,8 @@
 
 clang lowers struct copies and zeroing to ``memcpy``, ``memmove``, ``memset`` and ``memcmp`` even in freestanding
 code. They move eight bytes at a time; the first or last word is loaded before the loop and stored after it, which
-covers the odd bytes without a byte loop and keeps overlapping moves right. CLOUDOS_SHORT_SUPPORT, for the kernel of
-x86_64, chooses instructions that are loops by themselves: 400 bytes less, slower for a few bytes.
+covers the odd bytes without a byte loop and keeps overlapping moves right. CLOUDOS_SHORT_SUPPORT, for kernels, chooses
+short loops, on x86_64 instructions that are loops by themselves: 400 bytes less, slower for a few bytes.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     *(word *)end = pattern;
     return to;
 }
-#else
+#elif defined(__x86_64__)
 /* Where size counts for more: words, then what is left, in the processor's own loops. */
 static inline void move_forward_shortly(void *to, const void *from, u64 length) {
     u64 count = length >> 3;
@@ -128,6 +128,28 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     __asm__ volatile("rep stosq" : "+D"(at), "+c"(count) : "a"(pattern) : "memory");
     count = length & 7;
     __asm__ volatile("rep stosb" : "+D"(at), "+c"(count) : "a"(pattern) : "memory");
+    return to;
+}
+#else
+/* Where size counts for more: words while there are such, then bytes. */
+HIDDEN void *memcpy(void *to, const void *from, u64 length) {
+    u64 at = 0;
+    for (; at + 8 <= length; at += 8) *(word *)((u8 *)to + at) = *(const word *)((const u8 *)from + at);
+    for (; at < length; at++) ((u8 *)to)[at] = ((const u8 *)from)[at];
+    return to;
+}
+
+HIDDEN void *memmove(void *to, const void *from, u64 length) {
+    if ((u64)to - (u64)from >= length) return memcpy(to, from, length);
+    for (; length & 7; length--) ((u8 *)to)[length - 1] = ((const u8 *)from)[length - 1];
+    for (; length; length -= 8) *(word *)((u8 *)to + length - 8) = *(const word *)((const u8 *)from + length - 8);
+    return to;
+}
+
+HIDDEN void *memset(void *to, int value, u64 length) {
+    u64 at = 0, pattern = (u8)value * 0x0101010101010101ul;
+    for (; at + 8 <= length; at += 8) *(word *)((u8 *)to + at) = pattern;
+    for (; at < length; at++) ((u8 *)to)[at] = (u8)value;
     return to;
 }
 #endif

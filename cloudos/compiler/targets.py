@@ -80,6 +80,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mno-outline-atomics",
         "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
+        "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",
         "-mllvm",
         "--inline-threshold=0",

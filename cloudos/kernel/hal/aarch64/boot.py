@@ -45,22 +45,24 @@ def _constant(register: str, value: int) -> str:
     return text + "".join(f"  movk {register}, #{part}, lsl #{shift}\n" for part, shift in others)
 
 
-BOOT = Assembly(
-    "boot",
-    aarch64=f"""
-.section .text.boot, "ax", %progbits
-.globl image_start
-image_start:
+# The file's first bytes. Where the first exception vector would be, which is never used: see `trap.py`.
+HEADER = f"""
   b boot_start
   .long 0
   .quad {TEXT_OFFSET:#x}, kernel_image_size, {HEADER_FLAGS}, 0, 0, 0
   .ascii "ARM\\x64"
   .long 0
+"""
 
+BOOT = Assembly(
+    "boot",
+    aarch64=f"""
+.section .text.boot, "ax", %progbits
+.globl boot_start
 boot_start:
   msr daifset, #15
   mov x20, x0
-  adr x21, image_start
+  adr x21, exception_vectors
   sub x21, x21, #{TEXT_OFFSET >> 12}, lsl #12
   mrs x1, currentel
   cmp x1, #8

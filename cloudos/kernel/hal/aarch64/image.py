@@ -6,12 +6,12 @@ from cloudos.kernel.hal.aarch64.boot import BOOT, KERNEL_BASE, TEXT_OFFSET
 from cloudos.kernel.hal.aarch64.trap import ENTRY
 from cloudos.kernel.hal.aarch64.user_access import USER_ACCESS
 
-ENTRY_SYMBOL = "image_start"
+ENTRY_SYMBOL = "exception_vectors"
 ASSEMBLIES = (BOOT, ENTRY, USER_ACCESS)
 
 # Each part starts on a page of its own so that `mmu.start` can give it its own permissions. The boot tables map 2 MB.
 LINKER_SCRIPT = f"""
-ENTRY(image_start)
+ENTRY(exception_vectors)
 PHDRS
 {{
   text PT_LOAD FLAGS(5);
@@ -22,7 +22,7 @@ SECTIONS
 {{
   . = {KERNEL_BASE + TEXT_OFFSET:#x};
   kernel_text_start = .;
-  .text : AT(ADDR(.text) - {KERNEL_BASE:#x}) {{ *(.text.boot) *(.text .text.*) }} :text
+  .text : AT(ADDR(.text) - {KERNEL_BASE:#x}) {{ *(.text.vectors) *(.text.boot) *(.text .text.*) }} :text
   . = ALIGN(4096);
   kernel_rodata_start = .;
   .rodata : AT(ADDR(.rodata) - {KERNEL_BASE:#x}) {{ *(.rodata .rodata.*) }} :rodata

@@ -14,7 +14,7 @@ from typing import NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.aarch64 import interrupts, vectors
-from cloudos.kernel.hal.aarch64.boot import STACK_BIT
+from cloudos.kernel.hal.aarch64.boot import HEADER, STACK_BIT
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
 from cloudos.kernel.hal.aarch64.processor import FRAME, KERNEL_STACK, PROCESSOR
@@ -86,14 +86,15 @@ def _load(last: int) -> str:
 
 
 # The table has 16 entries of 128 bytes. The first four are for a kernel that uses the user's stack pointer, and the
-# last four for programs of 32 bits: other code stands there.
+# last four for programs of 32 bits: other things stand there. It begins with the kernel, as it must be aligned.
 ENTRY = Assembly(
     "entry",
     aarch64=f"""
-.text
+.section .text.vectors, "ax", %progbits
 .globl exception_vectors, enter_user
 .p2align 11
 exception_vectors:
+{HEADER}
 // The end of the boot: from the kernel's first thread of control to the current thread.
 enter_user:
 // Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
@@ -220,6 +221,7 @@ kernel_trap_here:
   ldr x30, [sp, #{X30}]
   add sp, sp, #{FRAME_SIZE}
   eret
+.text
 """,
     symbols={"take": interrupts.take, "take_vectors": vectors.take_vectors},
 )
@@ -415,16 +417,19 @@ class UserFrame:
     @inlined
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
         """Return success and the message that the sender's registers hold."""
+        # All is loaded before anything is stored, so that the compiler may take two words at a time.
+        tag, word0, word1, word2 = sender.x1, sender.x2, sender.x3, sender.x4
+        word3, word4, word5, word6, word7 = sender.x5, sender.x6, sender.x7, sender.x9, sender.x10
         self.x0 = U64(0)
-        self.x1 = sender.x1
-        self.x2 = sender.x2
-        self.x3 = sender.x3
-        self.x4 = sender.x4
-        self.x5 = sender.x5
-        self.x6 = sender.x6
-        self.x7 = sender.x7
-        self.x9 = sender.x9
-        self.x10 = sender.x10
+        self.x1 = tag
+        self.x2 = word0
+        self.x3 = word1
+        self.x4 = word2
+        self.x5 = word3
+        self.x6 = word4
+        self.x7 = word5
+        self.x9 = word6
+        self.x10 = word7
         self.x11 = reply
         self.x12 = badge
 
