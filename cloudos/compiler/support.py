@@ -11,9 +11,18 @@ from __future__ import annotations
 SUPPORT_NAME = "cloudos.support"
 """Name of the unit; :func:`cloudos.compiler.build.build` adds it to every link."""
 
-SUPPORT_FLAGS = ("-O2", "-fno-builtin", "-fno-lto")
-"""The unit's own flags, after all others: its loops must not be recognised as the functions they implement, and it
-must be an ordinary object because link-time optimisation may ask for these functions after it has read them."""
+SHORT = "-DCLOUDOS_SHORT_SUPPORT=1"
+"""The flag of targets where size counts for more than speed."""
+
+
+def support_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
+    """The unit's flags: its own after all others.
+
+    Its loops must not be recognised as the functions they implement, and it must be an ordinary object because
+    link-time optimisation may ask for these functions after it has read them.
+    """
+    return (*flags, "-Oz" if SHORT in flags else "-O2", "-fno-builtin", "-fno-lto")
+
 
 SUPPORT_SOURCE = r"""
 typedef unsigned char u8;

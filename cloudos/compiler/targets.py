@@ -77,6 +77,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ("aarch64", "kernel"): (
         "-mgeneral-regs-only",
         "-fno-pic",
+        "-mcmodel=tiny",
         "-mno-outline-atomics",
         "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
