@@ -140,11 +140,16 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     return to;
 }
 #else
-/* Where size counts for more: words while there are such, then bytes. */
+/* Where size counts for more: pairs of words while there are such, then bytes. */
 HIDDEN void *memcpy(void *to, const void *from, u64 length) {
-    u64 at = 0;
-    for (; at + 8 <= length; at += 8) *(word *)((u8 *)to + at) = *(const word *)((const u8 *)from + at);
-    for (; at < length; at++) ((u8 *)to)[at] = ((const u8 *)from)[at];
+    u8 *at = to;
+    const u8 *source = from;
+    for (; length >= 16; length -= 16, at += 16, source += 16) {
+        word first = *(const word *)source, second = *(const word *)(source + 8);
+        *(word *)at = first;
+        *(word *)(at + 8) = second;
+    }
+    for (; length; length--) *at++ = *source++;
     return to;
 }
 
@@ -156,9 +161,13 @@ HIDDEN void *memmove(void *to, const void *from, u64 length) {
 }
 
 HIDDEN void *memset(void *to, int value, u64 length) {
-    u64 at = 0, pattern = (u8)value * 0x0101010101010101ul;
-    for (; at + 8 <= length; at += 8) *(word *)((u8 *)to + at) = pattern;
-    for (; at < length; at++) ((u8 *)to)[at] = (u8)value;
+    u8 *at = to;
+    u64 pattern = (u8)value * 0x0101010101010101ul;
+    for (; length >= 16; length -= 16, at += 16) {
+        *(word *)at = pattern;
+        *(word *)(at + 8) = pattern;
+    }
+    for (; length; length--) *at++ = (u8)value;
     return to;
 }
 #endif

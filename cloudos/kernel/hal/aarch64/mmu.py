@@ -45,6 +45,9 @@ ADDRESS_MASK = 0x0000_FFFF_FFFF_F000
 TABLE_FLAGS = VALID | TABLE
 DEVICE_FLAGS = VALID | SHARED_ACCESSED | KERNEL_NO_EXECUTE | USER_NO_EXECUTE
 ASID_SHIFT = 48
+ASID_MASK = 0xFFFF << ASID_SHIFT
+# All processors have 8 bits of them.
+LAST_ASID = 255
 
 TEXT_START = LinkerSymbol("kernel_text_start")
 RODATA_START = LinkerSymbol("kernel_rodata_start")
@@ -174,32 +177,26 @@ class Walk:
 
 @struct
 class Tags:
-    """The ASIDs. `latest` was given out last, below a generation; in each, every ASID is given out once."""
+    """The ASIDs, of which 0 is the empty user half's. In a generation each is given out once.
 
+    With the next generation all translations are forgotten, and whoever has an ASID of an old one gets a new one when
+    it runs next.
+    """
+
+    generation: U64 = U64(1)
     latest: U64 = U64(0)
-    generation_bits: U64 = U64(8)
 
 
 TAGS = place(Tags())
 
 
-@never_inlined
-def _new_tag() -> U64:
-    """An ASID that no translation is tagged with, below its generation. 0 is never one."""
-    TAGS.latest = TAGS.latest + 1
-    if TAGS.latest & ((U64(1) << TAGS.generation_bits) - 1) == 0:
-        # All have been used: a new generation. Whoever has one of an old generation gets a new one when it runs next.
-        cpu.invalidate_all()
-        TAGS.latest = TAGS.latest + 1
-    return TAGS.latest
-
-
 @struct
 class PageTable:
-    """The translations of one address space. `tag`: its ASID, below a generation; 0: none yet."""
+    """The translations of one address space. `loaded`: what TTBR0 gets, root and ASID, in this generation of ASIDs."""
 
     root: PhysAddr = zeroed()
-    tag: U64 = U64(0)
+    generation: U64 = U64(0)
+    loaded: U64 = U64(0)
 
     @fast
     @never_inlined
@@ -223,7 +220,7 @@ class PageTable:
 
         It returns when no processor uses the old translations any more: the hardware tells the others.
         """
-        tag = self.tag << ASID_SHIFT
+        tag = self.loaded & ASID_MASK
         if level == 0:
             cpu.invalidate_page(tag | (address.value >> 12) & 0xFFF_FFFF_FFFF)
         else:
@@ -245,11 +242,25 @@ class PageTable:
                 assert not place.present, "page already mapped by a larger one"
                 place.set_table(frames.allocate_zeroed())
 
+    @fast
     def activate(self) -> None:
         """Make these the translations in use."""
-        if (self.tag ^ TAGS.latest) >> TAGS.generation_bits != 0 or self.tag == 0:
-            self.tag = _new_tag()
-        cpu.load_user_root(self.root.value | self.tag << ASID_SHIFT)
+        if self.generation != TAGS.generation:
+            self._renew()
+        else:
+            cpu.load_user_root(self.loaded)
+
+    @never_inlined
+    def _renew(self) -> None:
+        """Get an ASID that no translation is tagged with, and use it."""
+        TAGS.latest = TAGS.latest + 1
+        if TAGS.latest == LAST_ASID:
+            TAGS.latest = U64(1)
+            TAGS.generation = TAGS.generation + 1
+            cpu.invalidate_all()
+        self.generation = TAGS.generation
+        self.loaded = self.root.value | TAGS.latest << ASID_SHIFT
+        cpu.load_user_root(self.loaded)
 
 
 @struct

@@ -11,9 +11,11 @@ class Processor:
 
     kernel_stack: U64 = U64(0)
     frame: U64 = U64(0)
-    # Addresses of VectorStates: whose vector registers are in the processor, and whose the current thread's are.
-    vector_owner: U64 = U64(0)
+    # Addresses of VectorStates: the current thread's, and whose vector registers are in the processor.
     vectors: U64 = U64(0)
+    vector_owner: U64 = U64(0)
+    # Whether programs may use the registers now.
+    vectors_open: bool = False
     # The interrupt being handled, as the controller named it.
     interrupt: U64 = U64(0)
 

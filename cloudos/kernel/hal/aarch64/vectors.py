@@ -1,7 +1,7 @@
 """The vector registers of threads: in the processor only while their owner uses them.
 
-A thread that uses none pays nothing. With the switch to a thread that does not own what is in the registers, programs
-are kept from them; the first use is a trap that saves them for their owner and loads those of the thread.
+A thread that uses none pays nothing. After the switch to another thread programs are kept from the registers; the first
+use is a trap that saves them for their owner, and loads those of the thread, unless it is the owner itself.
 """
 
 from __future__ import annotations
@@ -63,10 +63,11 @@ def save_vectors(state: VirtAddr) -> None:
 
 @inlined
 def load_vectors(state: VirtAddr) -> None:
-    """From here on these are the current thread's."""
+    """From here on these are the current thread's; also if they are in the processor, its first use is a trap."""
     PROCESSOR.vectors = state.value
-    is_owner = PROCESSOR.vector_owner == state.value
-    cpu.set_vector_access(U64(cpu.VECTORS_ALL) if is_owner else U64(cpu.VECTORS_KERNEL))
+    if PROCESSOR.vectors_open:
+        PROCESSOR.vectors_open = False
+        cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
 
 
 def forget_vectors(state: VirtAddr) -> None:
@@ -76,9 +77,12 @@ def forget_vectors(state: VirtAddr) -> None:
 
 
 def take_vectors() -> None:
-    """The current thread uses the vector registers, which are not its own yet."""
-    if PROCESSOR.vector_owner != 0:
-        _store(VirtAddr(PROCESSOR.vector_owner))
-    PROCESSOR.vector_owner = PROCESSOR.vectors
-    _load(VirtAddr(PROCESSOR.vectors))
+    """The current thread uses the vector registers."""
+    owner = PROCESSOR.vector_owner
+    if owner != PROCESSOR.vectors:
+        if owner != 0:
+            _store(VirtAddr(owner))
+        PROCESSOR.vector_owner = PROCESSOR.vectors
+        _load(VirtAddr(PROCESSOR.vectors))
+    PROCESSOR.vectors_open = True
     cpu.set_vector_access(U64(cpu.VECTORS_ALL))
