@@ -12,7 +12,7 @@ mmu         start, direct, PageTable, copy_kernel_half, largest_level, page_byte
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
-trap        start, enter_user, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
+trap        start, enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 

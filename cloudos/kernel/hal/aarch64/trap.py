@@ -482,6 +482,15 @@ def _clear_thread_pointer() -> None:
     """A register that programs can write, and that no thread is to find another's value in."""
 
 
+@machine(aarch64=Template("mov %w[result], #1", result="=r", volatile=False))
+def load_all() -> bool:
+    """What tells the entry code that another thread may be current: true, but for all that the compiler knows.
+
+    Knowing it, it would have this value loaded after a call, in place of a jump.
+    """
+    return True
+
+
 @external(ENTRY, "enter_user")
 def enter_user() -> NoReturn:
     """Leave the kernel for the current thread."""
