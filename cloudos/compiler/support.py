@@ -140,16 +140,21 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     return to;
 }
 #else
-/* Where size counts for more: pairs of words while there are such, then bytes. */
+/* Where size counts for more: one loop, and what is left by the bits of its length. */
+#define LEFT_OF(count, bit, move) "tbz " count ", #" bit ", 3f; " move "; 3: "
+#define LEFT(bit, move) LEFT_OF("%2", bit, move)
+
 HIDDEN void *memcpy(void *to, const void *from, u64 length) {
-    u8 *at = to;
-    const u8 *source = from;
-    for (; length >= 16; length -= 16, at += 16, source += 16) {
-        word first = *(const word *)source, second = *(const word *)(source + 8);
-        *(word *)at = first;
-        *(word *)(at + 8) = second;
-    }
-    for (; length; length--) *at++ = *source++;
+    void *at = to;
+    u64 first, second;
+    __asm__ volatile("1: subs %2, %2, #32; b.lo 2f; ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16; "
+                     "ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16; b 1b; 2: "
+                     LEFT("4", "ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16")
+                     LEFT("3", "ldr %3, [%1], #8; str %3, [%0], #8")
+                     LEFT("2", "ldr %w3, [%1], #4; str %w3, [%0], #4")
+                     LEFT("1", "ldrh %w3, [%1], #2; strh %w3, [%0], #2")
+                     LEFT("0", "ldrb %w3, [%1]; strb %w3, [%0]")
+                     : "+r"(at), "+r"(from), "+r"(length), "=&r"(first), "=&r"(second) : : "memory", "cc");
     return to;
 }
 
@@ -161,13 +166,12 @@ HIDDEN void *memmove(void *to, const void *from, u64 length) {
 }
 
 HIDDEN void *memset(void *to, int value, u64 length) {
-    u8 *at = to;
+    void *at = to;
     u64 pattern = (u8)value * 0x0101010101010101ul;
-    for (; length >= 16; length -= 16, at += 16) {
-        *(word *)at = pattern;
-        *(word *)(at + 8) = pattern;
-    }
-    for (; length; length--) *at++ = (u8)value;
+    __asm__ volatile("1: subs %1, %1, #32; b.lo 2f; stp %2, %2, [%0], #16; stp %2, %2, [%0], #16; b 1b; 2: "
+                     LEFT_OF("%1", "4", "stp %2, %2, [%0], #16") LEFT_OF("%1", "3", "str %2, [%0], #8") LEFT_OF("%1", "2", "str %w2, [%0], #4")
+                     LEFT_OF("%1", "1", "strh %w2, [%0], #2") LEFT_OF("%1", "0", "strb %w2, [%0]")
+                     : "+r"(at), "+r"(length) : "r"(pattern) : "memory", "cc");
     return to;
 }
 #endif

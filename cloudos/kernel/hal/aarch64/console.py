@@ -13,7 +13,7 @@ from cloudos.kernel.hal.aarch64.device_tree import MACHINE
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import virtio
 from cloudos.kernel.hal.shared.kept import keep
-from cloudos.lang import U8, U32, U64, Array, PhysAddr, Slice, VirtAddr, data, place, struct, zeroed
+from cloudos.lang import U8, U32, U64, Array, PhysAddr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
 
 UART_BYTES = 4096
 REGISTER_FLAGS = 0x18
@@ -69,6 +69,7 @@ class SerialPort:
         while self.registers.value != 0 and self._has(U32(FLAG_BUSY)):
             cpu.pause()
 
+    @never_inlined
     def peek(self) -> Slice[U8]:
         """Input that has arrived and not been consumed; empty when there is none."""
         if self.count == 0 and self.registers.value != 0:

@@ -90,9 +90,17 @@ def set_vector_access(value: U64) -> None:
     """Who may use the vector registers: takes effect with the return to user mode."""
 
 
-@machine(aarch64=_write("ttbr0_el1", "; isb"))
+@machine(aarch64=_write("ttbr0_el1"))
 def load_user_root(value: U64) -> None:
-    """Use other page tables for user addresses: the root's physical address, and above it the ASID."""
+    """Use other page tables for user addresses: the root's physical address, and above it the ASID.
+
+    It takes effect with the return to user mode, and before the copies of `user_access.py`.
+    """
+
+
+@machine(aarch64=Template("isb", clobbers=("memory",)))
+def synchronize() -> None:
+    """What was written to system registers takes effect here."""
 
 
 @machine(aarch64=_write("ttbr1_el1", "; isb; tlbi vmalle1; dsb nsh; isb"))
@@ -147,7 +155,7 @@ def set_timer(value: U64) -> None:
     """The count at which the timer interrupts, once it is on."""
 
 
-@machine(aarch64=_write("cntv_ctl_el0", "; isb"))
+@machine(aarch64=_write("cntv_ctl_el0"))
 def control_timer(value: U64) -> None:
     """1 on, 0 off."""
 
@@ -172,16 +180,17 @@ def scale(value: U64, factor: U64) -> U64:
 
 @machine(
     aarch64=Template(
-        "1: subs %[result1], %[result1], #64; b.lo 2f; stp xzr, xzr, [%[result0]]; stp xzr, xzr, [%[result0], #16]; "
-        "stp xzr, xzr, [%[result0], #32]; stp xzr, xzr, [%[result0], #48]; add %[result0], %[result0], #64; b 1b; "
-        "2: adds %[result1], %[result1], #64; b.eq 4f; "
+        "mrs x9, dczid_el0; mov x10, #4; lsl x10, x10, x9; sub x9, x10, #1; tst %[result0], x9; b.ne 3f; "
+        "1: subs %[result1], %[result1], x10; b.lo 2f; dc zva, %[result0]; add %[result0], %[result0], x10; b 1b; "
+        "2: adds %[result1], %[result1], x10; b.eq 4f; "
         "3: str xzr, [%[result0]], #8; subs %[result1], %[result1], #8; b.ne 3b; 4:",
         results=("=r", "=r"),
         inputs={"address": "0", "length": "1"},
-        clobbers=("memory", "cc"),
+        clobbers=("x9", "x10", "memory", "cc"),
     )
 )
-def _fill(address: VirtAddr, length: U64) -> tuple[U64, U64]:
+def _zero(address: VirtAddr, length: U64) -> tuple[U64, U64]:
+    """A block of DCZID_EL0's size at a time, whatever that is; where it must not be used, that is very large."""
     for index in U64.range(length // 8):
         Ptr.at(U64, address.offset(index * 8)).value = U64(0)
     return address.value + length, U64(0)
@@ -189,7 +198,7 @@ def _fill(address: VirtAddr, length: U64) -> tuple[U64, U64]:
 
 def zero(address: VirtAddr, length: U64) -> None:
     """Zero `length` bytes, a multiple of 8."""
-    _fill(address, length)
+    _zero(address, length)
 
 
 @machine(aarch64=Template("dsb sy; wfi; msr daifclr, #2; isb; msr daifset, #2", clobbers=("memory",)))

@@ -30,9 +30,10 @@ SECTIONS
   kernel_data_start = .;
   .data : AT(ADDR(.data) - {KERNEL_BASE:#x}) {{ *(.data .data.*) . = ALIGN(16); }} :data
   kernel_bss_start = .;
-  .bss : AT(ADDR(.bss) - {KERNEL_BASE:#x}) {{ *(.bss.stacks) *(.bss .bss.* COMMON) }} :data
+  .bss : AT(ADDR(.bss) - {KERNEL_BASE:#x}) {{ *(.bss.stacks) *(.bss.processor) *(.bss .bss.* COMMON) }} :data
   . = ALIGN(4096);
   kernel_end = .;
+  ASSERT(processor == kernel_stack_top, "the processor's data stand where its stack begins")
   kernel_image_size = kernel_end - kernel_text_start;
   ASSERT(kernel_end - {KERNEL_BASE:#x} <= 0x200000, "the boot tables map 2 MB")
   cloudos_files 0 : {{ KEEP(*(cloudos_files)) }}

@@ -270,8 +270,9 @@ class NoUserSpace:
     root: PhysAddr = zeroed()
 
     def activate(self) -> None:
-        """Nothing can be reached at user addresses. No ASID is 0."""
+        """Nothing can be reached at user addresses, from now on. No ASID is 0."""
         cpu.load_user_root(self.root.value)
+        cpu.synchronize()
 
 
 @struct

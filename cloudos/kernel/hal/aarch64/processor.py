@@ -5,11 +5,13 @@ from __future__ import annotations
 from cloudos.lang import U64, offset_of, place, struct
 
 
-@struct
+@struct(align=16)
 class Processor:
-    """The entry code finds the first fields through `offset_of`. `frame`: where the current thread's registers are."""
+    """Stands where the processor's kernel stack begins, which grows down from it.
 
-    kernel_stack: U64 = U64(0)
+    `frame`: where the current thread's registers are; the entry code finds it through `offset_of`.
+    """
+
     frame: U64 = U64(0)
     # Addresses of VectorStates: the current thread's, and whose vector registers are in the processor.
     vectors: U64 = U64(0)
@@ -20,7 +22,6 @@ class Processor:
     interrupt: U64 = U64(0)
 
 
-PROCESSOR = place(Processor(), symbol="processor")
+PROCESSOR = place(Processor(), section=".bss.processor", symbol="processor")
 
-KERNEL_STACK = offset_of(Processor, "kernel_stack")
 FRAME = offset_of(Processor, "frame")

@@ -29,6 +29,8 @@ def start() -> None:
     CLOCK.period = U64(NANOSECONDS * ONE) // frequency
     CLOCK.frequency = (frequency << 32) // NANOSECONDS
     CLOCK.base = cpu.cycle_counter()
+    handle_interrupt()
+    cpu.control_timer(U64(1))
 
 
 @fast
@@ -41,9 +43,8 @@ def now() -> U64:
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
     cpu.set_timer(CLOCK.base + cpu.scale(min(deadline, U64(FARTHEST)), CLOCK.frequency) + 1)
-    cpu.control_timer(U64(1))
 
 
 def handle_interrupt() -> None:
-    """The timer's interrupt: it lasts until the timer is off."""
-    cpu.control_timer(U64(0))
+    """The timer's interrupt: it lasts until the timer is set to a later time."""
+    cpu.set_timer(U64(U64.MAX))

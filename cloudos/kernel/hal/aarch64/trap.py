@@ -17,7 +17,7 @@ from cloudos.kernel.hal.aarch64 import interrupts, vectors
 from cloudos.kernel.hal.aarch64.boot import HEADER, STACK_BIT
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
-from cloudos.kernel.hal.aarch64.processor import FRAME, KERNEL_STACK, PROCESSOR
+from cloudos.kernel.hal.aarch64.processor import FRAME, PROCESSOR
 from cloudos.kernel.hal.aarch64.vectors import VectorState, forget_vectors, load_vectors, save_vectors
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
@@ -66,11 +66,10 @@ SAVE_STATE = f"""
   mrs x12, esr_el1
 """
 SAVE_USER = f"{SAVE}  mrs x9, sp_el0\n{SAVE_STATE}"
-TO_KERNEL_STACK = f"""
-  mov x19, sp
+# The processor's data stand where its stack begins.
+TO_KERNEL_STACK = """
   mrs x9, tpidr_el1
-  ldr x9, [x9, #{KERNEL_STACK}]
-  mov x0, x19
+  mov x0, sp
   mov sp, x9
 """
 LOAD_STATE = f"""
@@ -110,7 +109,9 @@ return_to_user:
 
 // When the dispatch says that nothing but its results has changed, what C code preserves need not be loaded.
 system_call_end:
-  mov sp, x19
+  mrs x9, tpidr_el1
+  ldr x9, [x9, #{FRAME}]
+  mov sp, x9
 {LOAD_STATE}
 {_load(19)}
   ldr x30, [sp, #{X30}]
@@ -188,8 +189,10 @@ overflow:
   b return_to_user
 .org exception_vectors + 0x480
 {SAVE_USER}{TO_KERNEL_STACK}
+  mov x19, x0
   bl {{take}}
   add x13, x0, #{INTERRUPTS}
+  mov x0, x19
   b user_trap
 .org exception_vectors + 0x500
 {SAVE_USER}{TO_KERNEL_STACK}
@@ -202,8 +205,7 @@ overflow:
 
 .org exception_vectors + 0x600
 user_trap:
-  mov x0, x19
-  stp x13, x12, [x19, #{VECTOR}]
+  stp x13, x12, [x0, #{VECTOR}]
   bl kernel_user_trap
   b return_to_user
 
@@ -506,7 +508,6 @@ def set_frame(frame: Ptr[UserFrame]) -> None:
 
 def start() -> None:
     """Load the vectors: from here on a fault is reported, not repeated without end."""
-    PROCESSOR.kernel_stack = KERNEL_STACK_TOP.address.value
     _set_own_data(Ptr.to(PROCESSOR).address)
     _set_vectors(VECTORS.address)
 

@@ -53,6 +53,7 @@ def _steps(load: str, store: str) -> str:
 """
 
 
+# The other page tables of another thread may have been chosen and not be in use yet.
 # x0 destination, x1 source, x2 length in bytes; x0: 0 copied, 1 failed. Kernel addresses have bit 63 set.
 USER_ACCESS = Assembly(
     "user_access",
@@ -62,6 +63,7 @@ USER_ACCESS = Assembly(
 .globl user_copy, user_copy_start, user_copy_end, user_copy_failed
 user_copy:
 user_copy_start:
+  isb
   tbz x0, #63, 7f
 {_steps("ldtr", "str")}
 7:
