@@ -55,7 +55,6 @@ class Controller:
     distributor: VirtAddr = zeroed()
     # Version 2.
     interface: VirtAddr = zeroed()
-    has_registers: bool = False
     console: U64 = U64(0)
     channel: U64 = U64(0)
 
@@ -70,7 +69,7 @@ def _take_3() -> U64:
     return U64(NOBODY)
 
 
-@machine(aarch64=Template("msr s3_0_c12_c12_1, %[number]; isb", inputs={"number": "r"}, clobbers=("memory",)))
+@machine(aarch64=Template("msr s3_0_c12_c12_1, %[number]", inputs={"number": "r"}, clobbers=("memory",)))
 def _end_3(number: U64) -> None:
     """End an interrupt."""
 
@@ -88,7 +87,7 @@ def _start_interface_3() -> None:
 
 def take() -> U64:
     """Acknowledge the interrupt that is pending: its number; NOBODY when there is none after all."""
-    if CONTROLLER.has_registers:
+    if PROCESSOR.has_registers != 0:
         PROCESSOR.interrupt = _take_3()
     else:
         PROCESSOR.interrupt = U64(cpu.device_read_u32(CONTROLLER.interface.offset(INTERFACE_TAKE)))
@@ -97,7 +96,7 @@ def take() -> U64:
 
 def acknowledge() -> None:
     """End the interrupt being handled."""
-    if CONTROLLER.has_registers:
+    if PROCESSOR.has_registers != 0:
         _end_3(PROCESSOR.interrupt)
     else:
         cpu.device_write_u32(CONTROLLER.interface.offset(INTERFACE_END), U32(PROCESSOR.interrupt))
@@ -164,7 +163,7 @@ def start(frames: FrameSource) -> None:
 
 def _start_3(distributor: VirtAddr, redistributors: VirtAddr) -> None:
     """Version 3: distributor, this processor's redistributor and interface."""
-    CONTROLLER.has_registers = True
+    PROCESSOR.has_registers = U64(1)
     affinity = cpu.affinity()
     own = U32.truncate(affinity & 0xFF_FFFF | (affinity >> 8) & 0xFF00_0000)
     place = redistributors

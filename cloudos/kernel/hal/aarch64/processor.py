@@ -17,11 +17,15 @@ class Processor:
     vectors: U64 = U64(0)
     vector_owner: U64 = U64(0)
     # Whether programs may use the registers now.
-    vectors_open: bool = False
+    vectors_open: U64 = U64(0)
     # The interrupt being handled, as the controller named it.
     interrupt: U64 = U64(0)
+    # Whether the interrupt controller has system registers, as it has from version 3 on.
+    has_registers: U64 = U64(0)
 
 
 PROCESSOR = place(Processor(), section=".bss.processor", symbol="processor")
 
+INTERRUPT = offset_of(Processor, "interrupt")
+HAS_REGISTERS = offset_of(Processor, "has_registers")
 FRAME = offset_of(Processor, "frame")

@@ -15,8 +15,8 @@ FARTHEST = 1 << 60
 class Clock:
     """`period`: nanoseconds per count, `frequency`: counts per nanosecond, both with 32 fractional bits."""
 
-    base: U64 = U64(0)
     period: U64 = U64(0)
+    base: U64 = U64(0)
     frequency: U64 = U64(0)
 
 
@@ -42,7 +42,8 @@ def now() -> U64:
 @never_inlined
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
-    cpu.set_timer(CLOCK.base + cpu.scale(min(deadline, U64(FARTHEST)), CLOCK.frequency) + 1)
+    count = cpu.scale(min(deadline, U64(FARTHEST)), CLOCK.frequency)
+    cpu.set_timer(CLOCK.base.wrapping_add(count).wrapping_add(1))
 
 
 def handle_interrupt() -> None:

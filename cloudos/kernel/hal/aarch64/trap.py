@@ -17,7 +17,7 @@ from cloudos.kernel.hal.aarch64 import interrupts, vectors
 from cloudos.kernel.hal.aarch64.boot import HEADER, STACK_BIT
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
-from cloudos.kernel.hal.aarch64.processor import FRAME, PROCESSOR
+from cloudos.kernel.hal.aarch64.processor import FRAME, HAS_REGISTERS, INTERRUPT, PROCESSOR
 from cloudos.kernel.hal.aarch64.vectors import VectorState, forget_vectors, load_vectors, save_vectors
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
@@ -41,8 +41,9 @@ __all__ = ["VectorState", "forget_vectors", "load_vectors", "save_vectors"]
 # Offsets in a UserFrame.
 X30, IP, VECTOR = 240, 256, 272
 FRAME_SIZE = 288
-# Why the kernel was entered, where it was not an interrupt; interrupts count from the last one.
-SYNCHRONOUS, FAST_INTERRUPT, SYSTEM_ERROR, INTERRUPTS = 0, 1, 2, 16
+# Why the kernel was entered: the number of an interrupt, or one of these.
+INTERRUPTS_END = 1024
+SYNCHRONOUS, FAST_INTERRUPT, SYSTEM_ERROR = 1024, 1025, 1026
 # ESR_EL1: the class stands in the bits from 26 on.
 CLASS_SHIFT = 26
 CLASS_WAIT, CLASS_VECTORS, CLASS_SYSTEM_CALL, CLASS_SYSTEM_REGISTER = 0x01, 0x07, 0x15, 0x18
@@ -57,13 +58,12 @@ USER_SETTABLE_FLAGS = 0xF000_0000
 MODE_MASK = 0xF
 
 SAVE = "".join(f"  stp x{number}, x{number + 1}, [sp, #{8 * number}]\n" for number in range(0, 30, 2))
-# With x9 what the stack pointer was. ESR_EL1 goes to x12.
+# With x9 what the stack pointer was.
 SAVE_STATE = f"""
   stp x30, x9, [sp, #{X30}]
   mrs x10, elr_el1
   mrs x11, spsr_el1
   stp x10, x11, [sp, #{IP}]
-  mrs x12, esr_el1
 """
 SAVE_USER = f"{SAVE}  mrs x9, sp_el0\n{SAVE_STATE}"
 # The processor's data stand where its stack begins.
@@ -94,9 +94,12 @@ ENTRY = Assembly(
 .p2align 11
 exception_vectors:
 {HEADER}
-// The end of the boot: from the kernel's first thread of control to the current thread.
+// A fault, or an interrupt while a program ran: its frame is in x0.
+user_trap:
+  stp x13, x12, [x0, #{VECTOR}]
+  bl kernel_user_trap
 enter_user:
-// Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
+// Returns to the current thread, whichever that is now; the end of the boot, too. Nothing of the kernel's may stay in a register.
 return_to_user:
   mrs x9, tpidr_el1
   ldr x9, [x9, #{FRAME}]
@@ -119,14 +122,19 @@ system_call_end:
 
 // A fault of a program. The class is in x13.
 user_fault:
-  stp xzr, x12, [x0, #{VECTOR}]
   cmp x13, #{CLASS_VECTORS}
-  b.eq 1f
-  bl kernel_user_trap
-  b return_to_user
-1:
+  mov x13, #{SYNCHRONOUS}
+  b.ne user_trap
   bl {{take_vectors}}
   b return_to_user
+
+// An interrupt, from a controller of version 2.
+take_interrupt:
+  mov x19, x0
+  bl {{take}}
+  mov x13, x0
+  mov x0, x19
+  b user_trap
 
 // The kernel stack is full. The value of x0 is lost.
 overflow:
@@ -162,7 +170,6 @@ overflow:
   add x9, sp, #{FRAME_SIZE}
 {SAVE_STATE}
   bl {{take}}
-  add x0, x0, #{INTERRUPTS}
   str x0, [sp, #{VECTOR}]
   b kernel_trap_here
 .org exception_vectors + 0x300
@@ -181,6 +188,7 @@ overflow:
 // Programs: system calls and faults.
 .org exception_vectors + 0x400
 {SAVE_USER}{TO_KERNEL_STACK}
+  mrs x12, esr_el1
   lsr x13, x12, #{CLASS_SHIFT}
   cmp x13, #{CLASS_SYSTEM_CALL}
   b.ne user_fault
@@ -189,10 +197,12 @@ overflow:
   b return_to_user
 .org exception_vectors + 0x480
 {SAVE_USER}{TO_KERNEL_STACK}
-  mov x19, x0
-  bl {{take}}
-  add x13, x0, #{INTERRUPTS}
-  mov x0, x19
+  ldr x13, [x9, #{HAS_REGISTERS}]
+  cbz x13, take_interrupt
+  mrs x13, s3_0_c12_c12_0
+  dsb sy
+  str x13, [x9, #{INTERRUPT}]
+  and x13, x13, #{INTERRUPTS_END - 1}
   b user_trap
 .org exception_vectors + 0x500
 {SAVE_USER}{TO_KERNEL_STACK}
@@ -204,16 +214,12 @@ overflow:
   b user_trap
 
 .org exception_vectors + 0x600
-user_trap:
-  stp x13, x12, [x0, #{VECTOR}]
-  bl kernel_user_trap
-  b return_to_user
-
 in_kernel:
   mov x13, #{SYNCHRONOUS}
 in_kernel_for:
   add x9, x0, #{FRAME_SIZE}
 {SAVE_STATE}
+  mrs x12, esr_el1
   stp x13, x12, [sp, #{VECTOR}]
 kernel_trap_here:
   mov x0, sp
@@ -301,15 +307,14 @@ class UserFrame:
     def kind(self) -> TrapKind:
         """Why the kernel was entered."""
         vector = self.vector
-        if vector >= INTERRUPTS:
-            number = vector - INTERRUPTS
-            if number == TIMER:
+        if vector < INTERRUPTS_END:
+            if vector == TIMER:
                 return TrapKind.TIMER
-            if number == CONTROLLER.channel:
+            if vector == CONTROLLER.channel:
                 return TrapKind.CHANNEL
-            if number == CONTROLLER.console:
+            if vector == CONTROLLER.console:
                 return TrapKind.CONSOLE
-            return TrapKind.SPURIOUS if number >= NOBODY - 3 else TrapKind.DEVICE
+            return TrapKind.SPURIOUS if vector >= NOBODY - 3 else TrapKind.DEVICE
         if vector != SYNCHRONOUS:
             return TrapKind.MACHINE_CHECK
         kind = self.cause()
@@ -329,11 +334,11 @@ class UserFrame:
     @property
     def is_timer(self) -> bool:
         """Whether the timer interrupted: what `kind` says too, at less cost."""
-        return self.vector == INTERRUPTS + TIMER
+        return self.vector == TIMER
 
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - (INTERRUPTS + FIRST_LINE)
+        return self.vector - FIRST_LINE
 
     @property
     def is_protection_violation(self) -> bool:

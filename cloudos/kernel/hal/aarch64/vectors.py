@@ -65,8 +65,8 @@ def save_vectors(state: VirtAddr) -> None:
 def load_vectors(state: VirtAddr) -> None:
     """From here on these are the current thread's; also if they are in the processor, its first use is a trap."""
     PROCESSOR.vectors = state.value
-    if PROCESSOR.vectors_open:
-        PROCESSOR.vectors_open = False
+    if PROCESSOR.vectors_open != 0:
+        PROCESSOR.vectors_open = U64(0)
         cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
 
 
@@ -84,5 +84,5 @@ def take_vectors() -> None:
             _store(VirtAddr(owner))
         PROCESSOR.vector_owner = PROCESSOR.vectors
         _load(VirtAddr(PROCESSOR.vectors))
-    PROCESSOR.vectors_open = True
+    PROCESSOR.vectors_open = U64(1)
     cpu.set_vector_access(U64(cpu.VECTORS_ALL))
