@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.devices import LINES, MEMORY
+from cloudos.abi.devices import MEMORY
 from cloudos.kernel.hal.aarch64 import cpu, device_tree, interrupts, mmu
 from cloudos.kernel.hal.aarch64.device_tree import MACHINE
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import virtio
 from cloudos.kernel.hal.shared.kept import keep
+from cloudos.kernel.hal.shared.registers import register
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
 
 UART_BYTES = 4096
@@ -49,11 +50,11 @@ class SerialPort:
         self._set(U64(REGISTER_CONTROL), U32(CONTROL))
         self._set(U64(REGISTER_MASK), U32(INPUT_INTERRUPTS))
 
-    def _set(self, register: U64, value: U32) -> None:
-        cpu.device_write_u32(self.registers.offset(register), value)
+    def _set(self, number: U64, value: U32) -> None:
+        cpu.device_write_u32(register(self.registers, number), value)
 
     def _has(self, flag: U32) -> bool:
-        return cpu.device_read_u32(self.registers.offset(REGISTER_FLAGS)).bit(flag)
+        return cpu.device_read_u32(register(self.registers, U64(REGISTER_FLAGS))).bit(flag)
 
     def write(self, data: Slice[U8]) -> None:
         """Send; waits until the host has room."""

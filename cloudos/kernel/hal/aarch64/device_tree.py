@@ -11,6 +11,7 @@ from typing import Literal
 
 from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
 from cloudos.kernel.hal.shared.direct import direct
+from cloudos.kernel.hal.shared.registers import register as behind
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
 
 MAGIC = 0xD00D_FEED
@@ -54,11 +55,11 @@ class Node:
 
     def address(self, index: U64) -> U64:
         """The start of one of its register ranges; behind it, its length."""
-        return _double(self.registers.offset(index * 8))
+        return _double(behind(self.registers, index * 8))
 
     def line(self) -> U64:
         """The number of its interrupt: cells are kind, number, flags."""
-        return U64(_word(self.interrupts.offset(4)))
+        return U64(_word(behind(self.interrupts, U64(4))))
 
     @never_inlined
     def is_like(self, name: Slice[U8]) -> bool:
@@ -77,7 +78,7 @@ def _word(address: VirtAddr) -> U32:
 
 @never_inlined
 def _double(address: VirtAddr) -> U64:
-    return U64(_word(address)) << 32 | U64(_word(address.offset(4)))
+    return U64(_word(address)) << 32 | U64(_word(behind(address, U64(4))))
 
 
 @never_inlined
@@ -91,11 +92,14 @@ def read(tree: PhysAddr) -> None:
     if _word(base) != MAGIC:
         return
     boot = BOOT_INFORMATION
-    entry = base.offset(U64(_word(base.offset(4 * RESERVED))))
-    while _double(entry.offset(8)) != 0:
-        boot.reserve(_double(entry), _double(entry) + _double(entry.offset(8)))
-        entry = entry.offset(PAIR)
-    _walk(base.offset(U64(_word(base.offset(4 * STRUCTURE)))), base.offset(U64(_word(base.offset(4 * STRINGS)))))
+    entry = behind(base, U64(_word(behind(base, U64(4 * RESERVED)))))
+    while _double(behind(entry, U64(8))) != 0:
+        boot.reserve(_double(entry), _double(entry) + _double(behind(entry, U64(8))))
+        entry = behind(entry, U64(PAIR))
+    _walk(
+        behind(base, U64(_word(behind(base, U64(4 * STRUCTURE))))),
+        behind(base, U64(_word(behind(base, U64(4 * STRINGS))))),
+    )
 
 
 def _walk(at: VirtAddr, strings: VirtAddr) -> None:
@@ -105,11 +109,11 @@ def _walk(at: VirtAddr, strings: VirtAddr) -> None:
     in_reserved = False
     while True:
         token = _word(at)
-        at = at.offset(4)
+        at = behind(at, U64(4))
         if token == PROPERTY:
             length = U64(_word(at))
-            _take_property(node, strings.offset(U64(_word(at.offset(4)))), at.offset(8), length)
-            at = at.offset(8 + (length + 3) // 4 * 4)
+            _take_property(node, behind(strings, U64(_word(behind(at, U64(4))))), behind(at, U64(8)), length)
+            at = behind(at, 8 + (length + 3) // 4 * 4)
         elif token == BEGIN_NODE or token == END_NODE:
             _finish(node)
             node = Node()
@@ -117,10 +121,10 @@ def _walk(at: VirtAddr, strings: VirtAddr) -> None:
                 depth = depth - 1
                 continue
             depth = depth + 1
-            in_reserved = depth >= RESERVED_DEPTH and in_reserved or _begins(at, data(b"reserved-memory"))
+            in_reserved = (depth >= RESERVED_DEPTH and in_reserved) or _begins(at, data(b"reserved-memory"))
             node.is_reserved = in_reserved
             while Ptr.at(U8, at).value != 0:
-                at = at.offset(1)
+                at = behind(at, U64(1))
             at = VirtAddr(at.value // 4 * 4 + 4)
         elif token != NOTHING:
             return
@@ -141,7 +145,7 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
     elif _begins(name, data(b"linux,initrd-")):
         address = _double(value) if length == 8 else U64(_word(value))
-        if _begins(name.offset(13), data(b"start\0")):
+        if _begins(behind(name, U64(13)), data(b"start\0")):
             BOOT_INFORMATION.module = PhysAddr(address)
         else:
             BOOT_INFORMATION.module_length = address

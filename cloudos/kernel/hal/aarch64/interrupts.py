@@ -13,6 +13,7 @@ from cloudos.kernel.hal.aarch64.device_tree import MACHINE
 from cloudos.kernel.hal.aarch64.processor import PROCESSOR
 from cloudos.kernel.hal.interface import MAXIMUM_LINES, RESOURCE_END, FrameSource
 from cloudos.kernel.hal.shared.kept import keep
+from cloudos.kernel.hal.shared.registers import register
 from cloudos.lang import U32, U64, PhysAddr, Template, VirtAddr, machine, never_inlined, place, struct, zeroed
 
 FIRST_LINE = 32
@@ -90,7 +91,7 @@ def take() -> U64:
     if PROCESSOR.has_registers != 0:
         PROCESSOR.interrupt = _take_3()
     else:
-        PROCESSOR.interrupt = U64(cpu.device_read_u32(CONTROLLER.interface.offset(INTERFACE_TAKE)))
+        PROCESSOR.interrupt = U64(cpu.device_read_u32(register(CONTROLLER.interface, U64(INTERFACE_TAKE))))
     return PROCESSOR.interrupt & 1023
 
 
@@ -99,13 +100,13 @@ def acknowledge() -> None:
     if PROCESSOR.has_registers != 0:
         _end_3(PROCESSOR.interrupt)
     else:
-        cpu.device_write_u32(CONTROLLER.interface.offset(INTERFACE_END), U32(PROCESSOR.interrupt))
+        cpu.device_write_u32(register(CONTROLLER.interface, U64(INTERFACE_END)), U32(PROCESSOR.interrupt))
 
 
 def _set_bit(registers: U64, number: U64) -> None:
     """Write the bit of an interrupt in registers that have one for each, and where zeroes do nothing."""
     bit = U32(1) << U32.truncate(number % 32)
-    cpu.device_write_u32(CONTROLLER.distributor.offset(registers + number // 32 * 4), bit)
+    cpu.device_write_u32(register(CONTROLLER.distributor, registers + number // 32 * 4), bit)
 
 
 @never_inlined
@@ -118,7 +119,7 @@ def configure(line: U64, flags: U64, is_open: bool) -> None:
     if not is_open:
         _set_bit(U64(CLOSE), number)
         return
-    place = CONTROLLER.distributor.offset(MODES + number // 16 * 4)
+    place = register(CONTROLLER.distributor, MODES + number // 16 * 4)
     edge = U32(2) << U32.truncate(number % 16 * 2)
     modes = cpu.device_read_u32(place)
     cpu.device_write_u32(place, modes & ~edge if flags & LEVEL != 0 else modes | edge)
@@ -152,9 +153,9 @@ def start(frames: FrameSource) -> None:
         CONTROLLER.interface = second
         cpu.device_write_u32(distributor, U32(CONTROL_ON_2))
         for number in U64.range(FIRST_LINE, FIRST_LINE + MAXIMUM_LINES, 4):
-            cpu.device_write_u32(distributor.offset(TARGETS + number), U32(0x0101_0101))
-        cpu.device_write_u32(second.offset(INTERFACE_PRIORITY), U32(LOWEST_PRIORITY))
-        cpu.device_write_u32(second.offset(INTERFACE_CONTROL), U32(1))
+            cpu.device_write_u32(register(distributor, TARGETS + number), U32(0x0101_0101))
+        cpu.device_write_u32(register(second, U64(INTERFACE_PRIORITY)), U32(LOWEST_PRIORITY))
+        cpu.device_write_u32(register(second, U64(INTERFACE_CONTROL)), U32(1))
         _set_bit(U64(OPEN), U64(TIMER))
     if machine.uart != 0:
         CONTROLLER.console = machine.uart_line + FIRST_LINE
@@ -167,18 +168,19 @@ def _start_3(distributor: VirtAddr, redistributors: VirtAddr) -> None:
     affinity = cpu.affinity()
     own = U32.truncate(affinity & 0xFF_FFFF | (affinity >> 8) & 0xFF00_0000)
     place = redistributors
-    while cpu.device_read_u32(place.offset(TYPE_AFFINITY)) != own:
-        place = place.offset(REDISTRIBUTOR_BYTES)
-    cpu.device_write_u32(place.offset(WAKER), cpu.device_read_u32(place.offset(WAKER)) & ~U32(WAKER_SLEEP))
-    while cpu.device_read_u32(place.offset(WAKER)).bit(WAKER_ASLEEP):
+    while cpu.device_read_u32(register(place, U64(TYPE_AFFINITY))) != own:
+        place = register(place, U64(REDISTRIBUTOR_BYTES))
+    waker = register(place, U64(WAKER))
+    cpu.device_write_u32(waker, cpu.device_read_u32(waker) & ~U32(WAKER_SLEEP))
+    while cpu.device_read_u32(waker).bit(WAKER_ASLEEP):
         cpu.pause()
-    cpu.device_write_u32(place.offset(PRIVATE + GROUPS), U32(0xFFFF_FFFF))
-    cpu.device_write_u32(place.offset(PRIVATE + OPEN), U32(1 << TIMER))
+    cpu.device_write_u32(register(place, U64(PRIVATE + GROUPS)), U32(0xFFFF_FFFF))
+    cpu.device_write_u32(register(place, U64(PRIVATE + OPEN)), U32(1 << TIMER))
     cpu.device_write_u32(distributor, U32(CONTROL_ON_3))
     for number in U64.range(FIRST_LINE, FIRST_LINE + MAXIMUM_LINES):
-        route = distributor.offset(ROUTES + number * 8)
+        route = register(distributor, ROUTES + number * 8)
         cpu.device_write_u32(route, own & 0xFF_FFFF)
-        cpu.device_write_u32(route.offset(4), own >> 24)
+        cpu.device_write_u32(register(route, U64(4)), own >> 24)
         if number % 32 == 0:
-            cpu.device_write_u32(distributor.offset(GROUPS + number // 8), U32(0xFFFF_FFFF))
+            cpu.device_write_u32(register(distributor, GROUPS + number // 8), U32(0xFFFF_FFFF))
     _start_interface_3()

@@ -18,7 +18,20 @@ from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.aarch64.boot import KERNEL_BASE
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
-from cloudos.lang import U8, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, place, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U64,
+    Array,
+    LinkerSymbol,
+    PhysAddr,
+    Ptr,
+    VirtAddr,
+    fast,
+    never_inlined,
+    place,
+    struct,
+    zeroed,
+)
 
 __all__ = ["OutOfMemory", "direct", "direct_to_physical"]
 
@@ -315,7 +328,9 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     _map_image(RODATA_START.address, DATA_START.address, Access.READ, frames)
     _map_image(DATA_START.address, KERNEL_END.address, data, frames)
     tables.walk(STACK_GUARD.address, U64(0)).clear()
-    tables.walk(VirtAddr(DEVICE_BASE), U64(TOP_LEVEL)).set_table(image_address(BOOT_TABLES.address).offset(4 * PAGE_SIZE))
+    tables.walk(VirtAddr(DEVICE_BASE), U64(TOP_LEVEL)).set_table(
+        image_address(BOOT_TABLES.address).offset(4 * PAGE_SIZE)
+    )
     KERNEL.pages.root = frames.allocate_zeroed()
     cpu.publish_tables()
     cpu.load_kernel_root(tables.root.value)

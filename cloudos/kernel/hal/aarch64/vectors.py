@@ -27,7 +27,9 @@ class VectorState:
 
 def _pairs(instruction: str) -> str:
     """All registers, two with each instruction."""
-    return "".join(f"{instruction} q{number}, q{number + 1}, [%[state], #{16 * number + 16}]; " for number in range(0, 32, 2))
+    return "".join(
+        f"{instruction} q{number}, q{number + 1}, [%[state], #{16 * number + 16}]; " for number in range(0, 32, 2)
+    )
 
 
 # The kernel is compiled without these registers: the assembler must be told that the processor has them.

@@ -6,7 +6,13 @@ is not described to them.
 
 from __future__ import annotations
 
-from cloudos.lang import U32, Ptr, Template, VirtAddr, machine
+from cloudos.lang import U32, U64, Ptr, Template, VirtAddr, inlined, machine
+
+
+@inlined
+def register(base: VirtAddr, offset: U64) -> VirtAddr:
+    """The address of a register: offsets in a mapped device never overflow, and are not checked."""
+    return VirtAddr(base.value.wrapping_add(offset))
 
 
 @machine(

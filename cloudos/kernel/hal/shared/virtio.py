@@ -13,7 +13,7 @@ from cloudos.abi.devices import MEMORY
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared.direct import direct, direct_to_physical
 from cloudos.kernel.hal.shared.kept import keep
-from cloudos.kernel.hal.shared.registers import device_read_u32, device_write_u32, pause
+from cloudos.kernel.hal.shared.registers import device_read_u32, device_write_u32, pause, register
 from cloudos.lang import (
     U8,
     U16,
@@ -166,8 +166,8 @@ class VirtioConsole:
     output: Queue
     taken: U64
 
-    def _write(self, register: U64, value: U32) -> None:
-        device_write_u32(self.registers.offset(register), value)
+    def _write(self, number: U64, value: U32) -> None:
+        device_write_u32(register(self.registers, number), value)
 
     def start(self, frames: FrameSource) -> None:
         """Negotiate, set up the queues, open the port. Raises OutOfMemory."""
@@ -209,10 +209,10 @@ class VirtioConsole:
         self._write_address(U64(REGISTER_QUEUE_USED), Ptr.to(parts.used).address)
         self._write(U64(REGISTER_QUEUE_READY), U32(1))
 
-    def _write_address(self, register: U64, address: VirtAddr) -> None:
+    def _write_address(self, number: U64, address: VirtAddr) -> None:
         value = direct_to_physical(address).value
-        self._write(register, U32.truncate(value))
-        self._write(register + 4, U32(value >> 32))
+        self._write(number, U32.truncate(value))
+        self._write(number + 4, U32(value >> 32))
 
     def _notify(self, queue: Queue) -> None:
         self._write(U64(REGISTER_QUEUE_NOTIFY), queue.number)
@@ -271,7 +271,7 @@ class VirtioConsole:
 
     def acknowledge(self) -> None:
         """Release the interrupt line."""
-        status = device_read_u32(self.registers.offset(REGISTER_INTERRUPT_STATUS))
+        status = device_read_u32(register(self.registers, U64(REGISTER_INTERRUPT_STATUS)))
         self._write(U64(REGISTER_INTERRUPT_ACKNOWLEDGE), status)
 
 
@@ -284,8 +284,8 @@ CONSOLE = place(
 
 def take_console(registers: VirtAddr, place: PhysAddr) -> bool:
     """Whether the device with these registers, mapped at an address and lying at `place`, is a console: then ours."""
-    is_console = device_read_u32(registers.offset(REGISTER_DEVICE)) == DEVICE_CONSOLE
-    if is_console and device_read_u32(registers.offset(REGISTER_VERSION)) == MODERN:
+    is_console = device_read_u32(register(registers, U64(REGISTER_DEVICE))) == DEVICE_CONSOLE
+    if is_console and device_read_u32(register(registers, U64(REGISTER_VERSION))) == MODERN:
         CONSOLE.registers = registers
         keep(U64(MEMORY), place.value, place.value + MMIO_STRIDE)
         return True
