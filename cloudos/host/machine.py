@@ -111,7 +111,12 @@ def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
     line += ["-chardev", f"socket,id=program,fd={program_fd}"]
     if machine == "microvm" or is_virt(machine):
         # A port of kind "serialport": one of kind "console" drops output when its socket is full (hw/char).
-        line += ["-global", "virtio-mmio.force-legacy=false", "-device", f"{VIRTIO_SERIAL},id=program{place(machine, 31)}"]
+        line += [
+            "-global",
+            "virtio-mmio.force-legacy=false",
+            "-device",
+            f"{VIRTIO_SERIAL},id=program{place(machine, 31)}",
+        ]
         return [*line, "-device", "virtserialport,nr=1,name=program,chardev=program,bus=program.0"]
     return [*line, "-device", "isa-serial,chardev=program,index=1"]
 
