@@ -169,7 +169,8 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     void *at = to;
     u64 pattern = (u8)value * 0x0101010101010101ul;
     __asm__ volatile("1: subs %1, %1, #32; b.lo 2f; stp %2, %2, [%0], #16; stp %2, %2, [%0], #16; b 1b; 2: "
-                     LEFT_OF("%1", "4", "stp %2, %2, [%0], #16") LEFT_OF("%1", "3", "str %2, [%0], #8") LEFT_OF("%1", "2", "str %w2, [%0], #4")
+                     LEFT_OF("%1", "4", "stp %2, %2, [%0], #16") LEFT_OF("%1", "3", "str %2, [%0], #8")
+                     LEFT_OF("%1", "2", "str %w2, [%0], #4")
                      LEFT_OF("%1", "1", "strh %w2, [%0], #2") LEFT_OF("%1", "0", "strb %w2, [%0]")
                      : "+r"(at), "+r"(length) : "r"(pattern) : "memory", "cc");
     return to;

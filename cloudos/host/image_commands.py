@@ -180,12 +180,12 @@ def milliseconds(nanoseconds: int) -> str:
     return f"{nanoseconds / 1_000_000:.6g}"
 
 
-def build(name: str, directory: Path) -> list[Path]:
+def build(name: str, directory: Path, architecture: str = "x86_64") -> list[Path]:
     """Write the files that boot an image into `directory`; on any error nothing in it has changed.
 
     Raises ToolError, CompileError.
     """
-    made = system_image.build(system_image.load(name))
+    made = system_image.build(system_image.load(name), architecture)
     found = made.system.manifest
     text = BOOT_TEXT.format(name=found.name, description=found.description, memory=-(-found.memory >> 20))
     contents = {KERNEL: made.kernel.read_bytes(), BUNDLE: made.content, README: text.encode()}

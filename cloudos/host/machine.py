@@ -23,6 +23,8 @@ from cloudos.host.accelerator import Accelerator
 from cloudos.host.errors import ToolError
 
 MINIMUM_MEMORY = 2 << 20
+VIRT_TREE = 6 << 20
+VIRT_MINIMUM = 8 << 20
 MACHINES = {"x86_64": ("microvm", "q35"), "aarch64": ("virt", "virt,gic-version=2")}
 """By architecture, the usual one first."""
 MAXIMUM_PROCESSORS = 255
@@ -135,34 +137,42 @@ def console_channel(machine: str, console_fd: int) -> list[str]:
     return [*line, "-device", "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2"]
 
 
+def check_room(options: Options, kernel: int, bundle: int) -> None:
+    """Refuse, with ToolError, a memory too small for these numbers of bytes.
+
+    On `virt` QEMU puts the bundle in the middle, and the device tree, of 1 MB, behind it at a multiple of 2 MB.
+    """
+    # Measurements find out for themselves how little is enough.
+    if options.counted:
+        return
+    need = bundle + kernel + MINIMUM_MEMORY // 2
+    if is_virt(options.machine):
+        need = max(2 * bundle + VIRT_TREE, VIRT_MINIMUM)
+    if need > options.memory:
+        raise ToolError(
+            f"the program and its files do not fit into {describe(options.memory)} of memory",
+            f"give the machine more: --memory {(need + MINIMUM_MEMORY // 2 >> 20) + 1}M or above",
+        )
+
+
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
     content = kernel.read_bytes()
-    architecture = elf.architecture(content)
-    options = replace(options, machine=options.machine or MACHINES[architecture][0])
-    too_small = len(bundle) + kernel.stat().st_size + MINIMUM_MEMORY // 2 > options.memory
-    # Measurements find out for themselves how little is enough.
-    if too_small and not options.counted:
-        need = (len(bundle) + kernel.stat().st_size + MINIMUM_MEMORY) >> 20
-        raise ToolError(
-            f"the program and its files do not fit into {describe(options.memory)} of memory",
-            f"give the machine more: --memory {need + 1}M or above",
-        )
+    options = replace(options, machine=options.machine or MACHINES[elf.architecture(content)][0])
+    check_room(options, len(content), len(bundle))
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
     console, console_far = socket.socketpair()
     enlarge(log_far)
     bundle_fd, messages_fd = memory_file("bundle", bundle), memory_file("messages", b"")
     # Kernels that get a device tree are no ELF files for their loaders.
-    image_fd = memory_file("kernel", elf.flat(content)) if is_virt(options.machine) else None
-    kernel = kernel if image_fd is None else Path(f"/dev/fd/{image_fd}")
-    line = command(qemu, options, accelerator, kernel, bundle_fd)
+    kernel_fd = memory_file("kernel", elf.flat(content) if is_virt(options.machine) else content)
+    line = command(qemu, options, accelerator, Path(f"/dev/fd/{kernel_fd}"), bundle_fd)
     line += channels(options.machine, log_far.fileno(), program_far.fileno())
     line += console_channel(options.machine, console_far.fileno()) if options.console else []
     try:
-        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd)
-        inherited += () if image_fd is None else (image_fd,)
+        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()
@@ -177,7 +187,7 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
     finally:
         for channel in (log, log_far, program, program_far, console, console_far):
             channel.close()
-        for descriptor in (bundle_fd, messages_fd, *(() if image_fd is None else (image_fd,))):
+        for descriptor in (bundle_fd, messages_fd, kernel_fd):
             os.close(descriptor)
 
 

@@ -233,8 +233,8 @@ def port_write(port: U16, width: U8, value: U32) -> None:
 
 @machine(
     aarch64=Template(
-        "msr cpacr_el1, %[vectors]; msr cntkctl_el1, %[counters]; msr mdscr_el1, xzr; msr tpidr_el0, xzr; msr tpidrro_el0, xzr; "
-        "msr contextidr_el1, xzr; isb",
+        "msr cpacr_el1, %[vectors]; msr cntkctl_el1, %[counters]; msr mdscr_el1, xzr; msr tpidr_el0, xzr; "
+        "msr tpidrro_el0, xzr; msr contextidr_el1, xzr; isb",
         inputs={"vectors": "r", "counters": "r"},
         clobbers=("memory",),
     )

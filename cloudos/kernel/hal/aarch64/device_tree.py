@@ -114,12 +114,13 @@ def _walk(at: VirtAddr, strings: VirtAddr) -> None:
             length = U64(_word(at))
             _take_property(node, behind(strings, U64(_word(behind(at, U64(4))))), behind(at, U64(8)), length)
             at = behind(at, 8 + (length + 3) // 4 * 4)
-        elif token == BEGIN_NODE or token == END_NODE:
+        elif token == END_NODE:
             _finish(node)
             node = Node()
-            if token == END_NODE:
-                depth = depth - 1
-                continue
+            depth = depth - 1
+        elif token == BEGIN_NODE:
+            _finish(node)
+            node = Node()
             depth = depth + 1
             in_reserved = (depth >= RESERVED_DEPTH and in_reserved) or _begins(at, data(b"reserved-memory"))
             node.is_reserved = in_reserved

@@ -1,4 +1,4 @@
-"""Time and alarms from the generic timer, the virtual one: Arm Architecture Reference Manual (DDI 0487), chapter D12."""
+"""Time and alarms from the generic timer, the virtual one: Arm Architecture Reference Manual (DDI 0487), D12."""
 
 from __future__ import annotations
 

@@ -47,8 +47,11 @@ SYNCHRONOUS, FAST_INTERRUPT, SYSTEM_ERROR = 1024, 1025, 1026
 # ESR_EL1: the class stands in the bits from 26 on.
 CLASS_SHIFT = 26
 CLASS_WAIT, CLASS_VECTORS, CLASS_SYSTEM_CALL, CLASS_SYSTEM_REGISTER = 0x01, 0x07, 0x15, 0x18
-CLASS_FETCH, CLASS_FETCH_KERNEL, CLASS_IP, CLASS_DATA, CLASS_DATA_KERNEL = 0x20, 0x21, 0x22, 0x24, 0x25
-CLASS_SP, CLASS_FLOATING_POINT, CLASS_BREAKPOINTS, CLASS_BREAKPOINT_END = 0x26, 0x2C, 0x30, 0x3D
+# Aborts differ in two bits: data and not instructions, the kernel and not a program.
+CLASS_FETCH, CLASS_FETCH_KERNEL, ABORT_KINDS = 0x20, 0x21, 5
+# A misaligned address of an instruction or, with this bit, of the stack.
+CLASS_MISALIGNED, STACK_KIND = 0x22, 4
+CLASS_FLOATING_POINT, CLASS_BREAKPOINTS, CLASS_BREAKPOINTS_END = 0x2C, 0x30, 0x3D
 # Status of an abort: translation, access flag and permission faults at any level.
 STATUS_FIRST, STATUS_COUNT = 0x04, 0x0C
 STATUS_ALIGNMENT = 0x21
@@ -99,7 +102,8 @@ user_trap:
   stp x13, x12, [x0, #{VECTOR}]
   bl kernel_user_trap
 enter_user:
-// Returns to the current thread, whichever that is now; the end of the boot, too. Nothing of the kernel's may stay in a register.
+// Returns to the current thread, whichever that is now; the end of the boot, too. Nothing of the kernel's may stay in a
+// register.
 return_to_user:
   mrs x9, tpidr_el1
   ldr x9, [x9, #{FRAME}]
@@ -317,11 +321,14 @@ class UserFrame:
             return TrapKind.SPURIOUS if vector >= NOBODY - 3 else TrapKind.DEVICE
         if vector != SYNCHRONOUS:
             return TrapKind.MACHINE_CHECK
-        kind = self.cause()
-        is_abort = kind == CLASS_DATA or kind == CLASS_DATA_KERNEL or kind == CLASS_FETCH or kind == CLASS_FETCH_KERNEL
-        if is_abort and self.status().wrapping_sub(STATUS_FIRST) < STATUS_COUNT:
+        if self.is_abort and self.status().wrapping_sub(STATUS_FIRST) < STATUS_COUNT:
             return TrapKind.PAGE_FAULT
         return TrapKind.FAULT
+
+    @property
+    def is_abort(self) -> bool:
+        """Whether an access to memory failed, of a program or of the kernel."""
+        return self.cause() & ~U64(ABORT_KINDS) == CLASS_FETCH
 
     def cause(self) -> U64:
         """The class of a synchronous exception."""
@@ -491,10 +498,7 @@ def _clear_thread_pointer() -> None:
 
 @machine(aarch64=Template("mov %w[result], #1", result="=r", volatile=False))
 def load_all() -> bool:
-    """What tells the entry code that another thread may be current: true, but for all that the compiler knows.
-
-    Knowing it, it would have this value loaded after a call, in place of a jump.
-    """
+    """True, but not for the compiler, which would have it loaded after a call in place of a jump."""
     return True
 
 
@@ -525,17 +529,17 @@ def _set_own_data(address: VirtAddr) -> None:
 def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     """What a trap other than a page fault says about the program. `code`: bytes at its instruction pointer."""
     kind = frame.cause()
-    if kind == CLASS_IP or kind == CLASS_SP:
+    if kind & ~U64(STACK_KIND) == CLASS_MISALIGNED:
         return faults.ALIGNMENT
     if kind == CLASS_FLOATING_POINT:
         return faults.FLOATING_POINT
-    if kind >= CLASS_BREAKPOINTS and kind < CLASS_BREAKPOINT_END:
+    if kind >= CLASS_BREAKPOINTS and kind < CLASS_BREAKPOINTS_END:
         return faults.BREAKPOINT
-    if kind == CLASS_FETCH or kind == CLASS_DATA:
+    if frame.is_abort:
         return faults.ALIGNMENT if frame.status() == STATUS_ALIGNMENT else faults.BAD_ADDRESS
-    if kind == CLASS_SYSTEM_REGISTER or kind == CLASS_WAIT or is_privileged(code):
+    if kind == CLASS_SYSTEM_REGISTER:
         return faults.PRIVILEGED_INSTRUCTION
-    return faults.ILLEGAL_INSTRUCTION
+    return faults.PRIVILEGED_INSTRUCTION if kind == CLASS_WAIT or is_privileged(code) else faults.ILLEGAL_INSTRUCTION
 
 
 def on_kernel_stack(address: U64) -> bool:

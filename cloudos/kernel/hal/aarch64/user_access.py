@@ -11,7 +11,7 @@ from cloudos.lang import U8, U64, Assembly, LinkerSymbol, Ptr, VirtAddr, externa
 
 
 def _steps(load: str, store: str) -> str:
-    """A copy with instructions for one word and, with "b" behind them, one byte; their addresses are not written back."""
+    """A copy with two instructions for a word; with "b" behind them they are those for a byte."""
     return f"""
 1:
   subs x2, x2, #32

@@ -496,10 +496,7 @@ def forget_vectors(state: VirtAddr) -> None:
 
 @machine(x86_64=Template("movb $1, %[result]", result="=q", volatile=False))
 def load_all() -> bool:
-    """What tells the entry code that another thread may be current: true, but for all that the compiler knows.
-
-    Knowing it, it would have this value loaded after a call, in place of a jump.
-    """
+    """True, but not for the compiler, which would have it loaded after a call in place of a jump."""
     return True
 
 
