@@ -111,7 +111,16 @@ OWN = [
     Case("kernel-tables", instruction("ldr x9, [%[target]]", "n + 0xFFFF800040080000"), 139, ("kernel-address",)),
 ]
 COMMON = [case for case in CASES if "instruction(" not in case.body and case.name != "not-canonical"]
-OFTEN = ("divide", "null", "bad-pointer", "write-constant", "recursion", "execute-data", "system-register", "breakpoint")
+OFTEN = (
+    "divide",
+    "null",
+    "bad-pointer",
+    "write-constant",
+    "recursion",
+    "execute-data",
+    "system-register",
+    "breakpoint",
+)
 UNKNOWN = (*LOST, "jump-to-the-kernel", "execute-data")
 """Where a wild jump leaves nothing to tell where it came from."""
 
