@@ -86,7 +86,13 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mllvm",
         "--inline-threshold=0",
     ),
-    ("aarch64", "user"): ("-fno-pic", "-mno-outline-atomics", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("aarch64", "user"): (
+        "-fno-pic",
+        "-mno-outline-atomics",
+        "-mno-implicit-float",
+        "-fstack-clash-protection",
+        "-DCLOUDOS_FLOAT=1",
+    ),
     ("aarch64", "host"): ("-fPIC", "-mno-outline-atomics", "-DCLOUDOS_FLOAT=1"),
 }
 

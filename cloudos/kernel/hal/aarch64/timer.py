@@ -7,16 +7,19 @@ from cloudos.lang import U64, fast, never_inlined, place, struct
 
 ONE = 1 << 32
 NANOSECONDS = 1_000_000_000
-# Far enough, and no sum with it overflows.
-FARTHEST = 1 << 60
 
 
 @struct
 class Clock:
-    """`period`: nanoseconds per count, `frequency`: counts per nanosecond, both with 32 fractional bits."""
+    """`period`: nanoseconds per count, `frequency`: counts per nanosecond, both with 32 fractional bits.
+
+    `base`: the count at the start. The manual wants at most 1 GHz, with which no product is too large.
+    """
 
     period: U64 = U64(0)
     base: U64 = U64(0)
+    # Where alarms count from: one later, so that none comes early for want of a fraction.
+    alarm_base: U64 = U64(0)
     frequency: U64 = U64(0)
 
 
@@ -29,6 +32,7 @@ def start() -> None:
     CLOCK.period = U64(NANOSECONDS * ONE) // frequency
     CLOCK.frequency = (frequency << 32) // NANOSECONDS
     CLOCK.base = cpu.cycle_counter()
+    CLOCK.alarm_base = CLOCK.base + 1
     handle_interrupt()
     cpu.control_timer(U64(1))
 
@@ -42,8 +46,7 @@ def now() -> U64:
 @never_inlined
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
-    count = cpu.scale(min(deadline, U64(FARTHEST)), CLOCK.frequency)
-    cpu.set_timer(CLOCK.base.wrapping_add(count).wrapping_add(1))
+    cpu.set_timer(CLOCK.alarm_base.saturating_add(cpu.scale(deadline, CLOCK.frequency)))
 
 
 def handle_interrupt() -> None:

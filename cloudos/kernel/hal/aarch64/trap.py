@@ -206,7 +206,6 @@ overflow:
   mrs x13, s3_0_c12_c12_0
   dsb sy
   str x13, [x9, #{INTERRUPT}]
-  and x13, x13, #{INTERRUPTS_END - 1}
   b user_trap
 .org exception_vectors + 0x500
 {SAVE_USER}{TO_KERNEL_STACK}
