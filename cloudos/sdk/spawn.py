@@ -31,7 +31,7 @@ from cloudos.sdk.memory import READ, WRITE, Memory
 from cloudos.sdk.start_block import StartBlock, new_start_block
 
 PAGE = layout.PAGE_SIZE
-STACK_SIZE = 1 << 20  # bytes; paid for when touched
+STACK_SIZE = layout.STARTED_STACK_SIZE  # bytes; paid for when touched
 
 
 @managed
@@ -64,7 +64,7 @@ class NewProcess:
             memory.create(self.quota, length, U64(MEMORY_PAID))
             try:
                 fill(memory, U64(0), content.content())
-                show(self.process, memory, U64(layout.BUNDLE_START), length, U64(READ))
+                show(self.process, memory, U64(layout.STARTED_START), length, U64(READ))
             finally:
                 memory.close()
             system.thread_start(self.thread)
@@ -89,11 +89,11 @@ def new_process(executable: Executable, quota: U64, schedule: U64, label: U64) -
         stack = Memory()
         stack.create(quota, U64(STACK_SIZE), U64(MEMORY_ON_DEMAND))
         try:
-            show(process, stack, U64(layout.STACK_TOP - STACK_SIZE), U64(STACK_SIZE), U64(READ | WRITE))
+            show(process, stack, U64(layout.STARTED_STACK_TOP - STACK_SIZE), U64(STACK_SIZE), U64(READ | WRITE))
         finally:
             stack.close()
         made.thread = system.thread_create(
-            process, schedule, executable.entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START)
+            process, schedule, executable.entry, U64(layout.STARTED_STACK_TOP), U64(layout.STARTED_START)
         )
         _introduce(made, schedule)
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudos.abi import initial
 from cloudos.abi.errors import BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, QuotaExceeded, WrongKind
 from cloudos.contracts.errors import NoSpace
 from cloudos.contracts.files import DIRECTORY
@@ -12,6 +13,7 @@ from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.errors import BadBundle, InvalidNumber
 from cloudos.sdk.memory import READ, Memory
+from cloudos.sdk.quotas import usage
 from cloudos.services.files.devices import device_tree
 from cloudos.services.files.image_files import has_files, image_tree
 from cloudos.services.files.memory_files import Node, Volume, make_node
@@ -42,7 +44,7 @@ def image_bundle() -> Bundle:
 def standard_names(arguments: List[Text], image: Bundle, entropy: U64) -> Names:
     """A memory file system at `/`, the directories of the image, `/dev`, and `/tmp` if it has a limit.
 
-    Arguments: `root=BYTES`, `tmp=BYTES`; the first is the program's name. Raises BadArgument for others, and when the
+    Arguments: `root=BYTES`, `tmp=BYTES`, or so many percent of the quota, as `tmp=20%`; the first is the program's name. Raises BadArgument for others, and when the
     root cannot even hold the mount points.
     """
     limits = Limits(U64(ROOT_LIMIT), U64(0))
@@ -72,18 +74,28 @@ class Limits:
         parts = argument.split("=")
         if parts.length != 2:
             raise BadArgument
-        try:
-            value = parts[1].to_integer()
-        except InvalidNumber:
-            raise BadArgument
-        if value < 0:
-            raise BadArgument
+        value = amount(parts[1])
         if parts[0].equals("root"):
-            self.root = U64(value)
+            self.root = value
         elif parts[0].equals("tmp"):
-            self.tmp = U64(value)
+            self.tmp = value
         else:
             raise BadArgument
+
+
+def amount(text: Text) -> U64:
+    """Bytes, as a number or a part of the quota. Raises BadArgument."""
+    percent = text.ends_with("%")
+    try:
+        value = (text.slice(U64(0), text.length - 1) if percent else text).to_integer()
+    except InvalidNumber:
+        raise BadArgument
+    if value < 0 or (percent and value > 100):
+        raise BadArgument
+    if not percent:
+        return U64(value)
+    _, limit = usage(U64(initial.QUOTA))
+    return limit // 100 * U64(value)
 
 
 def memory_root(number: U64, limit: U64) -> Node:

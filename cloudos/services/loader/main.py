@@ -6,12 +6,9 @@ A program that is given `files` or `programs` gets sessions of its own instead, 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.abi import initial
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     BadState,
@@ -29,15 +26,16 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
-from cloudos.services.loader.reading import Kept, Library, give_back
+from cloudos.services.loader.reading import Kept, Library, give_back, shown
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
@@ -48,28 +46,9 @@ SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
-SMALLEST = 256 << 10  # bytes of a program's quota
+SMALLEST = 192 << 10  # bytes of a program's quota
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
-
-
-@struct
-class Words:
-    """Room for what quota_inspect writes."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
-WORDS = place(Words())
-
-
-def usage(quota: U64) -> tuple[U64, U64]:
-    """Bytes of a quota that are used, and its limit; zeros when there is none."""
-    try:
-        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
-        return WORDS.values[0], WORDS.values[1]
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(0), U64(0)
 
 
 @managed
@@ -129,7 +108,7 @@ class Loader:
         while True:
             used, limit = usage(U64(initial.QUOTA))
             try:
-                return system.quota_create(U64(initial.QUOTA), max((limit - used) // 4, U64(SMALLEST)))
+                return system.quota_create(U64(initial.QUOTA), max((limit - used) // 3, U64(SMALLEST)))
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise
@@ -377,7 +356,8 @@ def main() -> None:
     quota = U64(initial.QUOTA)
     schedule = system.schedule_create(quota, U64(OWN_PRIORITY), U64(TURN), U64(TURN))
     files, none = held("files"), U64(0)
-    library = Library(derive(files, U64(1)), List[Kept]())
+    image = held("image")
+    library = Library(derive(files, U64(1)), List[Kept](), image, shown(image))
     bell = held("bell")
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
