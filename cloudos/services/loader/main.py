@@ -46,7 +46,7 @@ SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
-SMALLEST = 192 << 10  # bytes of a program's quota
+SMALLEST = 176 << 10  # bytes of a program's quota
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
 
