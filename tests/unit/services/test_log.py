@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudos.contracts.errors import NoSpace, ServiceGone
+from cloudos.contracts.errors import Dropped, NoSpace, ServiceGone
 from cloudos.contracts.logs import DEBUG, ERROR, INFORMATION, Log
 from cloudos.lang import U8, U64, Array, data
 from cloudos.sdk import List, Text, local_calls, models
@@ -108,7 +108,7 @@ def test_the_ring_holds_the_newest_records(lengths: list[int], size: int) -> Non
 
 def test_who_writes_too_much_is_alone_in_being_refused() -> None:
     world = World("name=20:shell")
-    for _ in range(400):
+    for _ in range(450):
         world.write(b"x")
     for _ in range(5):
         with pytest.raises(NoSpace):
@@ -127,7 +127,7 @@ def test_who_writes_too_much_is_alone_in_being_refused() -> None:
 
 def test_a_reader_learns_of_dropped_records_without_another_write() -> None:
     world = World("ring=100000")
-    for _ in range(400):
+    for _ in range(450):
         world.write(b"x")
     with pytest.raises(NoSpace):
         world.write(b"lost")
@@ -223,3 +223,23 @@ def test_without_the_handle_no_file_is_tried() -> None:
     world = World("file=/var/log/messages")
     world.write(b"first")
     assert world.server.deadline() == 2**64 - 1
+
+
+def test_notes_are_kept_like_records_and_those_that_are_not_are_counted() -> None:
+    world = World()
+    for number in range(450):
+        Log(U64(SHELL)).note(U64(INFORMATION), data(b"note %d" % number))
+    kept = len(world.all())
+    assert 0 < kept < 450
+    assert world.all()[0].endswith(b"note 0")
+    world.model.now += 10_000_000_000
+    world.write(b"later")
+    assert any(b"%d records of" % (450 - kept) in line for line in world.all())
+
+
+def test_a_log_that_hangs_holds_up_nobody() -> None:
+    world = World()
+    local_calls.hang(SHELL)
+    with pytest.raises(Dropped):
+        Log(U64(SHELL)).note(U64(INFORMATION), data(b"lost"))
+    assert world.all() == []
