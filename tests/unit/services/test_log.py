@@ -108,7 +108,7 @@ def test_the_ring_holds_the_newest_records(lengths: list[int], size: int) -> Non
 
 def test_who_writes_too_much_is_alone_in_being_refused() -> None:
     world = World("name=20:shell")
-    for _ in range(450):
+    for _ in range(400):
         world.write(b"x")
     for _ in range(5):
         with pytest.raises(NoSpace):
@@ -127,7 +127,7 @@ def test_who_writes_too_much_is_alone_in_being_refused() -> None:
 
 def test_a_reader_learns_of_dropped_records_without_another_write() -> None:
     world = World("ring=100000")
-    for _ in range(450):
+    for _ in range(400):
         world.write(b"x")
     with pytest.raises(NoSpace):
         world.write(b"lost")
