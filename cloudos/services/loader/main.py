@@ -32,6 +32,8 @@ from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.environment import args
+from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
@@ -64,6 +66,8 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
+    # Of programs.
+    label: U64
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -73,7 +77,7 @@ class Loader:
         quota = self.part_of_quota()
         number = self.next
         try:
-            made = new_process(executable, quota, self.schedule, U64(0))
+            made = new_process(executable, quota, self.schedule, self.label)
             handle = self.mint(U64(PROGRAM) | number)
         except QuotaExceeded:
             transport.close(quota)
@@ -340,6 +344,20 @@ class Loader:
         one.waiting.clear()
 
 
+def label_of(arguments: List[Text]) -> U64:
+    """The label of programs, from the argument `label=NUMBER`; 0 without one. Raises BadArgument for other arguments."""
+    label = U64(0)
+    for index in U64.range(1, arguments.length):
+        parts = arguments[index].split("=")
+        if parts.length != 2 or not parts[0].equals("label"):
+            raise BadArgument
+        try:
+            label = U64(parts[1].to_integer())
+        except InvalidNumber:
+            raise BadArgument
+    return label
+
+
 def derive(handle: U64, badge: U64) -> U64:
     """A handle to an endpoint with a badge. Raises QuotaExceeded."""
     try:
@@ -362,5 +380,6 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none)
+    label = label_of(args())
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, label)
     serve(loader.endpoint, loader, loader)
