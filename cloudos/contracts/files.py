@@ -152,5 +152,5 @@ class Files:
 
     @operation(13, raises=(NotFound, NotDirectory, NameTooLong, Denied, ServiceGone), since=2)
     def in_image(self, path: Slice[U8]) -> tuple[U64, U64]:
-        """Where a program of the image lies in the boot bundle: offset and bytes. All other files have 0 bytes there."""
+        """Where a program of the image lies in the boot bundle: offset and bytes. Other files have 0 bytes there."""
         raise NotImplementedError

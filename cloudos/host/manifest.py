@@ -18,7 +18,8 @@ from cloudos.host.manifest_values import HINT, Place, Table, read
 
 FOLDER = state.ROOT / "cloudos" / "images"
 KEYS = (
-    "name", "description", "memory", "usual", "policy", "label", "program_label", "components", "files", "programs", "directories",
+    "name", "description", "memory", "usual", "policy", "label", "program_label", "components", "files", "programs",
+    "directories",
 )  # fmt: skip
 COMPONENT_KEYS = ("path", "needs", "quota", "schedule", "label", "arguments")
 SYSTEM = "/system"
@@ -145,7 +146,7 @@ def host_path(text: str, manifest: Path) -> Path:
 def _policy(table: Table, path: Path) -> Policy | None:
     if not table.has("policy"):
         return None
-    source = host_path(table.text("policy", '"cloudos/images/system.policy"'), path)
+    source = host_path(table.text("policy", '"cloudos/images/policies/system.toml"'), path)
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -345,7 +345,7 @@ class Loader:
 
 
 def label_of(arguments: List[Text]) -> U64:
-    """The label of programs, from the argument `label=NUMBER`; 0 without one. Raises BadArgument for other arguments."""
+    """The label of programs, from the argument `label=NUMBER`; 0 without. Raises BadArgument for other arguments."""
     label = U64(0)
     for index in U64.range(1, arguments.length):
         parts = arguments[index].split("=")

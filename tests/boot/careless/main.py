@@ -27,7 +27,7 @@ class CarelessServer:
         try:
             return system.handle_derive(U64(initial.PROCESS), U64(ALL_RIGHTS), U64(0))
         except (BadArgument, BadHandle, OutOfMemory, PeerGone, TooManyHandles):
-            raise QuotaExceeded
+            raise QuotaExceeded from None
 
 
 SERVER = place(CarelessServer())

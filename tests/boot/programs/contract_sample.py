@@ -9,7 +9,6 @@ from cloudos.sdk import transport
 from cloudos.sdk.contract import contract, operation
 from cloudos.sdk.service import CALLER, Later, server
 
-
 PATIENCE = 1_000_000
 
 
