@@ -44,7 +44,7 @@ def image_bundle() -> Bundle:
 def standard_names(arguments: List[Text], image: Bundle, entropy: U64) -> Names:
     """A memory file system at `/`, the directories of the image, `/dev`, and `/tmp` if it has a limit.
 
-    Arguments: `root=BYTES`, `tmp=BYTES`, or so many percent of the quota, as `tmp=20%`; the first is the program's name.
+    Arguments: `root=BYTES`, `tmp=BYTES`, or so many percent of the quota, as `tmp=20%`; the first is the program itself.
     Raises BadArgument for others, and when the root cannot even hold the mount points.
     """
     limits = Limits(U64(ROOT_LIMIT), U64(0))
