@@ -6,6 +6,7 @@ nanoseconds.
 
     component NAME PROGRAM              begins a component; PROGRAM is the path of a file in the bundle
     memory BYTES                        its quota
+    share HUNDREDTHS                    or: its part of the memory that init has when all other quotas are made
     schedule PRIORITY BUDGET PERIOD     its time: BUDGET of each PERIOD
     label NUMBER                        of the policy; 0 without a policy
     restart POLICY LIMIT BACKOFF        always, on-failure, never, or machine: the machine ends with it and its status;

@@ -84,3 +84,8 @@ class Program:
     def poll(self) -> U64 | None:
         """The exit status, or None while it runs."""
         raise NotImplementedError
+
+    @operation(8, raises=(QuotaExceeded, ServiceGone), returns_handle=True)
+    def process(self) -> U64:
+        """A handle to its process, for who is to control it by system calls."""
+        raise NotImplementedError

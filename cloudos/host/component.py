@@ -88,7 +88,10 @@ class Restart:
 
 @dataclass(frozen=True)
 class Component:
-    """A component as its own manifest describes it. `memory` and `state` are bytes, `label` "" when there is none."""
+    """A component as its own manifest describes it. `label` is "" when there is none, `state` bytes.
+
+    `memory` is bytes; or 0, and `share` is hundredths of what the others leave.
+    """
 
     name: str
     description: str
@@ -98,6 +101,7 @@ class Component:
     resources: tuple[Resource, ...]
     grants: tuple[Grant, ...]
     memory: int
+    share: int
     schedule: Schedule
     label: str
     restart: Restart
@@ -116,6 +120,7 @@ def read_component(directory: Path) -> Component:
     if name == "init":
         raise table.error("name", "init is the first process and no component", "choose another name")
     grants = tuple(_grants(table.table("grants")))
+    memory, share = read_memory(table, (1 << 20, 0))
     component = Component(
         name=name,
         description=table.text("description", '"the time of day"'),
@@ -124,7 +129,8 @@ def read_component(directory: Path) -> Component:
         needs=tuple(_needs(table.table("needs"))),
         resources=tuple(_resources(table)),
         grants=grants,
-        memory=read_memory(table, 1 << 20),
+        memory=memory,
+        share=share,
         schedule=read_schedule(table, Schedule()),
         label=table.text("label", '"driver"', ""),
         restart=_restart(table.table("restart")),
@@ -138,11 +144,15 @@ def read_component(directory: Path) -> Component:
     return component
 
 
-def read_memory(table: Table, default: int) -> int:
-    """The memory in `[quota]`, in whole pages."""
+def read_memory(table: Table, default: tuple[int, int]) -> tuple[int, int]:
+    """The memory in `[quota]`: bytes in whole pages and 0, or 0 and hundredths of what is left."""
     quota = table.table("quota")
     quota.only("memory")
-    return -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY, default) // PAGE) * PAGE
+    if "memory" not in quota.values:
+        return default
+    if str(quota.values["memory"]).endswith("%"):
+        return 0, quota.percent("memory")
+    return -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY) // PAGE) * PAGE, 0
 
 
 def read_schedule(table: Table, default: Schedule) -> Schedule:

@@ -133,8 +133,12 @@ def _check_calls(manifest: ImageManifest, policy: Policy, links: tuple[Link, ...
 
 
 def _check_memory(manifest: ImageManifest) -> None:
-    total = 0
+    total, shares = 0, 0
     for one in manifest.placed:
+        shares += one.component.share
+        if shares > 100:
+            message = f"{one.component.name} makes the shares of memory {shares}% together"
+            raise one.component.memory_place.error(message, "lower them to 100% or less")
         total += one.component.memory + -(-one.component.state // PAGE) * PAGE
         if total > manifest.memory:
             message = f"the quotas of the components are more than the {describe(manifest.memory)} of the image"
@@ -211,6 +215,7 @@ def _wired(system: System, component: Component) -> Wired:
         name=component.name,
         program=f"{SYSTEM}/{component.name}",
         memory=component.memory,
+        share=component.share,
         schedule=(schedule.priority, schedule.budget, schedule.period),
         label=system.label_of(component),
         restart=(restart.policy, restart.limit, restart.backoff),

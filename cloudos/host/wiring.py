@@ -20,7 +20,7 @@ class WiringError(ValueError):
 
 @dataclass
 class Wired:
-    """One component as init starts it. Bytes and nanoseconds; tuples stand as the grammar has them.
+    """One component as init starts it. Bytes, hundredths and nanoseconds; tuples stand as the grammar has them.
 
     needs: (name, component, use); resources: (kind, name, first, length); grants: (name, kind).
     """
@@ -28,6 +28,7 @@ class Wired:
     name: str
     program: str
     memory: int = 0
+    share: int = 0
     schedule: tuple[int, int, int] = (0, 0, 0)
     label: int = 0
     restart: tuple[str, int, int] = ("never", 0, 0)
@@ -47,7 +48,7 @@ def encode(components: Sequence[Wired]) -> str:
 def _lines(one: Wired) -> list[str]:
     lines = [
         f"component {one.name} {one.program}",
-        f"memory {one.memory}",
+        f"share {one.share}" if one.share else f"memory {one.memory}",
         "schedule {} {} {}".format(*one.schedule),
         f"label {one.label}",
         "restart {} {} {}".format(*one.restart),
@@ -100,6 +101,10 @@ def _memory(one: Wired, rest: str, words: list[str]) -> None:
     one.memory = _number(rest)
 
 
+def _share(one: Wired, rest: str, words: list[str]) -> None:
+    one.share = _number(rest)
+
+
 def _schedule(one: Wired, rest: str, words: list[str]) -> None:
     priority, budget, period = map(_number, words)
     one.schedule = (priority, budget, period)
@@ -149,6 +154,7 @@ def _grant(one: Wired, rest: str, words: list[str]) -> None:
 Reader = Callable[[Wired, str, list[str]], None]
 READERS: dict[str, Reader] = {
     "memory": _memory,
+    "share": _share,
     "schedule": _schedule,
     "label": _label,
     "restart": _restart,

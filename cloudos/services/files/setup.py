@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, QuotaExceeded, WrongKind
+from cloudos.abi import initial
+from cloudos.abi.errors import BadArgument
 from cloudos.contracts.errors import NoSpace
 from cloudos.contracts.files import DIRECTORY
-from cloudos.lang import U64, place, struct
-from cloudos.sdk.bundle import Bundle, bundle
+from cloudos.lang import U64, struct
+from cloudos.sdk.bundle import Bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.component import held
-from cloudos.sdk.errors import BadBundle, InvalidNumber
-from cloudos.sdk.memory import READ, Memory
+from cloudos.sdk.errors import InvalidNumber
+from cloudos.sdk.quota import usage
 from cloudos.services.files.devices import device_tree
 from cloudos.services.files.image_files import has_files, image_tree
 from cloudos.services.files.memory_files import Node, Volume, make_node
@@ -19,31 +19,13 @@ from cloudos.services.files.mounts import Mount, Names
 
 # Bytes that the root may hold unless an argument says otherwise.
 ROOT_LIMIT = 2 << 20
-IMAGE = place(Bundle())
-
-
-def image_bundle() -> Bundle:
-    """The bundle with the files of the system: in the memory that the service holds as `image`, else its own.
-
-    Raises BadBundle: the memory cannot be shown, or is no bundle.
-    """
-    handle = held("image")
-    if handle == 0:
-        return bundle
-    memory = Memory(handle)
-    try:
-        length = memory.inspect().length
-        IMAGE.attach(memory.map(U64(0), length, U64(READ)), length)
-    except (BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, QuotaExceeded, WrongKind):
-        raise BadBundle
-    return IMAGE
 
 
 def standard_names(arguments: List[Text], image: Bundle, entropy: U64) -> Names:
     """A memory file system at `/`, the directories of the image, `/dev`, and `/tmp` if it has a limit.
 
-    Arguments: `root=BYTES`, `tmp=BYTES`; the first is the program's name. Raises BadArgument for others, and when the
-    root cannot even hold the mount points.
+    Arguments: `root=BYTES`, `tmp=BYTES`, or `N%` of the service's quota; the first is the program's name. Raises
+    BadArgument for others, and when the root cannot even hold the mount points.
     """
     limits = Limits(U64(ROOT_LIMIT), U64(0))
     for i in U64.range(1, arguments.length):
@@ -72,18 +54,28 @@ class Limits:
         parts = argument.split("=")
         if parts.length != 2:
             raise BadArgument
-        try:
-            value = parts[1].to_integer()
-        except InvalidNumber:
-            raise BadArgument
-        if value < 0:
-            raise BadArgument
         if parts[0].equals("root"):
-            self.root = U64(value)
+            self.root = limit_in(parts[1])
         elif parts[0].equals("tmp"):
-            self.tmp = U64(value)
+            self.tmp = limit_in(parts[1])
         else:
             raise BadArgument
+
+
+def limit_in(text: Text) -> U64:
+    """Bytes, or `N%` of what the service itself may hold. Raises BadArgument."""
+    share = text.ends_with("%")
+    digits = text.slice(U64(0), text.length - 1) if share else text
+    try:
+        value = digits.to_integer()
+    except InvalidNumber:
+        raise BadArgument
+    if value < 0 or (share and value > 100):
+        raise BadArgument
+    if not share:
+        return U64(value)
+    _, limit = usage(U64(initial.QUOTA))
+    return limit * U64(value) // 100
 
 
 def memory_root(number: U64, limit: U64) -> Node:

@@ -7,12 +7,9 @@ a call that it was serving fails with ServiceGone, calls that wait are served by
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.abi import initial
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     BadState,
@@ -30,7 +27,7 @@ from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError, ServiceG
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import print, system, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -38,9 +35,10 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
+from cloudos.sdk.quota import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
-from cloudos.services.init.boot_log import BOOT_LOG
+from cloudos.services.init.boot_log import BOOT_LOG, use_boot_log
 from cloudos.services.init.starting import WRITER, make, position_of, prepare
 from cloudos.services.init.wiring import (
     ALWAYS,
@@ -64,6 +62,8 @@ BURST = 64  # after so many lines at once
 PATIENCE = 5_000_000  # nanoseconds that init waits for the log service
 MOST_WAITING = 64  # lines for the log service from before it runs
 OWN_BADGE = 1  # of init, for the log service
+OWN_RESERVE = 256 << 10  # bytes that init keeps to itself where others share what is left
+PAGE = 4096
 BAD_IMAGE_STATUS = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -179,6 +179,17 @@ class Init:
         used, limit = usage(U64(initial.QUOTA))
         return limit, used
 
+    def hand_over(self, process: U64) -> None:
+        """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
+        try:
+            system.process_hand_over(process)
+        except (BadHandle, WrongKind):
+            raise Denied
+        finally:
+            transport.close(process)
+
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""
         components = self.register.components
@@ -213,25 +224,6 @@ def may_only_write() -> bool:
 
 
 serve = server((Supervisor, Init), (Stream, BOOT_LOG))
-
-
-@struct
-class Words:
-    """Room for what quota_inspect writes."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
-WORDS = place(Words())
-
-
-def usage(quota: U64) -> tuple[U64, U64]:
-    """Bytes of a quota that are used, and its limit; zeros when there is none."""
-    try:
-        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
-        return WORDS.values[0], WORDS.values[1]
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(0), U64(0)
 
 
 def write_state(line: ByteBuffer, state: U64) -> None:
@@ -412,6 +404,7 @@ def shut_down(register: Register, status: U8) -> None:
 
 def main() -> U8:
     """Start all components, then supervise them for ever. Returns only when the image cannot be used."""
+    use_boot_log()
     number = bundle.find(EntryKind.WIRING, bundle.content[0:0])
     if number is None:
         print("init: the image has no wiring")
@@ -441,14 +434,26 @@ def main() -> U8:
     ):
         print("init: there is not enough memory")
         return U8(BAD_IMAGE_STATUS)
-    # Endpoints of all come first: who needs another's is given it also when that starts later.
-    for one in components:
-        prepare_or_report(register, one)
+    prepare_all(register)
     for one in components:
         launch(register, one)
     find_log(register)
     serve(register.endpoint, Init(register))
     return U8(0)
+
+
+def prepare_all(register: Register) -> None:
+    """Make what lasts of all components before the first one starts: who needs another's endpoint is given it also
+    when that starts later. What the fixed quotas leave is for those that have a share of it."""
+    for one in register.components:
+        if one.share == 0:
+            prepare_or_report(register, one)
+    used, limit = usage(U64(initial.QUOTA))
+    left = limit - used - min(limit - used, U64(OWN_RESERVE))
+    for one in register.components:
+        if one.share != 0:
+            one.memory = left * one.share // 100 // PAGE * PAGE
+            prepare_or_report(register, one)
 
 
 def prepare_or_report(register: Register, one: Component) -> None:

@@ -30,8 +30,9 @@ QUOTA = initial.QUOTA
 SERVER_RIGHTS = Rights.RECEIVE | Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 CLIENT_RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 STATE_RIGHTS = Rights.READ | Rights.WRITE | Rights.MAP | Rights.INSPECT
-READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT
+READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT | Rights.DERIVE | Rights.TRANSFER
 PAGE = 4096
+STACK_SIZE = 1 << 20  # bytes; no more, because a larger one takes another page of bookkeeping
 # In the badge of who was given init as a stream and not as the supervisor.
 WRITER = 1 << 32
 
@@ -73,7 +74,7 @@ def make(component: Component, others: List[Component], own: U64) -> U64:
     executable = component.executable
     if executable is None:
         raise NotFound
-    made = new_process(executable, component.quota, component.schedule, component.label)
+    made = new_process(executable, component.quota, component.schedule, component.label, U64(STACK_SIZE))
     made.block.add(EntryKind.ARGUMENT, data(b""), component.name.content)
     for argument in component.arguments:
         made.block.add(EntryKind.ARGUMENT, data(b""), argument.content)

@@ -6,12 +6,9 @@ A program that is given `files` or `programs` gets sessions of its own instead, 
 
 from __future__ import annotations
 
-from typing import Literal
-
-from cloudos.abi import initial
+from cloudos.abi import initial, layout
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     BadState,
@@ -29,18 +26,21 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.environment import args
+from cloudos.sdk.quota import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
 from cloudos.services.loader.reading import Kept, Library, give_back
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
 SESSION = 1 << 40
 PROGRAM = 1 << 41
 PATIENCE = 1_000_000_000  # nanoseconds that a stream's service may take: programs name it
@@ -49,27 +49,9 @@ MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
 SMALLEST = 256 << 10  # bytes of a program's quota
+SHARE = 25  # hundredths of what is left, for each program
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
-
-
-@struct
-class Words:
-    """Room for what quota_inspect writes."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
-WORDS = place(Words())
-
-
-def usage(quota: U64) -> tuple[U64, U64]:
-    """Bytes of a quota that are used, and its limit; zeros when there is none."""
-    try:
-        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
-        return WORDS.values[0], WORDS.values[1]
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(0), U64(0)
 
 
 @managed
@@ -85,6 +67,8 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
+    # Hundredths of what is left, for each program.
+    share: U64
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -94,7 +78,7 @@ class Loader:
         quota = self.part_of_quota()
         number = self.next
         try:
-            made = new_process(executable, quota, self.schedule, U64(0))
+            made = new_process(executable, quota, self.schedule, U64(0), U64(layout.STACK_SIZE))
             handle = self.mint(U64(PROGRAM) | number)
         except QuotaExceeded:
             transport.close(quota)
@@ -129,7 +113,7 @@ class Loader:
         while True:
             used, limit = usage(U64(initial.QUOTA))
             try:
-                return system.quota_create(U64(initial.QUOTA), max((limit - used) // 4, U64(SMALLEST)))
+                return system.quota_create(U64(initial.QUOTA), max((limit - used) * self.share // 100, U64(SMALLEST)))
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise
@@ -298,6 +282,16 @@ class Loader:
             return None
         return one.status
 
+    def process(self) -> U64:
+        """See `Program`."""
+        one = self.named()
+        if one.state == ENDED:
+            raise ServiceGone
+        try:
+            return system.handle_derive(one.process, U64(PROCESS_RIGHTS), U64(0))
+        except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
+            raise QuotaExceeded
+
     def close(self) -> None:
         """See `Program`."""
         one = self.named()
@@ -369,6 +363,14 @@ def derive(handle: U64, badge: U64) -> U64:
         raise QuotaExceeded
 
 
+def share_of(arguments: List[Text]) -> U64:
+    """What `share=HUNDREDTHS` among the arguments says. Raises InvalidNumber."""
+    for argument in arguments:
+        if argument.starts_with("share="):
+            return min(U64(argument.slice(U64(6), argument.length).to_integer()), U64(100))
+    return U64(SHARE)
+
+
 serve = server((Programs, Loader), (Program, Loader))
 
 
@@ -382,5 +384,6 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none)
+    share = share_of(args())
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share)
     serve(loader.endpoint, loader, loader)
