@@ -278,7 +278,7 @@ def graph(name: str, svg: Path | None) -> None:
 
 @cli.command()
 @click.option("--image", "name", default="system", show_default=True, help="The image, or the path of a manifest.")
-@click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image says.")
+@click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")

@@ -30,6 +30,7 @@ LONGEST_PERIOD = 3_600_000_000_000
 MOST_URGENT = initial.PRIORITY
 LEAST_MEMORY = 64 << 10
 MOST_MEMORY = 1 << 40
+MOST_SHARES = 1000
 MOST_STATE = 1 << 20
 PORTS = 1 << 16
 LINES = 256
@@ -88,9 +89,9 @@ class Restart:
 
 @dataclass(frozen=True)
 class Component:
-    """A component as its own manifest describes it. `label` is "" when there is none, `state` bytes.
+    """A component as its own manifest describes it. `memory` and `state` are bytes, `label` "" when there is none.
 
-    `memory` is bytes; or 0, and `share` is hundredths of what the others leave.
+    `share`: its part of what a machine has beyond all quotas, of the sum of all shares.
     """
 
     name: str
@@ -120,7 +121,7 @@ def read_component(directory: Path) -> Component:
     if name == "init":
         raise table.error("name", "init is the first process and no component", "choose another name")
     grants = tuple(_grants(table.table("grants")))
-    memory, share = read_memory(table, (1 << 20, 0))
+    memory, share = read_quota(table, 1 << 20, 0)
     component = Component(
         name=name,
         description=table.text("description", '"the time of day"'),
@@ -144,15 +145,12 @@ def read_component(directory: Path) -> Component:
     return component
 
 
-def read_memory(table: Table, default: tuple[int, int]) -> tuple[int, int]:
-    """The memory in `[quota]`: bytes in whole pages and 0, or 0 and hundredths of what is left."""
+def read_quota(table: Table, memory: int, share: int) -> tuple[int, int]:
+    """What `[quota]` says, memory in whole pages and the share; what it does not say is as given."""
     quota = table.table("quota")
-    quota.only("memory")
-    if "memory" not in quota.values:
-        return default
-    if str(quota.values["memory"]).endswith("%"):
-        return 0, quota.percent("memory")
-    return -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY) // PAGE) * PAGE, 0
+    quota.only("memory", "share")
+    pages = -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY, memory) // PAGE)
+    return pages * PAGE, quota.integer("share", 0, MOST_SHARES, share)
 
 
 def read_schedule(table: Table, default: Schedule) -> Schedule:

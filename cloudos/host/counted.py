@@ -86,14 +86,14 @@ def console(
 
 @contextmanager
 def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm") -> Iterator[Script]:
-    """`console` for a system image, by its name or the path of its manifest, with the memory that it names.
+    """`console` for a system image, by its name or the path of its manifest, with the memory that it usually has.
 
     Raises also what building the image does.
     """
     from cloudos.host import system_image
 
     made = system_image.build(system_image.load(name))
-    memory = made.system.manifest.memory
+    memory = made.system.manifest.usual
     with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
         yield script
 

@@ -67,8 +67,7 @@ def graph_of(system: System) -> Graph:
         one = placed.component
         offers = [short(contract) for contract in one.offers]
         lines = [f"offers {', '.join(offers)}"] if offers else []
-        memory = f"{one.share}% of memory" if one.share else describe(one.memory)
-        lines.append(f"{memory}, priority {one.schedule.priority}")
+        lines.append(f"{describe(one.memory)}, priority {one.schedule.priority}")
         lines += [f"label {one.label}"] if one.label else []
         graph.nodes[one.name] = Node("component", one.name, tuple(lines))
     for link in system.links:

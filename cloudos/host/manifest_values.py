@@ -14,7 +14,6 @@ from cloudos.host.errors import NotFound, ToolError
 HINT = "docs/images.md has every key"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 SIZE = re.compile(r"(\d+)([KMG]?)")
-PERCENT = re.compile(r"(\d{1,3})%")
 TIME = re.compile(r"(\d+)(ns|us|ms|s)")
 SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 TIMES = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
@@ -153,13 +152,6 @@ class Table:
     def size(self, key: str, low: int, high: int, default: int | None = None) -> int:
         """Bytes: a number, or a text such as "2M" or "64K"."""
         return self._measured(key, SIZE, SIZES, '"2M"', (low, high), default)
-
-    def percent(self, key: str) -> int:
-        """Hundredths, from a text such as "25%"."""
-        found = PERCENT.fullmatch(str(self.need(key, '"25%"')))
-        if not found or not 1 <= int(found[1]) <= 100:
-            raise self.error(key, f"{self.values[key]!r} is not 1% to 100%", f'write {key} = "25%"')
-        return int(found[1])
 
     def time(self, key: str, low: int, high: int, default: int | None = None) -> int:
         """Nanoseconds, from a text such as "10ms"."""

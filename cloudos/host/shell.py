@@ -14,7 +14,7 @@ from cloudos.host.session import Ended, Limits, repair_standard_streams
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. `memory` in bytes; None: as much as the image says."""
+    """What the user asked for. `memory` in bytes; None: as much as the image usually has."""
 
     image: str
     machine: str
@@ -30,7 +30,7 @@ def run(request: Request) -> int:
     system = system_image.load(request.image)
     made = system_image.build(system)
     least = system.manifest.memory
-    memory = request.memory or least
+    memory = request.memory or system.manifest.usual
     if memory < least:
         raise ToolError(
             f"the image {system.manifest.name} needs {describe(least)} of memory",

@@ -133,12 +133,8 @@ def _check_calls(manifest: ImageManifest, policy: Policy, links: tuple[Link, ...
 
 
 def _check_memory(manifest: ImageManifest) -> None:
-    total, shares = 0, 0
+    total = 0
     for one in manifest.placed:
-        shares += one.component.share
-        if shares > 100:
-            message = f"{one.component.name} makes the shares of memory {shares}% together"
-            raise one.component.memory_place.error(message, "lower them to 100% or less")
         total += one.component.memory + -(-one.component.state // PAGE) * PAGE
         if total > manifest.memory:
             message = f"the quotas of the components are more than the {describe(manifest.memory)} of the image"

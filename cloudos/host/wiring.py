@@ -20,7 +20,7 @@ class WiringError(ValueError):
 
 @dataclass
 class Wired:
-    """One component as init starts it. Bytes, hundredths and nanoseconds; tuples stand as the grammar has them.
+    """One component as init starts it. Bytes and nanoseconds; tuples stand as the grammar has them.
 
     needs: (name, component, use); resources: (kind, name, first, length); grants: (name, kind).
     """
@@ -48,7 +48,8 @@ def encode(components: Sequence[Wired]) -> str:
 def _lines(one: Wired) -> list[str]:
     lines = [
         f"component {one.name} {one.program}",
-        f"share {one.share}" if one.share else f"memory {one.memory}",
+        f"memory {one.memory}",
+        *([f"share {one.share}"] if one.share else []),
         "schedule {} {} {}".format(*one.schedule),
         f"label {one.label}",
         "restart {} {} {}".format(*one.restart),

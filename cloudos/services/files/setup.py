@@ -11,7 +11,7 @@ from cloudos.sdk.bundle import Bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
-from cloudos.sdk.quota import usage
+from cloudos.sdk.quotas import usage
 from cloudos.services.files.devices import device_tree
 from cloudos.services.files.image_files import has_files, image_tree
 from cloudos.services.files.memory_files import Node, Volume, make_node
@@ -54,28 +54,28 @@ class Limits:
         parts = argument.split("=")
         if parts.length != 2:
             raise BadArgument
+        value = amount(parts[1])
         if parts[0].equals("root"):
-            self.root = limit_in(parts[1])
+            self.root = value
         elif parts[0].equals("tmp"):
-            self.tmp = limit_in(parts[1])
+            self.tmp = value
         else:
             raise BadArgument
 
 
-def limit_in(text: Text) -> U64:
-    """Bytes, or `N%` of what the service itself may hold. Raises BadArgument."""
-    share = text.ends_with("%")
-    digits = text.slice(U64(0), text.length - 1) if share else text
+def amount(text: Text) -> U64:
+    """Bytes, as a number or a part of the quota. Raises BadArgument."""
+    percent = text.ends_with("%")
     try:
-        value = digits.to_integer()
+        value = (text.slice(U64(0), text.length - 1) if percent else text).to_integer()
     except InvalidNumber:
         raise BadArgument
-    if value < 0 or (share and value > 100):
+    if value < 0 or (percent and value > 100):
         raise BadArgument
-    if not share:
+    if not percent:
         return U64(value)
     _, limit = usage(U64(initial.QUOTA))
-    return limit * U64(value) // 100
+    return limit // 100 * U64(value)
 
 
 def memory_root(number: U64, limit: U64) -> Node:

@@ -35,11 +35,11 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
-from cloudos.sdk.quota import usage
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
 from cloudos.services.init.boot_log import BOOT_LOG, use_boot_log
-from cloudos.services.init.starting import WRITER, make, position_of, prepare
+from cloudos.services.init.starting import WRITER, make, position_of, prepare, share_out
 from cloudos.services.init.wiring import (
     ALWAYS,
     FAILED,
@@ -62,8 +62,6 @@ BURST = 64  # after so many lines at once
 PATIENCE = 5_000_000  # nanoseconds that init waits for the log service
 MOST_WAITING = 64  # lines for the log service from before it runs
 OWN_BADGE = 1  # of init, for the log service
-OWN_RESERVE = 256 << 10  # bytes that init keeps to itself where others share what is left
-PAGE = 4096
 BAD_IMAGE_STATUS = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -434,26 +432,15 @@ def main() -> U8:
     ):
         print("init: there is not enough memory")
         return U8(BAD_IMAGE_STATUS)
-    prepare_all(register)
+    share_out(components)
+    # Endpoints of all come first: who needs another's is given it also when that starts later.
+    for one in components:
+        prepare_or_report(register, one)
     for one in components:
         launch(register, one)
     find_log(register)
     serve(register.endpoint, Init(register))
     return U8(0)
-
-
-def prepare_all(register: Register) -> None:
-    """Make what lasts of all components before the first one starts: who needs another's endpoint is given it also
-    when that starts later. What the fixed quotas leave is for those that have a share of it."""
-    for one in register.components:
-        if one.share == 0:
-            prepare_or_report(register, one)
-    used, limit = usage(U64(initial.QUOTA))
-    left = limit - used - min(limit - used, U64(OWN_RESERVE))
-    for one in register.components:
-        if one.share != 0:
-            one.memory = left * one.share // 100 // PAGE * PAGE
-            prepare_or_report(register, one)
 
 
 def prepare_or_report(register: Register, one: Component) -> None:

@@ -61,6 +61,7 @@ class Component:
     number: U64
     program: Text
     memory: U64
+    # How much of what the machine has beyond all quotas it gets.
     share: U64
     priority: U64
     budget: U64
@@ -168,7 +169,6 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
     if word.equals("memory"):
         component.memory = number_in(words, U64(1))
     elif word.equals("share"):
-        component.memory = U64(0)
         component.share = number_in(words, U64(1))
     elif word.equals("schedule"):
         component.priority = number_in(words, U64(1))

@@ -6,7 +6,7 @@ A program that is given `files` or `programs` gets sessions of its own instead, 
 
 from __future__ import annotations
 
-from cloudos.abi import initial, layout
+from cloudos.abi import initial
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
     BadArgument,
@@ -33,10 +33,10 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import args
-from cloudos.sdk.quota import usage
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
-from cloudos.services.loader.reading import Kept, Library, give_back
+from cloudos.services.loader.reading import Kept, Library, give_back, shown
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
@@ -48,8 +48,9 @@ SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
-SMALLEST = 256 << 10  # bytes of a program's quota
-SHARE = 25  # hundredths of what is left, for each program
+SMALLEST = 176 << 10  # bytes of a program's quota
+SHARE = 33  # hundredths of what is left, for each program
+ROOMY = 32 << 20  # bytes of a quota that leave room for a large stack
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
 
@@ -76,9 +77,10 @@ class Loader:
         name = Text.from_bytes(path)
         executable = self.library.get(name.content)
         quota = self.part_of_quota()
+        _, size = usage(quota)
         number = self.next
         try:
-            made = new_process(executable, quota, self.schedule, U64(0), U64(layout.STACK_SIZE))
+            made = new_process(executable, quota, self.schedule, U64(0), size >= ROOMY)
             handle = self.mint(U64(PROGRAM) | number)
         except QuotaExceeded:
             transport.close(quota)
@@ -379,7 +381,8 @@ def main() -> None:
     quota = U64(initial.QUOTA)
     schedule = system.schedule_create(quota, U64(OWN_PRIORITY), U64(TURN), U64(TURN))
     files, none = held("files"), U64(0)
-    library = Library(derive(files, U64(1)), List[Kept]())
+    image = held("image")
+    library = Library(derive(files, U64(1)), List[Kept](), image, shown(image))
     bell = held("bell")
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)

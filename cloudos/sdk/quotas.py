@@ -1,4 +1,4 @@
-"""How much memory a quota has, and how much of it is taken."""
+"""What a quota says of itself."""
 
 from __future__ import annotations
 
