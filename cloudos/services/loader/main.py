@@ -28,11 +28,13 @@ from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
 from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
+from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import args
+from cloudos.sdk.memory import READ
 from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
@@ -197,6 +199,23 @@ class Loader:
     def add_variable(self, name: Slice[U8], value: Slice[U8]) -> None:
         """See `Program`."""
         self.add(EntryKind.ENVIRONMENT, name, value)
+
+    def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
+        """See `Program`."""
+        self.new()
+        if length > MOST_GIVEN:
+            raise NoSpace
+        borrowed = Borrowed()
+        borrowed.map(memory, length, U64(READ))
+        try:
+            kind = EntryKind.ARGUMENT if name.length == 0 else EntryKind.ENVIRONMENT
+            value = ByteBuffer()
+            value.write(borrowed.content)
+            self.add(kind, name, value.content())
+        finally:
+            borrowed.handle = U64(0)  # not closed yet: when an operation raises, its server does that
+            borrowed.close()
+        transport.close(memory)
 
     def add(self, kind: EntryKind, name: Slice[U8], value: Slice[U8]) -> None:
         """One more entry of what it is started with. Raises NoSpace, ServiceGone."""

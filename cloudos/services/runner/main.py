@@ -11,6 +11,7 @@ from cloudos.contracts.errors import BadProgram, NameTooLong, NoSpace, ServiceEr
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.supervisor import Supervisor
 from cloudos.lang import U8, U32, U64, data
+from cloudos.sdk.arguments import add_argument, add_variable
 from cloudos.sdk.bundle import Bundle
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held, held_as, held_names
@@ -30,10 +31,10 @@ def prepare(program: Program, image: Bundle) -> None:
         if entry.kind == U32(EntryKind.ARGUMENT):
             # The first argument is init's.
             if not first:
-                program.add_argument(image.data(entry))
+                add_argument(program, image.data(entry))
             first = False
         elif entry.kind == U32(EntryKind.ENVIRONMENT):
-            program.add_variable(image.name(entry), image.data(entry))
+            add_variable(program, image.name(entry), image.data(entry))
     for name in held_names():
         if not name.equals("supervisor") and not name.equals("stderr"):
             program.give(name.content, held_as(name.content))
