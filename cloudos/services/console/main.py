@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloudos.abi import initial
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.contracts.console import Console
-from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, NotSeekable, ServiceError, ServiceGone
+from cloudos.contracts.errors import BadMessage, BadOperation, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.programs import INTERRUPT, Programs
@@ -294,8 +294,8 @@ def record(text: str) -> None:
     if handle != 0:
         try:
             line = Text(text)
-            Log(handle).write(U64(NOTICE), line.content)
-        except (NoSpace, ServiceError):
+            Log(handle).note(U64(NOTICE), line.content)
+        except ServiceError:
             pass
 
 

@@ -26,7 +26,7 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Slice, data, managed, write_text
+from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
 from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -70,8 +70,9 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
-    # Hundredths of what is left, for each program.
+    # Hundredths of what is left, for each program; the label of all.
     share: U64
+    label: U64
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -82,7 +83,7 @@ class Loader:
         _, size = usage(quota)
         number = self.next
         try:
-            made = new_process(executable, quota, self.schedule, U64(0), size >= ROOMY)
+            made = new_process(executable, quota, self.schedule, self.label, size >= ROOMY)
             handle = self.mint(U64(PROGRAM) | number)
         except QuotaExceeded:
             transport.close(quota)
@@ -376,20 +377,22 @@ class Loader:
         one.waiting.clear()
 
 
+def number_in(name: str, otherwise: U64) -> U64:
+    """What `NAME=NUMBER` among the arguments says. Raises InvalidNumber."""
+    wanted = Text(name)
+    for argument in args():
+        parts = argument.split("=")
+        if parts.length == 2 and parts[0] == wanted:
+            return U64(max(parts[1].to_integer(), I64(0)))
+    return otherwise
+
+
 def derive(handle: U64, badge: U64) -> U64:
     """A handle to an endpoint with a badge. Raises QuotaExceeded."""
     try:
         return system.handle_derive(handle, U64(RIGHTS), badge)
     except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
         raise QuotaExceeded
-
-
-def share_of(arguments: List[Text]) -> U64:
-    """What `share=HUNDREDTHS` among the arguments says. Raises InvalidNumber."""
-    for argument in arguments:
-        if argument.starts_with("share="):
-            return min(U64(argument.slice(U64(6), argument.length).to_integer()), U64(100))
-    return U64(SHARE)
 
 
 serve = server((Programs, Loader), (Program, Loader))
@@ -406,6 +409,6 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    share = share_of(args())
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share)
+    share, label = min(number_in("share", U64(SHARE)), U64(100)), number_in("label", none)
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share, label)
     serve(loader.endpoint, loader, loader)
