@@ -66,8 +66,15 @@ def contents(
     policy: bytes = b"",
 ) -> list[Entry]:
     """The entries that start `program` (an ELF file); argument 0 is the program's name. No policy when it is empty."""
-    entries = [Entry(Kind.PROGRAM, arguments[0] if arguments else b"", program)]
-    entries += [Entry(Kind.ARGUMENT, b"", argument) for argument in arguments]
+    name = arguments[0] if arguments else b""
+    return [Entry(Kind.PROGRAM, name, program), *given(arguments, environment, files, policy)]
+
+
+def given(
+    arguments: Sequence[bytes], environment: Mapping[bytes, bytes], files: Mapping[bytes, bytes], policy: bytes = b""
+) -> list[Entry]:
+    """`contents` without the program."""
+    entries = [Entry(Kind.ARGUMENT, b"", argument) for argument in arguments]
     entries += [Entry(Kind.ENVIRONMENT, key, value) for key, value in environment.items()]
     if policy:
         entries.append(Entry(Kind.POLICY, b"", policy))

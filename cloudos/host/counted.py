@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudos.host import accelerator, bundle, image, qemu
+from cloudos.host import accelerator, bundle, frames, image, qemu
 from cloudos.host.console_session import Script
 from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
@@ -98,8 +98,16 @@ def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm
         yield script
 
 
+class _Counted(Session):
+    """What the boot log shows is output too: of a system image it is all that there is."""
+
+    def take(self, stream: int, payload: bytes) -> None:
+        """See `Session`."""
+        super().take(frames.OUTPUT if stream == frames.BOOT_LOG else stream, payload)
+
+
 def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
-    session = Session(machine, Limits(seconds), (streams[0], streams[1], streams[2]))
+    session = _Counted(machine, Limits(seconds), (streams[0], streams[1], streams[2]))
     session.run()
     stop_machine(machine)
     output, errors = (os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in streams[1:])

@@ -46,10 +46,11 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class ComponentRow:
-    """One component of `image inspect`, in the order of start. Bytes."""
+    """One component of `image inspect`, in the order of start. Bytes; `share` as in the manifest."""
 
     component: str
     memory: int
+    share: int
     state: int
     priority: int
     time: str
@@ -137,6 +138,7 @@ def component_row(one: Component) -> ComponentRow:
     return ComponentRow(
         component=one.name,
         memory=one.memory,
+        share=one.share,
         state=one.state,
         priority=schedule.priority,
         time=f"{milliseconds(schedule.budget)} of {milliseconds(schedule.period)} ms",

@@ -24,12 +24,13 @@ from cloudos.sdk import system
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import args
+from cloudos.sdk.image_bundle import image_bundle
 from cloudos.sdk.service import CALLER, server
 from cloudos.services.files.life import next_life
 from cloudos.services.files.memory_files import SEARCH_MODE
 from cloudos.services.files.mounts import Names
 from cloudos.services.files.paths import parse_path
-from cloudos.services.files.setup import image_bundle, standard_names
+from cloudos.services.files.setup import standard_names
 from cloudos.services.files.streams import STREAM_BADGE, OpenFile, OpenFiles
 from cloudos.services.files.times import TIME
 

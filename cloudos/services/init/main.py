@@ -38,7 +38,7 @@ from cloudos.sdk.process import exit
 from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
-from cloudos.services.init.boot_log import BOOT_LOG
+from cloudos.services.init.boot_log import BOOT_LOG, use_boot_log
 from cloudos.services.init.starting import WRITER, make, position_of, prepare, share_out
 from cloudos.services.init.wiring import (
     ALWAYS,
@@ -175,6 +175,17 @@ class Init:
             raise ServiceGone
         used, limit = usage(U64(initial.QUOTA))
         return limit, used
+
+    def hand_over(self, process: U64) -> None:
+        """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
+        try:
+            system.process_hand_over(process)
+        except (BadHandle, WrongKind):
+            raise Denied
+        finally:
+            transport.close(process)
 
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""
@@ -388,6 +399,7 @@ def shut_down(register: Register, status: U8) -> None:
 
 def main() -> U8:
     """Start all components, then supervise them for ever. Returns only when the image cannot be used."""
+    use_boot_log()
     number = bundle.find(EntryKind.WIRING, bundle.content[0:0])
     if number is None:
         print("init: the image has no wiring")

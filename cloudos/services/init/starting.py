@@ -31,11 +31,11 @@ QUOTA = initial.QUOTA
 SERVER_RIGHTS = Rights.RECEIVE | Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 CLIENT_RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 STATE_RIGHTS = Rights.READ | Rights.WRITE | Rights.MAP | Rights.INSPECT
-READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT
-RUN_RIGHTS = READ_RIGHTS | Rights.EXECUTE | Rights.DERIVE
+READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT | Rights.DERIVE | Rights.TRANSFER
+RUN_RIGHTS = READ_RIGHTS | Rights.EXECUTE
 PAGE = 4096
 OWN_MEMORY = 512 << 10  # bytes that init needs for what it makes, and
-KEPT_PART = 16  # of what is more than enough one part in so many
+KEPT_PART = 64  # of what is more than enough one part in so many
 # In the badge of who was given init as a stream and not as the supervisor.
 WRITER = 1 << 32
 
@@ -91,7 +91,7 @@ def make(component: Component, others: List[Component], own: U64) -> U64:
     executable = component.executable
     if executable is None:
         raise NotFound
-    made = new_process(executable, component.quota, component.schedule, component.label)
+    made = new_process(executable, component.quota, component.schedule, component.label, False)
     made.block.add(EntryKind.ARGUMENT, data(b""), component.name.content)
     for argument in component.arguments:
         made.block.add(EntryKind.ARGUMENT, data(b""), argument.content)

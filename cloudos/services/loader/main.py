@@ -26,14 +26,15 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Slice, data, managed, write_text
+from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
+from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import args
-from cloudos.sdk.errors import InvalidNumber
+from cloudos.sdk.memory import READ
 from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
@@ -41,6 +42,7 @@ from cloudos.services.loader.reading import Kept, Library, give_back, shown
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
 SESSION = 1 << 40
 PROGRAM = 1 << 41
 PATIENCE = 1_000_000_000  # nanoseconds that a stream's service may take: programs name it
@@ -49,6 +51,8 @@ MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
 SMALLEST = 176 << 10  # bytes of a program's quota
+SHARE = 33  # hundredths of what is left, for each program
+ROOMY = 32 << 20  # bytes of a quota that leave room for a large stack
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
 
@@ -66,7 +70,8 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
-    # Of programs.
+    # Hundredths of what is left, for each program; the label of all.
+    share: U64
     label: U64
 
     def create(self, path: Slice[U8]) -> U64:
@@ -75,9 +80,10 @@ class Loader:
         name = Text.from_bytes(path)
         executable = self.library.get(name.content)
         quota = self.part_of_quota()
+        _, size = usage(quota)
         number = self.next
         try:
-            made = new_process(executable, quota, self.schedule, self.label)
+            made = new_process(executable, quota, self.schedule, self.label, size >= ROOMY)
             handle = self.mint(U64(PROGRAM) | number)
         except QuotaExceeded:
             transport.close(quota)
@@ -112,7 +118,7 @@ class Loader:
         while True:
             used, limit = usage(U64(initial.QUOTA))
             try:
-                return system.quota_create(U64(initial.QUOTA), max((limit - used) // 3, U64(SMALLEST)))
+                return system.quota_create(U64(initial.QUOTA), max((limit - used) * self.share // 100, U64(SMALLEST)))
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise
@@ -194,6 +200,23 @@ class Loader:
     def add_variable(self, name: Slice[U8], value: Slice[U8]) -> None:
         """See `Program`."""
         self.add(EntryKind.ENVIRONMENT, name, value)
+
+    def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
+        """See `Program`."""
+        self.new()
+        if length > MOST_GIVEN:
+            raise NoSpace
+        borrowed = Borrowed()
+        borrowed.map(memory, length, U64(READ))
+        try:
+            kind = EntryKind.ARGUMENT if name.length == 0 else EntryKind.ENVIRONMENT
+            value = ByteBuffer()
+            value.write(borrowed.content)
+            self.add(kind, name, value.content())
+        finally:
+            borrowed.handle = U64(0)  # not closed yet: when an operation raises, its server does that
+            borrowed.close()
+        transport.close(memory)
 
     def add(self, kind: EntryKind, name: Slice[U8], value: Slice[U8]) -> None:
         """One more entry of what it is started with. Raises NoSpace, ServiceGone."""
@@ -281,6 +304,16 @@ class Loader:
             return None
         return one.status
 
+    def process(self) -> U64:
+        """See `Program`."""
+        one = self.named()
+        if one.state == ENDED:
+            raise ServiceGone
+        try:
+            return system.handle_derive(one.process, U64(PROCESS_RIGHTS), U64(0))
+        except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
+            raise QuotaExceeded
+
     def close(self) -> None:
         """See `Program`."""
         one = self.named()
@@ -344,18 +377,14 @@ class Loader:
         one.waiting.clear()
 
 
-def label_of(arguments: List[Text]) -> U64:
-    """The label of programs, from the argument `label=NUMBER`; 0 without. Raises BadArgument for other arguments."""
-    label = U64(0)
-    for index in U64.range(1, arguments.length):
-        parts = arguments[index].split("=")
-        if parts.length != 2 or not parts[0].equals("label"):
-            raise BadArgument
-        try:
-            label = U64(parts[1].to_integer())
-        except InvalidNumber:
-            raise BadArgument
-    return label
+def number_in(name: str, otherwise: U64) -> U64:
+    """What `NAME=NUMBER` among the arguments says. Raises InvalidNumber."""
+    wanted = Text(name)
+    for argument in args():
+        parts = argument.split("=")
+        if parts.length == 2 and parts[0] == wanted:
+            return U64(max(parts[1].to_integer(), I64(0)))
+    return otherwise
 
 
 def derive(handle: U64, badge: U64) -> U64:
@@ -380,6 +409,6 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    label = label_of(args())
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, label)
+    share, label = min(number_in("share", U64(SHARE)), U64(100)), number_in("label", none)
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share, label)
     serve(loader.endpoint, loader, loader)
