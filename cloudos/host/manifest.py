@@ -146,7 +146,7 @@ def host_path(text: str, manifest: Path) -> Path:
 def _policy(table: Table, path: Path) -> Policy | None:
     if not table.has("policy"):
         return None
-    source = host_path(table.text("policy", '"cloudos/images/system.policy"'), path)
+    source = host_path(table.text("policy", '"cloudos/images/policies/system.toml"'), path)
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The policy of the system image: what it lets whom do, and that nobody does more, whatever handles they have got."""
+"""The policy of the system image: what it lets whom do, and that handles alone let nobody do more."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ DONE = "shared\nheard\nlooked at\nended\n"
 
 def image_with(folder: Path, more: str) -> system_image.SystemImage:
     """The system image with a careless component, and with more in its policy."""
-    (folder / "system.policy").write_text((IMAGES / "system.policy").read_text() + more)
-    text = (IMAGES / "system.toml").read_text().replace('"cloudos/images/system.policy"', '"./system.policy"')
+    (folder / "policy.toml").write_text((IMAGES / "policies" / "system.toml").read_text() + more)
+    text = (IMAGES / "system.toml").read_text().replace('"cloudos/images/policies/system.toml"', '"./policy.toml"')
     manifest = folder / "system.toml"
     manifest.write_text(text.replace('memory = "8M"', 'memory = "16M"', 1) + CARELESS)
     return system_image.build(system_image.load(str(manifest)))

@@ -175,18 +175,20 @@ def test_a_server_that_hangs_or_has_ended_does_not_hold_up_what_is_one_way() -> 
     ],
 )
 def test_what_cannot_be_one_way_is_refused(declared: dict[str, Any], message: str) -> None:
-    class Wrong:
-        handle: U64
-
+    class WithResult:
         def send(self) -> U64:
             raise NotImplementedError
+
+    class Wrong:
+        handle: U64
+        send: Any
 
     def nothing(self) -> None:  # type: ignore[no-untyped-def]
         raise NotImplementedError
 
-    function = Wrong.send if "returns_handle" in declared else nothing
+    function: Any = WithResult.send if "returns_handle" in declared else nothing
     function.__name__ = "send"
-    Wrong.send = operation(1, **declared)(function)  # type: ignore[method-assign]
+    Wrong.send = operation(1, **declared)(function)
     with pytest.raises(TypeError, match=message):
         contract(number=999, version=1)(Wrong)
     assert 999 not in CONTRACTS
