@@ -230,6 +230,7 @@ def _use(link: Link) -> str:
 
 def _wired(system: System, component: Component) -> Wired:
     schedule, restart = component.schedule, component.restart
+    links = list(system.links_of(component.name))
     return Wired(
         name=component.name,
         program=f"{SYSTEM}/{component.name}",
@@ -241,7 +242,8 @@ def _wired(system: System, component: Component) -> Wired:
         state=component.state,
         arguments=[*component.arguments, *_told(system, component)],
         offer=component.name if component.offers else "",
-        needs=[(link.need.name, link.server, _use(link)) for link in system.links_of(component.name)],
+        needs=[(link.need.name, link.server, _use(link)) for link in links],
+        told=sorted({link.server for link in links if link.need.told and link.server != INIT}),
         resources=[(part.kind, part.name, part.first, part.length) for part in component.resources],
         grants=[(grant.name, grant.kind) for grant in component.grants],
     )

@@ -23,6 +23,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER as FOREVER
 from cloudos.abi.objects import Rights
+from cloudos.abi.wiring import RESTARTED
 from cloudos.contracts.errors import BadProgram, ServiceError, ServiceGone
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
@@ -239,6 +240,7 @@ def describe(one: Component, out: ByteBuffer) -> None:
     """What a component holds: `name kind rights from`, a zero byte after each."""
     if one.offers:
         write_text(out, "offer endpoint receive init\0")
+    if one.offers or one.told_of.length > 0:
         write_text(out, "bell notification wait init\0")
     if one.kept != 0:
         write_text(out, f"state memory {one.state_bytes} init\0")
@@ -323,9 +325,21 @@ def launch(register: Register, one: Component) -> None:
         one.starts += 1
         one.since = system.clock_read()
         report_life(register, one, "started")
+        if one.starts > 1:
+            tell_dependants(register, one)
     except (QuotaExceeded, NotFound, BadProgram, BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
         report_life(register, one, "cannot be started")
         fail(register, one, U64(LEAST_WAIT))
+
+
+def tell_dependants(register: Register, one: Component) -> None:
+    """Signal those that want to know that a component was started again."""
+    for other in register.components:
+        if other.state == RUNNING and other.is_told_of(one.name):
+            try:
+                system.notification_signal(other.bell, U64(RESTARTED))
+            except (BadHandle, WrongKind, Denied, PeerGone):
+                pass
 
 
 def ended(register: Register, one: Component) -> None:
