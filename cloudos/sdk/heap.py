@@ -82,21 +82,30 @@ class Heap:
     def cut(self, rounded: U64) -> U64:
         """Cut a block from the fresh part of the chunk, starting a new chunk if need be; raises OutOfMemory."""
         if self.fresh_end - self.fresh < rounded:
-            length = max(self.chunk, round_to_pages(rounded))
-            try:
-                chunk = memory_map(length)
-            except OutOfMemory:
-                # A chunk to grow into is not to be had, but perhaps what is needed now.
-                length = round_to_pages(rounded)
-                chunk = memory_map(length)
-            self.keep_rest()
-            self.fresh = chunk
-            self.fresh_end = chunk + length
-            if self.chunk < LAST_CHUNK:
-                self.chunk = self.chunk * 2
+            self.begin_chunk(round_to_pages(rounded))
         address = self.fresh
         self.fresh = address + rounded
         return address
+
+    def begin_chunk(self, least: U64) -> None:
+        """Map the next chunk; where the quota has not so much left, a smaller one, of `least` bytes at least.
+
+        Raises OutOfMemory, and leaves everything as it is.
+        """
+        size = max(self.chunk, least)
+        while True:
+            try:
+                chunk = memory_map(size)
+                break
+            except OutOfMemory:
+                if size == least:
+                    raise
+                size = max(round_to_pages(size // 2), least)
+        self.keep_rest()
+        self.fresh = chunk
+        self.fresh_end = chunk + size
+        # The quota may be full: where a chunk did not fit, the next one is not larger than what did.
+        self.chunk = min(size * 2, U64(LAST_CHUNK)) if size >= self.chunk else size
 
     def keep_rest(self) -> None:
         """Put what is left of the old chunk on the free lists, in the largest blocks that fit."""

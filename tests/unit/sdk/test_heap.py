@@ -95,6 +95,25 @@ def test_the_rest_of_a_chunk_is_not_lost() -> None:
     assert kept == heap.FIRST_CHUNK - 16
 
 
+def test_a_quota_is_used_up_to_its_last_pages(small_machine: models.SystemModel) -> None:
+    # Chunks have grown to 1 MiB long before: the last ones must be smaller, whatever is asked for.
+    for size in (5000, 40):
+        while not allocate(U64(size)).is_null():
+            pass
+    left = small_machine.memory_limit - sum(region.size for region in small_machine.mapped.values())
+    assert left < heap.PAGE
+    assert allocate(U64(16)).is_null()
+
+
+def test_few_chunks_are_mapped_when_the_quota_is_nearly_full(small_machine: models.SystemModel) -> None:
+    # A page for each block would be a mapping for each block.
+    allocate(U64((8 << 20) - 600_000))
+    before = len(small_machine.mapped)
+    while not allocate(U64(64)).is_null():
+        pass
+    assert len(small_machine.mapped) - before < 16
+
+
 def test_exhaustion_is_null_and_leaves_the_heap_usable() -> None:
     live = []
     while True:
