@@ -233,3 +233,20 @@ def test_what_cannot_be_started_does_not_keep_init_busy(tmp_path: Path) -> None:
     # A hundred tries in a second; of those, 64 lines and then 20 a second.
     assert set(tries) == {"restless"} and 60 <= len(tries) <= 90
     assert "lines left out before this one" in output
+
+
+def test_pipes_of_the_dead_are_given_back_and_no_crowd_takes_all() -> None:
+    output = boot(IMAGES / "pipes.toml")
+    assert trouble(output) == [], output[-3000:]
+    taken, refused, other = only(r"crowd (\d+) refused (\d+) other (\d+)", output)
+    assert taken >= 10 and other == 0
+    assert 0 < refused < 160, "as many waited as liked to"
+    lives = [int(count) for (count,) in numbers(r"forgetful (\d+)", output)]
+    # In each life it finds what the one before had. What the heir makes meanwhile may be one pipe.
+    assert len(lives) >= 10 and min(lives) >= 5 and max(lives) - min(lives) <= 1
+    inherited = [(int(count), int(time)) for count, time in numbers(r"inherited (\d+) after (\d+)", output)]
+    assert len(inherited) == 10
+    assert all(count == 0 and time <= 300 for count, time in inherited), "who waits learns of the writer's end"
+    starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
+    assert starts.pop("forgetful") >= 10
+    assert set(starts.values()) == {1}, "something else was started again"

@@ -151,13 +151,16 @@ class Loader:
         return derive(self.endpoint, badge)
 
     def pipe(self) -> tuple[U64, U64]:
-        """See `Programs`."""
+        """See `Programs`. It counts as made by the caller, so that no program takes the pipes of all."""
+        session = derive(self.pipes, CALLER.badge)
         try:
-            return Pipes(self.pipes).make()
+            return Pipes(session).make()
         except QuotaExceeded:
             raise
         except ServiceError:
             raise ServiceGone
+        finally:
+            transport.close(session)
 
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         """See `Programs`."""
