@@ -14,7 +14,7 @@ from cloudos.contracts.errors import NoSpace
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.streams import Stream
 from cloudos.lang import U8, U64, Array, Ptr, VirtAddr, code_address, place, struct, zeroed
-from cloudos.sdk import print, system, transport
+from cloudos.sdk import print, system
 from cloudos.sdk.component import held
 from cloudos.sdk.ipc import Message, enter
 from cloudos.sdk.threads import entry

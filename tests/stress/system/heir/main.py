@@ -1,6 +1,8 @@
 """Waits at pipes whose other end only forgetful/main.py holds, which ends, and uses a pipe of its own after each.
 
     heir ROUNDS
+
+Then it tells how often every component was started.
 """
 
 from __future__ import annotations
