@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cloudos.abi import initial, layout
 from cloudos.abi.errors import (
     BadAddress,
@@ -30,8 +32,8 @@ from cloudos.contracts.errors import (
 )
 from cloudos.contracts.files import FILE, READ, Files
 from cloudos.contracts.streams import START, Stream
-from cloudos.lang import I64, U8, U64, Slice, managed
-from cloudos.sdk import transport
+from cloudos.lang import I64, U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, zeroed
+from cloudos.sdk import system, transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.executable import Executable, read_executable
 from cloudos.sdk.memory import READ as MAP_READ
@@ -42,6 +44,32 @@ PAGE = layout.PAGE_SIZE
 KEPT = 6
 MAXIMUM = 16 << 20  # bytes of a program file
 EXECUTABLE = 0o100
+RESERVE_PART = 16
+MOST_RESERVE = 1 << 20
+
+
+@struct
+class Words:
+    """Room for what quota_inspect writes."""
+
+    values: Array[U64, Literal[2]] = zeroed()
+
+
+WORDS = place(Words())
+
+
+def usage(quota: U64) -> tuple[U64, U64]:
+    """Bytes of a quota that are used, and its limit; zeros when there is none."""
+    try:
+        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
+        return WORDS.values[0], WORDS.values[1]
+    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
+        return U64(0), U64(0)
+
+
+def reserve(limit: U64) -> U64:
+    """Bytes of a quota of `limit` bytes that are neither programs' nor executables'."""
+    return min(U64(MOST_RESERVE), limit // RESERVE_PART)
 
 
 @managed
@@ -132,6 +160,9 @@ class Library:
         if length == 0:
             raise BadProgram
         memory, size = Memory(), (length + (PAGE - 1)) // PAGE * PAGE
+        used, limit = usage(U64(initial.QUOTA))
+        if limit.saturating_sub(used + reserve(limit)) < size:
+            raise QuotaExceeded
         try:
             memory.create(U64(initial.QUOTA), size, U64(MEMORY_PAID))
         except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
