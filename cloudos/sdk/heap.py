@@ -1,8 +1,9 @@
 """The heap of a process.
 
 Blocks of up to 1 KiB come in classes of 16 bytes, blocks of up to 64 KiB in powers of two, and larger ones are
-mapped and unmapped one by one. A released block goes to the free list of its class. No block has a header: its
-owner knows its size and says it on release, which the compiler does for managed objects and for slices.
+mapped and unmapped one by one. A released block goes to the free list of its class; when there is no new memory, small
+ones are cut from free ones of a larger class. No block has a header: its owner knows its size and says it on release,
+which the compiler does for managed objects and for slices.
 
 The two functions that compiled code calls are `allocate` and `release`. Exhaustion is not an error there but a
 null pointer: the caller panics with OUT_OF_MEMORY.
@@ -82,7 +83,7 @@ class Heap:
     def cut(self, rounded: U64) -> U64:
         """Cut a block from the fresh part of the chunk, starting a new chunk if need be; raises OutOfMemory."""
         if self.fresh_end - self.fresh < rounded:
-            self.begin_chunk(round_to_pages(rounded))
+            self.begin_chunk(rounded)
         address = self.fresh
         self.fresh = address + rounded
         return address
@@ -92,6 +93,29 @@ class Heap:
 
         Raises OutOfMemory, and leaves everything as it is.
         """
+        try:
+            self.map_chunk(least)
+        except OutOfMemory:
+            if not self.reuse_block(least):
+                raise
+
+    def reuse_block(self, least: U64) -> bool:
+        """Make a free block of at least `least` bytes the chunk that blocks are cut from; False when there is none."""
+        for number in U64.range(class_of(least), CLASS_COUNT):
+            block = self.free[number]
+            if not block.is_null():
+                self.free[number] = block.value.next
+                size = class_size(number)
+                self.keep_rest()
+                self.fresh = block.address.value
+                self.fresh_end = self.fresh + size
+                Slice.of(Ptr.at(U64, block.address), size // 8).fill(U64(0))
+                return True
+        return False
+
+    def map_chunk(self, least: U64) -> None:
+        """`begin_chunk` with new memory alone."""
+        least = round_to_pages(least)
         size = max(self.chunk, least)
         while True:
             try:

@@ -6,7 +6,11 @@ stream of one life of the service. The number 0, of a handle without a badge, is
 
 from __future__ import annotations
 
+from typing import Literal
+
+from cloudos.abi import initial
 from cloudos.abi.errors import (
+    BadAddress,
     BadArgument,
     BadHandle,
     Denied,
@@ -14,12 +18,13 @@ from cloudos.abi.errors import (
     PeerGone,
     QuotaExceeded,
     TooManyHandles,
+    WrongKind,
 )
 from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import NoSpace, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.streams import Status, Stream
-from cloudos.lang import I64, U8, U64, Slice, managed
+from cloudos.lang import I64, U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, zeroed
 from cloudos.sdk import system
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.component import held
@@ -29,12 +34,30 @@ from cloudos.services.files.life import next_life
 from cloudos.services.files.mounts import Names
 from cloudos.services.files.paths import parse_path
 from cloudos.services.files.setup import image_bundle, standard_names
-from cloudos.services.files.streams import STREAM_BADGE, OpenFile, OpenFiles
+from cloudos.services.files.streams import (
+    MAXIMUM,
+    MAXIMUM_OF_SESSION,
+    ROOM_PART,
+    STREAM_BADGE,
+    STREAM_COST,
+    OpenFile,
+    OpenFiles,
+)
 from cloudos.services.files.times import TIME
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 # The session of who makes sessions.
 MINTER = 1
+
+
+@struct
+class Words:
+    """What quota_inspect writes: bytes used, and the limit."""
+
+    values: Array[U64, Literal[2]] = zeroed()
+
+
+WORDS = place(Words())
 
 
 def session() -> U64:
@@ -59,7 +82,9 @@ class FileServer:
         node = self.space_of_names.open(parse_path(path), flags, mode)
         badge = self.open_files.add(node, flags, caller)
         try:
-            return system.handle_derive(self.endpoint, U64(RIGHTS), badge)
+            file = self.open_files.get(badge)
+            file.kept = system.handle_derive(self.endpoint, U64(RIGHTS), badge)
+            return system.handle_derive(file.kept, U64(RIGHTS), U64(0))
         except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles):
             self.open_files.close(badge)
             raise NoSpace
@@ -162,6 +187,15 @@ class StreamServer:
         self.open_files.close(CALLER.badge)
 
 
+def most_streams() -> U64:
+    """How many streams may be open, by the limit of the quota."""
+    try:
+        system.quota_inspect(U64(initial.QUOTA), UserPtr.at(U8, Ptr.to(WORDS).address.value))
+    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
+        return U64(MAXIMUM_OF_SESSION)
+    return min(U64(MAXIMUM), WORDS.values[1] // ROOM_PART // STREAM_COST)
+
+
 serve = server((Files, FileServer), (Stream, StreamServer))
 
 
@@ -170,6 +204,6 @@ def main() -> None:
     TIME.clock = held("clock")
     entropy = held("entropy")
     names = standard_names(args(), image_bundle(), entropy)
-    open_files = OpenFiles(next_life(), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
+    open_files = OpenFiles(next_life(), most_streams(), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
     endpoint = held("offer")
     serve(endpoint, FileServer(endpoint, names, open_files), StreamServer(open_files, entropy))

@@ -114,6 +114,20 @@ def test_few_chunks_are_mapped_when_the_quota_is_nearly_full(small_machine: mode
     assert len(small_machine.mapped) - before < 16
 
 
+def test_without_new_memory_small_blocks_are_cut_from_large_free_ones() -> None:
+    blocks = []
+    while not (pointer := allocate(U64(4096))).is_null():
+        block(pointer, 4096).fill(U8(0xEE))
+        blocks.append(pointer)
+    for pointer in blocks:
+        release(pointer, U64(4096))
+    count = 0
+    while not (pointer := allocate(U64(48))).is_null():
+        assert bytes(block(pointer, 48)) == bytes(48)
+        count += 1
+    assert count >= len(blocks) * (4096 // 48)
+
+
 def test_exhaustion_is_null_and_leaves_the_heap_usable() -> None:
     live = []
     while True:
