@@ -36,7 +36,6 @@ from cloudos.services.files.paths import parse_path
 from cloudos.services.files.setup import image_bundle, standard_names
 from cloudos.services.files.streams import (
     MAXIMUM,
-    MAXIMUM_OF_SESSION,
     ROOM_PART,
     STREAM_BADGE,
     STREAM_COST,
@@ -192,7 +191,7 @@ def most_streams() -> U64:
     try:
         system.quota_inspect(U64(initial.QUOTA), UserPtr.at(U8, Ptr.to(WORDS).address.value))
     except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(MAXIMUM_OF_SESSION)
+        return U64(MAXIMUM)
     return min(U64(MAXIMUM), WORDS.values[1] // ROOM_PART // STREAM_COST)
 
 
