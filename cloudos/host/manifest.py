@@ -12,12 +12,14 @@ from pathlib import Path
 
 from cloudos.abi import policy
 from cloudos.host import state
-from cloudos.host.component import MOST_MEMORY, Component, read_component, read_memory, read_schedule
+from cloudos.host.component import MOST_MEMORY, Component, read_component, read_quota, read_schedule
 from cloudos.host.errors import NotFound, ToolError
 from cloudos.host.manifest_values import HINT, Place, Table, read
 
 FOLDER = state.ROOT / "cloudos" / "images"
-KEYS = ("name", "description", "memory", "policy", "label", "components", "files", "programs", "directories")
+KEYS = (
+    "name", "description", "memory", "usual", "policy", "label", "components", "files", "programs", "directories",
+)  # fmt: skip
 COMPONENT_KEYS = ("path", "needs", "quota", "schedule", "label", "arguments")
 SYSTEM = "/system"
 """Where the programs of components are; nothing else may be put there."""
@@ -74,12 +76,13 @@ class Policy:
 
 @dataclass(frozen=True)
 class ImageManifest:
-    """An image as its manifest describes it. `memory`: bytes that the machine must have."""
+    """An image as its manifest describes it. `memory`: bytes that the machine must have; `usual`: that it is given."""
 
     path: Path
     name: str
     description: str
     memory: int
+    usual: int
     policy: Policy | None
     placed: tuple[Placed, ...]
     files: tuple[FileEntry, ...]
@@ -112,11 +115,13 @@ def read_image(path: Path) -> ImageManifest:
     label = table.text("label", '"service"', "")
     placed = tuple(_component(one, path, label) for one in table.tables("components"))
     _check_components(table, placed)
+    memory = table.size("memory", LEAST_MEMORY, MOST_MEMORY)
     return ImageManifest(
         path=path,
         name=table.identifier("name", f'"{path.stem}"'),
         description=table.text("description", '"what it is for"'),
-        memory=table.size("memory", LEAST_MEMORY, MOST_MEMORY),
+        memory=memory,
+        usual=table.size("usual", memory, MOST_MEMORY, memory),
         policy=rules,
         placed=placed,
         files=tuple(entry for one in table.tables("files") for entry in _files(one, path)),
@@ -158,9 +163,11 @@ def _component(table: Table, path: Path, label: str) -> Placed:
         component = read_component(directory)
     except NotFound as error:
         raise table.error("path", error.message, "a component is described by a component.toml") from error
+    memory, share = read_quota(table, component.memory, component.share)
     changed = replace(
         component,
-        memory=read_memory(table, component.memory),
+        memory=memory,
+        share=share,
         schedule=read_schedule(table, component.schedule),
         label=table.text("label", '"service"', component.label or label),
         arguments=table.texts("arguments") if table.has("arguments") else component.arguments,

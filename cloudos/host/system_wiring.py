@@ -211,6 +211,7 @@ def _wired(system: System, component: Component) -> Wired:
         name=component.name,
         program=f"{SYSTEM}/{component.name}",
         memory=component.memory,
+        share=component.share,
         schedule=(schedule.priority, schedule.budget, schedule.period),
         label=system.label_of(component),
         restart=(restart.policy, restart.limit, restart.backoff),

@@ -28,6 +28,7 @@ class Wired:
     name: str
     program: str
     memory: int = 0
+    share: int = 0
     schedule: tuple[int, int, int] = (0, 0, 0)
     label: int = 0
     restart: tuple[str, int, int] = ("never", 0, 0)
@@ -48,6 +49,7 @@ def _lines(one: Wired) -> list[str]:
     lines = [
         f"component {one.name} {one.program}",
         f"memory {one.memory}",
+        *([f"share {one.share}"] if one.share else []),
         "schedule {} {} {}".format(*one.schedule),
         f"label {one.label}",
         "restart {} {} {}".format(*one.restart),
@@ -100,6 +102,10 @@ def _memory(one: Wired, rest: str, words: list[str]) -> None:
     one.memory = _number(rest)
 
 
+def _share(one: Wired, rest: str, words: list[str]) -> None:
+    one.share = _number(rest)
+
+
 def _schedule(one: Wired, rest: str, words: list[str]) -> None:
     priority, budget, period = map(_number, words)
     one.schedule = (priority, budget, period)
@@ -149,6 +155,7 @@ def _grant(one: Wired, rest: str, words: list[str]) -> None:
 Reader = Callable[[Wired, str, list[str]], None]
 READERS: dict[str, Reader] = {
     "memory": _memory,
+    "share": _share,
     "schedule": _schedule,
     "label": _label,
     "restart": _restart,

@@ -118,6 +118,18 @@ def process_bind(target: Ptr[Process], notification: Ptr[Notification], bits: U6
     cleanup.retain(notification.cast(Header))
 
 
+def process_hand_over(target: Ptr[Process]) -> None:
+    """System call."""
+    caller = PROCESSOR.current.value.process
+    if caller != FIRST.process:
+        raise Denied
+    if target.value.ended:
+        raise PeerGone
+    FIRST.supervisor = caller
+    FIRST.process = target
+    log.record(data(b"@program"))
+
+
 def process_install(target: Ptr[Process], handle: U64, rights: U64, badge: U64) -> U64:
     """System call."""
     if target.value.ended:

@@ -7,12 +7,9 @@ a call that it was serving fails with ServiceGone, calls that wait are served by
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.abi import initial
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     BadState,
@@ -30,7 +27,7 @@ from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError, ServiceG
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import print, system, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -38,10 +35,11 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
-from cloudos.services.init.boot_log import BOOT_LOG
-from cloudos.services.init.starting import WRITER, make, position_of, prepare
+from cloudos.services.init.boot_log import BOOT_LOG, use_boot_log
+from cloudos.services.init.starting import WRITER, make, position_of, prepare, share_out
 from cloudos.services.init.wiring import (
     ALWAYS,
     FAILED,
@@ -179,6 +177,17 @@ class Init:
         used, limit = usage(U64(initial.QUOTA))
         return limit, used
 
+    def hand_over(self, process: U64) -> None:
+        """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
+        try:
+            system.process_hand_over(process)
+        except (BadHandle, WrongKind):
+            raise Denied
+        finally:
+            transport.close(process)
+
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""
         components = self.register.components
@@ -213,25 +222,6 @@ def may_only_write() -> bool:
 
 
 serve = server((Supervisor, Init), (Stream, BOOT_LOG))
-
-
-@struct
-class Words:
-    """Room for what quota_inspect writes."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
-WORDS = place(Words())
-
-
-def usage(quota: U64) -> tuple[U64, U64]:
-    """Bytes of a quota that are used, and its limit; zeros when there is none."""
-    try:
-        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
-        return WORDS.values[0], WORDS.values[1]
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(0), U64(0)
 
 
 def write_state(line: ByteBuffer, state: U64) -> None:
@@ -412,6 +402,7 @@ def shut_down(register: Register, status: U8) -> None:
 
 def main() -> U8:
     """Start all components, then supervise them for ever. Returns only when the image cannot be used."""
+    use_boot_log()
     number = bundle.find(EntryKind.WIRING, bundle.content[0:0])
     if number is None:
         print("init: the image has no wiring")
@@ -441,6 +432,7 @@ def main() -> U8:
     ):
         print("init: there is not enough memory")
         return U8(BAD_IMAGE_STATUS)
+    share_out(components)
     # Endpoints of all come first: who needs another's is given it also when that starts later.
     for one in components:
         prepare_or_report(register, one)

@@ -61,6 +61,8 @@ class Component:
     number: U64
     program: Text
     memory: U64
+    # How much of what the machine has beyond all quotas it gets.
+    share: U64
     priority: U64
     budget: U64
     period: U64
@@ -101,6 +103,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         number,
         program,
         U64(1 << 20),
+        none,
         U64(100),
         U64(10_000_000),
         U64(10_000_000),
@@ -165,6 +168,8 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
     word = words[0]
     if word.equals("memory"):
         component.memory = number_in(words, U64(1))
+    elif word.equals("share"):
+        component.share = number_in(words, U64(1))
     elif word.equals("schedule"):
         component.priority = number_in(words, U64(1))
         component.budget = number_in(words, U64(2))

@@ -35,16 +35,21 @@ from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
 from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
+from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.environment import args
+from cloudos.sdk.memory import READ
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
-from cloudos.services.loader.reading import Kept, Library, give_back, reserve, usage
+from cloudos.services.loader.reading import Kept, Library, give_back, reserve, shown
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
 SESSION = 1 << 40
 PROGRAM = 1 << 41
 LIFE = 1 << 42
@@ -57,7 +62,9 @@ MOST_STREAMS = 32
 MOST_ENTRIES = 256
 LONGEST_NAME = 128  # bytes of a path that are kept, the last ones
 GIVEN_PART = 3  # one part in so many of the reserve is for what all programs that have not started were given
-SMALLEST = 256 << 10  # bytes of a program's quota
+SMALLEST = 176 << 10  # bytes of a program's quota
+SHARE = 33  # hundredths of what is left, for each program
+ROOMY = 32 << 20  # bytes of a quota that leave room for a large stack
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
 
@@ -75,6 +82,8 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
+    # Hundredths of what is left, for each program.
+    share: U64
     # In the badges of this life of the service.
     life: U64
 
@@ -84,9 +93,10 @@ class Loader:
         self.make_room()
         executable = self.library.get(path)
         quota = self.part_of_quota()
+        _, size = usage(quota)
         number, kept = self.next, U64(0)
         try:
-            made = new_process(executable, quota, self.schedule, U64(0))
+            made = new_process(executable, quota, self.schedule, U64(0), size >= ROOMY)
             kept = derive(self.endpoint, U64(PROGRAM) | self.life | number)
             handle = derive(kept, U64(0))
         except QuotaExceeded:
@@ -127,7 +137,7 @@ class Loader:
             try:
                 if left < SMALLEST:
                     raise QuotaExceeded
-                return system.quota_create(U64(initial.QUOTA), max(left // 4, U64(SMALLEST)))
+                return system.quota_create(U64(initial.QUOTA), max(left * self.share // 100, U64(SMALLEST)))
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise
@@ -229,6 +239,23 @@ class Loader:
         """See `Program`."""
         self.add(EntryKind.ENVIRONMENT, name, value)
 
+    def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
+        """See `Program`."""
+        self.new()
+        if length > MOST_GIVEN:
+            raise NoSpace
+        borrowed = Borrowed()
+        borrowed.map(memory, length, U64(READ))
+        try:
+            kind = EntryKind.ARGUMENT if name.length == 0 else EntryKind.ENVIRONMENT
+            value = ByteBuffer()
+            value.write(borrowed.content)
+            self.add(kind, name, value.content())
+        finally:
+            borrowed.handle = U64(0)  # not closed yet: when an operation raises, its server does that
+            borrowed.close()
+        transport.close(memory)
+
     def add(self, kind: EntryKind, name: Slice[U8], value: Slice[U8]) -> None:
         """One more entry of what it is started with. Raises NoSpace, ServiceGone."""
         one = self.new()
@@ -325,6 +352,16 @@ class Loader:
             return None
         return one.status
 
+    def process(self) -> U64:
+        """See `Program`."""
+        one = self.named()
+        if one.state == ENDED:
+            raise ServiceGone
+        try:
+            return system.handle_derive(one.process, U64(PROCESS_RIGHTS), U64(0))
+        except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
+            raise QuotaExceeded
+
     def close(self) -> None:
         """See `Program`."""
         one = self.named()
@@ -404,6 +441,14 @@ def derive(handle: U64, badge: U64) -> U64:
         raise QuotaExceeded
 
 
+def share_of(arguments: List[Text]) -> U64:
+    """What `share=HUNDREDTHS` among the arguments says. Raises InvalidNumber."""
+    for argument in arguments:
+        if argument.starts_with("share="):
+            return min(U64(argument.slice(U64(6), argument.length).to_integer()), U64(100))
+    return U64(SHARE)
+
+
 serve = server((Programs, Loader), (Program, Loader))
 
 
@@ -412,11 +457,12 @@ def main() -> None:
     quota = U64(initial.QUOTA)
     schedule = system.schedule_create(quota, U64(OWN_PRIORITY), U64(TURN), U64(TURN))
     files, none = held("files"), U64(0)
-    library = Library(derive(files, U64(1)), List[Kept]())
+    image = held("image")
+    library = Library(derive(files, U64(1)), List[Kept](), image, shown(image))
     bell = held("bell")
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    life = system.clock_read() // 1_000_000 % LIVES * LIFE
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, life)
+    share, life = share_of(args()), system.clock_read() // 1_000_000 % LIVES * LIFE
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share, life)
     serve(loader.endpoint, loader, loader)

@@ -16,7 +16,6 @@ from typing import Literal
 
 from cloudos.abi import initial
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     Denied,
@@ -24,7 +23,6 @@ from cloudos.abi.errors import (
     PeerGone,
     QuotaExceeded,
     TooManyHandles,
-    WrongKind,
 )
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import DERIVED, Rights
@@ -32,13 +30,14 @@ from cloudos.contracts.errors import BrokenPipe, NoSpace, NotSeekable, ServiceGo
 from cloudos.contracts.files import PIPE
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.streams import Status, Stream
-from cloudos.lang import I64, U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, zeroed
+from cloudos.lang import I64, U8, U64, Array, Slice, managed, place, struct, zeroed
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.bytes import Bytes
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.component import held
 from cloudos.sdk.errors import KeyMissing
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, answer_bytes, fail, server
 from cloudos.services.pipes.pipe import Pipe, Waiter, new_pipe
 
@@ -60,15 +59,7 @@ class Scratch:
     bytes: Array[U8, Literal[4032]] = zeroed()
 
 
-@struct
-class Words:
-    """What quota_inspect writes: bytes used, and the limit."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
 SCRATCH = place(Scratch())
-WORDS = place(Words())
 
 
 @managed
@@ -310,11 +301,8 @@ serve = server((Pipes, PipeServer), (Stream, PipeServer))
 
 def room() -> U64:
     """How many pipes the quota has room for, and as many writers that wait and some more."""
-    try:
-        system.quota_inspect(U64(initial.QUOTA), UserPtr.at(U8, Ptr.to(WORDS).address.value))
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(1)
-    free = WORDS.values[1].saturating_sub(WORDS.values[0])
+    used, limit = usage(U64(initial.QUOTA))
+    free = limit.saturating_sub(used)
     return max(U64(1), min(U64(MAXIMUM), free.saturating_sub(MORE_WAITERS * WAITER_SIZE) // (PIPE_SIZE + WAITER_SIZE)))
 
 
