@@ -241,9 +241,7 @@ class Loader:
 
     def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
         """See `Program`."""
-        self.new()
-        if length > MOST_GIVEN:
-            raise NoSpace
+        self.check_room(self.new(), name.length, length)
         borrowed = Borrowed()
         borrowed.map(memory, length, U64(READ))
         try:
@@ -260,20 +258,25 @@ class Loader:
         """One more entry of what it is started with. Raises NoSpace, ServiceGone."""
         one = self.new()
         made = one.made
-        size = name.length + value.length + 64
-        if made is None or one.given + size > min(U64(MOST_GIVEN), self.room_for_given()):
+        if made is None:
             raise NoSpace
-        one.given += size
+        one.given += self.check_room(one, name.length, value.length)
         made.block.add(kind, name, value)
 
-    def room_for_given(self) -> U64:
-        """Bytes that are left for what programs are given. Who has as many as are left gets no more."""
+    def check_room(self, one: Entry, name: U64, value: U64) -> U64:
+        """What an entry of a name and a value of so many bytes takes. Raises NoSpace.
+
+        There is room for so much of all programs that have not started; who has as much as is left gets no more.
+        """
+        size = name.saturating_add(value).saturating_add(U64(64))
         _, limit = usage(U64(initial.QUOTA))
-        room = reserve(limit) // GIVEN_PART
-        for one in self.entries:
-            if one.state == NEW:
-                room = room.saturating_sub(one.given)
-        return room
+        left = reserve(limit) // GIVEN_PART
+        for other in self.entries:
+            if other.state == NEW:
+                left = left.saturating_sub(other.given)
+        if one.given.saturating_add(size) > min(U64(MOST_GIVEN), left):
+            raise NoSpace
+        return size
 
     def give(self, name: Slice[U8], capability: U64) -> None:
         """See `Program`."""
