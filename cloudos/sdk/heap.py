@@ -6,7 +6,7 @@ ones are cut from free ones of a larger class. No block has a header: its owner 
 which the compiler does for managed objects and for slices.
 
 The two functions that compiled code calls are `allocate` and `release`. Exhaustion is not an error there but a
-null pointer: the caller panics with OUT_OF_MEMORY.
+null pointer: the caller panics with OUT_OF_MEMORY. Who serves others asks `has_room` before keeping something for them.
 """
 
 from __future__ import annotations
@@ -131,6 +131,27 @@ class Heap:
         # The quota may be full: where a chunk did not fit, the next one is not larger than what did.
         self.chunk = min(size * 2, U64(LAST_CHUNK)) if size >= self.chunk else size
 
+    def has_room(self, size: U64, largest: U64) -> bool:
+        """See the function of this name."""
+        if largest > MEDIUM_LIMIT:
+            return can_map(round_to_pages(size))
+        # What is left of one block when the next does not fit is lost to that: at most half.
+        found = self.fresh_end - self.fresh
+        if found >= 2 * size:
+            return True
+        for number in U64.range(class_of(largest), CLASS_COUNT):
+            block = self.free[number]
+            while not block.is_null():
+                found += class_size(number)
+                if found >= 2 * size:
+                    return True
+                block = block.value.next
+        try:
+            self.map_chunk(size)
+            return True
+        except (OutOfMemory, BadArgument):
+            return False
+
     def keep_rest(self) -> None:
         """Put what is left of the old chunk on the free lists, in the largest blocks that fit."""
         while self.fresh_end > self.fresh:
@@ -173,6 +194,24 @@ def unmap(address: U64, length: U64) -> None:
 
 def round_to_pages(size: U64) -> U64:
     return (size + (PAGE - 1)) // PAGE * PAGE
+
+
+def can_map(length: U64) -> bool:
+    """Whether there is so much new memory."""
+    try:
+        unmap(memory_map(length), length)
+        return True
+    except (OutOfMemory, BadArgument):
+        return False
+
+
+def has_room(size: U64, largest: U64) -> bool:
+    """Whether blocks can be had that together are at most `size` bytes, and none more than `largest`, each rounded up to
+    its class.
+
+    For a service that would come down if they could not: it refuses what it has no room for.
+    """
+    return heap.has_room(size, largest)
 
 
 heap = Heap()

@@ -19,7 +19,7 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.errors import KeyMissing
 from cloudos.services.files.devices import read_device, write_device
-from cloudos.services.files.memory_files import Node
+from cloudos.services.files.memory_files import Node, has_place
 
 MAXIMUM_OF_SESSION = 64
 MAXIMUM = 4096  # or fewer, where the quota has no room for them:
@@ -131,8 +131,10 @@ class OpenFiles:
                 raise NoSpace
 
     def is_full(self, session: U64) -> bool:
-        """Whether a session has as many as it may, or all together have."""
-        return self.counts.get(session, U64(0)) >= MAXIMUM_OF_SESSION or self.files.length >= self.limit
+        """Whether a session has as many as it may, or all together have, or the memory of the service is used up."""
+        if self.counts.get(session, U64(0)) >= MAXIMUM_OF_SESSION or self.files.length >= self.limit:
+            return True
+        return not has_place(self.files.growth())
 
     def close_unheld(self) -> None:
         """Close the streams that nobody has a handle to."""
