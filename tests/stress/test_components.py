@@ -265,3 +265,20 @@ def test_pipes_of_the_dead_are_given_back_and_no_crowd_takes_all() -> None:
     starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
     assert starts.pop("forgetful") >= 10
     assert set(starts.values()) == {1}, "something else was started again"
+
+
+def test_services_refuse_what_they_have_no_memory_for() -> None:
+    output = boot_with_serial_port(IMAGES / "hungry.toml")
+    assert trouble(output) == []
+    got: dict[str, list[int]] = {}
+    for what, count in numbers(r"got (\w+) (\d+)", output):
+        got.setdefault(what, []).append(int(count))
+    assert got["names"] == [16, 16] and got["records"][0] < 2000
+    # What there was room for once there is room for again, whatever was there meanwhile.
+    for what, times, least in (("files", 3, 200), ("bytes", 3, 100_000), ("streams", 2, 20), ("programs", 4, 3)):
+        counts = got[what]
+        assert len(counts) == times and min(counts) >= least, f"{what}: {counts}"
+        assert min(counts) >= max(counts) * 3 // 4, f"{what}: {counts}"
+    assert got["output"] == [40], "output was refused"
+    starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
+    assert len(starts) == 10 and set(starts.values()) == {1}, "something was started again"

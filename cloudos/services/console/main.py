@@ -32,7 +32,7 @@ SWITCH_KEY = 0x1D
 SESSION_ROOM = 24576
 """Bytes that must be left of the memory of the service for another session."""
 OUTPUT_ROOM = 16384
-"""Bytes that must be left for what somebody writes: two buffers, while one grows into the other."""
+"""Bytes that must be left for what somebody writes while others wait already."""
 LONGEST_OUTPUT = 16384
 """Bytes that wait for the line; who writes more waits."""
 TICK = 1_000_000_000  # nanoseconds between two looks at whether the driver knows us
@@ -143,7 +143,7 @@ class ConsoleServer:
     def write(self, data: Slice[U8]) -> U64:
         """See `Stream`. Who writes faster than the line sends waits for it. NoSpace: very many wait."""
         session = self.session()
-        if not has_room(U64(OUTPUT_ROOM), U64(OUTPUT_ROOM)):
+        if self.link.out.length > LONGEST_OUTPUT and not has_room(U64(OUTPUT_ROOM), U64(OUTPUT_ROOM)):
             raise NoSpace
         session.write(data)
         self.link.send()

@@ -128,6 +128,44 @@ def test_without_new_memory_small_blocks_are_cut_from_large_free_ones() -> None:
     assert count >= len(blocks) * (4096 // 48)
 
 
+def test_without_new_memory_small_free_blocks_are_joined_to_large_ones() -> None:
+    small = []
+    while not (pointer := allocate(U64(48))).is_null():
+        small.append(pointer)
+        if len(small) == 20_000:
+            # The rest in blocks that stay, so that this does not take long.
+            while not allocate(U64(60_000)).is_null():
+                pass
+    for pointer in small[1:]:
+        release(pointer, U64(48))
+    large = []
+    while not (pointer := allocate(U64(4096))).is_null():
+        assert bytes(block(pointer, 4096)) == bytes(4096)
+        large.append(pointer)
+    assert len(large) >= len(small) * 48 // 4096 * 9 // 10
+    block(small[0], 48).fill(U8(7))
+    assert bytes(block(small[0], 48)) == bytes([7]) * 48
+
+
+@pytest.mark.parametrize(("size", "largest"), [(4096, 4096), (20_000, 4096), (60_000, 60_000), (200_000, 200_000)])
+def test_where_there_is_room_blocks_can_be_had(size: int, largest: int) -> None:
+    live = []
+    while heap.has_room(U64(size), U64(largest)):
+        left = size
+        while left > 0:
+            part = min(left, largest)
+            # As much as is that when it is rounded up.
+            asked = part if part > heap.MEDIUM_LIMIT else int(class_size(largest_class_within(U64(part // 16 * 16))))
+            pointer = allocate(U64(asked))
+            assert not pointer.is_null()
+            live.append((pointer, asked))
+            left -= max(asked, 16)
+    assert len(live) * largest > 4 << 20
+    for pointer, asked in live:
+        release(pointer, U64(asked))
+    assert heap.has_room(U64(size), U64(largest))
+
+
 def test_exhaustion_is_null_and_leaves_the_heap_usable() -> None:
     live = []
     while True:

@@ -128,7 +128,7 @@ def ask_streams() -> U64:
 
 
 def ask_programs(closes: bool) -> U64:
-    """Programs that do not start, with all arguments that they may have. `closes`: whether the loader is told the end."""
+    """Programs that do not start, with all arguments that they may have. `closes`: whether the loader is told of it."""
     programs, count = Programs(held("programs")), U64(0)
     try:
         while count < MOST:
