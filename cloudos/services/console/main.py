@@ -33,7 +33,7 @@ SESSION_ROOM = 24576
 """Bytes that must be left of the memory of the service for another session."""
 OUTPUT_ROOM = 16384
 """Bytes that must be left for what somebody writes while others wait already."""
-LONGEST_OUTPUT = 16384
+LONGEST_OUTPUT = 4096
 """Bytes that wait for the line; who writes more waits."""
 TICK = 1_000_000_000  # nanoseconds between two looks at whether the driver knows us
 PATIENCE = 200_000_000  # nanoseconds that a driver may take
