@@ -8,13 +8,12 @@ for another stream, those go of which nobody has a handle any more, be it that t
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadArgument, BadHandle, Denied
-from cloudos.abi.objects import DERIVED
+from cloudos.abi.errors import BadArgument, Denied
 from cloudos.contracts.errors import IsDirectory, NoSpace, NotSeekable, ServiceGone
 from cloudos.contracts.files import APPEND, DEVICE, DIRECTORY, FILE, READ, WRITE
 from cloudos.contracts.streams import CURRENT, END, START
 from cloudos.lang import I64, U8, U64, Slice, managed
-from cloudos.sdk import system, transport
+from cloudos.sdk import transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.errors import KeyMissing
@@ -140,7 +139,7 @@ class OpenFiles:
         """Close the streams that nobody has a handle to."""
         numbers = List[U64]()
         for number, file in self.files.items():
-            if not is_held(file.kept):
+            if not transport.is_held(file.kept):
                 numbers.append(number)
         for number in numbers:
             try:
@@ -228,11 +227,3 @@ class OpenFiles:
             if file.holders > 0:
                 self.uncount(session)
                 file.orphan = True
-
-
-def is_held(kept: U64) -> bool:
-    """Whether somebody has a handle that was derived from this one."""
-    try:
-        return system.handle_inspect(kept) & DERIVED != 0
-    except BadHandle:
-        return False

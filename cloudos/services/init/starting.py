@@ -108,6 +108,7 @@ def give_all(made: NewProcess, component: Component, others: List[Component], ow
     none, all_rights = U64(0), U64(0)
     if component.offers:
         made.give(data(b"offer"), component.endpoint, U64(SERVER_RIGHTS), none)
+    if component.offers or component.told_of.length > 0:
         made.give(data(b"bell"), component.bell, U64(Rights.WAIT | Rights.SIGNAL | Rights.INSPECT), none)
     if component.kept != 0:
         made.give(data(b"state"), component.kept, U64(STATE_RIGHTS), none)

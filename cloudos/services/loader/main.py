@@ -27,13 +27,13 @@ from cloudos.abi.errors import (
     TooManyHandles,
     WrongKind,
 )
-from cloudos.abi.objects import DERIVED, Rights
+from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Slice, data, managed, write_text
+from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
 from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -82,8 +82,9 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
-    # Hundredths of what is left, for each program.
+    # Hundredths of what is left, for each program; the label of all.
     share: U64
+    label: U64
     # In the badges of this life of the service.
     life: U64
 
@@ -96,7 +97,7 @@ class Loader:
         _, size = usage(quota)
         number, kept = self.next, U64(0)
         try:
-            made = new_process(executable, quota, self.schedule, U64(0), size >= ROOMY)
+            made = new_process(executable, quota, self.schedule, self.label, size >= ROOMY)
             kept = derive(self.endpoint, U64(PROGRAM) | self.life | number)
             handle = derive(kept, U64(0))
         except QuotaExceeded:
@@ -159,7 +160,7 @@ class Loader:
         index = U64(0)
         while index < self.entries.length:
             one = self.entries[index]
-            if is_held(one.kept):
+            if transport.is_held(one.kept):
                 index += 1
                 continue
             one.closed = True
@@ -428,12 +429,14 @@ class Loader:
         one.waiting.clear()
 
 
-def is_held(kept: U64) -> bool:
-    """Whether somebody has a handle that was derived from this one."""
-    try:
-        return system.handle_inspect(kept) & DERIVED != 0
-    except BadHandle:
-        return False
+def number_in(name: str, otherwise: U64) -> U64:
+    """What `NAME=NUMBER` among the arguments says. Raises InvalidNumber."""
+    wanted = Text(name)
+    for argument in args():
+        parts = argument.split("=")
+        if parts.length == 2 and parts[0] == wanted:
+            return U64(max(parts[1].to_integer(), I64(0)))
+    return otherwise
 
 
 def derive(handle: U64, badge: U64) -> U64:
@@ -442,14 +445,6 @@ def derive(handle: U64, badge: U64) -> U64:
         return system.handle_derive(handle, U64(RIGHTS), badge)
     except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
         raise QuotaExceeded
-
-
-def share_of(arguments: List[Text]) -> U64:
-    """What `share=HUNDREDTHS` among the arguments says. Raises InvalidNumber."""
-    for argument in arguments:
-        if argument.starts_with("share="):
-            return min(U64(argument.slice(U64(6), argument.length).to_integer()), U64(100))
-    return U64(SHARE)
 
 
 serve = server((Programs, Loader), (Program, Loader))
@@ -466,6 +461,9 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    share, life = share_of(args()), system.clock_read() // 1_000_000 % LIVES * LIFE
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share, life)
+    share, label = min(number_in("share", U64(SHARE)), U64(100)), number_in("label", none)
+    life, number = system.clock_read() // 1_000_000 % LIVES * LIFE, U64(1)
+    loader = Loader(
+        held("offer"), bell, files, held("pipes"), schedule, library, entries, number, none, share, label, life
+    )  # fmt: skip
     serve(loader.endpoint, loader, loader)

@@ -25,7 +25,7 @@ from cloudos.abi.errors import (
     TooManyHandles,
 )
 from cloudos.abi.messages import NEVER
-from cloudos.abi.objects import DERIVED, Rights
+from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import BrokenPipe, NoSpace, NotSeekable, ServiceGone
 from cloudos.contracts.files import PIPE
 from cloudos.contracts.pipes import Pipes
@@ -115,9 +115,9 @@ class PipeServer:
                 pipe = self.pipes[number]
             except KeyMissing:
                 continue
-            if not is_held(pipe.kept_reading):
+            if not transport.is_held(pipe.kept_reading):
                 pipe.readers = U64(0)
-            if not is_held(pipe.kept_writing):
+            if not transport.is_held(pipe.kept_writing):
                 pipe.writers = U64(0)
             self.move(number, pipe)
 
@@ -256,14 +256,6 @@ class Ends:
                 transport.close(self.given[index])
                 transport.close(self.kept[index])
             raise QuotaExceeded
-
-
-def is_held(kept: U64) -> bool:
-    """Whether somebody has a handle that was derived from this one."""
-    try:
-        return system.handle_inspect(kept) & DERIVED != 0
-    except BadHandle:
-        return False
 
 
 def move(pipe: Pipe) -> None:
