@@ -9,11 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-<<<<<<< HEAD
-from cloudos.host import accelerator, bundle, elf, image, qemu
-=======
-from cloudos.host import accelerator, bundle, frames, image, qemu
->>>>>>> main
+from cloudos.host import accelerator, bundle, elf, frames, image, qemu
 from cloudos.host.console_session import Script
 from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
@@ -94,27 +90,17 @@ def console(
 
 
 @contextmanager
-<<<<<<< HEAD
 def system_console(
     name: str, *, seconds: float = 120.0, machine: str = "", architecture: str = "x86_64"
 ) -> Iterator[Script]:
-    """`console` for a system image, by its name or the path of its manifest, with the memory that it names.
-=======
-def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm") -> Iterator[Script]:
     """`console` for a system image, by its name or the path of its manifest, with the memory that it usually has.
->>>>>>> main
 
     Raises also what building the image does.
     """
     from cloudos.host import system_image
 
-<<<<<<< HEAD
-    made = system_image.build(system_image.load(name), architecture)
-    memory = made.system.manifest.memory
-=======
-    made = system_image.build(system_image.load(name))
+    made = system_image.build(system_image.load(name, architecture), architecture)
     memory = made.system.manifest.usual
->>>>>>> main
     with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
         yield script
 

@@ -6,12 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-<<<<<<< HEAD
-from cloudos.host import image, state
-=======
 from cloudos.host import image, program_image, state
-from cloudos.host.errors import ToolError
->>>>>>> main
 from cloudos.host.machine import Machine, Options, free_port, start
 from cloudos.host.session import Ended, Limits, Session, repair_standard_streams
 
@@ -37,22 +32,11 @@ class Request:
 def run(request: Request) -> int:
     """Run a program to its end; the result is the exit status of the command. Raises ToolError, CompileError."""
     repair_standard_streams()
-<<<<<<< HEAD
-    built = image.build(request.program, request.architecture, debug=request.gdb)
-    bundle = image.make_bundle(built.program, request.inputs, request.options.memory)
-=======
-    if not image.has_kernel(request.architecture):
-        image.build_program(request.program, request.architecture)
-        raise ToolError(
-            f"the program compiles for {request.architecture}, but that architecture does not boot yet",
-            "run it without --arch, or make its files with `cloudos build --arch aarch64`",
-        )
     room = request.options.memory
     bootable = program_image.build(
         request.program, request.architecture, request.inputs, room, alone=request.alone, debug=request.gdb
     )
     built = bootable.built
->>>>>>> main
 
     from cloudos.host import accelerator, ending, qemu
 
