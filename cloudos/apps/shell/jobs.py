@@ -117,9 +117,9 @@ def foreground(context: Context, fields: List[Text]) -> None:
         context.fail("fg: no such job", U64(FAILED))
         return
     say(context.state, f"{job.text}")
-    programs.set_foreground(job.group)
+    context.set_foreground(job.group)
     finish(job)
-    programs.set_foreground(U64(0))
+    context.set_foreground(U64(0))
     context.state.status = job.status
     remove(context, job)
 

@@ -7,8 +7,8 @@ from cloudos.apps.shell.builtin_names import standard_path
 from cloudos.apps.shell.channel import Channel
 from cloudos.apps.shell.context import Context
 from cloudos.apps.shell.environment import exists, is_directory, is_program
-from cloudos.apps.shell.state import State
-from cloudos.contracts.errors import BadProgram
+from cloudos.apps.shell.state import MASK, State
+from cloudos.contracts.errors import BadProgram, NoSpace
 from cloudos.contracts.files import CREATE, EXCLUSIVE, READ, WRITE
 from cloudos.lang import I64, U8, U64, Error, error_name, managed
 from cloudos.sdk import ByteBuffer, List, Text, programs
@@ -31,19 +31,34 @@ class Sinks:
     memories: List[Channel]
     readers: List[Channel]
     writers: List[Channel]
+    # Further memories get files: one pipe at a time can be read without a danger that the other is full.
+    file_memories: List[Channel]
+    files: List[Channel]
 
     def __init__(self) -> None:
         self.memories = List[Channel]()
         self.readers = List[Channel]()
         self.writers = List[Channel]()
+        self.file_memories = List[Channel]()
+        self.files = List[Channel]()
 
     def outside(self, channel: Channel) -> Channel:
-        """What a program is given for a channel. Raises what `make_pipe` does."""
+        """What a program is given for a channel. Raises what `make_pipe` does, NoSpace."""
         if channel.memory is None:
             return channel
+        for number in U64.range(self.files.length):
+            if self.file_memories[number] is channel:
+                return self.files[number]
         for number in U64.range(self.memories.length):
             if self.memories[number] is channel:
                 return self.writers[number]
+        if self.memories.length > 0:
+            file = temporary_file()
+            if file is None:
+                raise NoSpace
+            self.file_memories.append(channel)
+            self.files.append(file)
+            return file
         reading, writing = programs.make_pipe()
         self.memories.append(channel)
         self.readers.append(Channel(reading, True))
@@ -62,6 +77,18 @@ class Sinks:
             except Error:
                 pass
             self.readers[number].close()
+
+    def finish(self) -> None:
+        """Fetch what is in files: the programs have ended."""
+        for number in U64.range(self.files.length):
+            memory = self.file_memories[number].memory
+            assert memory is not None
+            try:
+                programs.SYSTEM.seek(self.files[number].handle, I64(0), U64(0))
+                self.files[number].drain(memory)
+            except Error:
+                pass
+            self.files[number].close()
 
 
 def find_program(state: State, name: Text) -> Text | None:
@@ -93,10 +120,9 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
     try:
         launch = Launch(path)
         # What the program reads has to be there until it runs.
-        reads = describe(launch, state, fields, sinks)
+        kept = describe(launch, state, fields, sinks)
         launch.start(group)
-        if state.channels[0].memory is not None:
-            reads.close()
+        kept.clear()
         return launch
     except NotFound:
         context.fail(f"{fields[0]}: not found", U64(NOT_FOUND))
@@ -109,19 +135,29 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
     return None
 
 
-def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> Channel:
-    """Give a program its arguments, variables and streams; what it reads. Raises what `Program` does."""
+def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> List[Channel]:
+    """Give a program its arguments, variables and streams; these. Raises what `Program` does."""
     for field in fields:
         launch.add_argument(field)
     for name, variable in state.variables.items():
         if variable.exported and variable.is_set and not name.equals("PWD"):
             launch.add_variable(name, variable.value)
     launch.add_variable(Text("PWD"), state.directory)
-    reads = readable(state.channels[0])
-    give(launch, "stdin", reads)
-    give(launch, "stdout", sinks.outside(state.channels[1]))
-    give(launch, "stderr", sinks.outside(state.channels[2]))
-    return reads
+    if state.mask != MASK:
+        launch.add_variable(Text("UMASK"), Text(f"{state.mask:04o}"))
+    return give_streams(launch, state, sinks)
+
+
+def give_streams(launch: Launch, state: State, sinks: Sinks) -> List[Channel]:
+    """Give a program the descriptors 0, 1 and 2; what it got has to be kept until it runs. Raises as `describe`."""
+    kept = List[Channel]()
+    kept.append(readable(state.channels[0]))
+    kept.append(sinks.outside(state.channels[1]))
+    kept.append(sinks.outside(state.channels[2]))
+    give(launch, "stdin", kept[0])
+    give(launch, "stdout", kept[1])
+    give(launch, "stderr", kept[2])
+    return kept
 
 
 def give(launch: Launch, name: str, channel: Channel) -> None:
@@ -133,7 +169,7 @@ def give(launch: Launch, name: str, channel: Channel) -> None:
 def readable(channel: Channel) -> Channel:
     """What a program can read a channel's bytes from: what is in memory goes through a pipe, or a file if it is long.
 
-    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do.
+    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do; NoSpace when a long one has no room.
     """
     memory = channel.memory
     if memory is None:
@@ -142,10 +178,11 @@ def readable(channel: Channel) -> Channel:
     channel.position = memory.length
     if rest.length > IN_PIPE:
         file = temporary_file()
-        if file is not None:
-            programs.write_all(file.handle, rest)
-            programs.SYSTEM.seek(file.handle, I64(0), U64(0))
-            return file
+        if file is None:
+            raise NoSpace
+        programs.write_all(file.handle, rest)
+        programs.SYSTEM.seek(file.handle, I64(0), U64(0))
+        return file
     reading, writing = programs.make_pipe()
     result = Channel(reading, True)
     writer = Channel(writing, True)

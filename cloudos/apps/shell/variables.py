@@ -83,11 +83,6 @@ def sorted_names(state: State) -> List[Text]:
     return names
 
 
-def show_trap(state: State) -> None:
-    """What the shell does at its end."""
-    say(state, f"trap -- {quoted(state.exit_trap)} EXIT")
-
-
 def unset(context: Context, fields: List[Text]) -> None:
     """`unset [-v|-f] name …`. Raises ExpansionFailure."""
     state = context.state

@@ -40,3 +40,6 @@ class Entry:
     has_files: bool
     # Whoever made it is not interested any more.
     closed: bool
+    # The signals that are told to a notification in place of ending it.
+    mask: U64 = U64(0)
+    bell: U64 = U64(0)

@@ -36,9 +36,17 @@ class StandardStreams(host_programs.HostSystem):
     def __init__(self, streams: tuple[int, int, int]) -> None:
         super().__init__()
         self.streams = streams
+        self.again = self.run_again
 
     def standard_stream(self, number: U64) -> U64:
-        return U64(self.streams[int(number)] + 1)
+        if int(number) < len(self.streams):
+            return U64(self.streams[int(number)] + 1)
+        return super().standard_stream(number)
+
+    def run_again(self) -> int:
+        """In a child: the shell's `main` with the streams of the child."""
+        self.streams = (0, 1, 2)
+        return int(main(texts("sh")))
 
 
 def texts(*values: str) -> List[Text]:
