@@ -372,7 +372,6 @@ class Launch:
         except (NotFound, BadArgument):
             pass
 
-
     def give_bytes(self, name: str, content: Slice[U8]) -> None:
         """Give it bytes, which it finds by `bytes_given`. Raises NoSpace, ServiceGone."""
         SYSTEM.give_bytes(self.handle, name, content)

@@ -14,6 +14,7 @@ from cloudos.sdk import List, Map, Text, programs, system
 from cloudos.sdk.programs import Launch
 
 LOOK_AGAIN = 20_000_000  # nanoseconds between two looks for signals
+NO_PROGRAM = 1 << 20  # numbers in `$!` of jobs that could not be started begin here
 FAILED = 2  # the status of syntax errors, of expansions without a value and of builtins used wrongly
 
 

@@ -169,7 +169,8 @@ def give(launch: Launch, name: str, channel: Channel) -> None:
 def readable(channel: Channel) -> Channel:
     """What a program can read a channel's bytes from: what is in memory goes through a pipe, or a file if it is long.
 
-    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do; NoSpace when a long one has no room.
+    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do, NoSpace when there is no
+    room for a file.
     """
     memory = channel.memory
     if memory is None:

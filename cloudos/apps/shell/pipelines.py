@@ -11,7 +11,7 @@ from cloudos.abi.errors import QuotaExceeded
 from cloudos.apps.shell.builtin_names import Builtin
 from cloudos.apps.shell.channel import Channel, closed_channel, document, memory_channel
 from cloudos.apps.shell.commands import assign, find_function, trace
-from cloudos.apps.shell.context import Context, Runner
+from cloudos.apps.shell.context import NO_PROGRAM, Context, Runner
 from cloudos.apps.shell.expansion import Expander
 from cloudos.apps.shell.launcher import NOT_EXECUTABLE, ScriptFound, Sinks, await_launch, find_program, spawn
 from cloudos.apps.shell.redirect import redirect
@@ -25,7 +25,6 @@ from cloudos.sdk import ByteBuffer, List, Text, programs
 from cloudos.sdk.programs import Launch
 
 FAILED = 2
-NO_PROGRAM = 1 << 20  # numbers in `$!` of jobs that could not be started begin here
 
 
 @managed

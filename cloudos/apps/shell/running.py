@@ -41,6 +41,8 @@ def run_builtin_command(context: Context, runner: Runner, builtin: Builtin, fiel
             raise ReturnFunction
         case Builtin.TRAP:
             traps.trap(context, fields)
+        case Builtin.WAIT:
+            jobs.wait(context, runner, fields)
         case Builtin.TYPE:
             describe(context, fields.slice(U64(1), fields.length), True)
         case Builtin.FALSE:
@@ -95,8 +97,6 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
 def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> None:
     """A builtin about programs that run already."""
     match builtin:
-        case Builtin.WAIT:
-            jobs.wait(context, fields)
         case Builtin.JOBS:
             jobs.show_all(context)
         case Builtin.FG:
@@ -172,4 +172,3 @@ def source(context: Context, runner: Runner, fields: List[Text]) -> None:
         pass
     finally:
         context.loops = loops
-
