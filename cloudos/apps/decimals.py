@@ -163,7 +163,7 @@ def is_negative(value: F64) -> bool:
     return value.bits().bit(63)
 
 
-def format_float(value: F64, letter: U8, precision: U64, alternative: bool) -> Text:
+def format_decimal(value: F64, letter: U8, precision: U64, alternative: bool) -> Text:
     """A number without its sign as `%e`, `%f` or `%g` write it; capitals for capital letters.
 
     `alternative`: the flag `#`, with which the point, and zeros behind it, stay.

@@ -13,6 +13,7 @@ from cloudos.apps.toolbox.cut import cut
 from cloudos.apps.toolbox.date import date
 from cloudos.apps.toolbox.echo import echo
 from cloudos.apps.toolbox.ends import head, tail
+from cloudos.apps.toolbox.env import env
 from cloudos.apps.toolbox.expr import expr
 from cloudos.apps.toolbox.find import find
 from cloudos.apps.toolbox.grep import grep
@@ -21,12 +22,15 @@ from cloudos.apps.toolbox.ls import ls
 from cloudos.apps.toolbox.make import chmod, mkdir, rmdir, touch
 from cloudos.apps.toolbox.printf import printf
 from cloudos.apps.toolbox.removal import rm
+from cloudos.apps.toolbox.sed import sed
+from cloudos.apps.toolbox.seq import seq
 from cloudos.apps.toolbox.sha256sum import sha256sum
-from cloudos.apps.toolbox.small import basename, dirname, env, false, pwd, seq, sleep, tee, true, uname, yes
+from cloudos.apps.toolbox.small import basename, dirname, false, pwd, sleep, tee, true, uname, yes
 from cloudos.apps.toolbox.sort import sort
 from cloudos.apps.toolbox.tr import tr
 from cloudos.apps.toolbox.uniq import uniq
 from cloudos.apps.toolbox.wc import wc
+from cloudos.apps.toolbox.xargs import xargs
 from cloudos.lang import U8
 from cloudos.sdk import List, Text
 
@@ -55,6 +59,7 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "pwd": pwd,
     "rm": rm,
     "rmdir": rmdir,
+    "sed": sed,
     "seq": seq,
     "sha256sum": sha256sum,
     "sleep": sleep,
@@ -68,6 +73,7 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "uname": uname,
     "uniq": uniq,
     "wc": wc,
+    "xargs": xargs,
     "yes": yes,
 }
 NAMES = tuple(UTILITIES)
