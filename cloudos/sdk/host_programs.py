@@ -148,6 +148,7 @@ class HostSystem:
                 stdin=given[0],
                 stdout=given[1],
                 stderr=given[2],
+                umask=int(one.variables.get(b"UMASK", b"022"), 8),
             )
         return U64(one.process.pid)
 
@@ -173,6 +174,7 @@ class HostSystem:
             number = STANDARD.get(name)
             wanted[int(name.removeprefix(b"stream")) if number is None else number] = os.dup(descriptor)
         moved = {number: fcntl.fcntl(copy, fcntl.F_DUPFD, 200) for number, copy in wanted.items()}
+        signals.signal(signals.SIGINT, signals.SIG_DFL)
         os.closerange(0, 200)
         for number, copy in moved.items():
             os.dup2(copy, number)
@@ -202,10 +204,10 @@ class HostSystem:
 
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         try:
-            os.kill(int(number), signals.Signals(int(signal)))
+            os.kill(int(number), int(signal))
         except ProcessLookupError:
             raise NotFound from None
-        except ValueError:
+        except OSError:
             raise BadArgument from None
 
     def own(self) -> tuple[U64, U64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudos.apps.shell.aliases import Replacements
 from cloudos.apps.shell.channel import Channel
-from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, ReturnFunction
+from cloudos.apps.shell.context import FAILED, Abandoned, BreakLoop, Context, ContinueLoop, ReturnFunction
 from cloudos.apps.shell.directories import start_directory
 from cloudos.apps.shell.interpreter import Interpreter
 from cloudos.apps.shell.launcher import NOT_FOUND, find_program, read_file
@@ -98,6 +98,19 @@ def run_apart(context: Context, node: Node) -> U8:
         pass
     except ExpansionFailure:
         context.state.status = U64(FAILED)
+    return finish(shell)
+
+
+def finish(shell: Interpreter) -> U8:
+    """Do what traps say at the end; the exit status."""
+    context = shell.context
+    try:
+        if context.attended != 0:
+            shell.handle_signals()
+    except (ExitShell, ReturnFunction, BreakLoop, ContinueLoop, Abandoned):
+        pass
+    except ExpansionFailure:
+        context.state.status = U64(FAILED)
     run_exit_trap(context, shell)
     return U8.truncate(context.state.status)
 
@@ -141,8 +154,7 @@ def run_script(shell: Interpreter, lexer: Lexer) -> U8:
         pass
     except ExpansionFailure:
         state.status = U64(FAILED)
-    run_exit_trap(shell.context, shell)
-    return U8.truncate(state.status)
+    return finish(shell)
 
 
 if __name__ == "__main__":

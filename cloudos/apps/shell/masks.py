@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudos.apps.modes import BadMode, parse_mode
 from cloudos.apps.shell.context import FAILED, Context
 from cloudos.apps.shell.output import say
-from cloudos.lang import U64
+from cloudos.lang import U64, write_text
 from cloudos.sdk import ByteBuffer, List, Text
 
 ALL = 0o777
@@ -37,9 +37,8 @@ def allowed(mode: U64) -> Text:
     result = ByteBuffer()
     for who in U64.range(3):
         if who > 0:
-            result.write(Text(",").content)
-        result.append(Text("ugo")[who])
-        result.append(Text("=")[0])
+            write_text(result, ",")
+        write_text(result, "u=" if who == 0 else "g=" if who == 1 else "o=")
         for bit in U64.range(3):
             if mode.bit((2 - who) * 3 + (2 - bit)):
                 result.append(letters[bit])

@@ -20,6 +20,7 @@ from cloudos.apps.shell.subshell import start_subshell
 from cloudos.apps.shell.tree import Node, NodeKind, PartKind, Word
 from cloudos.contracts.errors import ServiceError
 from cloudos.contracts.files import READ
+from cloudos.contracts.programs import INTERRUPT
 from cloudos.lang import U64, Error, managed, write_text
 from cloudos.sdk import ByteBuffer, List, Text, programs
 from cloudos.sdk.programs import Launch
@@ -41,6 +42,8 @@ class Pipeline:
     foreground: bool
     # The program of the last stage that began; None when it was no program.
     last: Launch | None
+    # `$?` in all stages.
+    status: U64
 
     def run(self, first: Channel) -> None:
         """Start the stages, from what the first reads on. Raises what `make_pipe` does."""
@@ -52,6 +55,7 @@ class Pipeline:
             elif is_immediate(self.context, node):
                 gathered = memory_channel()
                 self.runner.run_connected(node, reads, gathered)
+                self.context.state.status = self.status
                 self.close(number, reads)
                 memory = gathered.memory
                 assert memory is not None
@@ -79,6 +83,10 @@ class Pipeline:
         inner = before.copy()
         inner.channels[0] = reads
         inner.channels[1] = writes
+        inner.status = self.status
+        if not self.foreground and not context.person:
+            # The interrupt key is not meant for what a script has in the background.
+            inner.traps[U64(INTERRUPT)] = Text("")
         context.state = inner
         self.last = None
         try:
@@ -190,7 +198,8 @@ def is_plain(word: Word) -> bool:
 
 def run_pipeline(context: Context, runner: Runner, node: Node) -> None:
     """Run a pipeline of at least two commands and wait for it. Raises ExpansionFailure when there are no pipes."""
-    pipeline = Pipeline(context, runner, node.children, List[Launch](), Sinks(), context.group, True, None)
+    status = context.state.status
+    pipeline = Pipeline(context, runner, node.children, List[Launch](), Sinks(), context.group, True, None, status)
     try:
         pipeline.run(context.state.channels[0])
     except ServiceError:
@@ -217,7 +226,7 @@ def run_background(context: Context, runner: Runner, node: Node) -> None:
             stages = node.children
             break
     before = state.channels[0]
-    pipeline = Pipeline(context, runner, stages, List[Launch](), Sinks(), U64(0), False, None)
+    pipeline = Pipeline(context, runner, stages, List[Launch](), Sinks(), U64(0), False, None, state.status)
     try:
         pipeline.run(no_input(state))
     except Error:

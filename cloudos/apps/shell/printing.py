@@ -60,6 +60,8 @@ def simple_escape(letter: U8) -> U8:
             return U8(7)
         case 0x62:
             return U8(8)
+        case 0x65:
+            return U8(27)
         case 0x66:
             return U8(12)
         case 0x6E:

@@ -144,7 +144,7 @@ EDITING_COMMANDS: dict[str, tuple[str, ...]] = {
         "'%f %g\\n' inf -nan",
         "'%f\\n'",
         "'%.3f\\n' .5 5. +7",
-        '\'%f\\n\' "\'A"',
+        "'%f\\n' \"'A\"",
         "'%*.*f|\\n' 10 2 3.14159",
     ),
     "env": (
@@ -194,7 +194,7 @@ EDITING_COMMANDS: dict[str, tuple[str, ...]] = {
         "dir -exec echo found {} ';'",
         "dir -type f -exec cat {} ';'",
         "dir -type f -exec grep -q fox {} ';' -print",
-        "dir -type f -exec echo {} +",
+        "dir -name 'i*' -exec echo {} +",
         "dir -type f -exec cat {} + -print",
         "dir -exec echo a{}b{} ';'",
         "dir -exec nosuchprogram {} ';'",
