@@ -71,6 +71,12 @@ class HostProgram:
     contents: dict[str, bytes] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | Forked | None = None
 
+    def close(self) -> None:
+        """Give up the streams: it has them, or never will."""
+        for descriptor in self.streams.values():
+            os.close(descriptor)
+        self.streams.clear()
+
 
 STANDARD = {b"stdin": 0, b"stdout": 1, b"stderr": 2}
 
@@ -132,12 +138,17 @@ class HostSystem:
         self.programs[int(program)].variables[bytes(name)] = bytes(value)
 
     def give(self, program: U64, name: Slice[U8], capability: U64) -> None:
-        self.programs[int(program)].streams[bytes(name)] = int(capability) - 1
+        self.programs[int(program)].streams[bytes(name)] = os.dup(int(capability) - 1)
 
     def start(self, program: U64, group: U64) -> U64:
         one = self.programs[int(program)]
-        if one.contents:
-            return U64(self.fork(one))
+        try:
+            return U64(self.fork(one)) if one.contents else self.execute(one)
+        finally:
+            one.close()
+
+    def execute(self, one: HostProgram) -> U64:
+        """Start the host's program; its number."""
         given = [one.streams.get(name, subprocess.DEVNULL) for name in (b"stdin", b"stdout", b"stderr")]
         with translated():
             one.process = subprocess.Popen(
@@ -199,6 +210,7 @@ class HostSystem:
 
     def forget(self, program: U64) -> None:
         one = self.programs.pop(int(program))
+        one.close()
         if one.process is not None and one.process.poll() is None:
             one.process.returncode = -1  # it goes on, and nobody asks for its status any more
 

@@ -12,10 +12,11 @@ from cloudos.apps.shell.launcher import (
     ScriptFound,
     Sinks,
     await_launch,
+    begin,
     find_program,
     looks_like_script,
+    prepare,
     read_file,
-    spawn,
 )
 from cloudos.apps.shell.lookup import describe
 from cloudos.apps.shell.redirect import redirect
@@ -242,11 +243,11 @@ def launch_and_wait(context: Context, runner: Runner, fields: List[Text]) -> Non
     state = context.state
     sinks = Sinks()
     try:
-        launch = spawn(context, state, fields, sinks, context.group)
+        launch = prepare(context, state, fields, sinks)
     except ScriptFound:
         run_script(context, runner, fields)
         return
-    if launch is None:
+    if launch is None or not begin(context, launch, context.group):
         return
     context.set_foreground(launch.number)
     sinks.collect()

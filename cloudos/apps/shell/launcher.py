@@ -108,8 +108,9 @@ def find_program(state: State, name: Text) -> Text | None:
     return found
 
 
-def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, group: U64) -> Launch | None:
-    """Start a program with the descriptors and exported variables of a state; None, after showing why, when it cannot.
+def prepare(context: Context, state: State, fields: List[Text], sinks: Sinks) -> Launch | None:
+    """A program with the descriptors and exported variables of a state, to be started by `begin`; None, after showing
+    why, when that is not possible.
 
     Raises ScriptFound for a file that is no program.
     """
@@ -119,10 +120,7 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
         return None
     try:
         launch = Launch(path)
-        # What the program reads has to be there until it runs.
-        kept = describe(launch, state, fields, sinks)
-        launch.start(group)
-        kept.clear()
+        describe(launch, state, fields, sinks)
         return launch
     except NotFound:
         context.fail(f"{fields[0]}: not found", U64(NOT_FOUND))
@@ -135,8 +133,18 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
     return None
 
 
-def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> List[Channel]:
-    """Give a program its arguments, variables and streams; these. Raises what `Program` does."""
+def begin(context: Context, launch: Launch, group: U64) -> bool:
+    """Start a program that was prepared; False, after showing why, when it cannot be."""
+    try:
+        launch.start(group)
+        return True
+    except Error:
+        context.fail(f"cannot run: {error_name()}", U64(NOT_EXECUTABLE))
+        return False
+
+
+def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> None:
+    """Give a program its arguments, variables and streams. Raises what `Program` does."""
     for field in fields:
         launch.add_argument(field)
     for name, variable in state.variables.items():
@@ -145,19 +153,14 @@ def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> 
     launch.add_variable(Text("PWD"), state.directory)
     if state.mask != MASK:
         launch.add_variable(Text("UMASK"), Text(f"{state.mask:04o}"))
-    return give_streams(launch, state, sinks)
+    give_streams(launch, state, sinks)
 
 
-def give_streams(launch: Launch, state: State, sinks: Sinks) -> List[Channel]:
-    """Give a program the descriptors 0, 1 and 2; what it got has to be kept until it runs. Raises as `describe`."""
-    kept = List[Channel]()
-    kept.append(readable(state.channels[0]))
-    kept.append(sinks.outside(state.channels[1]))
-    kept.append(sinks.outside(state.channels[2]))
-    give(launch, "stdin", kept[0])
-    give(launch, "stdout", kept[1])
-    give(launch, "stderr", kept[2])
-    return kept
+def give_streams(launch: Launch, state: State, sinks: Sinks) -> None:
+    """Give a program the descriptors 0, 1 and 2. Raises as `describe`."""
+    give(launch, "stdin", readable(state.channels[0]))
+    give(launch, "stdout", sinks.outside(state.channels[1]))
+    give(launch, "stderr", sinks.outside(state.channels[2]))
 
 
 def give(launch: Launch, name: str, channel: Channel) -> None:

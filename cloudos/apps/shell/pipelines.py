@@ -13,10 +13,10 @@ from cloudos.apps.shell.channel import Channel, closed_channel, document, memory
 from cloudos.apps.shell.commands import assign, find_function, trace
 from cloudos.apps.shell.context import NO_PROGRAM, Context, Runner
 from cloudos.apps.shell.expansion import Expander
-from cloudos.apps.shell.launcher import NOT_EXECUTABLE, ScriptFound, Sinks, await_launch, find_program, spawn
+from cloudos.apps.shell.launcher import NOT_EXECUTABLE, ScriptFound, Sinks, await_launch, begin, find_program, prepare
 from cloudos.apps.shell.redirect import redirect
 from cloudos.apps.shell.state import ExpansionFailure, State
-from cloudos.apps.shell.subshell import start_subshell
+from cloudos.apps.shell.subshell import prepare_subshell
 from cloudos.apps.shell.tree import Node, NodeKind, PartKind, Word
 from cloudos.contracts.errors import ServiceError
 from cloudos.contracts.files import READ
@@ -46,12 +46,32 @@ class Pipeline:
     status: U64
 
     def run(self, first: Channel) -> None:
-        """Start the stages, from what the first reads on. Raises what `make_pipe` does."""
+        """Start the stages, from what the first reads on. Raises what `make_pipe` does.
+
+        All are prepared first, and started from the last on: who writes much would not let this shell go on otherwise.
+        """
+        self.prepare_all(first)
+        at = self.launches.length
+        while at > 0:
+            at -= 1
+            launch = self.launches[at]
+            if not begin(self.context, launch, self.group):
+                self.launches.remove_at(at)
+                if self.last is launch:
+                    self.last = None
+                continue
+            if self.group == 0:
+                self.group = launch.number
+            if self.foreground:
+                self.context.set_foreground(self.group)
+
+    def prepare_all(self, first: Channel) -> None:
+        """Prepare the stages. Raises what `make_pipe` does."""
         reads = first
         for number in U64.range(self.stages.length):
             node = self.stages[number]
             if number + 1 == self.stages.length:
-                self.start(node, reads, self.context.state.channels[1])
+                self.prepare(node, reads, self.context.state.channels[1])
             elif is_immediate(self.context, node):
                 gathered = memory_channel()
                 self.runner.run_connected(node, reads, gathered)
@@ -64,7 +84,7 @@ class Pipeline:
             else:
                 reading, writing = programs.make_pipe()
                 writes, following = Channel(writing, True), Channel(reading, True)
-                self.start(node, reads, writes)
+                self.prepare(node, reads, writes)
                 writes.close()
                 self.close(number, reads)
                 reads = following
@@ -76,8 +96,8 @@ class Pipeline:
         if number > 0:
             reads.close()
 
-    def start(self, node: Node, reads: Channel, writes: Channel) -> None:
-        """Start a stage with its streams."""
+    def prepare(self, node: Node, reads: Channel, writes: Channel) -> None:
+        """Prepare a stage with its streams."""
         context = self.context
         before = context.state
         inner = before.copy()
@@ -91,16 +111,12 @@ class Pipeline:
         self.last = None
         try:
             if is_external(context, node):
-                launch = launch_stage(context, self.runner, node, self.sinks, self.group)
+                launch = prepare_stage(context, self.runner, node, self.sinks)
             else:
-                launch = start_subshell(context, inner, node, self.sinks, self.group)
+                launch = prepare_subshell(context, inner, node, self.sinks)
             if launch is not None:
                 self.launches.append(launch)
                 self.last = launch
-                if self.group == 0:
-                    self.group = launch.number
-                if self.foreground:
-                    context.set_foreground(self.group)
         except ExpansionFailure:
             inner.status = U64(FAILED)
         context.state = before
@@ -117,8 +133,8 @@ class Pipeline:
             self.context.state.status = await_launch(last)
 
 
-def launch_stage(context: Context, runner: Runner, node: Node, sinks: Sinks, group: U64) -> Launch | None:
-    """Start the program of a simple command in the state of the context; None, after showing why, when it cannot.
+def prepare_stage(context: Context, runner: Runner, node: Node, sinks: Sinks) -> Launch | None:
+    """Prepare the program of a simple command in the state of the context; None, after showing why, when it cannot.
 
     Raises ExpansionFailure.
     """
@@ -132,7 +148,7 @@ def launch_stage(context: Context, runner: Runner, node: Node, sinks: Sinks, gro
         return None
     assign(state, runner, node.assignments, True)
     try:
-        return spawn(context, state, fields, sinks, group)
+        return prepare(context, state, fields, sinks)
     except ScriptFound:
         pass
     # A script runs beside the other stages in a shell of its own.
@@ -142,7 +158,7 @@ def launch_stage(context: Context, runner: Runner, node: Node, sinks: Sinks, gro
     command.append(fields[0] if path is None or fields[0].find("/") is not None else path)
     command.extend(fields.slice(U64(1), fields.length))
     try:
-        return spawn(context, state, command, sinks, group)
+        return prepare(context, state, command, sinks)
     except ScriptFound:
         context.fail(f"{fields[0]}: cannot run", U64(NOT_EXECUTABLE))
         return None
@@ -244,6 +260,7 @@ def run_background(context: Context, runner: Runner, node: Node) -> None:
         return
     state.background = last.number
     job = context.add_job(pipeline.launches, last.number, node.name)
+    job.group = pipeline.group
     if state.interactive:
         text = ByteBuffer()
         write_text(text, f"[{job.id}] {job.number}\n")

@@ -20,8 +20,8 @@ PROGRAM = "/bin/sh"
 NAME = "state"  # under which the program holds it
 
 
-def start_subshell(context: Context, state: State, node: Node, sinks: Sinks, group: U64) -> Launch | None:
-    """Start a shell that runs a command in a copy of a state; None, after showing why, when that is not possible."""
+def prepare_subshell(context: Context, state: State, node: Node, sinks: Sinks) -> Launch | None:
+    """A shell, to be started, that runs a command in a copy of a state; None, after showing why, without one."""
     packer = Packer(ByteBuffer())
     pack_state(packer, state)
     packer.flag(context.tested > 0)
@@ -30,14 +30,12 @@ def start_subshell(context: Context, state: State, node: Node, sinks: Sinks, gro
         launch = Launch(Text(PROGRAM))
         launch.add_argument(Text("sh"))
         launch.give_bytes(NAME, packer.out.content())
-        kept = give_streams(launch, state, sinks)
+        give_streams(launch, state, sinks)
         for number in U64.range(3, DESCRIPTORS):
             channel = state.channels[number]
             if channel.is_open:
                 outside = sinks.outside(channel) if channel.gathers else readable(channel)
-                kept.append(outside)
                 launch.give(f"stream{number}", outside.handle)
-        launch.start(group)
         return launch
     except Error:
         context.fail(f"cannot start a subshell: {error_name()}", U64(NOT_EXECUTABLE))

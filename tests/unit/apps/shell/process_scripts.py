@@ -64,7 +64,7 @@ A
 from b
 B
 %%
-x=$(yes | head -n 20000 | while read l; do echo $l; done | wc -l); echo $x
+x=$(yes | head -n 3000 | while read l; do echo $l; done | wc -l); echo $x
 %%
 x=$({ echo a; echo b >&2; } 2>&1 | cat); echo $x
 %%
