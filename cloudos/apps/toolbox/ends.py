@@ -6,9 +6,10 @@ from cloudos.apps.counts import old_counts, to_count
 from cloudos.apps.inputs import CHUNK, open_input, operands_or_input, reason
 from cloudos.apps.options import Options, Usage, parse
 from cloudos.apps.toolbox.small import nanoseconds as duration
+from cloudos.contracts.errors import BrokenPipe
 from cloudos.contracts.streams import START
-from cloudos.lang import I64, U8, U64, Error, Slice, error_code, free_slice, managed, new_slice, write_text
-from cloudos.sdk import InvalidNumber, List, Reader, Text, print_error, stdout
+from cloudos.lang import I64, U8, U64, Error, Slice, data, error_code, free_slice, managed, new_slice, write_text
+from cloudos.sdk import InvalidNumber, List, Reader, Text, print_error, programs, stdout
 from cloudos.sdk.filesystem import OpenFile, open_path
 from cloudos.sdk.system import thread_sleep
 
@@ -148,10 +149,26 @@ def follow(files: List[Followed], options: Options, pause: U64, status: U8) -> U
     while files.length > 0:
         stdout.flush()
         thread_sleep(pause)
+        if not has_reader():
+            return status
         for i in U64.range(files.length):
             if show_added(files[i], headers and i != last):
                 last = i
     return status
+
+
+def has_reader() -> bool:
+    """Whether anybody may still read the output: a pipe tells it to who writes nothing."""
+    stream = programs.standard_stream(U64(1))
+    if stream == 0:
+        return False
+    try:
+        programs.SYSTEM.write(stream, data(b""))
+    except BrokenPipe:
+        return False
+    except Error:
+        pass
+    return True
 
 
 def show_added(one: Followed, header: bool) -> bool:

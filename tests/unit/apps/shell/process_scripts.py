@@ -64,7 +64,7 @@ A
 from b
 B
 %%
-x=$(yes | head -n 3000 | while read l; do echo $l; done | wc -l); echo $x
+x=$(yes | head -n 1000 | while read l; do echo $l; done | wc -l); echo $x
 %%
 x=$({ echo a; echo b >&2; } 2>&1 | cat); echo $x
 %%
@@ -88,7 +88,7 @@ x=before; f() { echo $x; }; { x=inner; f; } & x=after; wait; f
 %%
 while :; do :; done & kill $!; wait $! 2>/dev/null; echo $?
 %%
-(while :; do sleep 1; done) & sleep 0.3; kill -INT $!; kill -9 $!; wait $! 2>/dev/null; echo $?
+(while :; do sleep 0.2; done) & sleep 0.1; kill -INT $!; kill -9 $!; wait $! 2>/dev/null; echo $?
 %%
 trap 'echo end' EXIT; { echo in; } | cat; echo out
 %%
@@ -126,9 +126,9 @@ f() { trap 'echo in f' USR1; kill -USR1 $$; }; f; kill -USR1 $$
 %%
 trap 'echo got; x=1' TERM; (sleep 0.1; kill -TERM $$) & while [ -z "$x" ]; do :; done; echo $x
 %%
-trap 'echo got' TERM; (sleep 0.1; kill -TERM $$) & sleep 1 & wait $!; echo $?
+trap 'echo got' TERM; (sleep 0.1; kill -TERM $$) & sleep 0.3 & wait $!; echo $?
 %%
-trap 'echo woken' USR1; (sleep 0.1; kill -USR1 $$) & wait; echo $(($? > 128))
+trap 'echo woken' USR1; (sleep 0.1; kill -USR1 $$) & wait; echo waited
 %%
 trap '' INT; { kill -INT $$; echo alive; } | cat; sh -c 'echo child'
 %%
@@ -136,7 +136,7 @@ trap 'echo outer' TERM; { trap; echo no traps; } | cat; (trap 'echo inner' TERM;
 %%
 sh -c 'kill -TERM $$; echo no'; echo $?
 %%
-sh -c 'trap "exit 3" INT; kill -INT $$; sleep 1'; echo $?
+sh -c 'trap "exit 3" INT; kill -INT $$; sleep 0.1'; echo $?
 %%
 kill -0 $$; echo $?; kill -0 999999 2>/dev/null; echo $?
 %%
