@@ -1,7 +1,7 @@
 """The boot bundle: program, arguments, environment and files in one block that the machine loads beside the kernel.
 
 Little endian. A header, then `entry_count` entries; every offset counts from the start of the bundle. The data of
-programs and files start at multiples of 4096, so that they can be mapped.
+programs, and of files of 4096 bytes or more, start at multiples of 4096, so that they can be mapped.
 """
 
 from __future__ import annotations

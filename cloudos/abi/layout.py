@@ -12,6 +12,11 @@ PROGRAM_START = 0x40_0000
 BUNDLE_START = 0x10_0000_0000
 # Where a process that uses contracts has the message buffer of its first thread: a page of its own below the bundle.
 MESSAGE_BUFFER = BUNDLE_START - PAGE_SIZE
+# What init and the loader show a process below that page, all within its 2 MB, so that one table of pages is enough:
+# what it is started with, and at some distance its stack. Programs that they start may extend up to here.
+STARTED_START = BUNDLE_START - LARGE_PAGE_SIZE
+STARTED_STACK_TOP = MESSAGE_BUFFER - PAGE_SIZE
+STARTED_STACK_SIZE = 1 << 20
 HEAP_START = 0x20_0000_0000
 HEAP_END = 0x7000_0000_0000
 # Up to the stack: where programs map memory objects by themselves.

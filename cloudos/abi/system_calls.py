@@ -92,10 +92,11 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> NoReturn:
 
 @system_call(number=3, raises=(BadAddress, BadArgument, Denied))
 def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
-    """Write `length` bytes to standard output (`stream` 1) or standard error (2).
+    """Write `length` bytes to standard output (`stream` 1), standard error (2), or the boot log (3).
 
     Returns how many bytes were taken, at least 1 when `length` is not 0. Blocks while the host does not listen.
-    BadAddress: the bytes up to the unreadable one may have been written. Denied: this is not the first process.
+    BadAddress: the bytes up to the unreadable one may have been written. Denied: this is neither the first
+    process nor the one that handed this place over.
     """
     raise NotImplementedError
 
@@ -104,8 +105,7 @@ def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
 def console_read(data: UserPtr[U8], length: U64) -> U64:
     """Read up to `length` bytes of standard input into `data`; block until there is at least one.
 
-    Returns how many bytes were read; 0 means end of file (or that `length` is 0). Denied: this is not the first
-    process.
+    Returns how many bytes were read; 0 means end of file (or that `length` is 0). Denied: as for console_write.
     """
     raise NotImplementedError
 
@@ -212,8 +212,8 @@ def thread_bind(notification: NotificationToWait) -> None:
 def process_create(quota: QuotaToSpend, label: U64) -> U64:
     """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
 
-    It ends when the caller's process ends, as if it was killed. Denied also: only a process of label 0 may choose
-    another label than its own.
+    It ends when the caller's process ends, as if it was killed. Denied also: a process that is not of label 0 may
+    choose its own label, and those that the policy lets it control.
     """
     raise NotImplementedError
 
@@ -530,5 +530,15 @@ def device_memory(device: DeviceToMap, quota: QuotaToSpend) -> U64:
     """A memory object that is the addresses of a device of memory, uncached; returns a handle with all rights.
 
     It stays when the device goes: who takes a device back revokes the memory too. BadArgument: not of memory.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=62, raises=(PeerGone,))
+def process_hand_over(process: ProcessToControl) -> None:
+    """Let a process take the caller's place as the first one: the console is its own, its end is that of the machine.
+
+    The caller may go on using the console, for the boot log above all. Denied: the caller is not the first process.
+    PeerGone: the other has ended.
     """
     raise NotImplementedError

@@ -42,7 +42,7 @@ LONGEST_PATH = 1024
 LONGEST_NAME = 255
 
 
-@contract(number=2, version=1)
+@contract(number=2, version=2)
 class Files:
     """A session of the file service. What a session opened and did not close is closed with it."""
 
@@ -148,4 +148,9 @@ class Files:
     @operation(12, raises=(Denied, ServiceGone))
     def end_session(self, session: U64) -> None:
         """Close what a session has open. Denied: the caller is not who makes sessions."""
+        raise NotImplementedError
+
+    @operation(13, raises=(NotFound, NotDirectory, NameTooLong, Denied, ServiceGone), since=2)
+    def in_image(self, path: Slice[U8]) -> tuple[U64, U64]:
+        """Where a program of the image lies in the boot bundle: offset and bytes. Other files have 0 bytes there."""
         raise NotImplementedError

@@ -98,3 +98,13 @@ class Program:
     def poll(self) -> U64 | None:
         """The exit status, or None while it runs."""
         raise NotImplementedError
+
+    @operation(8, raises=(QuotaExceeded, ServiceGone), returns_handle=True)
+    def process(self) -> U64:
+        """A handle to its process, for who is to control it by system calls."""
+        raise NotImplementedError
+
+    @operation(9, raises=(BadArgument, NoSpace, QuotaExceeded, ServiceGone), moves=("memory",))
+    def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
+        """`add_variable` of a value of `length` bytes in lent memory, or `add_argument` when there is no name."""
+        raise NotImplementedError

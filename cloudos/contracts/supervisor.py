@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadArgument, Denied, NotFound
+from cloudos.abi.errors import BadArgument, Denied, NotFound, PeerGone
 from cloudos.contracts.errors import ServiceGone
 from cloudos.lang import U8, U64, Slice
 from cloudos.sdk.contract import contract, operation
@@ -51,4 +51,9 @@ class Supervisor:
     @operation(7, raises=(ServiceGone,))
     def memory(self) -> tuple[U64, U64]:
         """Bytes of memory that init has to distribute, and how many are taken: used, or promised to components."""
+        raise NotImplementedError
+
+    @operation(8, raises=(Denied, PeerGone, ServiceGone), moves=("process",))
+    def hand_over(self, process: U64) -> None:
+        """Make a process the one that the machine was started for: see the system call process_hand_over."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cloudos.host import image
+from cloudos.host import image, program_image
 from cloudos.host.accelerator import EMULATED_CPU
 from cloudos.host.errors import ToolError
 
@@ -22,7 +22,7 @@ There is no kernel for {{}} yet: these files show what the compiler makes, and d
 BOOT_TEXT = f"""\
 {KERNEL}   the kernel
 {PROGRAM}  the program, as native code
-{BUNDLE}   the program with its arguments, environment and files: what the kernel starts
+{BUNDLE}   the services of the system, and the program with its arguments, environment and files
 
 Boot them (the kernel's log appears on the terminal, standard streams in program.out):
 
@@ -31,8 +31,8 @@ Boot them (the kernel's log appears on the terminal, standard streams in program
         -global virtio-mmio.force-legacy=false -device virtio-serial-device,max_ports=2 \\
         -chardev file,id=program,path=program.out -device virtserialport,nr=1,name=program,chardev=program
 
-program.out holds frames: one byte stream (1 standard output, 2 standard error), two bytes length (little endian),
-then that many bytes. `cloudos run` unpacks them and passes on the exit status.
+program.out holds frames: one byte stream (1 standard output, 2 standard error, 3 boot log), two bytes
+length (little endian), then that many bytes. `cloudos run` unpacks them and passes on the exit status.
 """
 
 
@@ -41,13 +41,16 @@ def build(program: Path, architecture: str, inputs: image.Inputs, directory: Pat
     contents: dict[str, bytes] = {}
     image.check_source(program)
     if image.has_kernel(architecture):
-        contents[KERNEL] = image.build_kernel(architecture).read_bytes()
+        bootable = program_image.build(program, architecture, inputs, alone=False, debug=False)
+        contents[KERNEL] = bootable.built.kernel.read_bytes()
         contents[README] = BOOT_TEXT.encode()
+        contents[PROGRAM] = bootable.built.program.read_bytes()
+        contents[BUNDLE] = bootable.bundle
     else:
         contents[README] = NO_KERNEL_TEXT.format(architecture, architecture).encode()
-    built = image.build_program(program, architecture)
-    contents[PROGRAM] = built.read_bytes()
-    contents[BUNDLE] = image.make_bundle(built, inputs)
+        built = image.build_program(program, architecture)
+        contents[PROGRAM] = built.read_bytes()
+        contents[BUNDLE] = image.make_bundle(built, inputs)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         return install(contents, directory)

@@ -2,8 +2,9 @@
 
 Little endian. A header of 32 bytes: magic, version (u32), number of entries (u32), total size (u64), zero (u64).
 Then 40 bytes per entry: kind (u32), length of the name (u32), offset of the name, offset of the data, length of
-the data, zero (u64 each). Offsets count from the start of the bundle. Data of programs and files begins on a
-page, so that the kernel can map it; entries with the same data share it.
+the data, zero (u64 each). Offsets count from the start of the bundle. Data of programs, and of files of a page or
+more, begins on a page, so that it can be mapped; entries with the same data share it. Shorter files follow each other:
+a page for each would be most of what many manual pages take.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Kind(IntEnum):
     WIRING = 7
 
 
-ALIGNED = (Kind.PROGRAM, Kind.FILE)
+SHARED = (Kind.PROGRAM, Kind.FILE)
+SMALL = 16
+"""Where short files begin: at multiples of so many bytes."""
 
 
 class BundleError(Exception):
@@ -48,6 +51,13 @@ class Entry:
     data: bytes
 
 
+def alignment(kind: Kind, length: int) -> int:
+    """Data of an entry begins at a multiple of this."""
+    if kind is Kind.PROGRAM or (kind is Kind.FILE and length >= PAGE):
+        return PAGE
+    return SMALL if kind is Kind.FILE else 1
+
+
 def contents(
     program: bytes,
     arguments: Sequence[bytes],
@@ -56,8 +66,15 @@ def contents(
     policy: bytes = b"",
 ) -> list[Entry]:
     """The entries that start `program` (an ELF file); argument 0 is the program's name. No policy when it is empty."""
-    entries = [Entry(Kind.PROGRAM, arguments[0] if arguments else b"", program)]
-    entries += [Entry(Kind.ARGUMENT, b"", argument) for argument in arguments]
+    name = arguments[0] if arguments else b""
+    return [Entry(Kind.PROGRAM, name, program), *given(arguments, environment, files, policy)]
+
+
+def given(
+    arguments: Sequence[bytes], environment: Mapping[bytes, bytes], files: Mapping[bytes, bytes], policy: bytes = b""
+) -> list[Entry]:
+    """`contents` without the program."""
+    entries = [Entry(Kind.ARGUMENT, b"", argument) for argument in arguments]
     entries += [Entry(Kind.ENVIRONMENT, key, value) for key, value in environment.items()]
     if policy:
         entries.append(Entry(Kind.POLICY, b"", policy))
@@ -65,7 +82,7 @@ def contents(
 
 
 def encode(entries: Sequence[Entry]) -> bytes:
-    """The bundle with `entries` in their order: table, then names and small data, then aligned data."""
+    """The bundle with `entries` in their order: table, then names and small data, short files, data on pages."""
     position = HEADER.size + ENTRY.size * len(entries)
     names: list[int] = []
     places: dict[int, int] = {}
@@ -80,14 +97,17 @@ def encode(entries: Sequence[Entry]) -> bytes:
 
     for index, entry in enumerate(entries):
         names.append(put(entry.name))
-        if entry.kind not in ALIGNED:
+        if entry.kind not in SHARED:
             places[index] = put(entry.data)
-    written: dict[bytes, int] = {}
-    for index, entry in enumerate(entries):
-        if entry.kind in ALIGNED:
-            if entry.data not in written:
-                written[entry.data] = put(entry.data, PAGE)
-            places[index] = written[entry.data]
+    # Those on pages come last, so that one hole is before all of them.
+    shared = [index for index, entry in enumerate(entries) if entry.kind in SHARED]
+    written: dict[tuple[bytes, int], int] = {}
+    for index in sorted(shared, key=lambda index: alignment(entries[index].kind, len(entries[index].data))):
+        entry = entries[index]
+        wanted = (entry.data, alignment(entry.kind, len(entry.data)))
+        if wanted not in written:
+            written[wanted] = put(*wanted)
+        places[index] = written[wanted]
     put(b"", PAGE)  # whole pages: the kernel maps the bundle as it stands
     table = [HEADER.pack(MAGIC, VERSION, len(entries), position, 0)]
     for index, entry in enumerate(entries):
@@ -112,8 +132,8 @@ def decode(data: bytes) -> list[Entry]:
             raise BundleError(f"entry {index} reaches beyond the end")
         if kind not in list(Kind):
             raise BundleError(f"entry {index} has the unknown kind {kind}")
-        if kind in ALIGNED and data_offset % PAGE:
-            raise BundleError(f"the data of entry {index} does not begin on a page")
+        if data_offset % alignment(Kind(kind), data_length):
+            raise BundleError(f"the data of entry {index} does not begin where it can be mapped")
         name = data[name_offset : name_offset + name_length]
         entries.append(Entry(Kind(kind), name, data[data_offset : data_offset + data_length]))
     return entries

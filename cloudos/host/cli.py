@@ -136,7 +136,8 @@ def split_file(text: str) -> tuple[Path, str]:
 @click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
 @click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
-@click.option("--gdb", is_flag=True, help="Wait for a debugger, and say how to attach it.")
+@click.option("--bare", is_flag=True, help="The kernel alone, without services; so it is below 8M of memory.")
+@click.option("--gdb", is_flag=True, help="Alone, as with --bare: wait for a debugger, and say how to attach it.")
 def run(
     program: Path,
     arguments: tuple[str, ...],
@@ -149,6 +150,7 @@ def run(
     cpus: int,
     machine: str,
     kernel_log: bool,
+    bare: bool,
     gdb: bool,
 ) -> int:
     """Boot a machine that runs PROGRAM, a Python file; ARGS are the program's.
@@ -168,6 +170,7 @@ def run(
         Options(machine, memory, cpus),
         Limits(timeout, kernel_log),
         gdb,
+        bare,
     )
     return command.run(request)
 
@@ -275,7 +278,7 @@ def graph(name: str, svg: Path | None) -> None:
 
 @cli.command()
 @click.option("--image", "name", default="system", show_default=True, help="The image, or the path of a manifest.")
-@click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image says.")
+@click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")

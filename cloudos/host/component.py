@@ -30,6 +30,7 @@ LONGEST_PERIOD = 3_600_000_000_000
 MOST_URGENT = initial.PRIORITY
 LEAST_MEMORY = 64 << 10
 MOST_MEMORY = 1 << 40
+MOST_SHARES = 1000
 MOST_STATE = 1 << 20
 PORTS = 1 << 16
 LINES = 256
@@ -39,12 +40,16 @@ PAGE = 4096
 
 @dataclass(frozen=True)
 class Need:
-    """A handle to what another component offers: `contract` is its class path, `use` one of `wiring.USES`."""
+    """A handle to what another component offers: `contract` is its class path, `use` one of `wiring.USES`.
+
+    `told`: the component is signalled when its server was started again.
+    """
 
     name: str
     contract: str
     use: str
     optional: bool
+    told: bool
     place: Place
 
 
@@ -88,7 +93,10 @@ class Restart:
 
 @dataclass(frozen=True)
 class Component:
-    """A component as its own manifest describes it. `memory` and `state` are bytes, `label` "" when there is none."""
+    """A component as its own manifest describes it. `memory` and `state` are bytes, `label` "" when there is none.
+
+    `share`: its part of what a machine has beyond all quotas, of the sum of all shares.
+    """
 
     name: str
     description: str
@@ -98,6 +106,7 @@ class Component:
     resources: tuple[Resource, ...]
     grants: tuple[Grant, ...]
     memory: int
+    share: int
     schedule: Schedule
     label: str
     restart: Restart
@@ -116,6 +125,7 @@ def read_component(directory: Path) -> Component:
     if name == "init":
         raise table.error("name", "init is the first process and no component", "choose another name")
     grants = tuple(_grants(table.table("grants")))
+    memory, share = read_quota(table, 1 << 20, 0)
     component = Component(
         name=name,
         description=table.text("description", '"the time of day"'),
@@ -124,7 +134,8 @@ def read_component(directory: Path) -> Component:
         needs=tuple(_needs(table.table("needs"))),
         resources=tuple(_resources(table)),
         grants=grants,
-        memory=read_memory(table, 1 << 20),
+        memory=memory,
+        share=share,
         schedule=read_schedule(table, Schedule()),
         label=table.text("label", '"driver"', ""),
         restart=_restart(table.table("restart")),
@@ -138,11 +149,12 @@ def read_component(directory: Path) -> Component:
     return component
 
 
-def read_memory(table: Table, default: int) -> int:
-    """The memory in `[quota]`, in whole pages."""
+def read_quota(table: Table, memory: int, share: int) -> tuple[int, int]:
+    """What `[quota]` says, memory in whole pages and the share; what it does not say is as given."""
     quota = table.table("quota")
-    quota.only("memory")
-    return -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY, default) // PAGE) * PAGE
+    quota.only("memory", "share")
+    pages = -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY, memory) // PAGE)
+    return pages * PAGE, quota.integer("share", 0, MOST_SHARES, share)
 
 
 def read_schedule(table: Table, default: Schedule) -> Schedule:
@@ -177,14 +189,14 @@ def _needs(table: Table) -> list[Need]:
     for name in table.values:
         table.check_name(name, name)
         need = table.table(name)
-        need.only("contract", "mint", "signal", "optional")
+        need.only("contract", "mint", "signal", "optional", "told")
         contract = need.text("contract", '"cloudos.contracts.files:Files"')
         check_contract(contract, need.place("contract"))
         mint, signal = need.flag("mint"), need.flag("signal")
         if mint and signal:
             raise need.error("signal", "a need is either minted from or signalled", "write two needs")
         use = "mint" if mint else "signal" if signal else "use"
-        found.append(Need(name, contract, use, need.flag("optional"), need.place()))
+        found.append(Need(name, contract, use, need.flag("optional"), need.flag("told"), need.place()))
     return found
 
 

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from cloudos.host import frames
-from cloudos.host.errors import ToolError
 from cloudos.host.machine import Machine
 from cloudos.host.session import INPUT_AHEAD, OUTPUT_AHEAD, Ended, Limits, Session, receive
 
@@ -30,8 +29,6 @@ ESCAPE = 0x1D
 ESCAPES = 3
 ESCAPE_SECONDS = 1.0
 """Ctrl-], so many times within so many seconds, stops a machine whose guest does not listen any more."""
-
-KEPT_LINES = 50
 
 
 class ConsoleSession(Session):
@@ -47,8 +44,6 @@ class ConsoleSession(Session):
         self.to_console = b""
         self.raw = False
         self.escapes: deque[float] = deque(maxlen=ESCAPES)
-        self.boot_log: deque[str] = deque(maxlen=KEPT_LINES)
-        self.boot_line = b""
         # The program channel has no input here.
         self.to_program = frames.END_OF_INPUT
 
@@ -134,23 +129,9 @@ class ConsoleSession(Session):
             data = data.replace(b"\n", b"\r\n")
         super().emit(descriptor, data)
 
-    def read_program(self) -> None:
-        """Take what init prints into the boot log. Raises ToolError when the guest breaks the protocol."""
-        data = receive(self.machine.program)
-        if data == b"":
-            self.program_open = False
-        try:
-            for _, payload in self.decoder.feed(data or b""):
-                self.note_boot(payload)
-        except frames.FrameError as error:
-            raise ToolError(f"the guest broke the console protocol: {error}") from error
-
-    def note_boot(self, payload: bytes) -> None:
-        """Keep the last lines, and show them where the log is shown."""
-        *lines, self.boot_line = (self.boot_line + payload).split(b"\n")
-        self.boot_log.extend(line.decode(errors="replace") for line in lines)
-        if self.limits.log_to_stderr:
-            self.emit(self.error_fd, payload)
+    def take(self, stream: int, payload: bytes) -> None:
+        """All that init prints is the boot log."""
+        self.note_boot(payload)
 
 
 class Script(ConsoleSession):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudos.host import accelerator, bundle, image, qemu
+from cloudos.host import accelerator, bundle, frames, image, qemu
 from cloudos.host.console_session import Script
 from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
@@ -86,20 +86,28 @@ def console(
 
 @contextmanager
 def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm") -> Iterator[Script]:
-    """`console` for a system image, by its name or the path of its manifest, with the memory that it names.
+    """`console` for a system image, by its name or the path of its manifest, with the memory that it usually has.
 
     Raises also what building the image does.
     """
     from cloudos.host import system_image
 
     made = system_image.build(system_image.load(name))
-    memory = made.system.manifest.memory
+    memory = made.system.manifest.usual
     with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
         yield script
 
 
+class _Counted(Session):
+    """What the boot log shows is output too: of a system image it is all that there is."""
+
+    def take(self, stream: int, payload: bytes) -> None:
+        """See `Session`."""
+        super().take(frames.OUTPUT if stream == frames.BOOT_LOG else stream, payload)
+
+
 def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
-    session = Session(machine, Limits(seconds), (streams[0], streams[1], streams[2]))
+    session = _Counted(machine, Limits(seconds), (streams[0], streams[1], streams[2]))
     session.run()
     stop_machine(machine)
     output, errors = (os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in streams[1:])

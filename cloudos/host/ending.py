@@ -31,6 +31,8 @@ def conclude(session: Session, built: Image, program: Path) -> int:
         raise kernel_failure(session, built, program)
     if log.refused:
         raise CannotRun(f"the kernel refused the program: {log.refused}", "a larger --memory may help")
+    if built.init is not None and not log.handed_over and session.ended is Ended.GUEST:
+        raise with_boot_log(CannotRun("the system could not start the program", "a larger --memory may help"), session)
     if log.fault is None and log.panic is None:
         if log.status is not None and session.ended is not Ended.TIME:
             return log.status
@@ -55,7 +57,8 @@ def explanation(session: Session, built: Image, program: Path) -> str:
     from cloudos.host import report
     from cloudos.host.symbols import Symbols
 
-    return report.ending(session.log, Symbols(built.program), places_of_sources(program))
+    running = built.program if built.init is None or session.log.handed_over else built.init
+    return report.ending(session.log, Symbols(running), places_of_sources(program))
 
 
 def kernel_failure(session: Session, built: Image, program: Path) -> ToolError:
@@ -79,6 +82,15 @@ def silent_failure(session: Session) -> ToolError:
     if NO_HOST_MEMORY in messages:
         hint = "this host cannot give a machine that much memory: choose a smaller --memory"
     return ToolError("\n".join(parts), hint)
+
+
+def with_boot_log(error: ToolError, session: Session) -> ToolError:
+    """The error with what init said last, unless the user has seen that."""
+    lines = list(session.boot_log)[-SHOWN_LOG_LINES:]
+    if session.limits.log_to_stderr or not lines:
+        return error
+    shown = "\n".join(f"    {line}" for line in lines)
+    return type(error)(f"{error.message}\nthe end of the boot log:\n{shown}", error.hint)
 
 
 def places_of_sources(program: Path) -> tuple[Path, ...]:

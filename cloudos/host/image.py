@@ -20,6 +20,7 @@ from pathlib import Path
 from cloudos import __version__
 from cloudos.host import bundle, state
 from cloudos.host.bootstrap import say, write_atomically
+from cloudos.host.bundle import Entry, Kind
 from cloudos.host.elf import stripped
 from cloudos.host.errors import CannotRun, NotFound, ToolError
 
@@ -34,10 +35,11 @@ MOST_FILE = 1 << 32
 
 @dataclass(frozen=True)
 class Image:
-    """What boots: the kernel and the program as ELF files."""
+    """What boots: the kernel and the program as ELF files; `init` when that starts the program and not the kernel."""
 
     kernel: Path
     program: Path
+    init: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -240,8 +242,14 @@ def reads() -> Iterator[set[str]]:
 
 
 def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
-    """The boot bundle. Raises NotFound or ToolError for a file that cannot be read or has more than `room` bytes, and
-    for a policy that is none."""
+    """The boot bundle of a program that the kernel itself starts. Raises what `given` does."""
+    first = Entry(Kind.PROGRAM, os.fsencode(inputs.name), stripped(program.read_bytes()))
+    return bundle.encode([first, *given(inputs, room)])
+
+
+def given(inputs: Inputs, room: int = MOST_FILE) -> list[Entry]:
+    """The entries that a program is given. Raises NotFound or ToolError for a file that cannot be read or has more than
+    `room` bytes, and for a policy that is none."""
     files: dict[bytes, bytes] = {}
     for path, guest in inputs.files:
         if os.fsencode(guest) in files:
@@ -250,7 +258,7 @@ def make_bundle(program: Path, inputs: Inputs, room: int = MOST_FILE) -> bytes:
     arguments = [os.fsencode(text) for text in (inputs.name, *inputs.arguments)]
     variables = {os.fsencode(key): os.fsencode(value) for key, value in inputs.environment}
     policy = read_policy(inputs.policy) if inputs.policy else b""
-    return bundle.encode(bundle.contents(stripped(program.read_bytes()), arguments, variables, files, policy))
+    return bundle.given(arguments, variables, files, policy)
 
 
 def read_policy(path: Path) -> bytes:

@@ -46,10 +46,11 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class ComponentRow:
-    """One component of `image inspect`, in the order of start. Bytes."""
+    """One component of `image inspect`, in the order of start. Bytes; `share` as in the manifest."""
 
     component: str
     memory: int
+    share: int
     state: int
     priority: int
     time: str
@@ -123,7 +124,7 @@ def inspect(name: str, form: str) -> None:
         print(json.dumps({**about, "bundle": len(made.content), "labels": labels, **parts}, indent=2))
         return
     print(f"{found.name}: {found.description}")
-    print(f"{found.memory:,} bytes of memory; the boot bundle has {len(made.content):,}")
+    print(f"{found.memory:,} bytes of memory at least; the boot bundle has {len(made.content):,}")
     if found.policy:
         print(f"labels, by number: {', '.join(found.policy.labels)}")
     for rows in tables.values():
@@ -137,6 +138,7 @@ def component_row(one: Component) -> ComponentRow:
     return ComponentRow(
         component=one.name,
         memory=one.memory,
+        share=one.share,
         state=one.state,
         priority=schedule.priority,
         time=f"{milliseconds(schedule.budget)} of {milliseconds(schedule.period)} ms",
@@ -187,7 +189,7 @@ def build(name: str, directory: Path) -> list[Path]:
     """
     made = system_image.build(system_image.load(name))
     found = made.system.manifest
-    text = BOOT_TEXT.format(name=found.name, description=found.description, memory=-(-found.memory >> 20))
+    text = BOOT_TEXT.format(name=found.name, description=found.description, memory=-(-found.usual >> 20))
     contents = {KERNEL: made.kernel.read_bytes(), BUNDLE: made.content, README: text.encode()}
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from cloudos.abi import policy
 from cloudos.host import state
-from cloudos.host.component import MOST_MEMORY, Component, read_component, read_memory, read_schedule
+from cloudos.host.component import MOST_MEMORY, Component, read_component, read_quota, read_schedule
 from cloudos.host.errors import NotFound, ToolError
 from cloudos.host.manifest_values import HINT, Place, Table, read
 
 FOLDER = state.ROOT / "cloudos" / "images"
-KEYS = ("name", "description", "memory", "policy", "label", "components", "files", "programs", "directories")
+KEYS = (
+    "name", "description", "memory", "usual", "policy", "label", "program_label", "components", "files", "programs",
+    "directories",
+)  # fmt: skip
 COMPONENT_KEYS = ("path", "needs", "quota", "schedule", "label", "arguments")
 SYSTEM = "/system"
 """Where the programs of components are; nothing else may be put there."""
@@ -74,13 +77,18 @@ class Policy:
 
 @dataclass(frozen=True)
 class ImageManifest:
-    """An image as its manifest describes it. `memory`: bytes that the machine must have."""
+    """An image as its manifest describes it. `memory`: bytes that the machine must have; `usual`: that it is given.
+
+    `program_label`: the label of programs that a loader starts; "" where they have the loader's.
+    """
 
     path: Path
     name: str
     description: str
     memory: int
+    usual: int
     policy: Policy | None
+    program_label: str
     placed: tuple[Placed, ...]
     files: tuple[FileEntry, ...]
     programs: tuple[ProgramEntry, ...]
@@ -112,12 +120,15 @@ def read_image(path: Path) -> ImageManifest:
     label = table.text("label", '"service"', "")
     placed = tuple(_component(one, path, label) for one in table.tables("components"))
     _check_components(table, placed)
+    memory = table.size("memory", LEAST_MEMORY, MOST_MEMORY)
     return ImageManifest(
         path=path,
         name=table.identifier("name", f'"{path.stem}"'),
         description=table.text("description", '"what it is for"'),
-        memory=table.size("memory", LEAST_MEMORY, MOST_MEMORY),
+        memory=memory,
+        usual=table.size("usual", memory, MOST_MEMORY, memory),
         policy=rules,
+        program_label=_program_label(table, rules),
         placed=placed,
         files=tuple(entry for one in table.tables("files") for entry in _files(one, path)),
         programs=tuple(_program(one, path) for one in table.tables("programs")),
@@ -135,7 +146,7 @@ def host_path(text: str, manifest: Path) -> Path:
 def _policy(table: Table, path: Path) -> Policy | None:
     if not table.has("policy"):
         return None
-    source = host_path(table.text("policy", '"cloudos/images/system.policy"'), path)
+    source = host_path(table.text("policy", '"cloudos/images/policies/system.toml"'), path)
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -148,6 +159,14 @@ def _policy(table: Table, path: Path) -> Policy | None:
         raise ToolError(f"{source}:{error.line}: {error}", "docs/security.md says how policies are written") from error
 
 
+def _program_label(table: Table, rules: Policy | None) -> str:
+    label = table.text("program_label", '"program"', "")
+    if label and (rules is None or label not in rules.labels):
+        known = ", ".join(rules.labels) if rules else "there is no policy"
+        raise table.error("program_label", f"the policy has no label '{label}'", f"labels: {known}")
+    return label
+
+
 def _component(table: Table, path: Path, label: str) -> Placed:
     table.only(*COMPONENT_KEYS)
     text = table.text("path", '"cloudos/services/files"')
@@ -158,9 +177,11 @@ def _component(table: Table, path: Path, label: str) -> Placed:
         component = read_component(directory)
     except NotFound as error:
         raise table.error("path", error.message, "a component is described by a component.toml") from error
+    memory, share = read_quota(table, component.memory, component.share)
     changed = replace(
         component,
-        memory=read_memory(table, component.memory),
+        memory=memory,
+        share=share,
         schedule=read_schedule(table, component.schedule),
         label=table.text("label", '"service"', component.label or label),
         arguments=table.texts("arguments") if table.has("arguments") else component.arguments,

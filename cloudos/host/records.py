@@ -13,6 +13,7 @@ A record is a line that begins with `@`:
                                                          instruction at ip says which; N is the processor's vector
     @ready                                               the program channel may be written to from now on
     @refused reason=TEXT                                 the kernel cannot load the program
+    @program                                             a process is the first one now: until then it was init
     @off                                                 the machine is about to stop
 """
 
@@ -72,6 +73,7 @@ class Log:
     ready: bool = False
     refused: str = ""
     off: bool = False
+    handed_over: bool = False
     pending: bytes = b""
     latest: Stop | None = None
 
@@ -109,6 +111,8 @@ class Log:
             self.ready = True
         elif record.name == "refused":
             self.refused = record.text or "no reason given"
+        elif record.name == "program":
+            self.handed_over = True
         elif record.name == "off":
             self.off = True
 

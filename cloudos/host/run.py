@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloudos.host import image, state
+from cloudos.host import image, program_image, state
 from cloudos.host.errors import ToolError
 from cloudos.host.machine import Machine, Options, free_port, start
 from cloudos.host.session import Ended, Limits, Session, repair_standard_streams
@@ -22,6 +22,12 @@ class Request:
     options: Options
     limits: Limits
     gdb: bool = False
+    bare: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether the program gets no services. For a debugger: it cannot tell the memory of processes apart."""
+        return self.bare or self.gdb or self.options.memory < program_image.LEAST_MEMORY
 
 
 def run(request: Request) -> int:
@@ -33,15 +39,18 @@ def run(request: Request) -> int:
             f"the program compiles for {request.architecture}, but that architecture does not boot yet",
             "run it without --arch, or make its files with `cloudos build --arch aarch64`",
         )
-    built = image.build(request.program, request.architecture, debug=request.gdb)
-    bundle = image.make_bundle(built.program, request.inputs, request.options.memory)
+    room = request.options.memory
+    bootable = program_image.build(
+        request.program, request.architecture, request.inputs, room, alone=request.alone, debug=request.gdb
+    )
+    built = bootable.built
 
     from cloudos.host import accelerator, ending, qemu
 
     emulator = qemu.require(request.architecture)
     options = with_gdb(request.options, built, request.program) if request.gdb else request.options
     with start(
-        emulator.path, options, accelerator.choose(emulator, lambda: built.kernel), built.kernel, bundle
+        emulator.path, options, accelerator.choose(emulator, lambda: built.kernel), built.kernel, bootable.bundle
     ) as machine:
         session = Session(machine, request.limits)
         session.run()

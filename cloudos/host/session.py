@@ -35,6 +35,8 @@ INPUT_AHEAD = 64 * 1024
 OUTPUT_AHEAD = 1 << 20
 """Bytes of output held for a slow reader at most."""
 
+KEPT_BOOT_LINES = 50
+
 CHUNK = 64 * 1024
 PIPE_CHUNK = 4096
 """A pipe that `poll` calls writable takes this many bytes without blocking (PIPE_BUF, pipe(7))."""
@@ -68,7 +70,7 @@ class Limits:
 
 
 class Session:
-    """One run of one machine. Use `run()` once; then `ended` and `log` tell what happened."""
+    """One run of one machine. Use `run()` once; then `ended`, `log` and `boot_log` tell what happened."""
 
     def __init__(self, machine: Machine, limits: Limits, standard: tuple[int, int, int] = (0, 1, 2)) -> None:
         self.machine = machine
@@ -78,6 +80,8 @@ class Session:
         self.ended = Ended.GUEST
         self.signal = 0
         self.decoder = frames.Decoder()
+        self.boot_log: deque[str] = deque(maxlen=KEPT_BOOT_LINES)
+        self.boot_line = b""
         self.commands = b""
         self.to_program = b""
         self.input_open = True
@@ -206,9 +210,23 @@ class Session:
             self.program_open = False
         try:
             for stream, payload in self.decoder.feed(data or b""):
-                self.emit(self.output_fd if stream == 1 else self.error_fd, payload)
+                self.take(stream, payload)
         except frames.FrameError as error:
             raise ToolError(f"the guest broke the console protocol: {error}") from error
+
+    def take(self, stream: int, payload: bytes) -> None:
+        """What the guest printed on one of the streams of frames.py."""
+        if stream == frames.BOOT_LOG:
+            self.note_boot(payload)
+        else:
+            self.emit(self.output_fd if stream == frames.OUTPUT else self.error_fd, payload)
+
+    def note_boot(self, payload: bytes) -> None:
+        """Keep the last lines of the boot log, and show them where the log is shown."""
+        *lines, self.boot_line = (self.boot_line + payload).split(b"\n")
+        self.boot_log.extend(line.decode(errors="replace") for line in lines)
+        if self.limits.log_to_stderr:
+            self.emit(self.error_fd, payload)
 
     def emit(self, descriptor: int, data: bytes) -> None:
         """Queue bytes for one of our own standard streams."""

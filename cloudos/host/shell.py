@@ -11,12 +11,10 @@ from cloudos.host.machine import Options, describe, start
 from cloudos.host.run import stop_machine
 from cloudos.host.session import Ended, Limits, repair_standard_streams
 
-SHOWN_BOOT_LINES = 15
-
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. `memory` in bytes; None: as much as the image says."""
+    """What the user asked for. `memory` in bytes; None: as much as the image usually has."""
 
     image: str
     machine: str
@@ -32,7 +30,7 @@ def run(request: Request) -> int:
     system = system_image.load(request.image)
     made = system_image.build(system)
     least = system.manifest.memory
-    memory = request.memory or least
+    memory = request.memory or system.manifest.usual
     if memory < least:
         raise ToolError(
             f"the image {system.manifest.name} needs {describe(least)} of memory",
@@ -49,14 +47,5 @@ def run(request: Request) -> int:
         try:
             status = ending.conclude(session, made.built, system_image.INIT)
         except ToolError as error:
-            raise with_boot_log(error, session) from error
+            raise ending.with_boot_log(error, session) from error
     return status
-
-
-def with_boot_log(error: ToolError, session: ConsoleSession) -> ToolError:
-    """The error with what init said last, unless the user has seen that."""
-    lines = list(session.boot_log)[-SHOWN_BOOT_LINES:]
-    if session.limits.log_to_stderr or not lines:
-        return error
-    shown = "\n".join(f"    {line}" for line in lines)
-    return type(error)(f"{error.message}\nthe end of the boot log:\n{shown}", error.hint)

@@ -28,6 +28,7 @@ class Wired:
     name: str
     program: str
     memory: int = 0
+    share: int = 0
     schedule: tuple[int, int, int] = (0, 0, 0)
     label: int = 0
     restart: tuple[str, int, int] = ("never", 0, 0)
@@ -35,6 +36,7 @@ class Wired:
     arguments: list[str] = field(default_factory=list)
     offer: str = ""
     needs: list[tuple[str, str, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     resources: list[tuple[str, str, int, int]] = field(default_factory=list)
     grants: list[tuple[str, str]] = field(default_factory=list)
 
@@ -48,6 +50,7 @@ def _lines(one: Wired) -> list[str]:
     lines = [
         f"component {one.name} {one.program}",
         f"memory {one.memory}",
+        *([f"share {one.share}"] if one.share else []),
         "schedule {} {} {}".format(*one.schedule),
         f"label {one.label}",
         "restart {} {} {}".format(*one.restart),
@@ -56,6 +59,7 @@ def _lines(one: Wired) -> list[str]:
     lines += [f"argument {text}" for text in one.arguments]
     lines += [f"offer {one.offer}"] if one.offer else []
     lines += [" ".join(("need", *need)) for need in one.needs]
+    lines += [f"told {name}" for name in one.told]
     lines += [f"{kind} {name} {first} {length}" for kind, name, first, length in one.resources]
     return lines + [" ".join(("grant", *grant)) for grant in one.grants]
 
@@ -100,6 +104,10 @@ def _memory(one: Wired, rest: str, words: list[str]) -> None:
     one.memory = _number(rest)
 
 
+def _share(one: Wired, rest: str, words: list[str]) -> None:
+    one.share = _number(rest)
+
+
 def _schedule(one: Wired, rest: str, words: list[str]) -> None:
     priority, budget, period = map(_number, words)
     one.schedule = (priority, budget, period)
@@ -133,6 +141,11 @@ def _need(one: Wired, rest: str, words: list[str]) -> None:
     one.needs.append((name, component, _one_of(use, USES)))
 
 
+def _told(one: Wired, rest: str, words: list[str]) -> None:
+    (name,) = words
+    one.told.append(name)
+
+
 def _resource(kind: str) -> Reader:
     def read(one: Wired, rest: str, words: list[str]) -> None:
         name, first, length = words
@@ -149,6 +162,7 @@ def _grant(one: Wired, rest: str, words: list[str]) -> None:
 Reader = Callable[[Wired, str, list[str]], None]
 READERS: dict[str, Reader] = {
     "memory": _memory,
+    "share": _share,
     "schedule": _schedule,
     "label": _label,
     "restart": _restart,
@@ -156,6 +170,7 @@ READERS: dict[str, Reader] = {
     "argument": _argument,
     "offer": _offer,
     "need": _need,
+    "told": _told,
     "grant": _grant,
     **{kind: _resource(kind) for kind in RESOURCES},
 }

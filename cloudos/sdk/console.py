@@ -30,6 +30,18 @@ BROKEN_PIPE_STATUS = 141  # 128 and SIGPIPE, as a shell tells it
 
 
 @struct
+class Room:
+    """The bytes of a buffer. Apart from the streams, so that it is memory of zeros that no file holds."""
+
+    bytes: Array[U8, Literal[4096]] = zeroed()
+
+
+INPUT = place(Room())
+OUTPUT = place(Room())
+ERRORS = place(Room())
+
+
+@struct
 class OutputStream:
     """A buffered stream of bytes out of the program; a `Sink` for formatted text."""
 
@@ -39,7 +51,7 @@ class OutputStream:
     prints: U64 = U64(0)  # how often `show` was asked, up to PROMPT_PRINTS
     failed: bool = False  # some output could not be written
     shown: U64 = U64(0)  # when `show` last flushed, in nanoseconds
-    buffer: Array[U8, Literal[4096]] = zeroed()
+    buffer: Slice[U8] = OUTPUT.bytes.slice()
 
     def write(self, data: Slice[U8]) -> None:
         """Write all the bytes, now or with a later flush."""
@@ -49,7 +61,7 @@ class OutputStream:
                 send(self.stream, data)
                 return
         stop = self.used + data.length
-        self.buffer.slice()[self.used : stop].copy_from(data)
+        self.buffer[self.used : stop].copy_from(data)
         self.used = stop
 
     def show(self) -> None:
@@ -67,7 +79,7 @@ class OutputStream:
         """Hand what is buffered to the system."""
         pending = self.used
         self.used = U64(0)
-        send(self.stream, self.buffer.slice()[0:pending])
+        send(self.stream, self.buffer[0:pending])
 
 
 @struct
@@ -77,7 +89,7 @@ class InputStream:
     start: U64 = U64(0)  # the bytes read ahead are buffer[start:stop]
     stop: U64 = U64(0)
     ended: bool = False  # the end was seen; it is asked for only once
-    buffer: Array[U8, Literal[4096]] = zeroed()
+    buffer: Slice[U8] = INPUT.bytes.slice()
 
     def read(self, into: Slice[U8]) -> U64:
         """Read some bytes, at least one unless `into` is empty; returns how many. 0 means the end of the input."""
@@ -87,7 +99,7 @@ class InputStream:
             if not self.fill():
                 return U64(0)
         taken = min(into.length, self.stop - self.start)
-        into[0:taken].copy_from(self.buffer.slice()[self.start : self.start + taken])
+        into[0:taken].copy_from(self.buffer[self.start : self.start + taken])
         self.start += taken
         return taken
 
@@ -95,7 +107,7 @@ class InputStream:
         """The next line without its newline; None at the end of the input."""
         line = ByteStore()
         while self.start < self.stop or self.fill():
-            rest = self.buffer.slice()[self.start : self.stop]
+            rest = self.buffer[self.start : self.stop]
             newline = find_byte(rest, U8(NEWLINE))
             if newline is not None:
                 line.write(rest[0:newline])
@@ -123,7 +135,7 @@ class InputStream:
     def fill(self) -> bool:
         """Refill the empty buffer; False at the end of the input."""
         self.start = U64(0)
-        self.stop = self.receive(self.buffer.slice())
+        self.stop = self.receive(self.buffer)
         return self.stop > 0
 
     def receive(self, into: Slice[U8]) -> U64:
@@ -148,7 +160,7 @@ class InputStream:
 
 stdin = InputStream()
 stdout = OutputStream(U64(1))
-stderr = OutputStream(U64(2))
+stderr = OutputStream(U64(2), buffer=ERRORS.bytes.slice())
 
 
 @struct

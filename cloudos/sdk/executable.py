@@ -1,8 +1,8 @@
 """Programs as they lie in files: ELF-64 executables, checked before anything of them is used.
 
-An `Executable` keeps the segments of one program as memory objects. What is read only is shown to every process that
-runs it, straight from the file where that lies in memory that can be shown; what is written is cloned for each. Source:
-System V ABI, chapters 4 and 5.
+An `Executable` keeps the segments of one program. What is read only is shown to every process that runs it, straight
+from the file where that lies in memory that can be shown. What is written is copied for each process, from the file
+where that lasts, else from memory of which each gets a clone. Source: System V ABI, chapters 4 and 5.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from cloudos.abi.errors import (
     TooManyHandles,
     WrongKind,
 )
-from cloudos.abi.objects import MEMORY_PAID, Rights
+from cloudos.abi.objects import MEMORY_ON_DEMAND, MEMORY_PAID, Rights
 from cloudos.contracts.errors import BadProgram
-from cloudos.lang import U8, U16, U32, U64, Ptr, Slice, managed, struct
+from cloudos.lang import U8, U16, U32, U64, Ptr, Slice, data, managed, struct
 from cloudos.sdk import system
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.memory import EXECUTE, READ, WRITE, Memory, unmap, view
@@ -81,9 +81,11 @@ class Segment:
     address: U64
     length: U64
     access: U64
+    # 0: each process gets memory of its own, in which `content` stands.
     memory: U64
-    # Where it begins in `memory`.
+    # Where it begins in `memory`; without one, where `content` begins in the pages.
     offset: U64
+    content: Slice[U8]
 
     def drop(self) -> None:
         """The handle goes with the segment."""
@@ -115,6 +117,9 @@ def show(segment: Segment, space: U64, quota: U64) -> None:
         if segment.access & WRITE == 0:
             system.space_map(space, segment.memory, segment.address, segment.offset, segment.length, segment.access)
             return
+        if segment.memory == 0:
+            show_copy(segment, space, quota)
+            return
         own = system.memory_clone(segment.memory, quota, U64(0))
         try:
             system.space_map(space, own, segment.address, U64(0), segment.length, segment.access)
@@ -124,11 +129,36 @@ def show(segment: Segment, space: U64, quota: U64) -> None:
         raise QuotaExceeded
 
 
-def read_executable(image: Slice[U8], quota: U64, source: U64 = U64(0), source_offset: U64 = U64(0)) -> Executable:
+def show_copy(segment: Segment, space: U64, quota: U64) -> None:
+    """Show a copy of what stands in the file, which is paid for at once, and zeros, which are paid for when touched.
+
+    Raises what `Memory.create`, `map` and `map_at` do.
+    """
+    filled = _whole_pages(segment.offset + segment.content.length) if segment.content.length > 0 else U64(0)
+    memory = Memory()
+    if filled > 0:
+        memory.create(quota, filled, U64(MEMORY_PAID))
+        try:
+            fill(memory, segment.offset, segment.content)
+            memory.map_at(space, segment.address, U64(0), filled, segment.access)
+        finally:
+            memory.close()
+    if filled < segment.length:
+        memory.create(quota, segment.length - filled, U64(MEMORY_ON_DEMAND))
+        try:
+            memory.map_at(space, segment.address + filled, U64(0), segment.length - filled, segment.access)
+        finally:
+            memory.close()
+
+
+def read_executable(
+    image: Slice[U8], quota: U64, source: U64 = U64(0), source_offset: U64 = U64(0), lasts: bool = False
+) -> Executable:
     """Check an ELF file and copy its segments into memory that `quota` pays for. Raises BadProgram, QuotaExceeded.
 
     `source`: memory in which the file lies at an offset, and which does not change; 0 when there is none. Segments that
-    are not written are then not copied.
+    are not written are then not copied. `lasts`: `image` is there, and the same, as long as the executable; then no
+    segment is copied before there is a process for it.
     """
     header = _header_of(image)
     segments = List[Segment]()
@@ -143,6 +173,8 @@ def read_executable(image: Slice[U8], quota: U64, source: U64 = U64(0), source_o
             segments.append(
                 _show_from(segment, source, source_offset + segment.offset)
                 if source != 0 and _can_be_shown(segment, source_offset + segment.offset)
+                else _left_in(segment, image)
+                if lasts and segment.flags & 2 != 0
                 else _load(segment, image, quota)
             )
             inside = header.entry >= segment.address and header.entry - segment.address < segment.file_size
@@ -191,7 +223,7 @@ def _check(segment: SegmentHeader, length: U64) -> None:
     if not _fits(segment.offset, segment.file_size, length) or segment.file_size > segment.memory_size:
         raise BadProgram
     if segment.address < layout.USER_START or not _fits(
-        segment.address, segment.memory_size, U64(layout.MESSAGE_BUFFER)
+        segment.address, segment.memory_size, U64(layout.STARTED_START)
     ):
         raise BadProgram
     if segment.flags & 3 == 3:
@@ -210,8 +242,11 @@ def _access(segment: SegmentHeader) -> U64:
 
 def _extent(segment: SegmentHeader) -> U64:
     """Bytes of the whole pages that a segment touches."""
-    before = segment.address % PAGE
-    return (before + segment.memory_size + (PAGE - 1)) // PAGE * PAGE
+    return _whole_pages(segment.address % PAGE + segment.memory_size)
+
+
+def _whole_pages(length: U64) -> U64:
+    return (length + (PAGE - 1)) // PAGE * PAGE
 
 
 def _can_be_shown(segment: SegmentHeader, offset: U64) -> bool:
@@ -227,7 +262,15 @@ def _show_from(segment: SegmentHeader, source: U64, offset: U64) -> Segment:
     except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
         raise QuotaExceeded
     page = U64(PAGE)
-    return Segment(segment.address // page * page, _extent(segment), _access(segment), memory, offset // page * page)
+    start, first = segment.address // page * page, offset // page * page
+    return Segment(start, _extent(segment), _access(segment), memory, first, data(b""))
+
+
+def _left_in(segment: SegmentHeader, image: Slice[U8]) -> Segment:
+    """A segment whose contents stay in the file until they are copied for a process."""
+    before = segment.address % PAGE
+    content = image[segment.offset : segment.offset + segment.file_size]
+    return Segment(segment.address - before, _extent(segment), _access(segment), U64(0), before, content)
 
 
 def _load(segment: SegmentHeader, image: Slice[U8], quota: U64) -> Segment:
@@ -237,7 +280,7 @@ def _load(segment: SegmentHeader, image: Slice[U8], quota: U64) -> Segment:
     try:
         memory = Memory()
         memory.create(quota, length, U64(MEMORY_PAID))
-        made = Segment(start, length, _access(segment), memory.handle, U64(0))
+        made = Segment(start, length, _access(segment), memory.handle, U64(0), data(b""))
         fill(memory, segment.address - start, image[segment.offset : segment.offset + segment.file_size])
         return made
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
@@ -251,7 +294,7 @@ def fill(memory: Memory, offset: U64, contents: Slice[U8]) -> None:
     """
     if contents.length == 0:
         return
-    shown = (offset + contents.length + (PAGE - 1)) // PAGE * PAGE
+    shown = _whole_pages(offset + contents.length)
     window = memory.map(U64(0), shown, U64(READ | WRITE))
     view(window, shown)[offset : offset + contents.length].copy_from(contents)
     unmap(window, shown)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import NotFound
 from cloudos.lang import U8, U32, U64, Slice, managed
-from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.bytes import Bytes
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.slices import find_byte
 from cloudos.sdk.collections.text import Text
+from cloudos.sdk.errors import BadBundle
+from cloudos.sdk.image_bundle import image_bundle
 
 NEWLINE = 0x0A
 
@@ -59,17 +60,27 @@ class File:
 
 def open_file(path: Text) -> File:
     """Open the file that the image has under exactly this path; raises NotFound."""
-    number = bundle.find(EntryKind.FILE, path.content)
+    try:
+        image = image_bundle()
+    except BadBundle:
+        raise NotFound
+    number = image.find(EntryKind.FILE, path.content)
     if number is None:
         raise NotFound
-    return File(bundle.data(bundle.entry(number)))
+    return File(image.data(image.entry(number)))
 
 
 def file_paths() -> List[Text]:
-    """The paths of all files in the image."""
+    """The paths of all files in the image but the programs of the system itself, which are below `/system`."""
     result = List[Text]()
-    for i in U64.range(bundle.count):
-        entry = bundle.entry(i)
+    try:
+        image = image_bundle()
+    except BadBundle:
+        return result
+    for i in U64.range(image.count):
+        entry = image.entry(i)
         if entry.kind == U32(EntryKind.FILE):
-            result.append(Text.from_bytes(bundle.name(entry)))
+            path = Text.from_bytes(image.name(entry))
+            if not path.starts_with("/system/"):
+                result.append(path)
     return result

@@ -205,6 +205,9 @@ class HostFiles:
     def mounts(self, position: U64, into: Slice[U8]) -> U64:
         return fill([b"host / rw"], position, into)
 
+    def in_image(self, path: Slice[U8]) -> tuple[U64, U64]:
+        return U64(0), U64(0)
+
     def end_session(self, session: U64) -> None:
         raise Denied
 

@@ -24,7 +24,7 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Ptr, Slice, VirtAddr, managed, struct
-from cloudos.sdk import system
+from cloudos.sdk import arguments, system
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held, held_as, is_component
@@ -108,11 +108,11 @@ class Machine:
 
     def add_argument(self, program: U64, value: Slice[U8]) -> None:
         """See `Program`."""
-        Program(program).add_argument(value)
+        arguments.add_argument(Program(program), value)
 
     def add_variable(self, program: U64, name: Slice[U8], value: Slice[U8]) -> None:
         """See `Program`."""
-        Program(program).add_variable(name, value)
+        arguments.add_variable(Program(program), name, value)
 
     def give(self, program: U64, name: Slice[U8], capability: U64) -> None:
         """See `Program`."""

@@ -1,6 +1,6 @@
 """Making processes that run a program with arguments, environment and capabilities by name.
 
-    made = new_process(executable, quota, schedule, U64(0))
+    made = new_process(executable, quota, schedule, U64(0), False)
     made.block.add(EntryKind.ARGUMENT, …)
     made.give(name, handle, rights, badge)
     made.start()
@@ -31,7 +31,6 @@ from cloudos.sdk.memory import READ, WRITE, Memory
 from cloudos.sdk.start_block import StartBlock, new_start_block
 
 PAGE = layout.PAGE_SIZE
-STACK_SIZE = 1 << 20  # bytes; paid for when touched
 
 
 @managed
@@ -64,7 +63,7 @@ class NewProcess:
             memory.create(self.quota, length, U64(MEMORY_PAID))
             try:
                 fill(memory, U64(0), content.content())
-                show(self.process, memory, U64(layout.BUNDLE_START), length, U64(READ))
+                show(self.process, memory, U64(layout.STARTED_START), length, U64(READ))
             finally:
                 memory.close()
             system.thread_start(self.thread)
@@ -73,8 +72,11 @@ class NewProcess:
         self.started = True
 
 
-def new_process(executable: Executable, quota: U64, schedule: U64, label: U64) -> NewProcess:
-    """A process with a program in it that was not given anything yet. Raises QuotaExceeded, also for other refusals."""
+def new_process(executable: Executable, quota: U64, schedule: U64, label: U64, large_stack: bool) -> NewProcess:
+    """A process with a program in it that was not given anything yet. A large stack takes more tables of pages.
+
+    Raises QuotaExceeded, also for other refusals.
+    """
     try:
         process = system.process_create(quota, label)
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
@@ -87,14 +89,14 @@ def new_process(executable: Executable, quota: U64, schedule: U64, label: U64) -
         finally:
             system.handle_close(space)
         stack = Memory()
-        stack.create(quota, U64(STACK_SIZE), U64(MEMORY_ON_DEMAND))
+        top = U64(layout.STACK_TOP) if large_stack else U64(layout.STARTED_STACK_TOP)
+        size = U64(layout.STACK_SIZE) if large_stack else U64(layout.STARTED_STACK_SIZE)
+        stack.create(quota, size, U64(MEMORY_ON_DEMAND))
         try:
-            show(process, stack, U64(layout.STACK_TOP - STACK_SIZE), U64(STACK_SIZE), U64(READ | WRITE))
+            show(process, stack, top - size, size, U64(READ | WRITE))
         finally:
             stack.close()
-        made.thread = system.thread_create(
-            process, schedule, executable.entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START)
-        )
+        made.thread = system.thread_create(process, schedule, executable.entry, top, U64(layout.STARTED_START))
         _introduce(made, schedule)
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
         raise QuotaExceeded

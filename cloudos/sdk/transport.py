@@ -21,11 +21,15 @@ T = TypeVar("T")
 
 LONGEST = tags.MAXIMUM_BYTES
 CALL = next(call.number for call in SYSTEM_CALLS if call.name == "message_call")
+SEND = next(call.number for call in SYSTEM_CALLS if call.name == "message_send")
 # What an answer's tag says about success: the label, and how many handles there are.
 OUTCOME = 0xFFFF_FFFF << tags.LABEL_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
 # Bytes and handles of a message.
 CARGO = tags.BYTES_MASK << tags.BYTES_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
 GONE = 300
+DROPPED = 315
+# BadHandle, WrongKind, PeerGone: there is nobody, and will not be.
+NOBODY = (7, 8, 12)
 NO_ROOM = 9
 DENIED = 5
 
@@ -91,6 +95,19 @@ def exchange(endpoint: U64, message: Message, handles: U64) -> U64:
     if error == 0 and message.tag & OUTCOME == handles << tags.HANDLES_SHIFT:
         return U64(0)
     return _failure(error, message)
+
+
+def deliver(endpoint: U64, message: Message, patience: U64) -> U64:
+    """Send a message that is not answered. 0, or the number of the error: Dropped, ServiceGone, Denied.
+
+    It waits so many nanoseconds at most for the service to take it.
+    """
+    buffer().deadline = U64(0) if patience == 0 else system.clock_read() + patience
+    message.tag = message.tag | tags.DEADLINE
+    error = ipc.enter(Ptr.to(message).address, U64(SEND), endpoint)
+    if error == 0 or error == DENIED:
+        return error
+    return U64(GONE) if error == NOBODY[0] or error == NOBODY[1] or error == NOBODY[2] else U64(DROPPED)
 
 
 def _failure(error: U64, message: Message) -> U64:

@@ -21,8 +21,13 @@ old client, new server: 8
 new client, new server: 12
 new client, old server: 8
 bad operation
+old server after what is one way: 8
 server: 100000 messages, 0 other answers
-client: 40000 answers
+told
+dropped in time True
+gone
+one way: 40000 messages, then 3
+client: 44000 answers
 """
 
 

@@ -84,7 +84,7 @@ lost 0
 def test_the_policy_is_in_force_and_its_denials_are_on_record(tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY)
-    result = run(write(tmp_path, PROGRAM), options=["--policy", policy]).check()
+    result = run(write(tmp_path, PROGRAM), options=["--bare", "--policy", policy]).check()
     assert result.output.decode() == EXPECTED
 
 

@@ -1,10 +1,8 @@
-"""The image `system` from the first instruction to the prompt, and `small` with all services in 8 MB."""
+"""The image `system` from the first instruction to the prompt, and with all services in 8 MB."""
 
 from __future__ import annotations
 
 import re
-
-import pytest
 
 from cloudos.host import counted, system_image
 from cloudos.host.console_session import Script
@@ -17,7 +15,7 @@ MEGABYTE = 1 << 20
 TO_PROMPT = 20_000_000
 """Instructions; the machine's clock counts one as a nanosecond."""
 SERVICES = {
-    "serial16550", "rtc", "log", "entropy", "audit", "files", "pipes", "loader", "console", "shell",
+    "serial16550", "rtc", "log", "entropy", "audit", "policy", "names", "files", "pipes", "loader", "console", "shell",
 }  # fmt: skip
 
 
@@ -49,7 +47,7 @@ def states(listing: str) -> dict[str, tuple[str, str]]:
 
 
 def test_all_services_and_pipelines_in_8_megabytes() -> None:
-    made = system_image.build(system_image.load("small"))
+    made = system_image.build(system_image.load("system"))
     assert made.system.manifest.memory == 8 * MEGABYTE
     assert {one.component.name for one in made.system.placed} == SERVICES
     with counted.console(made.kernel, made.content, memory=8 * MEGABYTE) as script:
@@ -58,7 +56,10 @@ def test_all_services_and_pipelines_in_8_megabytes() -> None:
         assert command(script, b"ls /bin | sort | wc -l") == f"{programs}\n"
         assert command(script, b"cat /usr/share/man/*.md | grep '^## NAME' | wc -l") == f"{programs}\n"
         assert command(script, b"echo kept > /tmp/file; cat /tmp/file | tr a-z A-Z") == "KEPT\n"
-        assert command(script, b"seq 1000 | sort -rn | head -n 1") == "1000\n"
+        assert command(script, b"seq 3000 | sort -rn | head -n 1") == "3000\n"
+        assert command(script, b"seq 5000 > /tmp/numbers; sort -n /tmp/numbers | tail -n 1") == "5000\n"
+        assert "12 of 12 components running" in command(script, b"top -n 1")
+        assert "list files" in command(script, b"help ls")
         assert command(script, b"sh -c 'echo $((6 * 7))'") == "42\n"
         # Programs that need more than there is end, and not the machine.
         command(script, b"seq 200000 | sort | wc -l")
@@ -68,8 +69,20 @@ def test_all_services_and_pipelines_in_8_megabytes() -> None:
         assert script.finish() == 0
 
 
+def test_the_console_is_told_of_a_new_driver() -> None:
+    """It does not ask by itself: without being told it would never hear of keys again."""
+    with counted.system_console("system") as script:
+        script.expect(PROMPT)
+        for starts in ("2", "3"):
+            script.type(b"services restart serial16550\r")
+            script.expect(PROMPT)
+            assert states(command(script, b"services"))["serial16550"] == ("running", starts)
+        script.type(b"exit 4\r")
+        assert script.finish() == 4
+
+
 def test_shell_in_8_megabytes_and_not_in_less() -> None:
-    person = Person("--image", "small")
+    person = Person("--memory", "8M")
     try:
         person.see(PROMPT_TEXT)
         person.run("seq 3 | sort -r | head -n 1", "3")
@@ -77,12 +90,34 @@ def test_shell_in_8_megabytes_and_not_in_less() -> None:
         assert person.ended() == 5
     finally:
         person.close()
-    found = cloudos("shell", "--image", "small", "--memory", "7M", "--timeout", "60").check(125)
+    found = cloudos("shell", "--memory", "7M", "--timeout", "60").check(125)
     assert "needs 8 MB" in found.errors
 
 
-@pytest.mark.parametrize("memory", (64, 8))
-def test_the_manifest_says_how_much_is_enough(memory: int) -> None:
-    made = system_image.build(system_image.load("system" if memory == 64 else "small"))
+def limits(script: Script) -> dict[str, int]:
+    """Kilobytes of each component's quota, from what `services` shows."""
+    rows = [line.split() for line in command(script, b"services").splitlines()[1:] if line]
+    units = {"K": 1, "M": 1024}
+    return {row[0]: int(float(row[4][:-1]) * units[row[4][-1]]) for row in rows}
+
+
+def test_what_a_machine_has_beyond_the_quotas_is_shared_out() -> None:
+    made = system_image.build(system_image.load("system"))
+    own = {one.component.name: one.component for one in made.system.placed}
+    shares = sum(one.share for one in own.values())
+    with counted.console(made.kernel, made.content, memory=24 * MEGABYTE) as script:
+        script.expect(PROMPT)
+        found = limits(script)
+    assert found["rtc"] == own["rtc"].memory >> 10
+    # All that is there but a sixteenth, and what init keeps for itself; as many megabytes more as the machine has.
+    given = {name: found[name] - (one.memory >> 10) for name, one in own.items()}
+    assert 13 << 10 < sum(given.values()) <= 16 << 10
+    for name, one in own.items():
+        wanted = sum(given.values()) * one.share / shares
+        assert wanted * 0.9 - 64 <= given[name] <= wanted * 1.1 + 64, name
+
+
+def test_the_manifest_says_how_much_is_enough() -> None:
+    made = system_image.build(system_image.load("system"))
     quotas = sum(one.component.memory + one.component.state for one in made.system.manifest.placed)
-    assert quotas + len(made.content) + system_image.OWN_MEMORY <= memory * MEGABYTE
+    assert quotas + len(made.content) + system_image.OWN_MEMORY <= 8 * MEGABYTE

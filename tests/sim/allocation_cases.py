@@ -261,6 +261,7 @@ CASES: dict[str, Case] = {
     "interrupt_create": plain("interrupt_create", initial.DEVICE, Q, 9, 0),
     "interrupt_bind": on("interrupt_bind", line, "notification", 1),
     "interrupt_acknowledge": on("interrupt_acknowledge", bound_line),
+    "process_hand_over": plain("process_hand_over", initial.PROCESS),
     "space_map": on("space_map", initial.SPACE, touched, FRESH, PAGE, 2 * PAGE, 3),
     "space_unmap": on("space_unmap", initial.SPACE, shown, 4 * PAGE),
     "space_protect": on("space_protect", initial.SPACE, shown, 4 * PAGE, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.contracts.devices import Clock
-from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, ServiceGone
+from cloudos.contracts.errors import ServiceError
 from cloudos.contracts.logs import WARNING, Log
 from cloudos.drivers.rtc.chip import RealTimeClock
 from cloudos.lang import U64, data, place, struct
@@ -41,8 +41,8 @@ def warn(log: U64) -> None:
     if log == 0:
         return
     try:
-        Log(log).write(U64(WARNING), data(b"the real-time clock shows no time: it counts from 1970-01-01"))
-    except (NoSpace, ServiceGone, BadMessage, BadOperation):
+        Log(log).note(U64(WARNING), data(b"the real-time clock shows no time: it counts from 1970-01-01"))
+    except ServiceError:
         pass
 
 

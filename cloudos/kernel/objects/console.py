@@ -1,7 +1,7 @@
 """The program's standard streams, carried to and from the host in frames on the program channel.
 
-To the host: stream (1 output, 2 error), two bytes of length, the bytes. From the host: two bytes of length, the bytes;
-length 0 is the end of the input. Lengths are little endian.
+To the host: stream (1 output, 2 error, 3 boot log), two bytes of length, the bytes. From the host: two bytes of length,
+the bytes; length 0 is the end of the input. Lengths are little endian.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ __all__ = ["OutOfMemory"]
 BUFFER_ORDER = 2
 HEADER_SIZE = 3
 WOKEN_AT_ONCE = 64
-STANDARD_OUTPUT = 1
-STANDARD_ERROR = 2
+STREAM_COUNT = 3
 
 
 @struct
@@ -70,14 +69,15 @@ def input_arrived() -> None:
 
 
 def _check_caller() -> None:
-    """Only the first process has the machine's console. Raises Denied for others."""
-    if PROCESSOR.current.value.process != FIRST.process:
+    """Only the first process has the machine's console, and who handed that place over. Raises Denied for others."""
+    process = PROCESSOR.current.value.process
+    if process != FIRST.process and process != FIRST.supervisor:
         raise Denied
 
 
 def console_write(stream: U64, data: UserPtr[U8], length: U64) -> U64:
     """System call. Raises BadAddress, BadArgument, Denied, Restart."""
-    if stream != STANDARD_OUTPUT and stream != STANDARD_ERROR:
+    if stream == 0 or stream > STREAM_COUNT:
         raise BadArgument
     _check_caller()
     if length == 0:

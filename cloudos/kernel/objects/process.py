@@ -83,6 +83,8 @@ class FirstProcess:
     """The process that the machine was started for: its end is the end of the machine's work."""
 
     process: Ptr[Process] = null()
+    # Who handed this place over, if somebody did; it is an ancestor of `process`, so it ends no earlier.
+    supervisor: Ptr[Process] = null()
     # Number of processes made so far.
     made: U64 = U64(0)
 

@@ -6,10 +6,10 @@ so on; handles that are handed on keep their badge, so a program and what it sta
 
 from __future__ import annotations
 
-from cloudos.abi import initial
 from cloudos.abi.errors import BadArgument, Denied, NotFound
+from cloudos.abi.wiring import RESTARTED
 from cloudos.contracts.console import Console
-from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, NotSeekable, ServiceError, ServiceGone
+from cloudos.contracts.errors import BadMessage, BadOperation, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.programs import INTERRUPT, Programs
@@ -177,7 +177,9 @@ class ConsoleServer:
         self.session()
 
     def signalled(self, bits: U64) -> None:
-        """The line has bytes for us, or room."""
+        """The line has bytes for us, or room; or its driver was started again and does not know of us."""
+        if bits & RESTARTED != 0:
+            self.link.watch()
         if self.link.receive(self.came):
             # There may be more, and clients have their turn first.
             self.next_tick = U64(0)
@@ -277,7 +279,7 @@ class ConsoleServer:
         return self.next_tick
 
     def expired(self) -> None:
-        """Time has passed: the driver may have been started anew, and who was called may be ready now."""
+        """Time has passed: a driver that did not answer, or who else was called, may be ready now."""
         if self.doomed != 0 and system.clock_read() >= self.next_try:
             self.kill()
         now = system.clock_read()
@@ -288,7 +290,8 @@ class ConsoleServer:
         self.window_size.expire(now, typed)
         self.hand_out(typed)
         # The driver signals at once when bytes are there.
-        self.link.watch()
+        if not self.link.watched:
+            self.link.watch()
         self.flush()
 
 
@@ -301,8 +304,8 @@ def record(text: str) -> None:
     if handle != 0:
         try:
             line = Text(text)
-            Log(handle).write(U64(NOTICE), line.content)
-        except (NoSpace, ServiceError):
+            Log(handle).note(U64(NOTICE), line.content)
+        except ServiceError:
             pass
 
 
@@ -316,8 +319,8 @@ def new_console(serial: U64, programs: U64, notification: U64) -> ConsoleServer:
 
 
 def main() -> None:
-    """Serve for ever. Raises what making a notification does."""
-    notification = system.notification_create(U64(initial.QUOTA))
+    """Serve for ever. Raises what binding the notification does."""
+    notification = held("bell")
     system.thread_bind(notification)
     transport.ATTACHED.patience = U64(PATIENCE)
     console = new_console(held("serial"), held("programs"), notification)

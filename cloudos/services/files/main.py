@@ -24,11 +24,13 @@ from cloudos.sdk import system
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import args
+from cloudos.sdk.image_bundle import image_bundle
 from cloudos.sdk.service import CALLER, server
 from cloudos.services.files.life import next_life
+from cloudos.services.files.memory_files import SEARCH_MODE
 from cloudos.services.files.mounts import Names
 from cloudos.services.files.paths import parse_path
-from cloudos.services.files.setup import image_bundle, standard_names
+from cloudos.services.files.setup import standard_names
 from cloudos.services.files.streams import STREAM_BADGE, OpenFile, OpenFiles
 from cloudos.services.files.times import TIME
 
@@ -51,6 +53,8 @@ class FileServer:
     endpoint: U64
     space_of_names: Names
     open_files: OpenFiles
+    # Where the boot bundle is shown.
+    image: U64
 
     def open(self, path: Slice[U8], flags: U64, mode: U64) -> U64:
         """See `Files`."""
@@ -114,6 +118,15 @@ class FileServer:
         session()
         return self.space_of_names.table(position, into)
 
+    def in_image(self, path: Slice[U8]) -> tuple[U64, U64]:
+        """See `Files`."""
+        session()
+        node = self.space_of_names.find(parse_path(path))
+        content = node.fixed
+        if content.length == 0 or not node.allows(U64(SEARCH_MODE)):
+            return U64(0), U64(0)
+        return content.pointer.address.value - self.image, content.length
+
     def end_session(self, session: U64) -> None:
         """See `Files`."""
         if CALLER.badge != MINTER:
@@ -169,7 +182,9 @@ def main() -> None:
     """Serve for ever. Raises BadArgument (an argument is none), BadBundle (the image is none)."""
     TIME.clock = held("clock")
     entropy = held("entropy")
-    names = standard_names(args(), image_bundle(), entropy)
+    image = image_bundle()
+    names = standard_names(args(), image, entropy)
     open_files = OpenFiles(next_life(), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
     endpoint = held("offer")
-    serve(endpoint, FileServer(endpoint, names, open_files), StreamServer(open_files, entropy))
+    start = image.content.pointer.address.value
+    serve(endpoint, FileServer(endpoint, names, open_files, start), StreamServer(open_files, entropy))

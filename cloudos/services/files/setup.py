@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, QuotaExceeded, WrongKind
+from cloudos.abi import initial
+from cloudos.abi.errors import BadArgument
 from cloudos.contracts.errors import NoSpace
 from cloudos.contracts.files import DIRECTORY
-from cloudos.lang import U64, place, struct
-from cloudos.sdk.bundle import Bundle, bundle
+from cloudos.lang import U64, struct
+from cloudos.sdk.bundle import Bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.component import held
-from cloudos.sdk.errors import BadBundle, InvalidNumber
-from cloudos.sdk.memory import READ, Memory
+from cloudos.sdk.errors import InvalidNumber
+from cloudos.sdk.quotas import usage
 from cloudos.services.files.devices import device_tree
 from cloudos.services.files.image_files import has_files, image_tree
 from cloudos.services.files.memory_files import Node, Volume, make_node
@@ -19,31 +19,13 @@ from cloudos.services.files.mounts import Mount, Names
 
 # Bytes that the root may hold unless an argument says otherwise.
 ROOT_LIMIT = 2 << 20
-IMAGE = place(Bundle())
-
-
-def image_bundle() -> Bundle:
-    """The bundle with the files of the system: in the memory that the service holds as `image`, else its own.
-
-    Raises BadBundle: the memory cannot be shown, or is no bundle.
-    """
-    handle = held("image")
-    if handle == 0:
-        return bundle
-    memory = Memory(handle)
-    try:
-        length = memory.inspect().length
-        IMAGE.attach(memory.map(U64(0), length, U64(READ)), length)
-    except (BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, QuotaExceeded, WrongKind):
-        raise BadBundle
-    return IMAGE
 
 
 def standard_names(arguments: List[Text], image: Bundle, entropy: U64) -> Names:
     """A memory file system at `/`, the directories of the image, `/dev`, and `/tmp` if it has a limit.
 
-    Arguments: `root=BYTES`, `tmp=BYTES`; the first is the program's name. Raises BadArgument for others, and when the
-    root cannot even hold the mount points.
+    Arguments: `root=BYTES`, `tmp=BYTES`, or `N%` of the service's quota; the first is the program's name. Raises
+    BadArgument for others, and when the root cannot even hold the mount points.
     """
     limits = Limits(U64(ROOT_LIMIT), U64(0))
     for i in U64.range(1, arguments.length):
@@ -72,18 +54,28 @@ class Limits:
         parts = argument.split("=")
         if parts.length != 2:
             raise BadArgument
-        try:
-            value = parts[1].to_integer()
-        except InvalidNumber:
-            raise BadArgument
-        if value < 0:
-            raise BadArgument
+        value = amount(parts[1])
         if parts[0].equals("root"):
-            self.root = U64(value)
+            self.root = value
         elif parts[0].equals("tmp"):
-            self.tmp = U64(value)
+            self.tmp = value
         else:
             raise BadArgument
+
+
+def amount(text: Text) -> U64:
+    """Bytes, as a number or a part of the quota. Raises BadArgument."""
+    percent = text.ends_with("%")
+    try:
+        value = (text.slice(U64(0), text.length - 1) if percent else text).to_integer()
+    except InvalidNumber:
+        raise BadArgument
+    if value < 0 or (percent and value > 100):
+        raise BadArgument
+    if not percent:
+        return U64(value)
+    _, limit = usage(U64(initial.QUOTA))
+    return limit // 100 * U64(value)
 
 
 def memory_root(number: U64, limit: U64) -> Node:

@@ -9,6 +9,13 @@ from cloudos.contracts.streams import Status
 from cloudos.lang import I64, U8, U64, Slice, struct
 from cloudos.sdk.console import send, stdout
 
+BOOT_STREAM = 3  # of console_write
+
+
+def use_boot_log() -> None:
+    """From now on, what this process prints is for the boot log."""
+    stdout.stream = U64(BOOT_STREAM)
+
 
 @struct
 class BootLog:
@@ -23,7 +30,7 @@ class BootLog:
     def write(self, data: Slice[U8]) -> U64:
         """See `Stream`."""
         stdout.flush()
-        send(U64(1), data)
+        send(U64(BOOT_STREAM), data)
         self.written = self.written.wrapping_add(data.length)
         return data.length
 

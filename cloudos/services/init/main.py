@@ -7,12 +7,9 @@ a call that it was serving fails with ServiceGone, calls that wait are served by
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.abi import initial
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     BadState,
@@ -26,11 +23,12 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER as FOREVER
 from cloudos.abi.objects import Rights
-from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError, ServiceGone
+from cloudos.abi.wiring import RESTARTED
+from cloudos.contracts.errors import BadProgram, ServiceError, ServiceGone
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.lang import U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import print, system, transport
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -38,10 +36,11 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end
-from cloudos.services.init.boot_log import BOOT_LOG
-from cloudos.services.init.starting import WRITER, make, position_of, prepare
+from cloudos.services.init.boot_log import BOOT_LOG, use_boot_log
+from cloudos.services.init.starting import WRITER, make, position_of, prepare, share_out
 from cloudos.services.init.wiring import (
     ALWAYS,
     FAILED,
@@ -61,7 +60,6 @@ LONGEST_WAIT = 10_000_000_000  # nanoseconds between two starts at most
 LEAST_WAIT = 10_000_000  # nanoseconds after a start that was not possible: init must not be busy with it alone
 LINE_TIME = 50_000_000  # nanoseconds: so often a component's starts and ends are told of in the long run,
 BURST = 64  # after so many lines at once
-PATIENCE = 5_000_000  # nanoseconds that init waits for the log service
 MOST_WAITING = 64  # lines for the log service from before it runs
 OWN_BADGE = 1  # of init, for the log service
 BAD_IMAGE_STATUS = 70  # EX_SOFTWARE of sysexits.h
@@ -179,6 +177,17 @@ class Init:
         used, limit = usage(U64(initial.QUOTA))
         return limit, used
 
+    def hand_over(self, process: U64) -> None:
+        """See `Supervisor`."""
+        if may_only_write():
+            raise Denied
+        try:
+            system.process_hand_over(process)
+        except (BadHandle, WrongKind):
+            raise Denied
+        finally:
+            transport.close(process)
+
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""
         components = self.register.components
@@ -215,25 +224,6 @@ def may_only_write() -> bool:
 serve = server((Supervisor, Init), (Stream, BOOT_LOG))
 
 
-@struct
-class Words:
-    """Room for what quota_inspect writes."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
-WORDS = place(Words())
-
-
-def usage(quota: U64) -> tuple[U64, U64]:
-    """Bytes of a quota that are used, and its limit; zeros when there is none."""
-    try:
-        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
-        return WORDS.values[0], WORDS.values[1]
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(0), U64(0)
-
-
 def write_state(line: ByteBuffer, state: U64) -> None:
     """The word for a state."""
     if state == RUNNING:
@@ -250,6 +240,7 @@ def describe(one: Component, out: ByteBuffer) -> None:
     """What a component holds: `name kind rights from`, a zero byte after each."""
     if one.offers:
         write_text(out, "offer endpoint receive init\0")
+    if one.offers or one.told_of.length > 0:
         write_text(out, "bell notification wait init\0")
     if one.kept != 0:
         write_text(out, f"state memory {one.state_bytes} init\0")
@@ -297,13 +288,11 @@ def record(register: Register, one: Component, text: Text) -> None:
 
 
 def write_record(log: U64, text: Text) -> None:
-    """One record. A log service that does not answer costs init no more than its patience."""
-    transport.ATTACHED.patience = U64(PATIENCE)
+    """One record. A log service that hangs costs init no more than the patience of the contract."""
     try:
-        Log(log).write(U64(NOTICE), text.content)
-    except (NoSpace, ServiceError):
+        Log(log).note(U64(NOTICE), text.content)
+    except ServiceError:
         pass
-    transport.ATTACHED.patience = U64(0)
 
 
 def find_log(register: Register) -> None:
@@ -336,9 +325,21 @@ def launch(register: Register, one: Component) -> None:
         one.starts += 1
         one.since = system.clock_read()
         report_life(register, one, "started")
+        if one.starts > 1:
+            tell_dependants(register, one)
     except (QuotaExceeded, NotFound, BadProgram, BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
         report_life(register, one, "cannot be started")
         fail(register, one, U64(LEAST_WAIT))
+
+
+def tell_dependants(register: Register, one: Component) -> None:
+    """Signal those that want to know that a component was started again."""
+    for other in register.components:
+        if other.state == RUNNING and other.is_told_of(one.name):
+            try:
+                system.notification_signal(other.bell, U64(RESTARTED))
+            except (BadHandle, WrongKind, Denied, PeerGone):
+                pass
 
 
 def ended(register: Register, one: Component) -> None:
@@ -412,6 +413,7 @@ def shut_down(register: Register, status: U8) -> None:
 
 def main() -> U8:
     """Start all components, then supervise them for ever. Returns only when the image cannot be used."""
+    use_boot_log()
     number = bundle.find(EntryKind.WIRING, bundle.content[0:0])
     if number is None:
         print("init: the image has no wiring")
@@ -441,6 +443,7 @@ def main() -> U8:
     ):
         print("init: there is not enough memory")
         return U8(BAD_IMAGE_STATUS)
+    share_out(components)
     # Endpoints of all come first: who needs another's is given it also when that starts later.
     for one in components:
         prepare_or_report(register, one)

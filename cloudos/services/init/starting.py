@@ -22,6 +22,7 @@ from cloudos.sdk import system
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.executable import read_executable
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.spawn import NewProcess, new_process
 from cloudos.services.init.wiring import Component, Need, Resource
 
@@ -29,9 +30,14 @@ QUOTA = initial.QUOTA
 # What a server does with its own endpoint: receive, and give out handles to it.
 SERVER_RIGHTS = Rights.RECEIVE | Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 CLIENT_RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+# A server lets others signal its bell.
+BELL_RIGHTS = Rights.WAIT | Rights.SIGNAL | Rights.INSPECT | Rights.DERIVE | Rights.TRANSFER
 STATE_RIGHTS = Rights.READ | Rights.WRITE | Rights.MAP | Rights.INSPECT
-READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT
+READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT | Rights.DERIVE | Rights.TRANSFER
+RUN_RIGHTS = READ_RIGHTS | Rights.EXECUTE
 PAGE = 4096
+OWN_MEMORY = 512 << 10  # bytes that init needs for what it makes, and
+KEPT_PART = 64  # of what is more than enough one part in so many
 # In the badge of who was given init as a stream and not as the supervisor.
 WRITER = 1 << 32
 
@@ -54,9 +60,23 @@ def prepare(component: Component) -> None:
     number = bundle.find(EntryKind.FILE, component.program.content)
     if number is None:
         raise NotFound
-    # Only what a program writes takes memory: the rest is shown from the image itself.
+    # The image lasts: what a program only reads is shown from there, what it writes is copied at each start.
     entry = bundle.entry(number)
-    component.executable = read_executable(bundle.data(entry), quota, U64(initial.BUNDLE), entry.data_offset)
+    component.executable = read_executable(bundle.data(entry), quota, U64(initial.BUNDLE), entry.data_offset, True)
+
+
+def share_out(components: List[Component]) -> None:
+    """Give what the machine has beyond all quotas to those that have shares. init keeps a part for itself."""
+    used, limit = usage(U64(QUOTA))
+    taken, shares = used + OWN_MEMORY, U64(0)
+    for one in components:
+        taken += one.memory + one.state_bytes
+        shares += one.share
+    if taken >= limit or shares == 0:
+        return
+    rest = (limit - taken) // KEPT_PART * (KEPT_PART - 1)
+    for one in components:
+        one.memory += rest // shares * one.share // PAGE * PAGE
 
 
 def part_of_machine(resource: Resource) -> U64:
@@ -73,7 +93,7 @@ def make(component: Component, others: List[Component], own: U64) -> U64:
     executable = component.executable
     if executable is None:
         raise NotFound
-    made = new_process(executable, component.quota, component.schedule, component.label)
+    made = new_process(executable, component.quota, component.schedule, component.label, False)
     made.block.add(EntryKind.ARGUMENT, data(b""), component.name.content)
     for argument in component.arguments:
         made.block.add(EntryKind.ARGUMENT, data(b""), argument.content)
@@ -90,7 +110,8 @@ def give_all(made: NewProcess, component: Component, others: List[Component], ow
     none, all_rights = U64(0), U64(0)
     if component.offers:
         made.give(data(b"offer"), component.endpoint, U64(SERVER_RIGHTS), none)
-        made.give(data(b"bell"), component.bell, U64(Rights.WAIT | Rights.SIGNAL | Rights.INSPECT), none)
+    if component.offers or component.told_of.length > 0:
+        made.give(data(b"bell"), component.bell, U64(BELL_RIGHTS), none)
     if component.kept != 0:
         made.give(data(b"state"), component.kept, U64(STATE_RIGHTS), none)
     for resource in component.resources:
@@ -102,6 +123,8 @@ def give_all(made: NewProcess, component: Component, others: List[Component], ow
             made.give(grant.name.content, U64(initial.POLICY), U64(Rights.INSPECT), none)
         elif grant.kind.equals("image"):
             made.give(grant.name.content, U64(initial.BUNDLE), U64(READ_RIGHTS), none)
+        elif grant.kind.equals("programs"):
+            made.give(grant.name.content, U64(initial.BUNDLE), U64(RUN_RIGHTS), none)
         else:
             raise NotFound
     for need in component.needs:

@@ -61,6 +61,8 @@ class Component:
     number: U64
     program: Text
     memory: U64
+    # How much of what the machine has beyond all quotas it gets.
+    share: U64
     priority: U64
     budget: U64
     period: U64
@@ -72,6 +74,8 @@ class Component:
     offers: bool
     arguments: List[Text]
     needs: List[Need]
+    # Components of whose new starts it is told.
+    told_of: List[Text]
     resources: List[Resource]
     grants: List[Grant]
     executable: Executable | None
@@ -92,6 +96,13 @@ class Component:
     told: U64
     untold: U64
 
+    def is_told_of(self, name: Text) -> bool:
+        """Whether it wants to know when the component of this name was started again."""
+        for one in self.told_of:
+            if one == name:
+                return True
+        return False
+
 
 def new_component(name: Text, program: Text, number: U64) -> Component:
     """A component of which nothing else is known."""
@@ -101,6 +112,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         number,
         program,
         U64(1 << 20),
+        none,
         U64(100),
         U64(10_000_000),
         U64(10_000_000),
@@ -112,6 +124,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         False,
         List[Text](),
         List[Need](),
+        List[Text](),
         List[Resource](),
         List[Grant](),
         None,
@@ -165,6 +178,8 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
     word = words[0]
     if word.equals("memory"):
         component.memory = number_in(words, U64(1))
+    elif word.equals("share"):
+        component.share = number_in(words, U64(1))
     elif word.equals("schedule"):
         component.priority = number_in(words, U64(1))
         component.budget = number_in(words, U64(2))
@@ -190,6 +205,8 @@ def read_capability(component: Component, words: List[Text]) -> None:
     word = words[0]
     if word.equals("need") and words.length == 4:
         component.needs.append(Need(words[1], words[2], words[3]))
+    elif word.equals("told") and words.length == 2:
+        component.told_of.append(words[1])
     elif word.equals("grant") and words.length == 3:
         component.grants.append(Grant(words[1], words[2]))
     elif word.equals("ports") or word.equals("registers") or word.equals("interrupt"):

@@ -6,12 +6,9 @@ A program that is given `files` or `programs` gets sessions of its own instead, 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.abi import initial
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     BadState,
@@ -29,18 +26,23 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.programs import KILL, Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Array, Ptr, Slice, UserPtr, data, managed, place, struct, write_text, zeroed
+from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
+from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.environment import args
+from cloudos.sdk.memory import READ
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
-from cloudos.services.loader.reading import Kept, Library, give_back
+from cloudos.services.loader.reading import Kept, Library, give_back, shown
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
 SESSION = 1 << 40
 PROGRAM = 1 << 41
 PATIENCE = 1_000_000_000  # nanoseconds that a stream's service may take: programs name it
@@ -48,28 +50,11 @@ SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
-SMALLEST = 256 << 10  # bytes of a program's quota
+SMALLEST = 176 << 10  # bytes of a program's quota
+SHARE = 33  # hundredths of what is left, for each program
+ROOMY = 32 << 20  # bytes of a quota that leave room for a large stack
 OWN_PRIORITY = 90  # of programs: below all services
 TURN = 10_000_000
-
-
-@struct
-class Words:
-    """Room for what quota_inspect writes."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
-WORDS = place(Words())
-
-
-def usage(quota: U64) -> tuple[U64, U64]:
-    """Bytes of a quota that are used, and its limit; zeros when there is none."""
-    try:
-        system.quota_inspect(quota, UserPtr.at(U8, Ptr.to(WORDS).address.value))
-        return WORDS.values[0], WORDS.values[1]
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(0), U64(0)
 
 
 @managed
@@ -85,6 +70,9 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
+    # Hundredths of what is left, for each program; the label of all.
+    share: U64
+    label: U64
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -92,9 +80,10 @@ class Loader:
         name = Text.from_bytes(path)
         executable = self.library.get(name.content)
         quota = self.part_of_quota()
+        _, size = usage(quota)
         number = self.next
         try:
-            made = new_process(executable, quota, self.schedule, U64(0))
+            made = new_process(executable, quota, self.schedule, self.label, size >= ROOMY)
             handle = self.mint(U64(PROGRAM) | number)
         except QuotaExceeded:
             transport.close(quota)
@@ -129,7 +118,7 @@ class Loader:
         while True:
             used, limit = usage(U64(initial.QUOTA))
             try:
-                return system.quota_create(U64(initial.QUOTA), max((limit - used) // 4, U64(SMALLEST)))
+                return system.quota_create(U64(initial.QUOTA), max((limit - used) * self.share // 100, U64(SMALLEST)))
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise
@@ -237,6 +226,23 @@ class Loader:
         """See `Program`."""
         self.add(EntryKind.ENVIRONMENT, name, value)
 
+    def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
+        """See `Program`."""
+        self.new()
+        if length > MOST_GIVEN:
+            raise NoSpace
+        borrowed = Borrowed()
+        borrowed.map(memory, length, U64(READ))
+        try:
+            kind = EntryKind.ARGUMENT if name.length == 0 else EntryKind.ENVIRONMENT
+            value = ByteBuffer()
+            value.write(borrowed.content)
+            self.add(kind, name, value.content())
+        finally:
+            borrowed.handle = U64(0)  # not closed yet: when an operation raises, its server does that
+            borrowed.close()
+        transport.close(memory)
+
     def add(self, kind: EntryKind, name: Slice[U8], value: Slice[U8]) -> None:
         """One more entry of what it is started with. Raises NoSpace, ServiceGone."""
         one = self.new()
@@ -323,6 +329,16 @@ class Loader:
             return None
         return one.status
 
+    def process(self) -> U64:
+        """See `Program`."""
+        one = self.named()
+        if one.state == ENDED:
+            raise ServiceGone
+        try:
+            return system.handle_derive(one.process, U64(PROCESS_RIGHTS), U64(0))
+        except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
+            raise QuotaExceeded
+
     def close(self) -> None:
         """See `Program`."""
         one = self.named()
@@ -399,6 +415,16 @@ def tell(one: Entry, signal: U64) -> bool:
         return False
 
 
+def number_in(name: str, otherwise: U64) -> U64:
+    """What `NAME=NUMBER` among the arguments says. Raises InvalidNumber."""
+    wanted = Text(name)
+    for argument in args():
+        parts = argument.split("=")
+        if parts.length == 2 and parts[0] == wanted:
+            return U64(max(parts[1].to_integer(), I64(0)))
+    return otherwise
+
+
 def derive(handle: U64, badge: U64) -> U64:
     """A handle to an endpoint with a badge. Raises QuotaExceeded."""
     try:
@@ -415,10 +441,12 @@ def main() -> None:
     quota = U64(initial.QUOTA)
     schedule = system.schedule_create(quota, U64(OWN_PRIORITY), U64(TURN), U64(TURN))
     files, none = held("files"), U64(0)
-    library = Library(derive(files, U64(1)), List[Kept]())
+    image = held("image")
+    library = Library(derive(files, U64(1)), List[Kept](), image, shown(image))
     bell = held("bell")
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none)
+    share, label = min(number_in("share", U64(SHARE)), U64(100)), number_in("label", none)
+    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share, label)
     serve(loader.endpoint, loader, loader)

@@ -30,7 +30,7 @@ from cloudos.contracts.errors import (
 )
 from cloudos.contracts.files import FILE, READ, Files
 from cloudos.contracts.streams import START, Stream
-from cloudos.lang import I64, U8, U64, Slice, managed
+from cloudos.lang import I64, U8, U64, Slice, data, managed
 from cloudos.sdk import transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.executable import Executable, read_executable
@@ -42,6 +42,7 @@ PAGE = layout.PAGE_SIZE
 KEPT = 6
 MAXIMUM = 16 << 20  # bytes of a program file
 EXECUTABLE = 0o100
+IMAGE = 1 << 63  # stands for the mount of what lies in the boot bundle
 
 
 @managed
@@ -61,14 +62,63 @@ class Library:
 
     files: U64
     kept: List[Kept]
+    # The boot bundle: a handle to it, 0 when there is none, and what is in it.
+    image: U64
+    content: Slice[U8]
 
     def get(self, path: Slice[U8]) -> Executable:
         """The executable of a file. Raises NotFound, Denied, BadProgram, NameTooLong, QuotaExceeded, ServiceGone."""
+        offset, length = self.in_image(path)
+        if length > 0:
+            return self.shared(offset, length)
         handle = self.open(path)
         try:
             return self.read(Stream(handle))
         finally:
             give_back(handle)
+
+    def in_image(self, path: Slice[U8]) -> tuple[U64, U64]:
+        """Where a program lies in the boot bundle; of no bytes when it is not there. Raises as `open`."""
+        none = U64(0)
+        if self.image == 0:
+            return none, none
+        try:
+            offset, length = Files(self.files).in_image(path)
+        except NotDirectory:
+            raise NotFound
+        except (NotFound, Denied, NameTooLong):
+            raise
+        except ServiceError:
+            raise ServiceGone
+        if offset > self.content.length or length > self.content.length - offset:
+            return none, none
+        return offset, length
+
+    def shared(self, offset: U64, length: U64) -> Executable:
+        """The executable that lies in the boot bundle, which is not copied. Raises BadProgram, QuotaExceeded."""
+        known = self.find(U64(IMAGE), offset, U64(0), length)
+        if known is not None:
+            return known
+        content, quota = self.content[offset : offset + length], U64(initial.QUOTA)
+        made = read_executable(content, quota, self.image, offset, True)
+        self.keep(Kept(U64(IMAGE), offset, U64(0), length, made))
+        return made
+
+    def find(self, mount: U64, number: U64, modified: U64, length: U64) -> Executable | None:
+        """One that is kept, which is now the one that was used last."""
+        for index in U64.range(self.kept.length):
+            one = self.kept[index]
+            same = one.mount == mount and one.number == number
+            if same and one.modified == modified and one.length == length:
+                self.kept.append(self.kept.remove_at(index))
+                return one.executable
+        return None
+
+    def keep(self, one: Kept) -> None:
+        """Keep it, in place of the one that was not used for the longest time."""
+        while self.kept.length >= KEPT:
+            self.kept.remove_at(U64(0))
+        self.kept.append(one)
 
     def open(self, path: Slice[U8]) -> U64:
         """Open the file. Raises NotFound, Denied, NameTooLong, QuotaExceeded, ServiceGone."""
@@ -95,16 +145,11 @@ class Library:
             raise Denied
         if status.length > MAXIMUM:
             raise BadProgram
-        for index in U64.range(self.kept.length):
-            one = self.kept[index]
-            same = one.mount == status.mount and one.number == status.number
-            if same and one.modified == status.modified and one.length == status.length:
-                self.kept.append(self.kept.remove_at(index))
-                return one.executable
+        known = self.find(status.mount, status.number, status.modified, status.length)
+        if known is not None:
+            return known
         made = self.load_making_room(stream, status.length)
-        while self.kept.length >= KEPT:
-            self.kept.remove_at(U64(0))
-        self.kept.append(Kept(status.mount, status.number, status.modified, status.length, made))
+        self.keep(Kept(status.mount, status.number, status.modified, status.length, made))
         return made
 
     def load_making_room(self, stream: Stream, length: U64) -> Executable:
@@ -173,6 +218,15 @@ def hide(window: U64, size: U64) -> None:
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, WrongKind):
         # It stays, and its memory with it, until the loader ends.
         pass
+
+
+def shown(image: U64) -> Slice[U8]:
+    """The boot bundle as bytes; none when there is none. Raises what showing memory does."""
+    if image == 0:
+        return data(b"")
+    memory = Memory(image)
+    length = memory.inspect().length
+    return view(memory.map(U64(0), length, U64(MAP_READ)), length)
 
 
 def give_back(handle: U64) -> None:

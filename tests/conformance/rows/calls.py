@@ -89,12 +89,12 @@ def calls_on_objects_refuse_a_bad_handle() -> None:
             assert error == BAD_HANDLE, "first of all"
 
 
-def the_console_has_two_streams() -> None:
-    """console_write to a stream other than 1 and 2 is BadArgument."""
+def the_console_has_three_streams() -> None:
+    """console_write to a stream other than 1 to 3 is BadArgument."""
     text = data(b"x")
     address = text.pointer.address.value
     assert _write(U64(0), address, U64(1)) == BAD_ARGUMENT, "0"
-    assert _write(U64(3), address, U64(1)) == BAD_ARGUMENT, "3"
+    assert _write(U64(4), address, U64(1)) == BAD_ARGUMENT, "4"
     assert _write(U64(1 << 32), address, U64(1)) == BAD_ARGUMENT, "high bits"
 
 

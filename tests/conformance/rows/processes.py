@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi import layout
+from cloudos.abi import initial, layout
 from cloudos.abi.objects import Rights
 from cloudos.lang import U8, U32, U64, Array, UserPtr, code_address
 from cloudos.sdk import ipc, system
@@ -42,6 +42,7 @@ _create = attempt("process_create")
 _space = attempt("process_space")
 _install = attempt("process_install")
 _kill = attempt("process_kill")
+_hand_over = attempt("process_hand_over")
 _inspect = attempt("process_inspect")
 _set_fault_endpoint = attempt("process_set_fault_endpoint")
 _thread_create = attempt("thread_create")
@@ -244,6 +245,29 @@ def a_process_without_threads_is_killed() -> None:
     child.make(QUOTA)
     assert _kill(child.process) == 0, "killed"
     assert system.process_inspect(child.process) & 256 != 0, "ended"
+
+
+def _hand_itself_over(argument: U64) -> None:
+    system.process_exit(U8(_hand_over(U64(initial.PROCESS))))
+
+
+def only_the_first_process_hands_over() -> None:
+    """process_hand_over is Denied to a process that is not the first one."""
+    child = Child()
+    child.make(QUOTA)
+    assert system.process_install(child.process, child.process, U64(0), U64(0)) == initial.PROCESS, "its own"
+    child.start(code_address(_hand_itself_over), U64(0))
+    settle()
+    assert system.process_inspect(child.process) == 256 + DENIED, "not the first"
+    assert _hand_over(PROCESS) == 0, "to itself: nothing changes"
+
+
+def nobody_hands_over_to_an_ended_process() -> None:
+    """process_hand_over to a process that has ended is PeerGone."""
+    child = Child()
+    child.make(QUOTA)
+    system.process_kill(child.process)
+    assert _hand_over(child.process) == PEER_GONE, "ended"
 
 
 def nothing_is_put_into_an_ended_process() -> None:

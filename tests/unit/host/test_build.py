@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from cloudos.host import build, bundle, image
+from cloudos.host import build, bundle, image, system_image
 from cloudos.host.errors import CannotRun, ToolError
+
+
+@dataclass(frozen=True)
+class Services:
+    """Stands for what a program is started with."""
+
+    kernel: Path
+    init: Path
+    entries: tuple[bundle.Entry, ...]
 
 
 @pytest.fixture
@@ -15,7 +25,9 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program whose compilation is done already."""
     for name in ("k", "p"):
         (tmp_path / name).write_bytes(name.encode())
-    monkeypatch.setattr(image, "build_kernel", lambda arch: tmp_path / "k")
+    services = Services(tmp_path / "k", tmp_path / "i", (bundle.Entry(bundle.Kind.PROGRAM, b"init", b"i"),))
+    monkeypatch.setattr(system_image, "load", lambda name: name)
+    monkeypatch.setattr(system_image, "build", lambda system, arch: services)
     monkeypatch.setattr(image, "build_program", lambda source, arch: tmp_path / "p")
     monkeypatch.setattr(image, "has_kernel", lambda arch: arch == "x86_64")
     (tmp_path / "prog.py").write_text("")
@@ -28,7 +40,7 @@ def test_what_it_writes(compiled: Path, tmp_path: Path) -> None:
     assert sorted(directory.iterdir()) == sorted(written)
     assert (directory / "kernel.elf").read_bytes() == b"k"
     entries = bundle.decode((directory / "bundle.bin").read_bytes())
-    assert [entry.data for entry in entries] == [b"p", b"prog.py", b"a"]
+    assert [entry.data for entry in entries] == [b"i", b"p", b"prog.py", b"a"]
     assert "qemu-system-x86_64" in (directory / "README").read_text()
     assert [path.name for path in directory.parent.iterdir()] == ["image"]
 

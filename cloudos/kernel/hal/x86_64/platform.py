@@ -18,7 +18,8 @@ ELF_MACHINE = 62
 PORT_COUNT = 1 << 16
 MAGIC = 0x336E_C578
 TYPE_RAM = 1
-LOW_MEMORY_END = 1 << 20
+# Below, and from 640 KB to 1 MB, firmware keeps what it needs; a processor that starts begins there in real mode.
+FIRMWARE_END = 64 << 10
 
 
 @struct
@@ -81,9 +82,9 @@ def read(start_information: U64) -> BootInformation:
 
 
 def _add(boot: BootInformation, start: U64, end: U64) -> None:
-    """Add whole pages of a range, without the first megabyte, where firmware and loader keep their tables."""
+    """Add whole pages of a range that are not the firmware's. What the loader put there has been read by now."""
     keep(U64(devices.MEMORY), start, end)
-    first = (max(start, U64(LOW_MEMORY_END)) + 4095) // 4096 * 4096
+    first = (max(start, U64(FIRMWARE_END)) + 4095) // 4096 * 4096
     last = end // 4096 * 4096
     if first < last:
         boot.ranges[boot.count] = MemoryRange(first, last)

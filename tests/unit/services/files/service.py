@@ -65,7 +65,7 @@ class Service:
             texts.append(Text(argument))
         self.names = standard_names(texts, attached(make_bundle([], {}, image or {})), U64(0))
         self.open_files = OpenFiles(U64(life), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
-        self.files = FileServer(U64(0), self.names, self.open_files)
+        self.files = FileServer(U64(0), self.names, self.open_files, U64(0))
         self.streams = StreamServer(self.open_files, U64(0))
 
     def _call(self, badge: int, function: Callable[..., Any], *arguments: Any) -> Any:
