@@ -187,7 +187,7 @@ def build(name: str, directory: Path, architecture: str = "x86_64") -> list[Path
 
     Raises ToolError, CompileError.
     """
-    made = system_image.build(system_image.load(name), architecture)
+    made = system_image.build(system_image.load(name, architecture), architecture)
     found = made.system.manifest
     text = BOOT_TEXT.format(name=found.name, description=found.description, memory=-(-found.usual >> 20))
     contents = {KERNEL: made.kernel.read_bytes(), BUNDLE: made.content, README: text.encode()}

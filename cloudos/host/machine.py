@@ -31,6 +31,8 @@ MAXIMUM_PROCESSORS = 255
 # Linux, include/uapi/asm-generic/socket.h; Python has no name for it.
 SO_SNDBUFFORCE = 32
 LOG_BUFFER = 8 << 20
+CONSOLE_SLOT = 8
+"""Of the console on `virt`, in another page than the program channel: the kernel takes the first serial device."""
 VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
 
@@ -117,14 +119,14 @@ def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
             "-global",
             "virtio-mmio.force-legacy=false",
             "-device",
-            f"{VIRTIO_SERIAL},id=program{place(machine, 31)}",
+            f"{VIRTIO_SERIAL},id=program{place(machine, 0)}",
         ]
         return [*line, "-device", "virtserialport,nr=1,name=program,chardev=program,bus=program.0"]
     return [*line, "-device", "isa-serial,chardev=program,index=1"]
 
 
 def place(machine: str, slot: int) -> str:
-    """Where a virtio device is: on `virt` in a slot of its own choice, as the kernel takes the page around its own."""
+    """Where a virtio device is, on `virt` alone."""
     return f",bus=virtio-mmio-bus.{slot}" if is_virt(machine) else ""
 
 
@@ -132,7 +134,7 @@ def console_channel(machine: str, console_fd: int) -> list[str]:
     """The part of the QEMU command that gives the machine its console."""
     line = ["-chardev", f"socket,id=console,fd={console_fd}"]
     if is_virt(machine):
-        line += ["-device", f"{VIRTIO_SERIAL},id=console{place(machine, 0)}"]
+        line += ["-device", f"{VIRTIO_SERIAL},id=console{place(machine, CONSOLE_SLOT)}"]
         return [*line, "-device", "virtserialport,nr=1,name=console,chardev=console,bus=console.0"]
     return [*line, "-device", "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2"]
 

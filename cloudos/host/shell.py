@@ -28,7 +28,7 @@ def run(request: Request) -> int:
     from cloudos.host import accelerator, ending, qemu
 
     repair_standard_streams()
-    system = system_image.load(request.image)
+    system = system_image.load(request.image, request.architecture)
     made = system_image.build(system, request.architecture)
     least = system.manifest.memory
     memory = request.memory or system.manifest.usual

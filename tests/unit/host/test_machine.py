@@ -51,7 +51,7 @@ def test_the_command_names_everything_the_user_chose() -> None:
 
 def test_each_machine_has_its_program_channel() -> None:
     assert "virtserialport,nr=1,name=program,chardev=program,bus=program.0" in channels("microvm", 3, 4)
-    assert "virtio-serial-device,max_ports=2,id=program,bus=virtio-mmio-bus.31" in channels("virt", 3, 4)
+    assert "virtio-serial-device,max_ports=2,id=program,bus=virtio-mmio-bus.0" in channels("virt", 3, 4)
     assert "isa-serial,chardev=program,index=1" in channels("q35", 3, 4)
 
 
