@@ -54,20 +54,11 @@ HEADER = f"""
   .long 0
 """
 
-BOOT = Assembly(
-    "boot",
-    aarch64=f"""
-.section .text.boot, "ax", %progbits
-.globl boot_start
-boot_start:
-  msr daifset, #15
-  mov x20, x0
-  adr x21, exception_vectors
-  sub x21, x21, #{TEXT_OFFSET >> 12}, lsl #12
-  mrs x1, currentel
-  cmp x1, #8
-  b.ne 2f
-  // EL2: EL1 is AArch64; it has counter, timer, vector registers and interrupt controller for itself.
+
+def _hypervisor() -> str:
+    """At EL2: EL1 is AArch64, and has counter, timer, vector registers and interrupt controller for itself."""
+    return f"""
+from_hypervisor:
 {_constant("x1", HYPERVISOR_64_BIT)}
   msr hcr_el2, x1
   isb
@@ -86,7 +77,7 @@ boot_start:
   mrs x1, id_aa64pfr0_el1
   ubfx x1, x1, #24, #4
   cbz x1, 1f
-  // ICC_SRE_EL2: system registers of the GIC, for EL1 too.
+  // ICC_SRE_EL2 and ICH_HCR_EL2: system registers of the GIC, for EL1 too.
   mov x1, #15
   msr s3_4_c12_c9_5, x1
   isb
@@ -96,20 +87,16 @@ boot_start:
   msr sctlr_el1, x1
   mov x1, #{STATE_EL1}
   msr spsr_el2, x1
-  adr x1, 2f
+  adr x1, from_kernel_level
   msr elr_el2, x1
   eret
-2:
-  msr spsel, #1
-  adrp x1, kernel_bss_start
-  add x1, x1, :lo12:kernel_bss_start
-  adrp x2, kernel_end
-  mov x4, x1
-3:
-  stp xzr, xzr, [x4], #16
-  cmp x4, x2
-  b.lo 3b
-  adrp x6, boot_tables
+"""
+
+
+def _tables() -> str:
+    """x20: the device tree, x21: what stands at KERNEL_BASE, x6: the tables."""
+    return f"""
+make_tables:
   add x5, x6, #0x1000
   mov x4, #{BLOCK}
   // The gigabytes of kernel and device tree.
@@ -135,16 +122,14 @@ boot_start:
   str x7, [x6, #510*8]
   add x7, x7, #0x1000
   str x7, [x6, #0x4000]
-  // What was written went around the caches: nothing old may come out of them.
-  mrs x3, ctr_el0
-  ubfx x3, x3, #16, #4
-  mov x4, #4
-  lsl x4, x4, x3
-4:
-  dc ivac, x1
-  add x1, x1, x4
-  cmp x1, x2
-  b.lo 4b
+  b tables_made
+"""
+
+
+def _translation() -> str:
+    """With x6: the tables."""
+    return f"""
+turn_on_translation:
   mov x1, #{MEMORY_ATTRIBUTES}
   msr mair_el1, x1
 {_constant("x1", TRANSLATION)}
@@ -166,11 +151,57 @@ boot_start:
   dsb sy
   isb
 {_constant("x1", CONTROL_ON)}
-  ldr x2, 6f
+  ldr x2, 1f
   msr sctlr_el1, x1
   isb
   br x2
-5:
+.p2align 3
+1:
+  .quad at_own_address
+"""
+
+
+# Parts that stand where the table of exception vectors has room: see `trap.py`.
+HYPERVISOR, TABLES, TURN_ON = _hypervisor(), _tables(), _translation()
+
+BOOT = Assembly(
+    "boot",
+    aarch64=f"""
+.section .text.boot, "ax", %progbits
+.globl boot_start
+boot_start:
+  msr daifset, #15
+  mov x20, x0
+  adr x21, exception_vectors
+  sub x21, x21, #{TEXT_OFFSET >> 12}, lsl #12
+  mrs x1, currentel
+  cmp x1, #8
+  b.eq from_hypervisor
+from_kernel_level:
+  msr spsel, #1
+  adrp x1, kernel_bss_start
+  add x1, x1, :lo12:kernel_bss_start
+  adrp x2, kernel_end
+  mov x4, x1
+1:
+  stp xzr, xzr, [x4], #16
+  cmp x4, x2
+  b.lo 1b
+  adrp x6, boot_tables
+  b make_tables
+tables_made:
+  // What was written went around the caches: nothing old may come out of them.
+  mrs x3, ctr_el0
+  ubfx x3, x3, #16, #4
+  mov x4, #4
+  lsl x4, x4, x3
+2:
+  dc ivac, x1
+  add x1, x1, x4
+  cmp x1, x2
+  b.lo 2b
+  b turn_on_translation
+at_own_address:
   bti j
   adrp x1, kernel_stack_top
   mov sp, x1
@@ -182,9 +213,6 @@ boot_start:
   mov x0, x20
   bl kernel_main
   brk #0
-.p2align 3
-6:
-  .quad 5b
 
 // The unmapped page below the stack turns an overflow into a fault, which is handled on a stack of its own.
 .section .bss.stacks, "aw", %nobits

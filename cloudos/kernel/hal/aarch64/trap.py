@@ -14,7 +14,7 @@ from typing import NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.aarch64 import interrupts, vectors
-from cloudos.kernel.hal.aarch64.boot import HEADER, STACK_BIT
+from cloudos.kernel.hal.aarch64.boot import HEADER, HYPERVISOR, STACK_BIT, TABLES, TURN_ON
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
 from cloudos.kernel.hal.aarch64.processor import FRAME, HAS_REGISTERS, INTERRUPT, PROCESSOR
@@ -43,7 +43,7 @@ X30, IP, VECTOR = 240, 256, 272
 FRAME_SIZE = 288
 # Why the kernel was entered: the number of an interrupt, or one of these.
 INTERRUPTS_END = 1024
-SYNCHRONOUS, FAST_INTERRUPT, SYSTEM_ERROR = 1024, 1025, 1026
+SYNCHRONOUS, SYSTEM_ERROR = 1024, 1025
 # ESR_EL1: the class stands in the bits from 26 on.
 CLASS_SHIFT = 26
 CLASS_WAIT, CLASS_VECTORS, CLASS_SYSTEM_CALL, CLASS_SYSTEM_REGISTER = 0x01, 0x07, 0x15, 0x18
@@ -88,7 +88,8 @@ def _load(last: int) -> str:
 
 
 # The table has 16 entries of 128 bytes. The first four are for a kernel that uses the user's stack pointer, and the
-# last four for programs of 32 bits: other things stand there. It begins with the kernel, as it must be aligned.
+# last four for programs of 32 bits: other things stand there, and parts of the boot code where entries are short. It
+# begins with the kernel, as it must be aligned.
 ENTRY = Assembly(
     "entry",
     aarch64=f"""
@@ -176,13 +177,12 @@ overflow:
   bl {{take}}
   str x0, [sp, #{VECTOR}]
   b kernel_trap_here
+// Fast interrupts, which nobody has asked for, and errors of the system.
 .org exception_vectors + 0x300
-  sub sp, sp, #{FRAME_SIZE}
-{SAVE}
-  mov x0, sp
-  mov x13, #{FAST_INTERRUPT}
-  b in_kernel_for
+  b system_error
+{HYPERVISOR}
 .org exception_vectors + 0x380
+system_error:
   sub sp, sp, #{FRAME_SIZE}
 {SAVE}
   mov x0, sp
@@ -208,13 +208,16 @@ overflow:
   str x13, [x9, #{INTERRUPT}]
   b user_trap
 .org exception_vectors + 0x500
-{SAVE_USER}{TO_KERNEL_STACK}
-  mov x13, #{FAST_INTERRUPT}
-  b user_trap
+user_system_error:
+  msr tpidrro_el0, x9
+  mrs x9, tpidr_el1
+  mov sp, x9
+  mrs x9, tpidrro_el0
+  b system_error
+{TABLES}
 .org exception_vectors + 0x580
-{SAVE_USER}{TO_KERNEL_STACK}
-  mov x13, #{SYSTEM_ERROR}
-  b user_trap
+  b user_system_error
+{TURN_ON}
 
 .org exception_vectors + 0x600
 in_kernel:
