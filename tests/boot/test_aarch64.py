@@ -7,7 +7,9 @@ hardware layer of AArch64 does by itself. With CLOUDOS_LONG_TESTS=1 all kinds of
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,29 @@ def test_a_bug_ends_in_a_traceback(tmp_path: Path, case: Case) -> None:
 
 def test_the_kernel_keeps_its_size() -> None:
     assert b"of 51,200 bytes\n" in cloudos("size", "--arch", "aarch64").check(0).output
+
+
+def test_the_system_image_has_a_shell_and_the_time() -> None:
+    """Services, the driver of the console on virtio, the clock."""
+    script = b"echo sum $((6 * 7)); seq 3 | wc -l; date -u +%Y; exit 5\n"
+    result = cloudos("shell", "--arch", "aarch64", "--timeout", "60", given=script).check(5)
+    lines = result.output.replace(b"\r", b"").split(b"\n")
+    assert b"sum 42" in lines and b"3" in lines
+    assert str(datetime.now(UTC).year).encode() in lines
+
+
+def test_what_build_writes_boots_without_the_tool(tmp_path: Path) -> None:
+    cloudos("build", "--arch", "aarch64", ROOT / "examples" / "hello.py", "-o", tmp_path / "files").check()
+    text = (tmp_path / "files" / "README").read_text()
+    command = text[text.index("qemu-system-aarch64") : text.index("\n\nprogram.out holds")]
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=tmp_path / "files",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.rstrip().endswith(b"@off")
+    assert b"Hello, world!\n" in (tmp_path / "files" / "program.out").read_bytes()

@@ -17,7 +17,6 @@ __all__ = ["device_read_u32", "device_write_u32", "pause"]
 # SCTLR_EL1.
 CONTROL_SPAN = 1 << 23
 CONTROL_WXN = 1 << 19
-CONTROL_BT = 3 << 35
 # CPACR_EL1: who may use the vector registers.
 VECTORS_KERNEL = 1 << 20
 VECTORS_ALL = 3 << 20
@@ -50,12 +49,6 @@ def load_control(value: U64) -> None:
     """Turn protections on and off."""
 
 
-@machine(aarch64=_read("id_aa64pfr1_el1"))
-def features() -> U64:
-    """Which protections there are."""
-    return U64(0)
-
-
 @machine(aarch64=_read("id_aa64mmfr1_el1"))
 def memory_features() -> U64:
     """Which protections of memory there are."""
@@ -78,11 +71,6 @@ def cache_type() -> U64:
 def affinity() -> U64:
     """Which processor this is."""
     return U64(0)
-
-
-@machine(aarch64=_write("tpidr_el1"))
-def set_own_data(value: U64) -> None:
-    """Where this processor's data lie."""
 
 
 @machine(aarch64=_write("cpacr_el1"))
@@ -262,8 +250,6 @@ def start() -> None:
     if (memory_features() >> 20) & 15 != 0:
         load_control(control() & ~U64(CONTROL_SPAN))
         _forbid_user_memory()
-    if features() & 15 != 0:
-        load_control(control() | CONTROL_BT)
     PROCESSOR.vector_owner = U64(0)
 
 
