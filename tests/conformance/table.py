@@ -35,7 +35,7 @@ IN_MEMORY = frozenset(("Child", "PIT", "Registers", "BUFFER", "peek", "poke", "q
 """What a row cannot use there."""
 
 MICROVM = frozenset(
-    ("_ports", "_port", "PORTS", "PIT", "Ports", "VIRTIO", "MEGABYTE", "LOG_PORT", "LOG_LINE", "FREE_PORT")
+    ("_ports", "_port", "PORTS", "PIT", "Ports", "VIRTIO", "LOW_MEMORY", "LOG_PORT", "LOG_LINE", "FREE_PORT")
 )
 """What a row cannot use where there are no I/O ports, and where memory and devices lie elsewhere."""
 

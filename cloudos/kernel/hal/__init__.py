@@ -1,6 +1,6 @@
 """The machine that this kernel is built for.
 
-Generic code imports `boot, console, cpu, interrupts, mmu, platform, power, timer, trap` from here and never names an
+Generic code imports `console, cpu, interrupts, mmu, platform, power, timer, trap` from here and never names an
 architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
 """
 
