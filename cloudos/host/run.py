@@ -6,9 +6,12 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloudos.host import image, program_image, state
+from cloudos.host import elf, image, program_image, state
 from cloudos.host.machine import Machine, Options, free_port, start
 from cloudos.host.session import Ended, Limits, Session, repair_standard_streams
+
+DEBUGGERS = {"x86_64": "gdb", "aarch64": "gdb-multiarch"}
+"""By the architecture of the machine that they look at."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,12 @@ def stop_machine(machine: Machine) -> None:
 def with_gdb(options: Options, built: image.Image, program: Path) -> Options:
     """Options for a machine that waits for a debugger; says how to attach."""
     port = options.gdb_port or free_port()
+    debugger = DEBUGGERS[elf.architecture(built.kernel.read_bytes())]
     lines = [
         f"the machine waits for a debugger on 127.0.0.1:{port}; kernel and program are compiled without optimisation.",
         "In another terminal:",
         "",
-        f"    gdb {built.kernel} -ex 'add-symbol-file {built.program} -o 0' \\",
+        f"    {debugger} {built.kernel} -ex 'add-symbol-file {built.program} -o 0' \\",
         f"        -ex 'directory {state.ROOT}:{program.resolve().parent}' -ex 'target remote 127.0.0.1:{port}'",
         "",
         "Then for example, in gdb (hbreak, because the machine's memory is not set up yet when it starts):",

@@ -170,3 +170,76 @@ def test_what_build_writes_boots_without_the_tool(tmp_path: Path) -> None:
     )
     assert done.stdout.rstrip().endswith(b"@off")
     assert b"Hello, world!\n" in (tmp_path / "files" / "program.out").read_bytes()
+
+
+MANY = """
+from cloudos.abi import initial
+from cloudos.lang import U64, code_address
+from cloudos.sdk import print, system
+from cloudos.sdk.processes import Child
+
+
+def child(argument: U64) -> None:
+    '''Write to memory of its own, and look at it.'''
+    address = system.memory_map(U64(4096))
+    system.thread_yield()
+    system.memory_unmap(address, U64(4096))
+
+
+def main() -> None:
+    quota = U64(initial.QUOTA)
+    done = U64(0)
+    for index in U64.range(600):
+        one = Child()
+        one.make(quota)
+        one.start(code_address(child), index)
+        while system.process_inspect(one.process) == 0:
+            system.thread_sleep(U64(1000))
+        assert system.process_inspect(one.process) == 256, "ended badly"
+        system.handle_close(one.thread)
+        system.handle_close(one.process)
+        done = done + 1
+    print(f"{done} processes")
+"""
+
+
+def test_more_processes_than_there_are_tags_for_address_spaces(tmp_path: Path) -> None:
+    """ASIDs have 8 bits: with the 255th space a new generation begins."""
+    result = on(write(tmp_path, MANY), options=["--bare"]).check()
+    assert result.output == b"600 processes\n"
+
+
+def test_threads_that_calculate_with_floats_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """Vector registers change hands on first use, and time slices end in the middle of the calculation."""
+    program = write(
+        tmp_path,
+        """
+        from cloudos.abi import initial
+        from cloudos.lang import F64, U64, Atomic, Order, code_address, place
+        from cloudos.sdk import print, system
+        from cloudos.sdk.threads import start
+
+        DONE = place(Atomic(U64(0)))
+
+
+        def sum_of(start: F64) -> F64:
+            total = start
+            for index in U64.range(300_000):
+                total = total * F64(0.5) + F64(1.5)
+            return total
+
+
+        def work(argument: U64) -> None:
+            assert sum_of(F64(7.0) if argument == 1 else F64(900.25)) == 3.0, "another result"
+            DONE.fetch_add(U64(1), Order.SEQ_CST)
+
+
+        def main() -> None:
+            for number in U64.range(4):
+                start(code_address(work), number)
+            while DONE.load(Order.SEQ_CST) < 4:
+                system.thread_sleep(U64(1_000_000))
+            print("all the same")
+        """,
+    )
+    assert on(program).check().output == b"all the same\n"
