@@ -258,7 +258,9 @@ def test_a_loader_is_told_the_label_of_programs_which_it_must_be_allowed_to_star
     (tmp_path / "policy.toml").write_text(f"{POLICY}\n{more}{STARTS}\n")
     assert [one.arguments for one in wired(load(path))] == [["label=1"]]
     (tmp_path / "policy.toml").write_text(f"{POLICY}\n{more}{STARTS.replace('inspect', 'call')}\n")
-    with pytest.raises(ToolError, match=r"test.toml:\d+: loader \(service\) cannot start programs of the label 'driver'"):
+    with pytest.raises(
+        ToolError, match=r"test.toml:\d+: loader \(service\) cannot start programs of the label 'driver'"
+    ):
         load(path)
     # Without a label of their own they have the loader's, which may do nothing to itself here.
     with pytest.raises(ToolError, match="cannot start programs of the label 'service'"):
