@@ -279,6 +279,6 @@ def test_services_refuse_what_they_have_no_memory_for() -> None:
         counts = got[what]
         assert len(counts) == times and min(counts) >= least, f"{what}: {counts}"
         assert min(counts) >= max(counts) * 3 // 4, f"{what}: {counts}"
-    assert got["output"] == [40], "output was refused"
+    assert got["output"] == [8], "output was refused"
     starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
     assert len(starts) == 10 and set(starts.values()) == {1}, "something was started again"
