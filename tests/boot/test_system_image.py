@@ -69,6 +69,18 @@ def test_all_services_and_pipelines_in_8_megabytes() -> None:
         assert script.finish() == 0
 
 
+def test_the_console_is_told_of_a_new_driver() -> None:
+    """It does not ask by itself: without being told it would never hear of keys again."""
+    with counted.system_console("system") as script:
+        script.expect(PROMPT)
+        for starts in ("2", "3"):
+            script.type(b"services restart serial16550\r")
+            script.expect(PROMPT)
+            assert states(command(script, b"services"))["serial16550"] == ("running", starts)
+        script.type(b"exit 4\r")
+        assert script.finish() == 4
+
+
 def test_shell_in_8_megabytes_and_not_in_less() -> None:
     person = Person("--memory", "8M")
     try:

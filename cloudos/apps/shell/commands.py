@@ -12,10 +12,11 @@ from cloudos.apps.shell.launcher import (
     ScriptFound,
     Sinks,
     await_launch,
+    begin,
     find_program,
     looks_like_script,
+    prepare,
     read_file,
-    spawn,
 )
 from cloudos.apps.shell.lookup import describe
 from cloudos.apps.shell.redirect import redirect
@@ -23,7 +24,7 @@ from cloudos.apps.shell.running import run_builtin_command
 from cloudos.apps.shell.state import DESCRIPTORS, ExitShell, ExpansionFailure, Saved, State
 from cloudos.apps.shell.tree import Assignment, Node, Redirection
 from cloudos.lang import U64, write_text
-from cloudos.sdk import ByteBuffer, KeyMissing, List, Text, programs
+from cloudos.sdk import ByteBuffer, KeyMissing, List, Text
 
 DEEPEST = 100  # functions within functions: each takes a piece of the stack
 
@@ -242,16 +243,18 @@ def launch_and_wait(context: Context, runner: Runner, fields: List[Text]) -> Non
     state = context.state
     sinks = Sinks()
     try:
-        launch = spawn(context, state, fields, sinks, U64(0))
+        launch = prepare(context, state, fields, sinks)
     except ScriptFound:
         run_script(context, runner, fields)
         return
-    if launch is None:
+    if launch is None or not begin(context, launch, context.group):
         return
-    programs.set_foreground(launch.number)
+    context.set_foreground(launch.number)
     sinks.collect()
     state.status = await_launch(launch)
-    programs.set_foreground(U64(0))
+    sinks.finish()
+    context.set_foreground(U64(0))
+    context.next_look = U64(0)
     context.check_interrupt()
 
 

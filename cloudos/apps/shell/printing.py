@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudos.apps.decimals import format_decimal, is_finite, is_negative, parse_float
 from cloudos.apps.shell.arithmetic import constant
 from cloudos.apps.shell.characters import (
     BACKSLASH,
@@ -26,7 +27,7 @@ from cloudos.apps.shell.characters import (
 )
 from cloudos.apps.shell.output import put
 from cloudos.apps.shell.state import State
-from cloudos.lang import I64, U8, U64, managed, write_text
+from cloudos.lang import F64, I64, U8, U64, managed, write_text
 from cloudos.sdk import ByteBuffer, List, Text
 
 FAILED = 2
@@ -59,6 +60,8 @@ def simple_escape(letter: U8) -> U8:
             return U8(7)
         case 0x62:
             return U8(8)
+        case 0x65:
+            return U8(27)
         case 0x66:
             return U8(12)
         case 0x6E:
@@ -246,6 +249,8 @@ class Printer:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(8), False)
         elif letter == SMALL_X or letter == BIG_X:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(16), False)
+        elif 0x65 <= letter | 0x20 <= 0x67:
+            self.floating(made, self.next_value())
         else:
             bad = ByteBuffer()
             bad.append(letter)
@@ -295,6 +300,27 @@ class Printer:
             return I64(0)
         return found.wrapping_neg() if negative else found
 
+    def floating(self, made: Conversion, value: Text | None) -> None:
+        """`%e`, `%f`, `%g` and their capitals."""
+        number, used = F64(0), U64(0)
+        if value is not None and value.length > 0:
+            number, used = parse_float(value.strip())
+            if used < value.strip().length or used == 0:
+                self.state.complain(f"printf: {value}: expected numeric value")
+                self.state.status = U64(1)
+        front = Text("-" if is_negative(number) else "+" if made.plus else " " if made.space else "")
+        digits = format_decimal(number, made.letter, made.precision if made.precise else U64(6), made.alternative)
+        padding = made.width.saturating_sub(front.length + digits.length)
+        zeros = made.zero and not made.left and is_finite(number)
+        if not made.left and not zeros:
+            self.pad(padding, U8(0x20))
+        self.output.write(front.content)
+        if zeros:
+            self.pad(padding, U8(ZERO))
+        self.output.write(digits.content)
+        if made.left:
+            self.pad(padding, U8(0x20))
+
     def number(self, made: Conversion, value: U64, negative: bool, base: U64, signed: bool) -> None:
         """Digits with sign, prefix, precision and width."""
         digits = ByteBuffer()
@@ -339,7 +365,7 @@ class Printer:
 
 
 def printf(state: State, fields: List[Text]) -> None:
-    """`printf format value …`: `%s %b %c %d %i %u %o %x %X %%`, no floats. Raises ExitShell when nobody reads."""
+    """`printf format value …`: `%s %b %c %d %i %u %o %x %X %e %f %g %%`. Raises ExitShell when nobody reads."""
     first = U64(2) if fields.length > 1 and fields[1].equals("--") else U64(1)
     if fields.length <= first:
         state.complain("printf: usage: printf format [arg ...]")

@@ -8,8 +8,9 @@ from cloudos.apps.shell.expansion import Expander
 from cloudos.apps.shell.interpreter import Interpreter
 from cloudos.apps.shell.jobs import report
 from cloudos.apps.shell.lexer import Lexer, SyntaxFailure
-from cloudos.apps.shell.parser import Parser, lexer_of, text_lexer
+from cloudos.apps.shell.parser import Parser, script_lexer, text_lexer
 from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State
+from cloudos.apps.shell.traps import run_exit_trap
 from cloudos.apps.shell.tree import Word
 from cloudos.contracts.console import ACCEPTED, COMPLETE, END, INTERRUPT, Console
 from cloudos.contracts.errors import BadMessage, BadOperation, ServiceError, ServiceGone
@@ -148,20 +149,20 @@ def run_session(context: Context, shell: Interpreter) -> U64:
     state = context.state
     state.interactive = True
     context.person = True
-    programs.set_foreground(U64(0))
     keyboard = Keyboard(context, shell, True, False)
     more = True
     while more:
+        context.set_foreground(U64(0))
         calm(context)
         report(context)
         keyboard.first = True
         keyboard.interrupted = False
-        lexer = lexer_of(keyboard)
+        lexer = script_lexer(keyboard, state.aliases)
         more = run_typed(context, shell, lexer)
         if keyboard.interrupted:
             state.status = U64(130)
             more = True
-    shell.run_exit_trap()
+    run_exit_trap(context, shell)
     return state.status
 
 

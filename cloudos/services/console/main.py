@@ -120,6 +120,13 @@ class ConsoleServer:
             self.doomed, self.tries, self.next_try = group, U64(KILL_TRIES), system.clock_read()
         session.pressed = False
 
+    def interrupted(self) -> bool:
+        """See `Console`."""
+        session = self.session()
+        pressed = session.pressed
+        session.pressed = False
+        return pressed
+
     def history(self, position: U64, into: Slice[U8]) -> U64:
         """See `Console`."""
         lines = self.session().editor.history.lines

@@ -31,7 +31,7 @@ from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
-from cloudos.contracts.programs import Program, Programs
+from cloudos.contracts.programs import KILL, Program, Programs
 from cloudos.contracts.streams import Stream
 from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
@@ -189,16 +189,41 @@ class Loader:
 
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         """See `Programs`."""
-        if signal == 0 or signal > 64:
+        if signal > 64:
             raise BadArgument
         found = False
         for one in self.entries:
             if one.state == RUNNING and (one.group == number if group else one.number == number):
-                one.signal = signal
-                end(one.process)
                 found = True
+                if signal != 0 and not tell(one, signal):
+                    one.signal = signal
+                    end(one.process)
         if not found:
             raise NotFound
+
+    def own(self) -> tuple[U64, U64]:
+        """See `Programs`."""
+        one = self.caller()
+        if one is None:
+            return U64(0), U64(0)
+        return one.number, one.group
+
+    def attend(self, bell: U64, mask: U64) -> None:
+        """See `Programs`."""
+        one = self.caller()
+        if one is None:
+            transport.close(bell)
+            raise Denied
+        transport.close(one.bell)
+        one.bell = bell
+        one.mask = mask & ~(U64(1) << KILL)
+
+    def caller(self) -> Entry | None:
+        """The program whose session this is; None for a component."""
+        for one in self.entries:
+            if CALLER.badge == U64(SESSION) | one.number:
+                return one
+        return None
 
     def list(self, position: U64, into: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -295,7 +320,7 @@ class Loader:
                 made.give(given.content, capability, U64(0), U64(0))
         except (QuotaExceeded, BadHandle):
             raise NoSpace
-        if given.equals("stdin") or given.equals("stdout") or given.equals("stderr"):
+        if given.equals("stdin") or given.equals("stdout") or given.equals("stderr") or given.starts_with("stream"):
             try:
                 Stream(capability).share()
             except ServiceError:
@@ -396,6 +421,8 @@ class Loader:
                 pass
         transport.close(one.process)
         transport.close(one.quota)
+        transport.close(one.bell)
+        one.bell = U64(0)
         # What it made and did not wait for is nobody's.
         for other in self.entries:
             if other.owner == self.session_of(one):
@@ -427,6 +454,17 @@ class Loader:
         for reply in one.waiting:
             answer(reply, one.status)
         one.waiting.clear()
+
+
+def tell(one: Entry, signal: U64) -> bool:
+    """Hand a signal to a program that attends to it; False when it does not, or not any more."""
+    if signal > 63 or not one.mask.bit(signal):
+        return False
+    try:
+        system.notification_signal(one.bell, U64(1) << signal)
+        return True
+    except (BadHandle, WrongKind, Denied, PeerGone):
+        return False
 
 
 def number_in(name: str, otherwise: U64) -> U64:

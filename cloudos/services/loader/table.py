@@ -43,6 +43,9 @@ class Entry:
     has_files: bool
     # Whoever made it is not interested any more.
     closed: bool
+    # The signals that are told to a notification in place of ending it.
+    mask: U64 = U64(0)
+    bell: U64 = U64(0)
 
     def drop(self) -> None:
         """The handle that was kept goes with it."""

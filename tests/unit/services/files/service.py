@@ -77,9 +77,10 @@ class Service:
         texts = List[Text]()
         for argument in ("files", *arguments):
             texts.append(Text(argument))
-        self.names = standard_names(texts, attached(make_bundle([], {}, image or {})), U64(0))
+        self.image = attached(make_bundle([], {}, image or {}))
+        self.names = standard_names(texts, self.image, U64(0))
         self.open_files = OpenFiles(U64(life), U64(streams.MAXIMUM), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
-        self.files = FileServer(U64(0), self.names, self.open_files, U64(0))
+        self.files = FileServer(U64(0), self.names, self.open_files, self.image.content.pointer.address.value)
         self.streams = StreamServer(self.open_files, U64(0))
 
     def _call(self, badge: int, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -24,7 +24,7 @@ from cloudos.contracts.errors import (
 from cloudos.contracts.files import APPEND, CREATE, READ, WRITE
 from cloudos.contracts.streams import CURRENT, END, START
 from cloudos.lang import U64, data
-from cloudos.services.files import streams
+from cloudos.services.files import setup, streams
 from cloudos.services.files.life import MAGIC, Kept, count_life
 from cloudos.services.files.memory_files import CHUNK, CHUNK_COST, LONGEST_FILE, NODE_COST
 from cloudos.services.files.paths import parse_path
@@ -338,6 +338,29 @@ def test_devices(service: Service) -> None:
 def test_bad_arguments(argument: str) -> None:
     with pytest.raises(BadArgument):
         Service(argument)
+
+
+@pytest.mark.parametrize("argument", ["root=101%", "root=-1%", "root=%", "root=1%%"])
+def test_a_part_of_the_quota_is_up_to_all_of_it(argument: str) -> None:
+    with pytest.raises(BadArgument):
+        Service(argument)
+
+
+def test_limits_may_be_parts_of_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "usage", lambda quota: (U64(0), U64(1_000_000)))
+    service = Service("root=40%", "tmp=25%")
+    assert int(service.ask("space", b"/")[0]) == 400_000
+    assert int(service.ask("space", b"/tmp")[0]) == 250_000
+
+
+def test_programs_of_the_image_are_found_in_it_and_nothing_else(service: Service) -> None:
+    offset, length = (int(number) for number in service.ask("in_image", b"/bin/tool"))
+    assert bytes(int(byte) for byte in service.image.content[offset : offset + length]) == IMAGE["/bin/tool"]
+    service.close(service.open(b"/tmp/tool", RW | CREATE, 0o700))
+    for path in (b"/readme", b"/etc/conf.d/net", b"/bin", b"/tmp/tool", b"/dev/null"):
+        assert int(service.ask("in_image", path)[1]) == 0
+    with pytest.raises(NotFound):
+        service.ask("in_image", b"/bin/missing")
 
 
 # Lists.
