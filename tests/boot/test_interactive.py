@@ -261,4 +261,5 @@ def test_a_script_in_the_background_gets_signals(person: Person) -> None:
 def test_aliases_at_the_prompt(person: Person) -> None:
     person.run("alias greet='echo hello'")
     person.run("greet you", "hello you")
-    person.run("unalias greet; greet 2>/dev/null; echo $?", "127")
+    person.run("unalias greet")
+    person.run("greet 2>/dev/null; echo $?", "127")

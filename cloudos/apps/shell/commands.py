@@ -19,6 +19,7 @@ from cloudos.apps.shell.launcher import (
     read_file,
 )
 from cloudos.apps.shell.lookup import describe
+from cloudos.apps.shell.printing import has_floats
 from cloudos.apps.shell.redirect import redirect
 from cloudos.apps.shell.running import run_builtin_command
 from cloudos.apps.shell.state import DESCRIPTORS, ExitShell, ExpansionFailure, Saved, State
@@ -46,10 +47,15 @@ def run_simple(context: Context, runner: Runner, node: Node) -> None:
         run_special(context, runner, node, builtin, fields)
     elif function is not None:
         run_kept(context, runner, node, fields, Builtin.NONE, function)
-    elif builtin != Builtin.NONE:
+    elif builtin != Builtin.NONE and not is_program(builtin, fields):
         run_kept(context, runner, node, fields, builtin, None)
     else:
         run_program(context, runner, node, fields)
+
+
+def is_program(builtin: Builtin, fields: List[Text]) -> bool:
+    """Whether a command is for a program, though there is a builtin of that name."""
+    return builtin == Builtin.PRINTF and has_floats(fields)
 
 
 def find_function(state: State, name: Text) -> Node | None:
@@ -186,7 +192,7 @@ def run_command_builtin(context: Context, runner: Runner, fields: List[Text]) ->
         run_command_builtin(context, runner, rest)
     elif builtin == Builtin.EXEC and rest.length > 1:
         replace(context, runner, rest)
-    elif builtin == Builtin.NONE:
+    elif builtin == Builtin.NONE or is_program(builtin, rest):
         launch_and_wait(context, runner, rest)
     else:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cloudos.apps.decimals import format_decimal, is_finite, is_negative, parse_float
 from cloudos.apps.shell.arithmetic import constant
 from cloudos.apps.shell.characters import (
     BACKSLASH,
@@ -27,7 +26,7 @@ from cloudos.apps.shell.characters import (
 )
 from cloudos.apps.shell.output import put
 from cloudos.apps.shell.state import State
-from cloudos.lang import F64, I64, U8, U64, managed, write_text
+from cloudos.lang import I64, U8, U64, managed, write_text
 from cloudos.sdk import ByteBuffer, List, Text
 
 FAILED = 2
@@ -249,8 +248,6 @@ class Printer:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(8), False)
         elif letter == SMALL_X or letter == BIG_X:
             self.number(made, U64.truncate(self.integer(self.next_value())), False, U64(16), False)
-        elif 0x65 <= letter | 0x20 <= 0x67:
-            self.floating(made, self.next_value())
         else:
             bad = ByteBuffer()
             bad.append(letter)
@@ -300,27 +297,6 @@ class Printer:
             return I64(0)
         return found.wrapping_neg() if negative else found
 
-    def floating(self, made: Conversion, value: Text | None) -> None:
-        """`%e`, `%f`, `%g` and their capitals."""
-        number, used = F64(0), U64(0)
-        if value is not None and value.length > 0:
-            number, used = parse_float(value.strip())
-            if used < value.strip().length or used == 0:
-                self.state.complain(f"printf: {value}: expected numeric value")
-                self.state.status = U64(1)
-        front = Text("-" if is_negative(number) else "+" if made.plus else " " if made.space else "")
-        digits = format_decimal(number, made.letter, made.precision if made.precise else U64(6), made.alternative)
-        padding = made.width.saturating_sub(front.length + digits.length)
-        zeros = made.zero and not made.left and is_finite(number)
-        if not made.left and not zeros:
-            self.pad(padding, U8(0x20))
-        self.output.write(front.content)
-        if zeros:
-            self.pad(padding, U8(ZERO))
-        self.output.write(digits.content)
-        if made.left:
-            self.pad(padding, U8(0x20))
-
     def number(self, made: Conversion, value: U64, negative: bool, base: U64, signed: bool) -> None:
         """Digits with sign, prefix, precision and width."""
         digits = ByteBuffer()
@@ -364,8 +340,23 @@ class Printer:
             self.output.append(byte)
 
 
+def has_floats(fields: List[Text]) -> bool:
+    """Whether a format has one of `%e %f %g`: those are the program printf's business."""
+    for number in U64.range(1, min(fields.length, U64(3))):
+        format = fields[number]
+        behind = False
+        for byte in format.content:
+            if behind and 0x65 <= byte | 0x20 <= 0x67:
+                return True
+            # Flags, width and precision stand between.
+            behind = (byte == PERCENT and not behind) or (behind and 0x20 <= byte <= 0x39 and byte != PERCENT)
+        if not format.equals("--"):
+            return False
+    return False
+
+
 def printf(state: State, fields: List[Text]) -> None:
-    """`printf format value …`: `%s %b %c %d %i %u %o %x %X %e %f %g %%`. Raises ExitShell when nobody reads."""
+    """`printf format value …`: `%s %b %c %d %i %u %o %x %X %%`. Raises ExitShell when nobody reads."""
     first = U64(2) if fields.length > 1 and fields[1].equals("--") else U64(1)
     if fields.length <= first:
         state.complain("printf: usage: printf format [arg ...]")
