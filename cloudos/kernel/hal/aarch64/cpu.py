@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 from cloudos.kernel.hal.aarch64.processor import PROCESSOR
-from cloudos.kernel.hal.shared.registers import device_read_u32, device_write_u32, pause
+from cloudos.kernel.hal.shared.registers import device_read_u32 as device_read_u32
+from cloudos.kernel.hal.shared.registers import device_write_u32 as device_write_u32
+from cloudos.kernel.hal.shared.registers import pause as pause
 from cloudos.lang import U8, U16, U32, U64, Ptr, Template, VirtAddr, machine
-
-__all__ = ["device_read_u32", "device_write_u32", "pause"]
 
 # SCTLR_EL1.
 CONTROL_SPAN = 1 << 23

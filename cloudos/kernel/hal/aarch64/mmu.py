@@ -33,7 +33,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["OutOfMemory", "direct", "direct_to_physical"]
+__all__ = ["DIRECT_BASE", "OutOfMemory", "direct", "direct_to_physical"]
 
 DEVICE_BASE = 0xFFFF_FF00_0000_0000
 PAGE_SIZE = 4096

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.kernel.hal.shared.registers import device_read_u32, device_write_u32, pause
+from cloudos.kernel.hal.shared.registers import device_read_u32 as device_read_u32
+from cloudos.kernel.hal.shared.registers import device_write_u32 as device_write_u32
+from cloudos.kernel.hal.shared.registers import pause as pause
 from cloudos.kernel.hal.x86_64.processor import PROCESSOR
 from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
-
-__all__ = ["device_read_u32", "device_write_u32", "pause"]
 
 SYSTEM_CALL_ENTRY = LinkerSymbol("system_call_entry")
 

@@ -20,7 +20,7 @@ from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
 from cloudos.lang import U8, U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, struct, zeroed
 
-__all__ = ["OutOfMemory", "direct", "direct_to_physical"]
+__all__ = ["DIRECT_BASE", "OutOfMemory", "direct", "direct_to_physical"]
 
 DEVICE_BASE = 0xFFFF_FF00_0000_0000
 PAGE_SIZE = 4096
