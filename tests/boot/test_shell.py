@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from cloudos.host.image import program_file
 from tests.boot.harness import LAUNCHER, ROOT, run
 from tests.unit.apps.shell.scripts import CONTROL, STREAMS, WORDS
 
@@ -32,7 +33,10 @@ def test_compiled_as_dash() -> None:
     assert len(scripts) > 100
     text = "".join(scripts)
     expected = subprocess.run(["dash", "-c", text], env={"HOME": "/"}, capture_output=True, check=True).stdout
-    found = run(SHELL, "-c", text, options=("--timeout", "60", "-e", "HOME=/")).check(0)
+    run(SHELL, "-c", "exit 0", options=("--timeout", "60")).check(0)
+    # Subshells are processes, which the shell starts by its path.
+    itself = f"{program_file(SHELL, 'x86_64')}:/bin/sh"
+    found = run(SHELL, "-c", text, options=("--timeout", "60", "-e", "HOME=/", "--file", itself)).check(0)
     assert found.output.decode() == expected.decode()
 
 
