@@ -347,7 +347,11 @@ def handle_revoke(handle: U64) -> None:
 
 @system_call(number=39, raises=(BadHandle,))
 def handle_inspect(handle: U64) -> U64:
-    """The kind of the object (bits 0 to 7) and the rights (from bit 8)."""
+    """The kind of the object (bits 0 to 7), the rights (8 to 39), and whether a handle derived from it exists (40).
+
+    The last counts handles of all processes, and those derived from derived ones: while it is 0 nobody else can use the
+    object by what this handle gave.
+    """
     raise NotImplementedError
 
 

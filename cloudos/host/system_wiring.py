@@ -143,7 +143,7 @@ def _check_loader(manifest: ImageManifest, policy: Policy) -> None:
             own, other = one.component.label, manifest.program_label or one.component.label
             missing = STARTING & ~policy.matrix[policy.labels[own] * len(policy.labels) + policy.labels[other]]
             if missing:
-                names = ", ".join(op.name.lower() for op in Operation if op.name and op & missing)
+                names = ", ".join(op.name.lower() for op in Operation if op.name and int(op) & missing)
                 message = f"{one.component.name} ({own}) cannot start programs of the label '{other}'"
                 raise one.place.error(message, f"allow {names} for them in {policy.path}")
 

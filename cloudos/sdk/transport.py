@@ -11,6 +11,7 @@ from typing import TypeVar
 from cloudos.abi import layout, tags
 from cloudos.abi.errors import BadHandle
 from cloudos.abi.messages import MessageBuffer
+from cloudos.abi.objects import DERIVED
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.contracts.errors import BadMessage
 from cloudos.lang import U8, U32, U64, Ptr, Slice, VirtAddr, place, struct
@@ -157,6 +158,14 @@ def drop_handles(message: Message) -> None:
     """Close all handles that came."""
     for index in U64.range(handles_of(message)):
         close(buffer().handles[index])
+
+
+def is_held(kept: U64) -> bool:
+    """Whether somebody has a handle that was derived from this one: of what a server gave out, whether it is of use."""
+    try:
+        return system.handle_inspect(kept) & DERIVED != 0
+    except BadHandle:
+        return False
 
 
 def close(handle: U64) -> None:

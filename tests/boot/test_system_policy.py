@@ -59,6 +59,13 @@ def test_what_a_program_got_hold_of_is_of_no_use_and_each_attempt_is_on_record(t
     made = image_with(tmp_path, NEEDED)
     with counted.console(made.kernel, made.content) as script:
         script.expect(PROMPT)
+        # What is not meddling goes on as without a policy, also what lends memory.
+        assert command(script, b'/bin/echo "$(seq 3000)" | sort | wc -l') == "3000\n"
+        assert command(script, b"sh -c '/bin/echo \"$(seq 3000)\" | wc -l'") == "3000\n"
+        assert (
+            command(script, b"date > /tmp/now; services restart rtc; log -w notice x; help ls | wc -c > /dev/null")
+            == ""
+        )
         assert refused(command(script, b"audit")) == []
         assert command(script, b"meddler") == DENIED
         rules = made.system.manifest.policy

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.abi.wiring import RESTARTED
 from cloudos.contracts.console import Console
-from cloudos.contracts.errors import BadMessage, BadOperation, NotSeekable, ServiceError, ServiceGone
+from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.programs import INTERRUPT, Programs
@@ -19,6 +19,7 @@ from cloudos.sdk import system, transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.heap import has_room
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.services.console.byte_queue import Queue, new_queue
 from cloudos.services.console.link import Link
@@ -28,7 +29,11 @@ from cloudos.services.console.window import Window, new_window
 MOST_SESSIONS = 9
 SWITCH_KEY = 0x1D
 """Control-]."""
-LONGEST_OUTPUT = 16384
+SESSION_ROOM = 24576
+"""Bytes that must be left of the memory of the service for another session."""
+OUTPUT_ROOM = 16384
+"""Bytes that must be left for what somebody writes while others wait already."""
+LONGEST_OUTPUT = 4096
 """Bytes that wait for the line; who writes more waits."""
 TICK = 1_000_000_000  # nanoseconds between two looks at whether the driver knows us
 PATIENCE = 200_000_000  # nanoseconds that a driver may take
@@ -67,7 +72,7 @@ class ConsoleServer:
         for one in self.sessions:
             if one.badge == CALLER.badge:
                 return one
-        if self.sessions.length == MOST_SESSIONS:
+        if self.sessions.length == MOST_SESSIONS or not has_room(U64(SESSION_ROOM), U64(SESSION_ROOM)):
             raise ServiceGone
         made = new_session(CALLER.badge, self.link.out)
         made.active = self.sessions.length == self.current
@@ -143,8 +148,10 @@ class ConsoleServer:
         raise Later
 
     def write(self, data: Slice[U8]) -> U64:
-        """See `Stream`. Who writes faster than the line sends waits for it."""
+        """See `Stream`. Who writes faster than the line sends waits for it. NoSpace: very many wait."""
         session = self.session()
+        if self.link.out.length > LONGEST_OUTPUT and not has_room(U64(OUTPUT_ROOM), U64(OUTPUT_ROOM)):
+            raise NoSpace
         session.write(data)
         self.link.send()
         if session.active and self.link.out.length > LONGEST_OUTPUT:

@@ -330,6 +330,16 @@ def forbidden_call(folder: Path) -> Path:
     return image(folder, "a", "b", head='policy = "./policy.toml"\n')
 
 
+def unknown_program_label(folder: Path) -> Path:
+    component(folder, "a")
+    return image(folder, "a", head='program_label = "guest"\n')
+
+
+def less_than_needed(folder: Path) -> Path:
+    component(folder, "a")
+    return image(folder, "a", head='usual = "32M"\n')
+
+
 def bad_policy(folder: Path) -> Path:
     component(folder, "a")
     (folder / "policy.toml").write_text(POLICY.replace('"call"', '"fly"'))
@@ -410,6 +420,8 @@ IN_IMAGE, IN_POLICY = "test.toml", "policy.toml"
         (policy_without_label, IN_IMAGE, 6, "a has no label, but the image has a policy"),
         (unknown_label, IN_IMAGE, 7, "the policy has no label 'guest'"),
         (forbidden_call, "b/component.toml", 5, "b (driver) needs a (service), which the policy does not let it call"),
+        (unknown_program_label, IN_IMAGE, 4, "the policy has no label 'guest'"),
+        (less_than_needed, IN_IMAGE, 4, "32M is out of range"),
         (bad_policy, IN_POLICY, 11, "there is no operation 'fly'"),
         (no_policy_file, IN_IMAGE, 4, "cannot read"),
         (same_ports, "b/component.toml", 4, "ports 'p' of b overlaps 'p' of a"),
