@@ -21,7 +21,7 @@ from cloudos.host.manifest_values import Place
 from cloudos.host.system_wiring import System
 
 INIT = state.ROOT / "cloudos" / "services" / "init" / "main.py"
-OWN_MEMORY = 1000 << 10
+OWN_MEMORY = 1088 << 10
 """Bytes that are needed besides the bundle and the quotas: 0.45 MB of the first, which are left to firmware, 0.2 MB of
 kernel, and 0.3 MB of init with twelve components, as `free` shows in the image `system` with 8 MB."""
 

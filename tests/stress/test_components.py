@@ -26,6 +26,7 @@ KILLED = (
     "serial16550", "rtc", "entropy", "log", "files", "pipes", "loader", "audit", "policy", "names", "console", "shell",
 )  # fmt: skip
 PAGE = 4096
+PIPES_OF_A_LIFE, PIPE_SIZE = 8, 17408
 KINDS = 12
 LOOPING, EXHAUSTING_HANDLES = 9, 10
 
@@ -132,7 +133,9 @@ def test_a_driver_that_faults_takes_nothing_down(tmp_path: Path) -> None:
     assert len(others) == 10
     for name, state, count, before, after in others:
         assert (state, count) == ("running", "1"), name
-        assert 0 < int(after) <= int(before) + 4096, f"{name} loses memory"
+        # The garbage makes some pipes in one life, whose memory is kept for others.
+        more = PIPES_OF_A_LIFE * PIPE_SIZE if name == "pipes" else PAGE
+        assert 0 < int(after) <= int(before) + more, f"{name} loses memory"
     for load in ("files", "pipes", "programs", "log"):
         failures = {count for (count,) in numbers(rf"{load} \d+ (\d+)", output)}
         assert failures == {"0"}, f"the load on {load}: {failures or 'does not get on'}"
@@ -279,6 +282,6 @@ def test_services_refuse_what_they_have_no_memory_for() -> None:
         counts = got[what]
         assert len(counts) == times and min(counts) >= least, f"{what}: {counts}"
         assert min(counts) >= max(counts) * 3 // 4, f"{what}: {counts}"
-    assert got["output"] == [40], "output was refused"
+    assert got["output"] == [8], "output was refused"
     starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
     assert len(starts) == 10 and set(starts.values()) == {1}, "something was started again"

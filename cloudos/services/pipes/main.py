@@ -3,8 +3,8 @@ end; badges of an earlier life are not known any more.
 
 Holders of an end are counted by what they say (`share`, `close`), which is told at once. Those that die say nothing:
 the service keeps a handle for each end from which those of all holders are derived, and when none of these exists any
-more nobody holds the end. It looks for such ends when there is no room for another pipe, and from time to time while
-somebody waits at a pipe.
+more nobody holds the end. It looks for such ends when who has some pipes makes another, when there is no room for one,
+and from time to time while somebody waits at a pipe.
 
 Pipes, and bytes of writers that wait, are as many as the quota has room for when the service starts. Who has as many
 as are left gets no more, so that nobody takes them all.
@@ -46,6 +46,7 @@ MAXIMUM = 96  # pipes at a time, or fewer where the quota has no room for them
 PIPE_SIZE = 17408  # bytes that a pipe takes of the quota, with its handles
 WAITER_SIZE = 4352  # bytes that a writer who waits takes
 MORE_WAITERS = 4  # than there may be pipes
+FEW = 1  # pipes of a maker, from which on it is looked whether somebody holds them
 MOST_READERS = 64  # that wait at a pipe
 LOOK_AFTER = 100_000_000  # nanoseconds between two looks at whether those are gone for whom somebody waits
 BROKEN_PIPE = 310
@@ -93,7 +94,7 @@ class PipeServer:
 
     def make(self) -> tuple[U64, U64]:
         """See `Pipes`."""
-        if not self.has_room():
+        if self.made_by(CALLER.badge) >= FEW or not self.has_room():
             self.look(False)
             if not self.has_room():
                 raise QuotaExceeded

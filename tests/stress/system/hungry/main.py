@@ -25,7 +25,7 @@ from cloudos.sdk.component import held
 
 MOST = 2000
 LINES = 300
-WRITES = 40
+WRITES = 8
 
 
 @struct
