@@ -205,7 +205,7 @@ class Machine:
 
     def standard_stream(self, number: U64) -> U64:
         """The handle of the stream that this program was given under a number; 0 when there is none."""
-        if not is_component():
+        if not is_component() or not has_streams():
             return U64(CONSOLE) + number if number < 3 else U64(0)
         match number:
             case 0:
@@ -287,6 +287,11 @@ class Machine:
             return False
         drop_handle(memory.handle)
         return True
+
+
+def has_streams() -> bool:
+    """Whether this program was given any standard stream: one of `cloudos run` was not, and has the machine's."""
+    return held("stdin") != 0 or held("stdout") != 0 or held("stderr") != 0
 
 
 def session(name: str) -> U64:
