@@ -14,10 +14,10 @@ from tests.boot.harness import LAUNCHER, ROOT, run
 from tests.unit.apps.shell.scripts import CONTROL, STREAMS, WORDS
 
 SHELL = ROOT / "cloudos" / "apps" / "shell" / "main.py"
-# Without services there are no programs and no files; `exit` outside of parentheses would end all scripts at once.
+# There are no programs, so no pipelines; `exit` outside of parentheses would end all scripts at once.
 OUTSIDE = re.compile(
     r"\b(sed|touch|ls|cat|sh|env|grep|mkdir|wc|seq|sort|tr|yes|head|tail|sleep|rev|nosuch|nonexistent|chmod)\b"
-    r"|/dev/|>[a-zA-Z]|>[^&(]|cd |<f|\$- |exit 7"
+    r"|/dev/|>[a-zA-Z]|>[^&(]|cd |<f|\$- |exit 7|(?<!\|)\|(?!\|)|(?<![&<>])&(?![&0-9-])"
 )
 
 
