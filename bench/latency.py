@@ -8,7 +8,7 @@ after the deadline is the way from the timer's interrupt to the thread, and the 
 from __future__ import annotations
 
 from cloudos.abi import devices, initial
-from cloudos.abi.errors import TimedOut, WouldBlock
+from cloudos.abi.errors import Denied, TimedOut, WouldBlock
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import ALL_RIGHTS_BITS
 from cloudos.lang import U8, U64, Atomic, Order, Template, VirtAddr, code_address, machine, place, struct
@@ -21,7 +21,10 @@ MILLISECOND = 1_000_000
 DESCENDANTS = 10_000
 
 
-@machine(x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)))
+@machine(
+    x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)),
+    aarch64=Template("mrs %[result], cntvct_el0", result="=r"),
+)
 def cycles() -> U64:
     """The time stamp counter: under -icount it counts instructions."""
     return U64(0)
@@ -95,6 +98,17 @@ def device_answer(timer: Ports, line: Line) -> U64:
     return SHARED.woken - SHARED.seen.load(Order.RELAXED)
 
 
+def device_answers(timer: Ports, quota: U64) -> None:
+    """Print the average. Raises what `Line.open` does."""
+    line = Line()
+    line.open(U64(initial.DEVICE), quota, U64(2), U64(0))
+    total = U64(0)
+    for _ in U64.range(500):
+        total = total + device_answer(timer, line)
+    line.close()
+    print(f"device_interrupt_to_driver {total // 500}")
+
+
 def revoke(handle: U64) -> None:
     system.handle_revoke(handle)
     SHARED.done = U64(1)
@@ -140,15 +154,12 @@ def main() -> None:
     for _ in U64.range(500):
         total = total + answer(never)
     print(f"interrupt_to_handler {total // 500}")
-    timer = Ports(system.device_create(U64(initial.DEVICE), quota, U64(devices.PORTS), U64(0x40), U64(4)))
-    line = Line()
-    line.open(U64(initial.DEVICE), quota, U64(2), U64(0))
-    total = U64(0)
-    for _ in U64.range(500):
-        total = total + device_answer(timer, line)
-    line.close()
+    try:
+        timer = Ports(system.device_create(U64(initial.DEVICE), quota, U64(devices.PORTS), U64(0x40), U64(4)))
+        device_answers(timer, quota)
+    except Denied:
+        pass  # a machine without I/O ports
     system.thread_kill(spinner)
-    print(f"device_interrupt_to_driver {total // 500}")
     parent = system.notification_create(quota)
     for _ in U64.range(DESCENDANTS):
         system.handle_derive(parent, U64(ALL_RIGHTS_BITS), U64(0))

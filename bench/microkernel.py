@@ -19,7 +19,10 @@ from cloudos.sdk.threads import start
 ROUNDS = 2000
 
 
-@machine(x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)))
+@machine(
+    x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)),
+    aarch64=Template("mrs %[result], cntvct_el0", result="=r"),
+)
 def cycles() -> U64:
     """The time stamp counter: under -icount it counts instructions."""
     return U64(0)
@@ -27,6 +30,8 @@ def cycles() -> U64:
 
 # A message of two words; as the binary interface says, all eight registers travel, so the others are cleared.
 CLEAR = "xorl %%r8d, %%r8d; xorl %%r9d, %%r9d; xorl %%r12d, %%r12d; xorl %%r13d, %%r13d; xorl %%r14d, %%r14d; "
+WORDS = "".join(f"mov x{number}, xzr; " for number in (3, 4, 5, 6, 7, 9, 10))
+OTHERS = ("x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "memory", "cc")
 REST = ("rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc")
 
 
@@ -36,7 +41,13 @@ REST = ("rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "
         results=("=a", "=d", "=S", "=D", "=b"),
         inputs={"endpoint": "D", "tag": "S", "word": "d"},
         clobbers=REST,
-    )
+    ),
+    aarch64=Template(
+        WORDS + "mov x8, #26; svc #0",
+        results=("={x0}", "={x2}", "={x1}", "={x12}", "={x11}"),
+        inputs={"endpoint": "{x0}", "tag": "{x1}", "word": "{x2}"},
+        clobbers=OTHERS,
+    ),
 )
 def call_words(endpoint: U64, tag: U64, word: U64) -> tuple[U64, U64, U64, U64, U64]:
     """message_call: error, word, tag, badge, reply."""
@@ -49,7 +60,13 @@ def call_words(endpoint: U64, tag: U64, word: U64) -> tuple[U64, U64, U64, U64, 
         results=("=a", "=d", "=S", "=D", "=b"),
         inputs={"endpoint": "D", "tag": "S", "word": "d", "reply": "b"},
         clobbers=REST,
-    )
+    ),
+    aarch64=Template(
+        WORDS + "mov x8, #30; svc #0",
+        results=("={x0}", "={x2}", "={x1}", "={x12}", "={x11}"),
+        inputs={"endpoint": "{x0}", "tag": "{x1}", "word": "{x2}", "reply": "{x11}"},
+        clobbers=OTHERS,
+    ),
 )
 def reply_receive_words(endpoint: U64, tag: U64, word: U64, reply: U64) -> tuple[U64, U64, U64, U64, U64]:
     """message_reply_receive: error, word, tag, badge, reply."""
@@ -62,7 +79,13 @@ def reply_receive_words(endpoint: U64, tag: U64, word: U64, reply: U64) -> tuple
         results=("=a", "=d", "=S", "=D", "=b"),
         inputs={"endpoint": "D", "tag": "S", "word": "d"},
         clobbers=REST,
-    )
+    ),
+    aarch64=Template(
+        WORDS + "mov x8, #27; svc #0",
+        results=("={x0}", "={x2}", "={x1}", "={x12}", "={x11}"),
+        inputs={"endpoint": "{x0}", "tag": "{x1}", "word": "{x2}"},
+        clobbers=OTHERS,
+    ),
 )
 def send_words(endpoint: U64, tag: U64, word: U64) -> tuple[U64, U64, U64, U64, U64]:
     """message_send: the error; the rest says nothing."""

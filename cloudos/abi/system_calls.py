@@ -183,7 +183,7 @@ def thread_kill(thread: ThreadToControl) -> None:
 
 @system_call(number=15, raises=(BadAddress, BadState))
 def thread_read_registers(thread: ThreadToRead, buffer: UserPtr[U8]) -> None:
-    """Copy the general registers (176 bytes on x86_64) of a stopped or faulting thread."""
+    """Copy the general registers (`cloudos.sdk.registers.size()` bytes) of a stopped or faulting thread."""
     raise NotImplementedError
 
 

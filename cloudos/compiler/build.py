@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cloudos.compiler import traps
 from cloudos.compiler.diagnostics import InternalCompilerError
-from cloudos.compiler.support import SUPPORT_FLAGS, SUPPORT_NAME, SUPPORT_SOURCE
+from cloudos.compiler.support import SUPPORT_NAME, SUPPORT_SOURCE, support_flags
 from cloudos.compiler.targets import Target
 
 CACHE_FORMAT = "2"
@@ -95,7 +95,7 @@ def build(
     """
     flags = compile_flags(target, optimize, lto)
     work = [(unit, flags) for unit in units]
-    work.append((Unit(SUPPORT_NAME, SUPPORT_SOURCE), (*flags, *SUPPORT_FLAGS)))
+    work.append((Unit(SUPPORT_NAME, SUPPORT_SOURCE), support_flags(flags)))
     # The longest unit first: with few units that decides when the last one ends.
     order = sorted(range(len(work)), key=lambda index: -len(work[index][0].source))
     objects: dict[int, Path] = {}

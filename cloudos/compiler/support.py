@@ -2,8 +2,8 @@
 
 clang lowers struct copies and zeroing to ``memcpy``, ``memmove``, ``memset`` and ``memcmp`` even in freestanding
 code. They move eight bytes at a time; the first or last word is loaded before the loop and stored after it, which
-covers the odd bytes without a byte loop and keeps overlapping moves right. CLOUDOS_SHORT_SUPPORT, for the kernel of
-x86_64, chooses instructions that are loops by themselves: 400 bytes less, slower for a few bytes.
+covers the odd bytes without a byte loop and keeps overlapping moves right. CLOUDOS_SHORT_SUPPORT, for kernels, chooses
+short loops, on x86_64 instructions that are loops by themselves: 400 bytes less, slower for a few bytes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,18 @@ from __future__ import annotations
 SUPPORT_NAME = "cloudos.support"
 """Name of the unit; :func:`cloudos.compiler.build.build` adds it to every link."""
 
-SUPPORT_FLAGS = ("-O2", "-fno-builtin", "-fno-lto")
-"""The unit's own flags, after all others: its loops must not be recognised as the functions they implement, and it
-must be an ordinary object because link-time optimisation may ask for these functions after it has read them."""
+SHORT = "-DCLOUDOS_SHORT_SUPPORT=1"
+"""The flag of targets where size counts for more than speed."""
+
+
+def support_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
+    """The unit's flags: its own after all others.
+
+    Its loops must not be recognised as the functions they implement, and it must be an ordinary object because
+    link-time optimisation may ask for these functions after it has read them.
+    """
+    return (*flags, "-Oz" if SHORT in flags else "-O2", "-fno-builtin", "-fno-lto")
+
 
 SUPPORT_SOURCE = r"""
 typedef unsigned char u8;
@@ -94,7 +103,7 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     *(word *)end = pattern;
     return to;
 }
-#else
+#elif defined(__x86_64__)
 /* Where size counts for more: words, then what is left, in the processor's own loops. */
 static inline void move_forward_shortly(void *to, const void *from, u64 length) {
     u64 count = length >> 3;
@@ -128,6 +137,42 @@ HIDDEN void *memset(void *to, int value, u64 length) {
     __asm__ volatile("rep stosq" : "+D"(at), "+c"(count) : "a"(pattern) : "memory");
     count = length & 7;
     __asm__ volatile("rep stosb" : "+D"(at), "+c"(count) : "a"(pattern) : "memory");
+    return to;
+}
+#else
+/* Where size counts for more: one loop, and what is left by the bits of its length. */
+#define LEFT_OF(count, bit, move) "tbz " count ", #" bit ", 3f; " move "; 3: "
+#define LEFT(bit, move) LEFT_OF("%2", bit, move)
+
+HIDDEN void *memcpy(void *to, const void *from, u64 length) {
+    void *at = to;
+    u64 first, second;
+    __asm__ volatile("1: subs %2, %2, #32; b.lo 2f; ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16; "
+                     "ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16; b 1b; 2: "
+                     LEFT("4", "ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16")
+                     LEFT("3", "ldr %3, [%1], #8; str %3, [%0], #8")
+                     LEFT("2", "ldr %w3, [%1], #4; str %w3, [%0], #4")
+                     LEFT("1", "ldrh %w3, [%1], #2; strh %w3, [%0], #2")
+                     LEFT("0", "ldrb %w3, [%1]; strb %w3, [%0]")
+                     : "+r"(at), "+r"(from), "+r"(length), "=&r"(first), "=&r"(second) : : "memory", "cc");
+    return to;
+}
+
+HIDDEN void *memmove(void *to, const void *from, u64 length) {
+    if ((u64)to - (u64)from >= length) return memcpy(to, from, length);
+    for (; length & 7; length--) ((u8 *)to)[length - 1] = ((const u8 *)from)[length - 1];
+    for (; length; length -= 8) *(word *)((u8 *)to + length - 8) = *(const word *)((const u8 *)from + length - 8);
+    return to;
+}
+
+HIDDEN void *memset(void *to, int value, u64 length) {
+    void *at = to;
+    u64 pattern = (u8)value * 0x0101010101010101ul;
+    __asm__ volatile("1: subs %1, %1, #32; b.lo 2f; stp %2, %2, [%0], #16; stp %2, %2, [%0], #16; b 1b; 2: "
+                     LEFT_OF("%1", "4", "stp %2, %2, [%0], #16") LEFT_OF("%1", "3", "str %2, [%0], #8")
+                     LEFT_OF("%1", "2", "str %w2, [%0], #4")
+                     LEFT_OF("%1", "1", "strh %w2, [%0], #2") LEFT_OF("%1", "0", "strb %w2, [%0]")
+                     : "+r"(at), "+r"(length) : "r"(pattern) : "memory", "cc");
     return to;
 }
 #endif

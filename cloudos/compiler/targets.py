@@ -74,8 +74,25 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ),
     ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
-    ("aarch64", "kernel"): ("-mgeneral-regs-only", "-fno-pic", "-mno-outline-atomics"),
-    ("aarch64", "user"): ("-fno-pic", "-mno-outline-atomics", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("aarch64", "kernel"): (
+        "-mgeneral-regs-only",
+        "-fno-pic",
+        "-mcmodel=tiny",
+        "-mno-outline-atomics",
+        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_PANIC_TRAP=1",
+        "-DCLOUDOS_SHORT_SUPPORT=1",
+        "-fomit-frame-pointer",
+        "-mllvm",
+        "--inline-threshold=0",
+    ),
+    ("aarch64", "user"): (
+        "-fno-pic",
+        "-mno-outline-atomics",
+        "-mno-implicit-float",
+        "-fstack-clash-protection",
+        "-DCLOUDOS_FLOAT=1",
+    ),
     ("aarch64", "host"): ("-fPIC", "-mno-outline-atomics", "-DCLOUDOS_FLOAT=1"),
 }
 
@@ -155,7 +172,8 @@ def target(arch: str, kind: Kind) -> Target:
         compile_flags=_COMMON_FLAGS + _FLAGS[arch, kind],
         link_flags=link_flags,
         optimized_link_flags=_OPTIMIZED_LINK_FLAGS[kind],
-        traps_near="-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
+        # Where all instructions have the same length, nothing is gained.
+        traps_near=arch == "x86_64" and "-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
         linker_script=USER_LINKER_SCRIPT if kind == "user" else None,
     )
 

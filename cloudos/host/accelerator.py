@@ -37,6 +37,8 @@ class Accelerator:
 
 
 EMULATED_CPU = "max"
+EMULATED_CPUS = {"x86_64": EMULATED_CPU, "aarch64": f"{EMULATED_CPU},cntfrq=1000000000"}
+"""By architecture. The counter of AArch64 counts nanoseconds, as that of newer versions of QEMU does by itself."""
 KVM_CPUS = ("host", "host,-arch-capabilities")
 """Models to try under KVM: some hosts refuse to set the register that the feature arch-capabilities needs."""
 
@@ -113,13 +115,15 @@ def decide(qemu: Qemu, kernel: Callable[[], Path]) -> Accelerator:
     return emulation(f"/dev/kvm is there, but a guest did not run on it as it should: {problem}")
 
 
-def emulation(reason: str) -> Accelerator:
+def emulation(reason: str, architecture: str = "x86_64") -> Accelerator:
     """The choice of QEMU's own emulation, and why."""
-    return Accelerator("tcg", EMULATED_CPU, f"emulation: {reason}")
+    return Accelerator("tcg", EMULATED_CPUS[architecture], f"emulation: {reason}")
 
 
 def choose(qemu: Qemu, kernel: Callable[[], Path], *, fresh: bool = False) -> Accelerator:
     """The accelerator to use: what was found last, or what is found now (always when `fresh`)."""
+    if qemu.architecture != "x86_64":
+        return emulation(f"there is no guest yet that tries KVM on {qemu.architecture}", qemu.architecture)
     key = f"{boot_identity()}:{os.geteuid()}:{qemu.version}:{qemu.identity}"
     known = state.load("accelerator.json")
     if not fresh and known.get("key") == key:

@@ -28,6 +28,12 @@ LONGEST_TIMEOUT = 365 * 24 * 3600
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
+ARCH = click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+
+MACHINE = click.option(
+    "--machine", metavar="NAME", default="", help="QEMU's machine: microvm (usual), q35; virt, virt,gic-version=2."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cloudos")
@@ -79,10 +85,20 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+def machine_of(architecture: str, machine: str) -> str:
+    """The machine that was chosen, or the usual one. Raises click.UsageError for one of another architecture."""
+    from cloudos.host.machine import MACHINES
+
+    known = MACHINES[architecture]
+    if machine and machine not in known:
+        raise click.UsageError(f"--machine {machine!r}: of {architecture} there are {' and '.join(known)}")
+    return machine or known[0]
+
+
 def program_options(command: F) -> F:
     """What `run` and `build` have in common: the program, what it is given, the architecture."""
     decorators = (
-        click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True),
+        ARCH,
         click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file."),
         click.option("-e", "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable."),
         click.option("--policy", type=click.Path(path_type=Path), metavar="FILE.toml", help="Who may do what to whom."),
@@ -134,7 +150,7 @@ def split_file(text: str) -> tuple[Path, str]:
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
 @click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
-@click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
+@MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
 @click.option("--bare", is_flag=True, help="The kernel alone, without services; so it is below 8M of memory.")
 @click.option("--gdb", is_flag=True, help="Alone, as with --bare: wait for a debugger, and say how to attach it.")
@@ -167,7 +183,7 @@ def run(
         program,
         arch,
         inputs(program, arguments, terminal() + environment, files, policy),
-        Options(machine, memory, cpus),
+        Options(machine_of(arch, machine), memory, cpus),
         Limits(timeout, kernel_log),
         gdb,
         bare,
@@ -199,7 +215,7 @@ def build(
 
 @cli.command()
 @FORM
-@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+@ARCH
 def size(form: str, arch: str) -> int:
     """Show the kernel's bytes by module; fails when they are more than the kernel may have."""
     from cloudos.host import image, listing
@@ -216,7 +232,7 @@ def size(form: str, arch: str) -> int:
 @cli.command()
 @FORM
 @click.option("--json", "file", metavar="FILE", help="Write the JSON to a file too; - is standard output, alone.")
-@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+@ARCH
 def bench(form: str, file: str | None, arch: str) -> None:
     """Measure the kernel under instruction counting: every run gives the same numbers."""
     from cloudos.host import bench as command
@@ -258,11 +274,12 @@ def image_inspect(name: str, form: str) -> None:
 @image.command("build")
 @click.argument("name")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
-def image_build(name: str, output: Path) -> None:
+@ARCH
+def image_build(name: str, output: Path, arch: str) -> None:
     """Write what boots the image NAME into DIR: kernel, bundle, and a README with the command."""
     from cloudos.host import image_commands
 
-    for path in image_commands.build(name, output):
+    for path in image_commands.build(name, output, arch):
         print(path)
 
 
@@ -280,9 +297,10 @@ def graph(name: str, svg: Path | None) -> None:
 @click.option("--image", "name", default="system", show_default=True, help="The image, or the path of a manifest.")
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
-@click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
+@MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
-def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool) -> int:
+@ARCH
+def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool, arch: str) -> int:
     """Boot a system image with its console on this terminal, until the machine is off.
 
     The exit status is the machine's, with the exceptions of `run`. Ctrl-] three times within a second stops a
@@ -291,7 +309,7 @@ def shell(name: str, memory: int | None, timeout: float | None, machine: str, ke
     from cloudos.host import shell as command
     from cloudos.host.session import Limits
 
-    return command.run(command.Request(name, machine, memory, Limits(timeout, kernel_log)))
+    return command.run(command.Request(name, arch, machine_of(arch, machine), memory, Limits(timeout, kernel_log)))
 
 
 @cli.command()

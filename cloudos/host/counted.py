@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudos.host import accelerator, bundle, frames, image, qemu
+from cloudos.host import accelerator, bundle, elf, frames, image, qemu
 from cloudos.host.console_session import Script
 from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
@@ -52,8 +52,7 @@ def run_bundle(
     kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
-    emulator = qemu.require("x86_64")
-    chosen = accelerator.emulation("instructions can be counted only there")
+    emulator, chosen = _emulation(kernel)
     options = Options(memory=memory, counted=True, memory_image=memory_image)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
@@ -64,17 +63,23 @@ def run_bundle(
             os.close(descriptor)
 
 
+def _emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
+    """The emulator for a kernel's architecture. Raises ToolError."""
+    architecture = elf.architecture(kernel.read_bytes())
+    reason = "instructions can be counted only there"
+    return qemu.require(architecture), accelerator.emulation(reason, architecture)
+
+
 @contextmanager
 def console(
-    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 120.0, machine: str = "microvm"
+    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 120.0, machine: str = ""
 ) -> Iterator[Script]:
     """Boot a bundle, such as that of a system image, with a console that the caller types on.
 
     `memory` in bytes; `seconds` of real time at most. The machine is gone when the context ends. Raises ToolError when
     QEMU cannot be started.
     """
-    emulator = qemu.require("x86_64")
-    chosen = accelerator.emulation("instructions can be counted only there")
+    emulator, chosen = _emulation(kernel)
     options = Options(machine, memory, counted=True, console=True)
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
@@ -85,14 +90,16 @@ def console(
 
 
 @contextmanager
-def system_console(name: str, *, seconds: float = 120.0, machine: str = "microvm") -> Iterator[Script]:
+def system_console(
+    name: str, *, seconds: float = 120.0, machine: str = "", architecture: str = "x86_64"
+) -> Iterator[Script]:
     """`console` for a system image, by its name or the path of its manifest, with the memory that it usually has.
 
     Raises also what building the image does.
     """
     from cloudos.host import system_image
 
-    made = system_image.build(system_image.load(name))
+    made = system_image.build(system_image.load(name, architecture), architecture)
     memory = made.system.manifest.usual
     with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
         yield script

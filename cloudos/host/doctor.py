@@ -31,6 +31,8 @@ def examine() -> list[Finding]:
         package("compiler", "ziglang", "clang and lld"),
     ]
     findings += emulator()
+    second = qemu.EMULATORS["aarch64"]
+    findings.append(optional("qemu aarch64", second, "needed for `--arch aarch64`, which installs it where it can"))
     findings.append(optional("gdb", "gdb", "needed only to debug with `run --gdb`"))
     return findings
 

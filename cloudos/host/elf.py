@@ -32,3 +32,34 @@ def stripped(content: bytes) -> bytes:
     for place, width in SECTION_FIELDS:
         kept[place : place + width] = bytes(width)
     return bytes(kept)
+
+
+ARCHITECTURES = {62: "x86_64", 183: "aarch64"}
+"""By the number in the header (System V ABI, figure 4-2)."""
+
+
+def architecture(content: bytes) -> str:
+    """The name of the architecture that an executable is for; "x86_64" for what is none."""
+    return ARCHITECTURES.get(int.from_bytes(content[18:20], "little"), "x86_64")
+
+
+PLACED = struct.Struct("<I4xQ8xQQ")
+"""Of a program header: type, offset in the file, physical address, bytes in the file."""
+
+LOADABLE = 1
+"""Type of a segment that is loaded."""
+
+
+def flat(content: bytes) -> bytes:
+    """What an executable looks like in memory, from the lowest of its physical addresses to the last byte that is not
+    zero by itself: the form in which loaders of AArch64 want kernels that get a device tree. Raises ValueError."""
+    if not content.startswith(MAGIC) or len(content) < 64:
+        raise ValueError("not an ELF file of 64 bits")
+    offset, size, count = PROGRAM_TABLE.unpack_from(content)
+    headers = [PLACED.unpack_from(content, offset + size * number) for number in range(count)]
+    parts = [(place, content[at : at + length]) for kind, at, place, length in headers if kind == LOADABLE and length]
+    base = min(place for place, _ in parts)
+    memory = bytearray(max(place + len(part) for place, part in parts) - base)
+    for place, part in parts:
+        memory[place - base : place - base + len(part)] = part
+    return bytes(memory)

@@ -8,29 +8,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudos.host import listing, manifest, system_image
-from cloudos.host.accelerator import EMULATED_CPU
+from cloudos.host import listing, manifest, recipe, system_image
 from cloudos.host.build import install
 from cloudos.host.component import Component
 from cloudos.host.errors import ToolError
+from cloudos.host.recipe import BUNDLE
 from cloudos.host.system_wiring import System
 
-KERNEL, BUNDLE, README = "kernel.elf", "bundle.bin", "README"
+README = "README"
 
 BOOT_TEXT = f"""\
 The image {{name}} of CloudOS: {{description}}
 
-{KERNEL}   the kernel
+{{kernel}}
 {BUNDLE}   init, the wiring, the programs of the components, and the files
 
 Boot it (the console is the terminal, the kernel's log goes to kernel.log):
 
-    qemu-system-x86_64 -M microvm -cpu {EMULATED_CPU} -m {{memory}}M -nodefaults -no-user-config -display none \\
-        -no-reboot -kernel {KERNEL} -initrd {BUNDLE} -serial file:kernel.log \\
-        -device isa-debug-exit,iobase=0xf4,iosize=0x04 \\
-        -global virtio-mmio.force-legacy=false -device virtio-serial-device,max_ports=2 \\
-        -chardev file,id=program,path=boot.log -device virtserialport,nr=1,name=program,chardev=program \\
-        -chardev stdio,id=console -device isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2
+{{command}}
 """
 
 
@@ -182,15 +177,19 @@ def milliseconds(nanoseconds: int) -> str:
     return f"{nanoseconds / 1_000_000:.6g}"
 
 
-def build(name: str, directory: Path) -> list[Path]:
+def build(name: str, directory: Path, architecture: str = "x86_64") -> list[Path]:
     """Write the files that boot an image into `directory`; on any error nothing in it has changed.
 
     Raises ToolError, CompileError.
     """
-    made = system_image.build(system_image.load(name))
+    made = system_image.build(system_image.load(name, architecture), architecture)
     found = made.system.manifest
-    text = BOOT_TEXT.format(name=found.name, description=found.description, memory=-(-found.usual >> 20))
-    contents = {KERNEL: made.kernel.read_bytes(), BUNDLE: made.content, README: text.encode()}
+    memory = f"{-(-found.usual >> 20)}M"
+    command = recipe.command(architecture, memory, "file:kernel.log", "boot.log", "stdio")
+    kernel = recipe.kernel_text(architecture)
+    text = BOOT_TEXT.format(name=found.name, description=found.description, kernel=kernel, command=command)
+    contents = recipe.kernel_files(made.kernel.read_bytes())
+    contents |= {BUNDLE: made.content, README: text.encode()}
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         return install(contents, directory)

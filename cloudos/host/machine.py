@@ -2,9 +2,9 @@
 
 The guest has two byte channels. The *log* is the first serial port: kernel messages and records (records.py),
 and one-byte commands back. The *program* channel carries standard streams in frames (frames.py): a virtio
-serial port on `microvm`, the second serial port on `q35`. A machine may have a *console* too, a third serial port
-for a driver in the guest. All are socket pairs whose far ends QEMU inherits, so nothing appears in the file system
-and nothing is left behind.
+serial port on `microvm` and `virt`, the second serial port on `q35`. A machine may have a *console* too, for a driver
+in the guest: a third serial port, on `virt` a second virtio serial device. All are socket pairs whose far ends QEMU
+inherits, so nothing appears in the file system and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -15,17 +15,25 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloudos.host import elf
 from cloudos.host.accelerator import Accelerator
 from cloudos.host.errors import ToolError
 
 MINIMUM_MEMORY = 2 << 20
+VIRT_TREE = 6 << 20
+VIRT_MINIMUM = 8 << 20
+MACHINES = {"x86_64": ("microvm", "q35"), "aarch64": ("virt", "virt,gic-version=2")}
+"""By architecture, the usual one first."""
 MAXIMUM_PROCESSORS = 255
 # Linux, include/uapi/asm-generic/socket.h; Python has no name for it.
 SO_SNDBUFFORCE = 32
 LOG_BUFFER = 8 << 20
+CONSOLE_SLOT = 8
+"""Of the console on `virt`, in another page than the program channel: the kernel takes the first serial device."""
+VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
 
 
@@ -33,7 +41,8 @@ LOG_BUFFER = 8 << 20
 class Options:
     """What a user may choose about a machine. `memory` is in bytes: a ceiling, taken from the host only when used."""
 
-    machine: str = "microvm"
+    machine: str = ""
+    """As QEMU names it; empty: the usual one of the kernel's architecture."""
     memory: int = 1 << 30
     processors: int = 1
     gdb_port: int | None = None
@@ -42,7 +51,8 @@ class Options:
     memory_image: Path | None = None
     """A file that is the guest's memory, and keeps it when the guest is gone."""
     console: bool = False
-    """Whether there is a serial port for a terminal, a 16550A at I/O port 0x3E8 with interrupt line 5."""
+    """Whether there is a device for a terminal: a 16550A at I/O port 0x3E8 with interrupt line 5; on `virt` a virtio
+    console, with the first of the lines of such devices."""
 
 
 @dataclass
@@ -72,7 +82,7 @@ def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path,
     line = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
-    line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    line += [] if is_virt(options.machine) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
     if options.counted:
         line += ["-icount", "shift=0,sleep=off"]
@@ -81,53 +91,90 @@ def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path,
     return line
 
 
+def is_virt(machine: str) -> bool:
+    """Whether it is QEMU's machine for AArch64, in any variant."""
+    return machine.startswith("virt")
+
+
 def machine_type(options: Options) -> list[str]:
     """The part of the QEMU command that says which machine it is and what its memory is made of."""
+    machine = options.machine
+    if machine == "virt":
+        # Version 2 of the interrupt controller, which is the default, serves 8 processors at most.
+        machine += ",gic-version=3"
     if options.memory_image is None:
-        return ["-M", options.machine]
+        return ["-M", machine]
     path = str(options.memory_image).replace(",", ",,")
     backend = f"memory-backend-file,id=ram,size={options.memory // 1024}K,mem-path={path},share=on"
-    return ["-M", f"{options.machine},memory-backend=ram", "-object", backend]
+    return ["-M", f"{machine},memory-backend=ram", "-object", backend]
 
 
 def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
     """The part of the QEMU command that connects the two channels to inherited sockets."""
     line = ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
     line += ["-chardev", f"socket,id=program,fd={program_fd}"]
-    if machine == "microvm":
+    if machine == "microvm" or is_virt(machine):
         # A port of kind "serialport": one of kind "console" drops output when its socket is full (hw/char).
-        line += ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-serial-device,max_ports=2"]
-        return [*line, "-device", "virtserialport,nr=1,name=program,chardev=program"]
+        line += [
+            "-global",
+            "virtio-mmio.force-legacy=false",
+            "-device",
+            f"{VIRTIO_SERIAL},id=program{place(machine, 0)}",
+        ]
+        return [*line, "-device", "virtserialport,nr=1,name=program,chardev=program,bus=program.0"]
     return [*line, "-device", "isa-serial,chardev=program,index=1"]
 
 
-def console_channel(console_fd: int) -> list[str]:
-    """The part of the QEMU command that gives the machine its console, on both kinds of machines."""
+def place(machine: str, slot: int) -> str:
+    """Where a virtio device is, on `virt` alone."""
+    return f",bus=virtio-mmio-bus.{slot}" if is_virt(machine) else ""
+
+
+def console_channel(machine: str, console_fd: int) -> list[str]:
+    """The part of the QEMU command that gives the machine its console."""
     line = ["-chardev", f"socket,id=console,fd={console_fd}"]
+    if is_virt(machine):
+        line += ["-device", f"{VIRTIO_SERIAL},id=console{place(machine, CONSOLE_SLOT)}"]
+        return [*line, "-device", "virtserialport,nr=1,name=console,chardev=console,bus=console.0"]
     return [*line, "-device", "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2"]
+
+
+def check_room(options: Options, kernel: int, bundle: int) -> None:
+    """Refuse, with ToolError, a memory too small for these numbers of bytes.
+
+    On `virt` QEMU puts the bundle in the middle, and the device tree, of 1 MB, behind it at a multiple of 2 MB.
+    """
+    # Measurements find out for themselves how little is enough.
+    if options.counted:
+        return
+    need = bundle + kernel + MINIMUM_MEMORY // 2
+    if is_virt(options.machine):
+        need = max(2 * bundle + VIRT_TREE, VIRT_MINIMUM)
+    if need > options.memory:
+        raise ToolError(
+            f"the program and its files do not fit into {describe(options.memory)} of memory",
+            f"give the machine more: --memory {(need + MINIMUM_MEMORY // 2 >> 20) + 1}M or above",
+        )
 
 
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
-    too_small = len(bundle) + kernel.stat().st_size + MINIMUM_MEMORY // 2 > options.memory
-    # Measurements find out for themselves how little is enough.
-    if too_small and not options.counted:
-        need = (len(bundle) + kernel.stat().st_size + MINIMUM_MEMORY) >> 20
-        raise ToolError(
-            f"the program and its files do not fit into {describe(options.memory)} of memory",
-            f"give the machine more: --memory {need + 1}M or above",
-        )
+    content = kernel.read_bytes()
+    options = replace(options, machine=options.machine or MACHINES[elf.architecture(content)][0])
+    check_room(options, len(content), len(bundle))
     log, log_far = socket.socketpair()
     program, program_far = socket.socketpair()
     console, console_far = socket.socketpair()
     enlarge(log_far)
     bundle_fd, messages_fd = memory_file("bundle", bundle), memory_file("messages", b"")
-    line = command(qemu, options, accelerator, kernel, bundle_fd)
+    # Kernels that get a device tree are no ELF files for their loaders.
+    kernel_fd = memory_file("kernel", elf.flat(content) if is_virt(options.machine) else content)
+    line = command(qemu, options, accelerator, Path(f"/dev/fd/{kernel_fd}"), bundle_fd)
     line += channels(options.machine, log_far.fileno(), program_far.fileno())
-    line += console_channel(console_far.fileno()) if options.console else []
+    line += console_channel(options.machine, console_far.fileno()) if options.console else []
     try:
-        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd)
+        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()
@@ -142,8 +189,8 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
     finally:
         for channel in (log, log_far, program, program_far, console, console_far):
             channel.close()
-        os.close(bundle_fd)
-        os.close(messages_fd)
+        for descriptor in (bundle_fd, messages_fd, kernel_fd):
+            os.close(descriptor)
 
 
 def launch(line: list[str], inherited: tuple[int, ...], messages_fd: int) -> subprocess.Popen[bytes]:

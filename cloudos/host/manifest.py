@@ -14,14 +14,15 @@ from cloudos.abi import policy
 from cloudos.host import state
 from cloudos.host.component import MOST_MEMORY, Component, read_component, read_quota, read_schedule
 from cloudos.host.errors import NotFound, ToolError
+from cloudos.host.machine import MACHINES
 from cloudos.host.manifest_values import HINT, Place, Table, read
 
 FOLDER = state.ROOT / "cloudos" / "images"
 KEYS = (
     "name", "description", "memory", "usual", "policy", "label", "program_label", "components", "files", "programs",
-    "directories",
+    "directories", *MACHINES,
 )  # fmt: skip
-COMPONENT_KEYS = ("path", "needs", "quota", "schedule", "label", "arguments")
+COMPONENT_KEYS = ("path", "needs", "quota", "schedule", "label", "arguments", "arch")
 SYSTEM = "/system"
 """Where the programs of components are; nothing else may be put there."""
 
@@ -112,15 +113,20 @@ def find(name: str) -> Path:
     return path
 
 
-def read_image(path: Path) -> ImageManifest:
-    """Read an image manifest and the manifests of its components. Raises NotFound, ToolError, ManifestError."""
+def read_image(path: Path, architecture: str = "x86_64") -> ImageManifest:
+    """Read an image manifest and the manifests of its components, without those for other architectures.
+
+    Raises NotFound, ToolError, ManifestError.
+    """
     table = read(path)
     table.only(*KEYS)
     rules = _policy(table, path)
     label = table.text("label", '"service"', "")
-    placed = tuple(_component(one, path, label) for one in table.tables("components"))
+    placed = tuple(_component(one, path, label) for one in table.tables("components") if _is_for(one, architecture))
     _check_components(table, placed)
-    memory = table.size("memory", LEAST_MEMORY, MOST_MEMORY)
+    own = table.table(architecture)
+    own.only("memory")
+    memory = own.size("memory", LEAST_MEMORY, MOST_MEMORY, table.size("memory", LEAST_MEMORY, MOST_MEMORY))
     return ImageManifest(
         path=path,
         name=table.identifier("name", f'"{path.stem}"'),
@@ -133,7 +139,7 @@ def read_image(path: Path) -> ImageManifest:
         files=tuple(entry for one in table.tables("files") for entry in _files(one, path)),
         programs=tuple(_program(one, path) for one in table.tables("programs")),
         directories=tuple(_guest(table, "directories", text) for text in table.texts("directories")),
-        memory_place=table.place("memory"),
+        memory_place=(own if own.has("memory") else table).place("memory"),
     )
 
 
@@ -165,6 +171,14 @@ def _program_label(table: Table, rules: Policy | None) -> str:
         known = ", ".join(rules.labels) if rules else "there is no policy"
         raise table.error("program_label", f"the policy has no label '{label}'", f"labels: {known}")
     return label
+
+
+def _is_for(table: Table, architecture: str) -> bool:
+    """Whether a component belongs to the image on an architecture."""
+    wanted = table.text("arch", '"aarch64"', architecture)
+    if wanted not in MACHINES:
+        raise table.error("arch", f"there is no architecture '{wanted}'", f"architectures are: {', '.join(MACHINES)}")
+    return wanted == architecture
 
 
 def _component(table: Table, path: Path, label: str) -> Placed:

@@ -16,9 +16,6 @@ PATH = b"/system/program"
 LEAST_MEMORY = 8 << 20
 """Bytes of memory below which a program gets no services: there would be too little left for it."""
 
-ARCHITECTURES = ("x86_64",)
-"""Those with drivers for the components of the image."""
-
 
 @dataclass(frozen=True)
 class Bootable:
@@ -36,10 +33,10 @@ def build(
     Raises NotFound, CannotRun and CompileError for the program, ToolError.
     """
     image.check_source(program)
-    if alone or architecture not in ARCHITECTURES:
+    if alone:
         built = image.build(program, architecture, debug=debug)
         return Bootable(built, image.make_bundle(built.program, inputs, room))
-    system = system_image.build(system_image.load(SYSTEM), architecture)
+    system = system_image.build(system_image.load(SYSTEM, architecture), architecture)
     compiled = image.build_program(program, architecture)
     mine = [Entry(Kind.FILE, PATH, stripped(compiled.read_bytes())), *image.given(inputs, room)]
     built = image.Image(system.kernel, compiled, system.init)

@@ -24,6 +24,7 @@ class Qemu:
     path: str
     version: str
     identity: str
+    architecture: str = "x86_64"
 
 
 def find(architecture: str) -> Qemu | None:
@@ -39,7 +40,7 @@ def find(architecture: str) -> Qemu | None:
     if not isinstance(version, str):
         version = ask_version(path)
         state.store("qemu.json", {identity: version})
-    return Qemu(path, version, identity)
+    return Qemu(path, version, identity, architecture)
 
 
 def ask_version(path: str) -> str:

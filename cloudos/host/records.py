@@ -10,7 +10,8 @@ A record is a line that begins with `@`:
     @kernel-panic site=0x… message=TEXT                  a defect of the kernel that it noticed itself, before the next
     @kernel-panic trap=N error=0x… ip=0x… address=0x… sp=0x… fp=0x…
                                                          a fault in the kernel, or a check that failed: then a trapping
-                                                         instruction at ip says which; N is the processor's vector
+                                                         instruction at ip says which; N is the processor's vector;
+                                                         the next line has the registers, NAME=0x…
     @ready                                               the program channel may be written to from now on
     @refused reason=TEXT                                 the kernel cannot load the program
     @program                                             a process is the first one now: until then it was init
@@ -23,6 +24,7 @@ import re
 from dataclasses import dataclass, field
 
 FIELD = re.compile(r"(status|number|kind|ip|address|sp|fp|site|trap|error)=(\S+)(?: |$)")
+REGISTER = re.compile(r" +(\w+)=(0x[0-9a-f]+)")
 LONGEST_LINE = 64 * 1024
 KEPT_LINES = 200
 
@@ -59,6 +61,7 @@ class Stop:
 
     record: Record
     frames: list[int] = field(default_factory=list)
+    registers: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,6 +92,7 @@ class Log:
                 self.note(parse(line))
             elif line:
                 messages.append(line)
+                self.note_registers(line)
         self.lines = (self.lines + messages)[-KEPT_LINES:]
         return messages
 
@@ -115,6 +119,12 @@ class Log:
             self.handed_over = True
         elif record.name == "off":
             self.off = True
+
+    def note_registers(self, line: str) -> None:
+        """Keep the registers of the kernel, which follow the record of its panic."""
+        stop = self.kernel_panic
+        if stop is not None and not stop.registers and not stop.frames and line.startswith(" "):
+            stop.registers.update((name, int(value, 16)) for name, value in REGISTER.findall(line))
 
     def note_kernel_panic(self, stop: Stop) -> None:
         """Keep what the kernel says about itself: a message and a site may come before the trap."""

@@ -191,4 +191,5 @@ def kernel_stop(stop: Stop, symbols: Symbols | None) -> Stop:
         site, text = symbols.sites[ip]
         fields["site"] = str(site)
     record = Record(stop.record.name, fields, text)
-    return Stop(record, [ip, *return_addresses(symbols.elf, Stack(ip, sp, fp, stop.frames))])
+    innermost = Stack(ip, sp, fp, stop.frames, stop.registers.get("x30"))
+    return Stop(record, [ip, *return_addresses(symbols.elf, innermost)])

@@ -6,10 +6,12 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloudos.host import image, program_image, state
-from cloudos.host.errors import ToolError
+from cloudos.host import elf, image, program_image, state
 from cloudos.host.machine import Machine, Options, free_port, start
 from cloudos.host.session import Ended, Limits, Session, repair_standard_streams
+
+DEBUGGERS = {"x86_64": "gdb", "aarch64": "gdb-multiarch"}
+"""By the architecture of the machine that they look at."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,6 @@ class Request:
 def run(request: Request) -> int:
     """Run a program to its end; the result is the exit status of the command. Raises ToolError, CompileError."""
     repair_standard_streams()
-    if not image.has_kernel(request.architecture):
-        image.build_program(request.program, request.architecture)
-        raise ToolError(
-            f"the program compiles for {request.architecture}, but that architecture does not boot yet",
-            "run it without --arch, or make its files with `cloudos build --arch aarch64`",
-        )
     room = request.options.memory
     bootable = program_image.build(
         request.program, request.architecture, request.inputs, room, alone=request.alone, debug=request.gdb
@@ -72,11 +68,12 @@ def stop_machine(machine: Machine) -> None:
 def with_gdb(options: Options, built: image.Image, program: Path) -> Options:
     """Options for a machine that waits for a debugger; says how to attach."""
     port = options.gdb_port or free_port()
+    debugger = DEBUGGERS[elf.architecture(built.kernel.read_bytes())]
     lines = [
         f"the machine waits for a debugger on 127.0.0.1:{port}; kernel and program are compiled without optimisation.",
         "In another terminal:",
         "",
-        f"    gdb {built.kernel} -ex 'add-symbol-file {built.program} -o 0' \\",
+        f"    {debugger} {built.kernel} -ex 'add-symbol-file {built.program} -o 0' \\",
         f"        -ex 'directory {state.ROOT}:{program.resolve().parent}' -ex 'target remote 127.0.0.1:{port}'",
         "",
         "Then for example, in gdb (hbreak, because the machine's memory is not set up yet when it starts):",

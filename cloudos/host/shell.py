@@ -17,6 +17,7 @@ class Request:
     """What the user asked for. `memory` in bytes; None: as much as the image usually has."""
 
     image: str
+    architecture: str
     machine: str
     memory: int | None
     limits: Limits
@@ -27,8 +28,8 @@ def run(request: Request) -> int:
     from cloudos.host import accelerator, ending, qemu
 
     repair_standard_streams()
-    system = system_image.load(request.image)
-    made = system_image.build(system)
+    system = system_image.load(request.image, request.architecture)
+    made = system_image.build(system, request.architecture)
     least = system.manifest.memory
     memory = request.memory or system.manifest.usual
     if memory < least:
@@ -37,7 +38,7 @@ def run(request: Request) -> int:
             f"leave --memory out, or give {describe(least)} or more",
         )
     options = Options(request.machine, memory, console=True)
-    emulator = qemu.require("x86_64")
+    emulator = qemu.require(request.architecture)
     chosen = accelerator.choose(emulator, lambda: made.kernel)
     with start(emulator.path, options, chosen, made.kernel, made.content) as machine:
         session = ConsoleSession(machine, request.limits)

@@ -51,9 +51,9 @@ class SystemImage:
         return {entry.name.decode(): len(entry.data) for entry in self.entries if entry.kind is Kind.FILE}
 
 
-def load(name: str) -> System:
+def load(name: str, architecture: str = "x86_64") -> System:
     """The image NAME, or of a manifest's path, read and checked. Raises NotFound, ToolError, ManifestError."""
-    return system_wiring.check(read_image(find(name)))
+    return system_wiring.check(read_image(find(name), architecture))
 
 
 def build(system: System, architecture: str = "x86_64") -> SystemImage:

@@ -17,12 +17,16 @@ MOST_CALLS = 256
 
 @dataclass(frozen=True)
 class Stack:
-    """Where code stopped: instruction, stack and frame pointer, and the words of the stack from `sp` on."""
+    """Where code stopped: instruction, stack and frame pointer, and the words of the stack from `sp` on.
+
+    `link`: where a function returns to that has not put that on the stack, on processors that have a register for it.
+    """
 
     ip: int
     sp: int
     fp: int
     words: Sequence[int]
+    link: int | None = None
 
     def word(self, address: int) -> int | None:
         """The word at an address; None when it was not written down."""
@@ -46,7 +50,9 @@ def return_addresses(elf: Any, stack: Stack) -> list[int]:
     while len(found) < MOST_CALLS:
         # The instruction after a call may belong to the next function, or to code that is described otherwise.
         row = row_at(entries, address - bool(found))
-        caller = None if row is None else step(row, numbers, registers, stack)
+        # Only the innermost function can have its return address in a register still.
+        link = None if found else stack.link
+        caller = None if row is None else step(row, numbers, registers, stack, link)
         if caller is None:
             break
         found.append(caller)
@@ -64,13 +70,19 @@ def row_at(entries: Sequence[Any], address: int) -> dict[Any, Any] | None:
     return None
 
 
-def step(row: dict[Any, Any], numbers: tuple[int, int], registers: dict[int, int], stack: Stack) -> int | None:
-    """Where this call returns to, after `registers` have become the caller's; None when that cannot be known."""
+def step(
+    row: dict[Any, Any], numbers: tuple[int, int], registers: dict[int, int], stack: Stack, link: int | None
+) -> int | None:
+    """Where this call returns to, after `registers` have become the caller's; None when that cannot be known.
+
+    `link` is where it returns to when it has not put that on the stack.
+    """
     frame = row["cfa"]
-    if frame.reg not in registers or row["return"] is None or row["return"].type != "OFFSET":
+    if frame.reg not in registers:
         return None
     base = registers[frame.reg] + frame.offset
-    caller = stack.word(base + row["return"].arg)
+    where = row["return"]
+    caller = stack.word(base + where.arg) if where is not None and where.type == "OFFSET" else link
     saved = row.get(numbers[1])
     if saved is not None and saved.type == "OFFSET":
         registers[numbers[1]] = stack.word(base + saved.arg) or 0

@@ -187,9 +187,9 @@ def fast_source(call: SystemCall) -> str:
     rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
     lines = [f"def on_{call.name}(frame: UserFrame) -> bool:", "    try:"]
     lines.append(f"        {name} = look_up_here(frame.argument0, Kind.{needs.kind.name}, {rights})")
-    lines += [f"        if {call.name}({name}, frame):", "            return True"]
+    lines += [f"        if {call.name}({name}, frame):", "            return load_all()"]
     lines += ["    except SystemCallError:", f"        refuse(frame, U64({call.number}), U64(error_code()))"]
-    lines += ["    leave()", "    return True"]
+    lines += ["    leave()", "    return load_all()"]
     return "\n".join(lines) + "\n"
 
 
@@ -231,7 +231,7 @@ def on_yield(frame: trap.UserFrame) -> bool:
 
 
 def _namespace() -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame}
+    names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame, "load_all": trap.load_all}
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
     names |= {
         item.__name__: item

@@ -40,10 +40,8 @@ def kernel_main(start_information: U64) -> NoReturn:
 def start_memory(start_information: U64) -> None:
     """From the machine's memory map to the final page tables. Raises OutOfMemory."""
     boot = platform.read(start_information)  # what memory there is, where the boot module lies
-    image = platform.kernel_image()
-    ranges.reserve(boot, image.start, image.end)  # the kernel itself
-    module = boot.module.value
-    ranges.reserve(boot, module, module + boot.module_length)  # programs and files, used in place
+    for index in U64.range(boot.reserved_count):  # the kernel itself; programs and files, used in place
+        ranges.reserve(boot, boot.reserved[index].start, boot.reserved[index].end)
     FRAMES.start(boot)  # frames can be allocated; those beyond the first gigabyte only after the next line
     mmu.start(boot, FRAMES)  # W^X, guard pages, all memory in the direct map
 

@@ -32,7 +32,7 @@ class Template(_TemplateOptions):
     """One extended-assembly template (GCC and clang; AT&T syntax on x86).
 
     `%[name]` in the text is an input (name to constraint), `%[result]` the output, `%[result0]`… the
-    outputs where there are several.
+    outputs where there are several. The constraint `{x0}` is the register x0.
     """
 
     text: str

@@ -60,12 +60,18 @@ class Ports:
         system.device_write(self.handle, offset, width, value)
 
 
-@machine(x86_64=Template("movl (%[address]), %[result]", result="=r", inputs={"address": "r"}, clobbers=("memory",)))
+@machine(
+    x86_64=Template("movl (%[address]), %[result]", result="=r", inputs={"address": "r"}, clobbers=("memory",)),
+    aarch64=Template("ldr %w[result], [%[address]]", result="=r", inputs={"address": "r"}, clobbers=("memory",)),
+)
 def _load_u32(address: VirtAddr) -> U32:
     return Ptr.at(U32, address).value
 
 
-@machine(x86_64=Template("movl %[value], (%[address])", inputs={"address": "r", "value": "r"}, clobbers=("memory",)))
+@machine(
+    x86_64=Template("movl %[value], (%[address])", inputs={"address": "r", "value": "r"}, clobbers=("memory",)),
+    aarch64=Template("str %w[value], [%[address]]", inputs={"address": "r", "value": "r"}, clobbers=("memory",)),
+)
 def _store_u32(address: VirtAddr, value: U32) -> None:
     Ptr.at(U32, address).value = value
 

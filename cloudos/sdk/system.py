@@ -18,17 +18,14 @@ from cloudos.lang import U64, Template, UserPtr, generate, machine, unreachable
 F = TypeVar("F", bound=Callable[..., Any])
 
 _X86_64_LOST = ("rcx", "r11", "memory", "cc")
-_AARCH64_LOST = (*(f"x{index}" for index in range(9)), "memory", "cc")
+_AARCH64_LOST = (*(f"x{index}" for index in range(2, 9)), "memory", "cc")
 
 
 def _aarch64(arguments: int) -> Template:
-    """Arguments reach their registers through moves: constraints cannot name AArch64 registers."""
-    names = [f"a{index}" for index in range(arguments)]
-    moves = "".join(f"mov x{index}, %[{name}]; " for index, name in enumerate(names))
     return Template(
-        f"mov x8, %[number]; {moves}svc #0; mov %[result0], x0; mov %[result1], x1",
-        results=("=r", "=r"),
-        inputs={"number": "r", **dict.fromkeys(names, "r")},
+        "svc #0",
+        results=("={x0}", "={x1}"),
+        inputs={"number": "{x8}", **{f"a{index}": f"{{x{index}}}" for index in range(arguments)}},
         clobbers=_AARCH64_LOST,
     )
 

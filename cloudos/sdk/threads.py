@@ -32,6 +32,18 @@ thread_entry:
   syscall
   ud2
 """,
+    aarch64=f"""
+.text
+.globl thread_entry
+thread_entry:
+  ldr x9, [sp]
+  mov x29, xzr
+  mov x30, xzr
+  blr x9
+  mov x8, #{_EXIT}
+  svc #0
+  brk #0
+""",
 )
 
 

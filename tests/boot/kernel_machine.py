@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -14,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudos.compiler.api import compile_kernel, compile_program
-from cloudos.host import bundle, machine
+from cloudos.compiler.api import compile_program
+from cloudos.host import accelerator, bundle, elf, machine, qemu
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).with_name("programs") / "kernel_probe.py"
@@ -32,22 +33,32 @@ def folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="cloudos-kernel-"))
 
 
-@functools.cache
-def kernel() -> Path:
-    """The kernel's ELF file."""
-    return compile_kernel("x86_64", folder() / "kernel.elf").path
+def architecture_of(kind: str) -> str:
+    """The architecture that has a machine of this kind."""
+    return next(name for name, kinds in machine.MACHINES.items() if kind in kinds)
 
 
 @functools.cache
-def probe() -> bytes:
+def kernel(kind: str = "microvm") -> Path:
+    """The kernel's ELF file for a kind of machine. Made in a process of its own: one imports one hardware layer."""
+    architecture = architecture_of(kind)
+    output = folder() / f"kernel-{architecture}.elf"
+    make = f"from cloudos.compiler.api import compile_kernel; compile_kernel({architecture!r}, Path({str(output)!r}))"
+    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {make}"], cwd=ROOT, check=True, timeout=120)
+    return output
+
+
+@functools.cache
+def probe(kind: str = "microvm") -> bytes:
     """The ELF file of the program that these tests run."""
-    return compile_program(PROBE, "x86_64", folder() / "probe.elf").path.read_bytes()
+    architecture = architecture_of(kind)
+    return compile_program(PROBE, architecture, folder() / f"probe-{architecture}.elf").path.read_bytes()
 
 
-def bundle_for(*arguments: str, files: dict[bytes, bytes] | None = None) -> bytes:
-    """A bundle that runs the probe with these arguments."""
+def bundle_for(*arguments: str, files: dict[bytes, bytes] | None = None, kind: str = "microvm") -> bytes:
+    """A bundle that runs the probe with these arguments on a kind of machine."""
     words = [b"probe", *(argument.encode() for argument in arguments)]
-    return bundle.encode(bundle.contents(probe(), words, {}, files or {}))
+    return bundle.encode(bundle.contents(probe(kind), words, {}, files or {}))
 
 
 @dataclass
@@ -115,10 +126,13 @@ def boot(
     program, program_far = socket.socketpair()
     module = folder() / f"bundle-{os.getpid()}"
     module.write_bytes(content)
-    line = ["qemu-system-x86_64", "-M", kind, "-accel", "tcg", "-cpu", "max", "-m", memory, "-nodefaults"]
+    architecture = architecture_of(kind)
+    line = [qemu.require(architecture).path, *machine.machine_type(machine.Options(kind)), "-accel", "tcg"]
+    line += ["-cpu", accelerator.EMULATED_CPUS[architecture], "-m", memory, "-nodefaults"]
     line += ["-no-user-config", "-display", "none", "-no-reboot"]
-    line += ["-kernel", str(image or kernel()), "-initrd", str(module)]
-    line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", *options]
+    line += ["-kernel", str(loadable(image or kernel(kind), kind)), "-initrd", str(module)]
+    line += [] if machine.is_virt(kind) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    line += options
     line += machine.channels(kind, log_far.fileno(), program_far.fileno())
     start = time.monotonic()
     process = subprocess.Popen(line, pass_fds=(log_far.fileno(), program_far.fileno()))
@@ -129,6 +143,15 @@ def boot(
         process.wait()
         for channel in (log, program):
             channel.close()
+
+
+def loadable(kernel: Path, kind: str) -> Path:
+    """The form of a kernel that QEMU loads on a kind of machine."""
+    if not machine.is_virt(kind):
+        return kernel
+    flat = kernel.with_suffix(".img")
+    flat.write_bytes(elf.flat(kernel.read_bytes()))
+    return flat
 
 
 def _follow(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudos.host.run import DEBUGGERS
 from tests.boot.harness import LAUNCHER, ROOT, write
 
 PROGRAM = """
@@ -31,15 +32,20 @@ def line_of(path: Path, text: str) -> int:
     return next(n for n, line in enumerate(path.read_text().splitlines(), 1) if line.strip() == text)
 
 
-@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
-def test_a_debugger_stops_on_lines_of_kernel_and_program(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("architecture", "debugger"), list(DEBUGGERS.items()))
+def test_a_debugger_stops_on_lines_of_kernel_and_program(tmp_path: Path, architecture: str, debugger: str) -> None:
+    if shutil.which(debugger) is None:
+        pytest.skip(f"{debugger} is not installed")
     program = write(tmp_path, PROGRAM, "stopped.py")
     kernel_line = line_of(ROOT / "cloudos/kernel/kernel.py", "scheduler.run_next(timer.now())")
     program_line = line_of(program, "return quotient + 1")
     errors = tmp_path / "errors"
     with errors.open("wb") as sink:
         machine = subprocess.Popen(
-            [LAUNCHER, "run", "--gdb", program], stdout=subprocess.PIPE, stderr=sink, cwd=tmp_path
+            [LAUNCHER, "run", "--arch", architecture, "--gdb", program],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            cwd=tmp_path,
         )
     try:
         commands = [f"hbreak cloudos/kernel/kernel.py:{kernel_line}", f"hbreak stopped.py:{program_line}"]
@@ -63,7 +69,9 @@ def told(errors: Path, machine: subprocess.Popen[bytes]) -> str:
         text = errors.read_text()
         if "info locals" in text:
             lines = [line.removeprefix("cloudos:").strip() for line in text.splitlines()]
-            start = next(n for n, line in enumerate(lines) if line.startswith("gdb "))
+            start = next(
+                n for n, line in enumerate(lines) if line.startswith(tuple(f"{name} " for name in DEBUGGERS.values()))
+            )
             return f"{lines[start].removesuffix(chr(92))} {lines[start + 1]}"
         time.sleep(0.1)
     raise AssertionError(f"no gdb command was printed: {errors.read_text()}")
@@ -71,6 +79,7 @@ def told(errors: Path, machine: subprocess.Popen[bytes]) -> str:
 
 def debug(command: str, commands: list[str], cwd: Path) -> str:
     """What gdb says."""
-    line = command.replace("gdb ", "gdb -nx -batch ", 1) + "".join(f" -ex '{text}'" for text in commands)
+    debugger, _, rest = command.partition(" ")
+    line = f"{debugger} -nx -batch {rest}" + "".join(f" -ex '{text}'" for text in commands)
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
     return done.stdout + done.stderr

@@ -17,24 +17,31 @@ from elftools.elf.sections import SymbolTableSection
 from cloudos.host import bundle
 from tests.boot.kernel_machine import COUNTED, boot, bundle_for, kernel, probe, until
 
+BOTH = pytest.mark.parametrize("kind", ["microvm", "virt"])
+"""Kinds of machines, one of each architecture."""
 
-def test_nothing_that_a_program_passes_harms_the_kernel() -> None:
-    run = boot(bundle_for("garbage")).in_order()
+
+@BOTH
+def test_nothing_that_a_program_passes_harms_the_kernel(kind: str) -> None:
+    run = boot(bundle_for("garbage", kind=kind), kind=kind).in_order()
     assert run.output.endswith(
         "exit with 256: error 2\nunknown call: error 6, value 0\nunknown calls that succeeded: 0\n"
     ), run.output[-500:]
     assert run.record("exit") == "status=7"
 
 
-def test_a_null_system_call_costs_at_most_60_instructions() -> None:
-    run = boot(bundle_for("cost"), *COUNTED).in_order()
+@BOTH
+def test_a_null_system_call_costs_at_most_60_instructions(kind: str) -> None:
+    run = boot(bundle_for("cost", kind=kind), *COUNTED, kind=kind).in_order()
     assert 20 < int(run.output) <= 60
 
 
-def test_boot_does_not_depend_on_the_size_of_memory() -> None:
+@BOTH
+def test_boot_does_not_depend_on_the_size_of_memory(kind: str) -> None:
     """At most 3 million instructions, firmware included, and at 4 GB at most twice as many."""
-    small = int(boot(bundle_for("started"), *COUNTED).in_order().output)
-    large = int(boot(bundle_for("started"), *COUNTED, memory="4G").in_order().output)
+    content = bundle_for("started", kind=kind)
+    small = int(boot(content, *COUNTED, kind=kind).in_order().output)
+    large = int(boot(content, *COUNTED, memory="4G", kind=kind).in_order().output)
     assert small <= 3_000_000 and large <= 2 * small
 
 
@@ -72,16 +79,17 @@ def test_a_machine_too_small_for_its_program_says_so(pages: int) -> None:
     assert run.record("refused") == "reason=not enough memory"
 
 
-def test_memory_comes_back() -> None:
-    run = boot(bundle_for("memory")).in_order()
+@BOTH
+def test_memory_comes_back(kind: str) -> None:
+    run = boot(bundle_for("memory", kind=kind), kind=kind).in_order()
     counts = [int(line.removeprefix("blocks ")) for line in run.output.splitlines()]
     assert len(counts) == 3 and counts[0] == counts[1] == counts[2] and counts[0] > 200
 
 
-@pytest.mark.parametrize(("kind", "size"), [("microvm", 3_000_001), ("q35", 20_001)])
+@pytest.mark.parametrize(("kind", "size"), [("microvm", 3_000_001), ("q35", 20_001), ("virt", 3_000_001)])
 def test_input_and_both_outputs_carry_every_byte(kind: str, size: int) -> None:
     given = os.urandom(size)
-    run = boot(bundle_for("echo"), kind=kind, given=given).in_order()
+    run = boot(bundle_for("echo", kind=kind), kind=kind, given=given).in_order()
     assert run.streams[1] == given
     assert 0 < len(run.streams[2]) < size and run.streams[2][:1] == given[:1]
 
@@ -104,10 +112,13 @@ INTERRUPTED = "number=2 kind=interrupted"
         *(("microvm", mode, b"I", INTERRUPTED) for mode in ("spin", "wait", "echo", "flood")),
         ("q35", "spin", b"T", TIMED_OUT),
         ("q35", "echo", b"I", INTERRUPTED),
+        ("virt", "spin", b"T", TIMED_OUT),
+        ("virt", "wait", b"I", INTERRUPTED),
+        ("virt,gic-version=2", "flood", b"T", TIMED_OUT),
     ],
 )
 def test_the_host_can_end_a_program_whatever_it_does(kind: str, mode: str, command: bytes, fault: str) -> None:
-    run = boot(bundle_for(mode), kind=kind, given=None, meanwhile=lambda log: later(log, command)).in_order()
+    run = boot(bundle_for(mode, kind=kind), kind=kind, given=None, meanwhile=lambda log: later(log, command)).in_order()
     assert run.record("fault").startswith(f"{fault} ip=0x4")
     assert run.log.count("@frame ip=0x4") >= 2
 
@@ -178,8 +189,9 @@ def test_non_maskable_interrupts_are_harmless_anywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"nothing", bytes(8192), bundle_for.__doc__.encode() * 100])  # type: ignore[union-attr]
-def test_what_is_no_bundle_is_refused(content: bytes) -> None:
-    run = boot(content).in_order()
+@BOTH
+def test_what_is_no_bundle_is_refused(content: bytes, kind: str) -> None:
+    run = boot(content, kind=kind).in_order()
     assert run.record("refused") == "reason=the program cannot be loaded"
 
 
@@ -188,8 +200,9 @@ def test_processors_with_fewer_features_do(cpu: str) -> None:
     assert boot(bundle_for("echo"), "-cpu", cpu, given=b"x").in_order().output == "x"
 
 
-def test_the_kernel_is_small_and_never_writable_and_executable() -> None:
-    with kernel().open("rb") as file:
+@BOTH
+def test_the_kernel_is_small_and_never_writable_and_executable(kind: str) -> None:
+    with kernel(kind).open("rb") as file:
         elf = ELFFile(file)
         sections = {section.name: section["sh_size"] for section in elf.iter_sections()}
         assert sections[".text"] + sections[".rodata"] + sections[".data"] < 51_200

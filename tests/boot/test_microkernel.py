@@ -19,26 +19,30 @@ import sys
 from cloudos.host import cli, machine
 plain = machine.command
 machine.command = lambda *given: [*plain(*given), "-icount", "shift=0,sleep=off"]
-sys.argv = ["cloudos", "run", "--timeout", "60", "--memory", "64M", sys.argv[1]]
+sys.argv = ["cloudos", "run", "--timeout", "60", "--memory", "64M", "--arch", *sys.argv[1:]]
 sys.exit(cli.main())
 """
 
 
-def output_of(program: str) -> list[str]:
+ARCHITECTURES = ["x86_64", "aarch64"]
+
+
+def output_of(program: str, architecture: str) -> list[str]:
     """The lines that a program prints when it ends in order."""
-    line = [sys.executable, "-c", RUN, str(PROGRAMS / program)]
+    line = [sys.executable, "-c", RUN, architecture, str(PROGRAMS / program)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout.splitlines()
 
 
-def test_two_threads_call_each_other() -> None:
-    assert output_of("two_threads.py") == ["done"]
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_two_threads_call_each_other(architecture: str) -> None:
+    assert output_of("two_threads.py", architecture) == ["done"]
 
 
-@pytest.fixture(scope="module")
-def lines() -> list[str]:
-    return output_of("microkernel.py")
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def lines(request: pytest.FixtureRequest) -> list[str]:
+    return output_of("microkernel.py", request.param)
 
 
 def test_every_promise_is_kept(lines: list[str]) -> None:
@@ -52,5 +56,6 @@ def test_all_promises_were_tried(lines: list[str]) -> None:
     assert names - tried == set()
 
 
-def test_registers_are_not_shared() -> None:
-    assert output_of("secrets.py")[-1] == "end"
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_registers_are_not_shared(architecture: str) -> None:
+    assert output_of("secrets.py", architecture)[-1] == "end"

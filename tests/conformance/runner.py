@@ -71,12 +71,17 @@ def boot(built: image.Image, arguments: list[str], seconds: float) -> counted.Ou
 
 
 def run(
-    module: str, rows: list[Row], folder: Path, package: str = "tests.conformance.rows", boot: Boot = boot
+    module: str,
+    rows: list[Row],
+    folder: Path,
+    package: str = "tests.conformance.rows",
+    boot: Boot = boot,
+    architecture: str = "x86_64",
 ) -> list[Verdict]:
     """Run all rows of a file, with as many boots as it takes; files are made in `folder`."""
     source = folder / f"conformance_{module}.py"
     source.write_text(program(package, module, rows))
-    built = image.build(source, "x86_64")
+    built = image.build(source, architecture)
     verdicts: list[Verdict] = []
     while len(verdicts) < len(rows):
         first = len(verdicts)

@@ -40,7 +40,10 @@ def allowed(module: str, imported: str) -> bool:
     for architecture in ARCHITECTURES:
         place = f"{hal}.{architecture}"
         if within(module, place):
-            return any(within(imported, prefix) for prefix in (*MAY_IMPORT[row], place, f"{hal}.interface"))
+            usable = (*MAY_IMPORT[row], place, f"{hal}.interface", f"{hal}.shared")
+            return any(within(imported, prefix) for prefix in usable)
+        if within(module, f"{hal}.shared") and within(imported, place):
+            return False
         if within(imported, place):
             return within(module, hal)
     return within(imported, row) or any(within(imported, prefix) for prefix in MAY_IMPORT[row])
@@ -72,6 +75,7 @@ def test_the_table_says_what_it_should() -> None:
     ]
     bad = [
         ("cloudos.kernel.kernel", "cloudos.kernel.hal.x86_64.cpu"),
+        ("cloudos.kernel.hal.shared.virtio", "cloudos.kernel.hal.x86_64.cpu"),
         ("cloudos.kernel.kernel", "cloudos.sdk"),
         ("cloudos.kernel.hal.x86_64.cpu", "cloudos.kernel.hal.aarch64.cpu"),
         ("cloudos.kernel.hal.x86_64.cpu", "cloudos.kernel.kernel"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cloudos.compiler.diagnostics import refuse_node
@@ -117,6 +118,8 @@ def _leave(program: Program, instance: FunctionInstance) -> str:
 
 # Machine templates
 
+REGISTER_CONSTRAINT = re.compile(r"(=?&?)\{(\w+)\}")
+
 
 def machine_text(program: Program, instance: FunctionInstance) -> str:
     """A function whose body is an inline template."""
@@ -125,23 +128,59 @@ def machine_text(program: Program, instance: FunctionInstance) -> str:
         source = instance.source
         message = f"'{instance.display}' has no template for {program.target.arch}"
         raise refuse_node(source.path, source.node, message, "", source.text)
-    inputs = ", ".join(f'[{name}] "{constraint}"(p_{name})' for name, constraint in template.inputs.items())
-    clobbers = ", ".join(f'"{entry}"' for entry in template.clobbers)
     kind = result_type(instance)
-    outputs, declare, leave = "", "", ""
+    declare, leave = "", ""
+    outputs = Operands(template.clobbers)
+    inputs = Operands(template.clobbers)
     if kind is not None:
         declare = f"{program.type_name(kind)}_v result; "
         leave = " return result;"
-        outputs = f'[result] "{template.result}"(result)'
         if isinstance(kind, TupleType):
-            names = [f'[result{n}] "{constraint}"(result.i{n})' for n, constraint in enumerate(template.results)]
-            outputs = ", ".join(names)
+            for number, constraint in enumerate(template.results):
+                outputs.add(f"result{number}", constraint, f"result.i{number}")
+        else:
+            outputs.add("result", str(template.result), "result")
     elif instance.result == NEVER:
         leave = " __builtin_unreachable();"
+    for name, constraint in template.inputs.items():
+        inputs.add(name, constraint, f"p_{name}")
+    clobbers = ", ".join(f'"{entry}"' for entry in template.clobbers if entry not in inputs.lost)
     volatile = " volatile" if template.volatile else ""
-    body = f"__asm__{volatile}({c_text(template.text)} : {outputs} : {inputs} : {clobbers});"
+    changed = ", ".join([*outputs.texts, *inputs.changed])
+    body = f"__asm__{volatile}({c_text(template.text)} : {changed} : {', '.join(inputs.texts)} : {clobbers});"
     head = f"OPERATION {c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
-    return f"{head} {{ {declare}{body}{leave} }}"
+    before, after = outputs.declared + inputs.declared, outputs.stored
+    return f"{head} {{ {declare}{before}{body}{after}{leave} }}"
+
+
+class Operands:
+    """Inputs or outputs of a template. A constraint `{x0}` names a register, on machines that have no letter for it:
+    C says that through a variable. A register that is an input and lost is an output too, whose value nobody wants."""
+
+    def __init__(self, clobbers: tuple[str, ...]) -> None:
+        self.clobbers = clobbers
+        self.texts: list[str] = []
+        self.changed: list[str] = []
+        self.lost: set[str] = set()
+        self.declared = self.stored = ""
+
+    def add(self, name: str, constraint: str, value: str) -> None:
+        """Add an operand with its C expression."""
+        found = REGISTER_CONSTRAINT.fullmatch(constraint)
+        if found is None:
+            self.texts.append(f'[{name}] "{constraint}"({value})')
+            return
+        place, register = f"in_{name}", found[2]
+        self.declared += f'register __typeof__({value}) {place} __asm__("{register}")'
+        self.declared += "; " if found[1] else f" = {value}; "
+        if found[1]:
+            self.texts.append(f'[{name}] "{found[1]}r"({place})')
+            self.stored += f" {value} = {place};"
+        elif register in self.clobbers:
+            self.changed.append(f'[{name}] "+r"({place})')
+            self.lost.add(register)
+        else:
+            self.texts.append(f'[{name}] "r"({place})')
 
 
 def c_text(text: str) -> str:

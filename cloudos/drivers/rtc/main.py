@@ -42,11 +42,15 @@ def warn(log: U64) -> None:
 
 
 def set_time(clock: RealTimeClock, log: U64, state: U64) -> None:
-    """Take over the clock's time, or what an earlier life made of it and left in the memory `state` (0: there is none).
+    """Take over the clock's time, see `set_seconds`."""
+    set_seconds(clock.read(), log, state)
 
-    A clock that shows no time: it was 1970 when the machine started, and the log says so.
+
+def set_seconds(seconds: U64 | None, log: U64, state: U64) -> None:
+    """Take over a time since 1970, or what an earlier life made of it and left in the memory `state` (0: none).
+
+    None, of a clock that shows no time: it was 1970 when the machine started, and the log says so.
     """
-    seconds = clock.read()
     if seconds is None:
         warn(log)
         SERVER.ahead = continued_in(state, U64(0))

@@ -1,6 +1,6 @@
 """The machine that this kernel is built for.
 
-Generic code imports `boot, console, cpu, interrupts, mmu, platform, power, timer, trap` from here and never names an
+Generic code imports `console, cpu, interrupts, mmu, platform, power, timer, trap` from here and never names an
 architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
 """
 
@@ -13,6 +13,19 @@ ARCHITECTURE = os.environ.get("CLOUDOS_ARCHITECTURE", "x86_64")
 
 if TYPE_CHECKING or ARCHITECTURE == "x86_64":
     from cloudos.kernel.hal.x86_64 import (
+        console,
+        cpu,
+        image,
+        interrupts,
+        mmu,
+        platform,
+        power,
+        timer,
+        trap,
+        user_access,
+    )
+elif ARCHITECTURE == "aarch64":
+    from cloudos.kernel.hal.aarch64 import (
         console,
         cpu,
         image,

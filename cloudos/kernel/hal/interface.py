@@ -9,11 +9,11 @@ cpu         start, wait_for_interrupt, take_interrupts, pause, halt, zero, fault
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, copy_kernel_half, largest_level, page_bytes, map_device
-platform    read, kernel_image, is_kept, BOOT_INFORMATION, ELF_MACHINE
+platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
 timer       start, now, set_alarm, handle_interrupt
-trap        start, enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
-            on_kernel_stack, stack_word, REGISTER_NAMES
+trap        start, enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
+            user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 
 The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` lets the type checker compare them.
@@ -76,8 +76,16 @@ class BootInformation:
 
     count: U64 = U64(0)
     ranges: Array[MemoryRange, Literal[32]] = zeroed()
+    # Parts of the ranges that are in use: the kernel, the boot module, what firmware keeps.
+    reserved_count: U64 = U64(0)
+    reserved: Array[MemoryRange, Literal[8]] = zeroed()
     module: PhysAddr = zeroed()
     module_length: U64 = U64(0)
+
+    def reserve(self, start: U64, end: U64) -> None:
+        """Note that [start, end) is in use, rounded outwards to whole pages; more than 8 such parts are a panic."""
+        self.reserved[self.reserved_count] = MemoryRange(start, end)
+        self.reserved_count = self.reserved_count + 1
 
 
 @struct

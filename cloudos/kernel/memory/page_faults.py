@@ -100,16 +100,20 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
     table = space.pages
     walk = table.walk(VirtAddr(address), level)
     while walk.level != level:
-        walk.set_table(heap.allocate_frame(space.header.quota.value))
+        made = heap.allocate_frame(space.header.quota.value)
         if walk.present:
-            # A larger page was in the way; whatever else it showed is mapped again when touched.
+            # A larger page is in the way; whatever else it shows is mapped again when touched.
+            walk.clear()
             table.invalidate(VirtAddr(address), walk.level)
+        walk.set_table(made)
         walk = table.walk(VirtAddr(address), level)
-    walk.set_page(frame, access | Access.USER)
     if walk.present:
+        # No processor may find two different entries for one address, so that first there is none.
+        walk.clear()
         table.invalidate(VirtAddr(address), level)
         if walk.is_table:
             heap.free_frame(space.header.quota.value, walk.frame)
+    walk.set_page(frame, access | Access.USER)
 
 
 @never_inlined

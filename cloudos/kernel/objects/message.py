@@ -432,6 +432,12 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
     """System call."""
     if fast_reply_receive(capability, frame):
         return True
+    return _reply_receive(capability, frame)
+
+
+@never_inlined
+def _reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
+    """The general case, which needs more registers than the fast one."""
     tag = frame.argument1
     _check_tag(tag)
     deadline = _deadline(tag)

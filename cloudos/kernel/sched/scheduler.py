@@ -232,6 +232,7 @@ def switch_to(thread: Ptr[Thread]) -> None:
 
 def forget_thread(thread: Ptr[Thread]) -> None:
     """The thread's memory is about to go."""
+    trap.forget_vectors(Ptr.to(thread.value.vectors).address)
     if PROCESSOR.loaded == thread:
         PROCESSOR.loaded = null()
     if PROCESSOR.current == thread:

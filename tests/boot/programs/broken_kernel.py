@@ -1,4 +1,5 @@
-"""Builds a kernel in which reading the clock hits a bug. Arguments: its ELF file, the bug, the optimisation level."""
+"""Builds a kernel in which reading the clock hits a bug. Arguments: its ELF file, the bug, the optimisation level,
+the architecture."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-os.environ["CLOUDOS_ARCHITECTURE"] = "x86_64"
+os.environ["CLOUDOS_ARCHITECTURE"] = sys.argv[4]
 from cloudos.compiler.api import compile_kernel
 from cloudos.kernel.objects import clock
 from cloudos.lang import U8, U64, Array, Ptr, VirtAddr, never_inlined, panic, place, struct, zeroed
@@ -56,4 +57,4 @@ def clock_read() -> U64:
 
 BUG = {"index": index, "message": message, "access": access, "recursion": recursion}[sys.argv[2]]
 clock.clock_read = clock_read
-compile_kernel("x86_64", Path(sys.argv[1]), optimize=sys.argv[3])
+compile_kernel(sys.argv[4], Path(sys.argv[1]), optimize=sys.argv[3])

@@ -24,6 +24,7 @@ MILLISECOND = 1_000_000
 
 @machine(
     x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)),
+    aarch64=Template("mrs %[result], cntvct_el0", result="=r"),
 )
 def cycles() -> U64:
     """The time stamp counter: instructions since reset when QEMU counts them."""

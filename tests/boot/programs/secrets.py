@@ -22,19 +22,36 @@ COMPARE = "xorl %%eax, %%eax; " + "".join(
     f"movq %%xmm{n}, %%rcx; cmpq %%rcx, %[value]; setne %%cl; movzbl %%cl, %%ecx; orl %%ecx, %%eax; " for n in range(16)
 )
 
+FILL_32 = "".join(f"dup v{n}.2d, %[value]; " for n in range(32))
+LOOK_32 = "mov %[result], xzr; " + "".join(
+    f"fmov x9, d{n}; cmp x9, #0; cset x9, ne; orr %[result], %[result], x9, lsl #{n}; " for n in range(32)
+)
+COMPARE_32 = "mov %[result], xzr; " + "".join(
+    f"mov x9, v{n}.d[1]; cmp x9, %[value]; cset x9, ne; orr %[result], %[result], x9; " for n in range(32)
+)
 
-@machine(x86_64=Template(FILL + "nop", inputs={"value": "r"}, clobbers=()))
+
+@machine(
+    x86_64=Template(FILL + "nop", inputs={"value": "r"}, clobbers=()),
+    aarch64=Template(FILL_32 + "nop", inputs={"value": "r"}, clobbers=()),
+)
 def fill(value: U64) -> None:
-    """Put a value into all sixteen registers."""
+    """Put a value into all registers."""
 
 
-@machine(x86_64=Template(LOOK + "nop", result="=a", clobbers=("rcx", "cc")))
+@machine(
+    x86_64=Template(LOOK + "nop", result="=a", clobbers=("rcx", "cc")),
+    aarch64=Template(LOOK_32 + "nop", result="=&r", clobbers=("x9", "cc")),
+)
 def look() -> U64:
     """Which registers are not zero."""
     return U64(0)
 
 
-@machine(x86_64=Template(COMPARE + "nop", result="=&a", inputs={"value": "r"}, clobbers=("rcx", "cc")))
+@machine(
+    x86_64=Template(COMPARE + "nop", result="=&a", inputs={"value": "r"}, clobbers=("rcx", "cc")),
+    aarch64=Template(COMPARE_32 + "nop", result="=&r", inputs={"value": "r"}, clobbers=("x9", "cc")),
+)
 def changed(value: U64) -> U64:
     """Whether a register holds something else."""
     return U64(0)

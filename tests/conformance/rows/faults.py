@@ -13,6 +13,8 @@ from cloudos.lang import U8, U64, Array, Ptr, UserPtr, VirtAddr, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.processes import Child, populate
+from cloudos.sdk.registers import call_size
+from cloudos.sdk.registers import size as registers_size
 from cloudos.sdk.threads import entry
 from tests.conformance.support import (
     BAD_HANDLE,
@@ -171,7 +173,7 @@ def a_fault_is_repaired() -> None:
     child = _watched(handler)
     child.start(code_address(_read_missing), U64(0))
     message = _fault_of(handler)
-    stack = message.words[1] // 16 * 16 - 8
+    stack = message.words[1] // 16 * 16 - call_size()
     message.words[0] = code_address(_repaired).value
     message.words[1] = stack
     _answer(message, U64(tags.FAULT_REPAIR))
@@ -282,18 +284,18 @@ def registers_of_a_faulting_thread_are_read_and_written() -> None:
     child = _watched(handler)
     child.start(code_address(_write_null), U64(24))
     message = _fault_of(handler)
-    registers = Array[U64, Literal[32]]()
+    registers = Array[U64, Literal[36]]()
     buffer = UserPtr.at(U8, Ptr.to(registers).address.value)
     system.thread_read_registers(child.thread, buffer)
     seen = False
-    for index in U64.range(22):
+    for index in U64.range(registers_size() // 8):
         seen = seen or registers[index] == message.words[0]
     assert seen, "the instruction pointer is among them"
-    for index in U64.range(22):
+    for index in U64.range(registers_size() // 8):
         if registers[index] == message.words[0]:
             registers[index] = code_address(_repaired).value
         elif registers[index] == message.words[1]:
-            registers[index] = message.words[1] // 16 * 16 - 8
+            registers[index] = message.words[1] // 16 * 16 - call_size()
     system.thread_write_registers(child.thread, buffer)
     _answer(message, U64(tags.FAULT_RESUME))
     settle()

@@ -10,6 +10,7 @@ from typing import Literal
 from cloudos.abi.objects import Rights
 from cloudos.lang import U8, U64, Array, Ptr, UserPtr, code_address
 from cloudos.sdk import system
+from cloudos.sdk.registers import size as registers_size
 from cloudos.sdk.threads import entry
 from tests.conformance.support import (
     BAD_ADDRESS,
@@ -40,8 +41,6 @@ _kill = attempt("thread_kill")
 _read = attempt("thread_read_registers")
 _write = attempt("thread_write_registers")
 _bind = attempt("thread_bind")
-
-REGISTERS = 176
 
 
 def _stopped(argument: U64) -> U64:
@@ -223,25 +222,25 @@ def registers_of_a_stopped_thread_are_read() -> None:
     """thread_read_registers of a stopped thread gives its registers: what it was made with is among them, the rest
     is zero but for the flags and the kernel's choice of segments."""
     thread = _stopped(U64(0x1234_5678_9ABC))
-    registers = Array[U64, Literal[32]]()
+    registers = Array[U64, Literal[64]]()
     system.thread_read_registers(thread, UserPtr.at(U8, Ptr.to(registers).address.value))
     seen = U64(0)
-    for index in U64.range(REGISTERS // 8):
+    for index in U64.range(registers_size() // 8):
         if registers[index] == 0x1234_5678_9ABC:
             seen = seen + 1
         assert registers[index] < 0x8000_0000_0000, "no address of the kernel"
     assert seen == 1, "the argument"
-    for index in U64.range(REGISTERS // 8, 32):
+    for index in U64.range(registers_size() // 8, 64):
         assert registers[index] == 0, "no more than the registers"
 
 
 def registers_of_a_stopped_thread_are_written() -> None:
     """thread_write_registers replaces the registers: a changed argument is what the thread begins with."""
     thread = _stopped(U64(0x1234_5678_9ABC))
-    registers = Array[U64, Literal[32]]()
+    registers = Array[U64, Literal[64]]()
     buffer = UserPtr.at(U8, Ptr.to(registers).address.value)
     system.thread_read_registers(thread, buffer)
-    for index in U64.range(REGISTERS // 8):
+    for index in U64.range(registers_size() // 8):
         if registers[index] == 0x1234_5678_9ABC:
             registers[index] = U64(77)
     system.thread_write_registers(thread, buffer)
@@ -254,13 +253,13 @@ def writing_registers_gives_no_privilege() -> None:
     """What would give privilege is left out of registers that are written: the thread begins in user mode as
     before."""
     thread = _stopped(U64(0x1234_5678_9ABC))
-    registers = Array[U64, Literal[32]]()
+    registers = Array[U64, Literal[64]]()
     buffer = UserPtr.at(U8, Ptr.to(registers).address.value)
     system.thread_read_registers(thread, buffer)
-    before = Array[U64, Literal[32]]()
-    for index in U64.range(32):
+    before = Array[U64, Literal[64]]()
+    for index in U64.range(64):
         before[index] = registers[index]
-    for index in U64.range(REGISTERS // 8):
+    for index in U64.range(registers_size() // 8):
         registers[index] = U64(0xFFFF_FFFF_FFFF_FFFF)
     error = _write(thread, Ptr.to(registers).address.value)
     assert error == 0 or error == BAD_ARGUMENT, "taken in part or refused"
@@ -272,7 +271,7 @@ def writing_registers_gives_no_privilege() -> None:
 
 def registers_of_a_running_thread_are_not_touched() -> None:
     """Reading or writing the registers of a thread that runs, is ready or waits is BadState."""
-    registers = Array[U64, Literal[32]]()
+    registers = Array[U64, Literal[64]]()
     address = Ptr.to(registers).address.value
     assert _read(THREAD, address) == BAD_STATE, "read itself"
     assert _write(THREAD, address) == BAD_STATE, "write itself"
@@ -283,7 +282,7 @@ def registers_of_a_running_thread_are_not_touched() -> None:
 
 def registers_need_rights_of_their_own() -> None:
     """thread_read_registers needs READ, thread_write_registers WRITE: Denied without."""
-    registers = Array[U64, Literal[32]]()
+    registers = Array[U64, Literal[64]]()
     address = Ptr.to(registers).address.value
     thread = _stopped(U64(1))
     assert _read(weaker(thread, Rights.WRITE | Rights.CONTROL), address) == DENIED, "read"

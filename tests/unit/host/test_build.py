@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,9 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("k", "p"):
         (tmp_path / name).write_bytes(name.encode())
     services = Services(tmp_path / "k", tmp_path / "i", (bundle.Entry(bundle.Kind.PROGRAM, b"init", b"i"),))
-    monkeypatch.setattr(system_image, "load", lambda name: name)
+    monkeypatch.setattr(system_image, "load", lambda name, arch: name)
     monkeypatch.setattr(system_image, "build", lambda system, arch: services)
     monkeypatch.setattr(image, "build_program", lambda source, arch: tmp_path / "p")
-    monkeypatch.setattr(image, "has_kernel", lambda arch: arch == "x86_64")
     (tmp_path / "prog.py").write_text("")
     return tmp_path / "prog.py"
 
@@ -55,10 +55,15 @@ def test_existing_files_are_replaced_and_others_left_alone(compiled: Path, tmp_p
     assert (directory / "notes").read_bytes() == b"mine"
 
 
-def test_an_architecture_without_kernel_says_so(compiled: Path, tmp_path: Path) -> None:
+def test_kernels_of_aarch64_are_written_as_their_loaders_want_them(compiled: Path, tmp_path: Path) -> None:
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 120, 0xFFFF_8000, 0x8_0000, 4, 4096, 4096)
+    header = b"\x7fELF\x02\x01" + bytes(12) + struct.pack("<H12xQ14xHH", 183, 64, 56, 1) + bytes(6)
+    (tmp_path / "k").write_bytes(header + segment + b"code")
     written = build.build(compiled, "aarch64", image.Inputs("prog.py"), tmp_path / "image")
-    assert sorted(path.name for path in written) == ["README", "bundle.bin", "program.elf"]
-    assert "no kernel for aarch64 yet" in (tmp_path / "image" / "README").read_text()
+    names = ["README", "bundle.bin", "kernel.elf", "kernel.img", "program.elf"]
+    assert sorted(path.name for path in written) == names
+    assert (tmp_path / "image" / "kernel.img").read_bytes() == b"code"
+    assert "qemu-system-aarch64 -M virt" in (tmp_path / "image" / "README").read_text()
 
 
 def test_a_program_that_does_not_compile_leaves_nothing(tmp_path: Path) -> None:

@@ -121,3 +121,57 @@ def test_the_kernel_half_is_copied_as_it_is() -> None:
         mmu.copy_kernel_half(table.root)
         assert table.walk(VirtAddr(0xFFFF_8000_0000_0000), U64(0)).present
         assert not table.walk(VirtAddr(0x7000_0000_0000), U64(0)).present
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([0, 1, 2]), st.sets(st.sampled_from(list(Access))))
+def test_entries_of_aarch64_allow_what_they_should(level: int, asked: set[Access]) -> None:
+    """Arm Architecture Reference Manual (DDI 0487), D8.3: the bits of a block or page descriptor."""
+    from cloudos.kernel.hal.aarch64 import mmu as arm
+
+    access = Access(sum(asked)) | Access.READ
+    entry = int(arm._flags(access, U64(level)))
+    assert entry & 3 == (3 if level == 0 else 1)
+    assert (entry >> 2 & 7) == (0 if Access.DEVICE in access else 1)
+    assert bool(entry >> 6 & 1) == bool(entry >> 11 & 1) == (Access.USER in access)
+    assert bool(entry >> 7 & 1) == (Access.WRITE not in access)
+    assert entry >> 8 & 3 == 3 and entry >> 10 & 1
+    user_code = Access.USER in access and Access.EXECUTE in access
+    kernel_code = Access.USER not in access and Access.EXECUTE in access
+    assert bool(entry >> 54 & 1) == (not user_code)
+    assert bool(entry >> 53 & 1) == (not kernel_code)
+
+
+def test_a_walk_on_aarch64_finds_what_was_mapped() -> None:
+    from cloudos.kernel.hal.aarch64 import mmu as arm
+
+    with memory((2 * MB, 4 * MB)) as frames:
+        table = arm.PageTable(frames.allocate_zeroed())
+        base, physical = LARGE - PAGE, 64 * MB + LARGE - PAGE
+        table.map_range(VirtAddr(base), PhysAddr(physical), U64(LARGE + 2 * PAGE), READ, frames, U64(2))
+        for offset, level in ((0, 0), (PAGE, 1), (LARGE, 1), (PAGE + LARGE, 0)):
+            found = table.walk(VirtAddr(base + offset), U64(0))
+            assert (int(found.level), found.present, found.is_table) == (level, True, False)
+            assert int(found.frame.value) == (physical + offset) // (LARGE if level else PAGE) * (
+                LARGE if level else PAGE
+            )
+        assert table.walk(VirtAddr(base), U64(1)).is_table
+        for outside in (base - 1, base + LARGE + 2 * PAGE):
+            assert not table.walk(VirtAddr(outside), U64(0)).present
+
+
+def test_address_spaces_of_aarch64_have_tags_of_their_own() -> None:
+    from cloudos.kernel.hal.aarch64 import mmu as arm
+
+    arm.TAGS.generation, arm.TAGS.latest = U64(1), U64(0)
+    spaces = [arm.PageTable(PhysAddr(PAGE * (number + 1))) for number in range(300)]
+    for space in spaces:
+        space.activate()
+        assert int(space.loaded) & (1 << 48) - 1 == int(space.root.value)
+    tags = [(int(space.generation), int(space.loaded) >> 48) for space in spaces]
+    assert len(set(tags)) == 300 and all(1 <= tag < 255 for _, tag in tags)
+    # One of the first generation gets a new tag when it runs again, one of the latest keeps its own.
+    spaces[0].activate()
+    spaces[299].activate()
+    assert spaces[0].generation == 2 and int(spaces[0].loaded) >> 48 not in {tag for age, tag in tags if age == 2}
+    assert (int(spaces[299].generation), int(spaces[299].loaded) >> 48) == tags[299]

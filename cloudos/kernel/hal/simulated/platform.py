@@ -27,12 +27,11 @@ def read(start_information: U64) -> BootInformation:
     start, length = machine.module
     boot.module = PhysAddr(start)
     boot.module_length = U64(length)
+    # One page, which nobody may use, stands for the kernel.
+    boot.reserved_count = U64(0)
+    boot.reserve(U64(board.MEMORY_START), U64(board.MEMORY_START + board.KERNEL_IMAGE))
+    boot.reserve(U64(start), U64(start + length))
     return boot
-
-
-def kernel_image() -> MemoryRange:
-    """Physical memory that the kernel itself would occupy: one page, which nobody may use."""
-    return MemoryRange(U64(board.MEMORY_START), U64(board.MEMORY_START + board.KERNEL_IMAGE))
 
 
 def is_kept(resource: U64, first: U64, end: U64) -> bool:

@@ -224,6 +224,15 @@ def load_vectors(state: VirtAddr) -> None:
     board.current().vectors = int(Ptr.at(VectorState, state).value.value)
 
 
+def load_all() -> bool:
+    """What tells the entry code that another thread may be current."""
+    return True
+
+
+def forget_vectors(state: VirtAddr) -> None:
+    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
+
+
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
     PROCESSOR.frame = frame.address.value

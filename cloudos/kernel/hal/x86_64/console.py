@@ -10,10 +10,14 @@ from typing import Literal
 
 from cloudos.abi.devices import PORTS
 from cloudos.kernel.hal.interface import FrameSource
-from cloudos.kernel.hal.x86_64 import cpu, interrupts, virtio
-from cloudos.kernel.hal.x86_64.kept import keep
-from cloudos.lang import U8, U16, U64, Array, Slice, place, struct, zeroed
+from cloudos.kernel.hal.shared import virtio
+from cloudos.kernel.hal.shared.kept import keep
+from cloudos.kernel.hal.x86_64 import cpu, interrupts, mmu
+from cloudos.lang import U8, U16, U64, Array, PhysAddr, Slice, place, struct, zeroed
 
+# QEMU's microvm: hw/i386/microvm.h, VIRTIO_MMIO_BASE.
+MMIO_BASE = 0xFEB0_0000
+SLOTS = 24
 UART_PORTS = 8
 COM1 = 0x3F8
 COM2 = 0x2F8
@@ -111,10 +115,22 @@ def read_command() -> U8:
     return command
 
 
+def _find_virtio(frames: FrameSource) -> U64:
+    """Look for a console among the machine's devices; its slot, or SLOTS when there is none. Raises OutOfMemory."""
+    window = mmu.map_device(PhysAddr(MMIO_BASE), U64(SLOTS * virtio.MMIO_STRIDE), frames)
+    for slot in U64.range(SLOTS):
+        registers = window.offset(slot * virtio.MMIO_STRIDE)
+        if cpu.device_read_u32(registers) != virtio.MAGIC:
+            return U64(SLOTS)
+        if virtio.take_console(registers, PhysAddr(slot * virtio.MMIO_STRIDE + MMIO_BASE)):
+            return slot
+    return U64(SLOTS)
+
+
 def start_channel(frames: FrameSource) -> None:
     """Find the program channel. Raises OutOfMemory."""
-    slot = virtio.find_console(frames)
-    if slot < virtio.SLOTS:
+    slot = _find_virtio(frames)
+    if slot < SLOTS:
         virtio.CONSOLE.start(frames)
         interrupts.route_virtio_channel(slot)
     else:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from cloudos.kernel.hal.shared.registers import device_read_u32 as device_read_u32
+from cloudos.kernel.hal.shared.registers import device_write_u32 as device_write_u32
+from cloudos.kernel.hal.shared.registers import pause as pause
 from cloudos.kernel.hal.x86_64.processor import PROCESSOR
 from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
 
@@ -70,18 +73,6 @@ def port_read(port: U16, width: U8) -> U32:
 )
 def port_write(port: U16, width: U8, value: U32) -> None:
     """Write 1, 2 or 4 bytes to an I/O port."""
-
-
-@machine(x86_64=Template("movl (%[address]), %[result]", result="=r", inputs={"address": "r"}, clobbers=("memory",)))
-def device_read_u32(address: VirtAddr) -> U32:
-    """Read a register of a memory-mapped device, in one access of exactly this width."""
-    return Ptr.at(U32, address).value
-
-
-@machine(x86_64=Template("movl %[value], (%[address])", inputs={"address": "r", "value": "r"}, clobbers=("memory",)))
-def device_write_u32(address: VirtAddr, value: U32) -> None:
-    """Write a register of a memory-mapped device, in one access of exactly this width."""
-    Ptr.at(U32, address).value = value
 
 
 @machine(
@@ -200,11 +191,6 @@ def wait_for_interrupt() -> None:
 @machine(x86_64=Template("sti; nop; cli", clobbers=("memory",)))
 def take_interrupts() -> None:
     """Let interrupts that are pending be handled. STI takes effect after the instruction that follows it."""
-
-
-@machine(x86_64=Template("pause"))
-def pause() -> None:
-    """Hint of a busy wait."""
 
 
 @machine(x86_64=Template("cli; hlt", clobbers=("memory",)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cloudos.abi.devices import LEVEL, LINES, LOW, MEMORY, PORTS
 from cloudos.kernel.hal.interface import RESOURCE_END, FrameSource
+from cloudos.kernel.hal.shared.kept import keep
 from cloudos.kernel.hal.x86_64 import cpu, mmu
-from cloudos.kernel.hal.x86_64.kept import keep
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_CHANNEL, VECTOR_CONSOLE, VECTOR_LINES, VECTOR_SPURIOUS
 from cloudos.lang import U8, U16, U32, U64, PhysAddr, VirtAddr, never_inlined, place, struct, zeroed
 

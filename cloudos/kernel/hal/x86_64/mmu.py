@@ -15,13 +15,13 @@ from typing import Literal
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
+from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
 from cloudos.lang import U8, U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, struct, zeroed
 
-__all__ = ["OutOfMemory"]
+__all__ = ["DIRECT_BASE", "OutOfMemory", "direct", "direct_to_physical"]
 
-DIRECT_BASE = 0xFFFF_8000_0000_0000
 DEVICE_BASE = 0xFFFF_FF00_0000_0000
 PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
@@ -58,16 +58,6 @@ class Table:
     """One page table."""
 
     entries: Array[U64, Literal[512]] = zeroed()
-
-
-def direct(frame: PhysAddr) -> VirtAddr:
-    """Where the kernel sees physical memory."""
-    return VirtAddr(frame.value | DIRECT_BASE)
-
-
-def direct_to_physical(address: VirtAddr) -> PhysAddr:
-    """Inverse of `direct`."""
-    return PhysAddr(address.value - DIRECT_BASE)
 
 
 def _table(frame: PhysAddr) -> Table:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cloudos.abi import devices
 from cloudos.kernel.hal.interface import MAXIMUM_RANGES, RESOURCE_END, BootInformation, MemoryRange
+from cloudos.kernel.hal.shared.kept import is_kept, keep
 from cloudos.kernel.hal.x86_64 import mmu, power
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
-from cloudos.kernel.hal.x86_64.kept import is_kept, keep
 from cloudos.lang import U32, U64, PhysAddr, Ptr, Slice, panic, place, struct
 
 __all__ = ["is_kept"]
@@ -78,6 +78,8 @@ def read(start_information: U64) -> BootInformation:
         module = Ptr.at(Module, mmu.direct(PhysAddr(info.module_list))).value
         boot.module = PhysAddr(module.address)
         boot.module_length = module.size
+        boot.reserve(module.address, module.address + module.size)
+    boot.reserve(mmu.TEXT_START.address.value - KERNEL_BASE, mmu.KERNEL_END.address.value - KERNEL_BASE)
     return boot
 
 
@@ -89,9 +91,3 @@ def _add(boot: BootInformation, start: U64, end: U64) -> None:
     if first < last:
         boot.ranges[boot.count] = MemoryRange(first, last)
         boot.count = boot.count + 1
-
-
-def kernel_image() -> MemoryRange:
-    """Physical memory that the kernel itself occupies."""
-    start = mmu.TEXT_START.address.value - KERNEL_BASE
-    return MemoryRange(start, mmu.KERNEL_END.address.value - KERNEL_BASE)

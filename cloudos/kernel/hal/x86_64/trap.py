@@ -489,6 +489,17 @@ def load_vectors(state: VirtAddr) -> None:
     """Load the vector registers from a VectorState."""
 
 
+@inlined
+def forget_vectors(state: VirtAddr) -> None:
+    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
+
+
+@machine(x86_64=Template("movb $1, %[result]", result="=q", volatile=False))
+def load_all() -> bool:
+    """True, but not for the compiler, which would have it loaded after a call in place of a jump."""
+    return True
+
+
 @external(ENTRY, "enter_user")
 def enter_user() -> NoReturn:
     """Leave the kernel for the current thread."""

@@ -11,8 +11,9 @@ from typing import Literal
 
 from cloudos.abi.devices import MEMORY
 from cloudos.kernel.hal.interface import FrameSource
-from cloudos.kernel.hal.x86_64 import cpu, mmu
-from cloudos.kernel.hal.x86_64.kept import keep
+from cloudos.kernel.hal.shared.direct import direct, direct_to_physical
+from cloudos.kernel.hal.shared.kept import keep
+from cloudos.kernel.hal.shared.registers import device_read_u32, device_write_u32, pause, register
 from cloudos.lang import (
     U8,
     U16,
@@ -32,10 +33,8 @@ from cloudos.lang import (
     zeroed,
 )
 
-# QEMU's microvm: hw/i386/microvm.h, VIRTIO_MMIO_BASE.
-MMIO_BASE = 0xFEB0_0000
+# Bytes of registers of a device.
 MMIO_STRIDE = 0x200
-SLOTS = 24
 
 MAGIC = 0x7472_6976
 MODERN = 2
@@ -167,8 +166,8 @@ class VirtioConsole:
     output: Queue
     taken: U64
 
-    def _write(self, register: U64, value: U32) -> None:
-        cpu.device_write_u32(self.registers.offset(register), value)
+    def _write(self, number: U64, value: U32) -> None:
+        device_write_u32(register(self.registers, number), value)
 
     def start(self, frames: FrameSource) -> None:
         """Negotiate, set up the queues, open the port. Raises OutOfMemory."""
@@ -180,7 +179,7 @@ class VirtioConsole:
         self._write(U64(REGISTER_FEATURES_SELECT), U32(0))
         self._write(U64(REGISTER_FEATURES), U32(FEATURE_MULTIPORT))
         self._write(status, U32(STATUS_FEATURES_OK))
-        memory = mmu.direct(frames.allocate_zeroed())
+        memory = direct(frames.allocate_zeroed())
         self._set_up(self.control, memory)
         self._set_up(self.input, memory.offset(QUEUE_SPACING))
         self._set_up(self.output, memory.offset(2 * QUEUE_SPACING))
@@ -193,10 +192,11 @@ class VirtioConsole:
             self.input.offer(index)
         self.input.memory.value.available.flags = U16(NO_INTERRUPT)
         self.output.memory.value.available.flags = U16(NO_INTERRUPT)
-        self._notify(self.input)
         self._send_control(U32(ALL_PORTS), U16(EVENT_DEVICE_READY))
         self._send_control(U32(PORT), U16(EVENT_PORT_READY))
         self._send_control(U32(PORT), U16(EVENT_PORT_OPEN))
+        # Now, as QEMU looks for input when it hears of buffers for a port that is open.
+        self._notify(self.input)
         self.present = True
 
     def _set_up(self, queue: Queue, memory: VirtAddr) -> None:
@@ -209,16 +209,16 @@ class VirtioConsole:
         self._write_address(U64(REGISTER_QUEUE_USED), Ptr.to(parts.used).address)
         self._write(U64(REGISTER_QUEUE_READY), U32(1))
 
-    def _write_address(self, register: U64, address: VirtAddr) -> None:
-        value = mmu.direct_to_physical(address).value
-        self._write(register, U32.truncate(value))
-        self._write(register + 4, U32(value >> 32))
+    def _write_address(self, number: U64, address: VirtAddr) -> None:
+        value = direct_to_physical(address).value
+        self._write(number, U32.truncate(value))
+        self._write(number + 4, U32(value >> 32))
 
     def _notify(self, queue: Queue) -> None:
         self._write(U64(REGISTER_QUEUE_NOTIFY), queue.number)
 
     def _send(self, queue: Queue, address: VirtAddr, length: U64) -> None:
-        frame = mmu.direct_to_physical(address)
+        frame = direct_to_physical(address)
         queue.memory.value.descriptors[0] = Descriptor(frame.value, U32(length), U16(0), U16(0))
         queue.offer(U16(0))
         self._notify(queue)
@@ -230,7 +230,7 @@ class VirtioConsole:
         message.value = U16(1)
         self._send(self.control, Ptr.to(message).address, U64(size_of(ControlMessage)))
         while not self.control.has_used():
-            cpu.pause()
+            pause()
         self.control.seen = self.control.seen.wrapping_add(1)
 
     def write(self, text: Slice[U8]) -> None:
@@ -253,7 +253,7 @@ class VirtioConsole:
         available.flags = U16(NO_INTERRUPT)
         element = self._oldest()
         buffer = self.input.memory.value.descriptors[element.id].address
-        all_of_it = Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(buffer))), U64(min(element.length, U32(BUFFER_SIZE))))
+        all_of_it = Slice.of(Ptr.at(U8, direct(PhysAddr(buffer))), U64(min(element.length, U32(BUFFER_SIZE))))
         return all_of_it[self.taken : all_of_it.length]
 
     def _oldest(self) -> UsedElement:
@@ -271,7 +271,7 @@ class VirtioConsole:
 
     def acknowledge(self) -> None:
         """Release the interrupt line."""
-        status = cpu.device_read_u32(self.registers.offset(REGISTER_INTERRUPT_STATUS))
+        status = device_read_u32(register(self.registers, U64(REGISTER_INTERRUPT_STATUS)))
         self._write(U64(REGISTER_INTERRUPT_ACKNOWLEDGE), status)
 
 
@@ -282,17 +282,11 @@ CONSOLE = place(
 )
 
 
-def find_console(frames: FrameSource) -> U64:
-    """Look for a console among the machine's devices; its slot, or SLOTS when there is none. Raises OutOfMemory."""
-    window = mmu.map_device(PhysAddr(MMIO_BASE), U64(SLOTS * MMIO_STRIDE), frames)
-    for slot in U64.range(SLOTS):
-        registers = window.offset(slot * MMIO_STRIDE)
-        if cpu.device_read_u32(registers) != MAGIC:
-            return U64(SLOTS)
-        is_console = cpu.device_read_u32(registers.offset(REGISTER_DEVICE)) == DEVICE_CONSOLE
-        if is_console and cpu.device_read_u32(registers.offset(REGISTER_VERSION)) == MODERN:
-            CONSOLE.registers = registers
-            first = slot * MMIO_STRIDE + MMIO_BASE
-            keep(U64(MEMORY), first, first + MMIO_STRIDE)
-            return slot
-    return U64(SLOTS)
+def take_console(registers: VirtAddr, place: PhysAddr) -> bool:
+    """Whether the device with these registers, mapped at an address and lying at `place`, is a console: then ours."""
+    is_console = device_read_u32(register(registers, U64(REGISTER_DEVICE))) == DEVICE_CONSOLE
+    if is_console and device_read_u32(register(registers, U64(REGISTER_VERSION))) == MODERN:
+        CONSOLE.registers = registers
+        keep(U64(MEMORY), place.value, place.value + MMIO_STRIDE)
+        return True
+    return False

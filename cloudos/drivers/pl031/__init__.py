@@ -1,0 +1,1 @@
+"""The real-time clock of Arm machines."""

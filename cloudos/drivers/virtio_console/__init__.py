@@ -1,0 +1,1 @@
+"""A console on a virtio serial device."""

@@ -1,0 +1,182 @@
+"""Port 1 of a virtio serial device as a chip of a serial line: OASIS virtio 1.2, sections 4.2 (mmio) and 5.3."""
+
+from __future__ import annotations
+
+from cloudos.drivers.virtio_console.queues import DEVICE_WRITES, Descriptor, Queue, QueueMemory
+from cloudos.lang import U8, U16, U32, U64, Ptr, VirtAddr, struct, zeroed
+from cloudos.sdk import system
+from cloudos.sdk.devices import Registers
+
+MAGIC = 0x7472_6976
+MODERN = 2
+CONSOLE = 3
+REGISTER_MAGIC = 0x00
+REGISTER_VERSION = 0x04
+REGISTER_DEVICE = 0x08
+REGISTER_FEATURES = 0x20
+REGISTER_FEATURES_SELECT = 0x24
+REGISTER_QUEUE_SELECT = 0x30
+REGISTER_QUEUE_SIZE = 0x38
+REGISTER_QUEUE_READY = 0x44
+REGISTER_QUEUE_NOTIFY = 0x50
+REGISTER_INTERRUPT_STATUS = 0x60
+REGISTER_INTERRUPT_ACKNOWLEDGE = 0x64
+REGISTER_STATUS = 0x70
+REGISTER_QUEUE_DESCRIPTORS = 0x80
+REGISTER_QUEUE_AVAILABLE = 0x90
+REGISTER_QUEUE_USED = 0xA0
+STATUS_ACKNOWLEDGE_DRIVER = 3
+STATUS_FEATURES_OK = 11
+STATUS_DRIVER_OK = 15
+FEATURE_MULTIPORT = 1 << 1
+FEATURE_VERSION_1_HIGH = 1
+# By number, of port 1.
+CONTROL, INPUT, OUTPUT = 3, 4, 5
+PORT = 1
+ALL_PORTS = 0xFFFF
+EVENT_DEVICE_READY, EVENT_PORT_READY, EVENT_PORT_OPEN = 0, 3, 6
+
+SIZE = 8
+# The memory that is shared with the device: queues, output, and a page for each of some input buffers.
+PAGE = 4096
+SPACING = 512
+BUFFERS = 2
+LENGTH = PAGE * (2 + BUFFERS)
+PATIENCE = 1_000_000_000  # nanoseconds
+
+
+@struct
+class VirtioPort:
+    """The device behind `registers`; the shared memory is at `memory`, and at `physical` for the device."""
+
+    registers: Registers
+    memory: U64 = U64(0)
+    physical: U64 = U64(0)
+    control: Queue = zeroed()
+    input: Queue = zeroed()
+    output: Queue = zeroed()
+    # Bytes that wait in the output buffer, and bytes of the oldest input buffer that are taken.
+    filled: U64 = U64(0)
+    taken: U64 = U64(0)
+
+    def exists(self) -> bool:
+        """Whether there is such a device."""
+        magic = self.registers.read(U64(REGISTER_MAGIC)) == MAGIC
+        is_console = self.registers.read(U64(REGISTER_DEVICE)) == CONSOLE
+        return magic and is_console and self.registers.read(U64(REGISTER_VERSION)) == MODERN
+
+    def start(self, memory: U64, physical: U64) -> bool:
+        """Negotiate, set up the queues in LENGTH bytes of zeroes, open the port; False when the device gives no
+        answer."""
+        self.memory, self.physical = memory, physical
+        write = self.registers
+        write.write(U64(REGISTER_STATUS), U32(0))
+        write.write(U64(REGISTER_STATUS), U32(STATUS_ACKNOWLEDGE_DRIVER))
+        write.write(U64(REGISTER_FEATURES_SELECT), U32(1))
+        write.write(U64(REGISTER_FEATURES), U32(FEATURE_VERSION_1_HIGH))
+        write.write(U64(REGISTER_FEATURES_SELECT), U32(0))
+        write.write(U64(REGISTER_FEATURES), U32(FEATURE_MULTIPORT))
+        write.write(U64(REGISTER_STATUS), U32(STATUS_FEATURES_OK))
+        self.set_up(self.control, U64(CONTROL), U64(0))
+        self.set_up(self.input, U64(INPUT), U64(SPACING))
+        self.set_up(self.output, U64(OUTPUT), U64(2 * SPACING))
+        write.write(U64(REGISTER_STATUS), U32(STATUS_DRIVER_OK))
+        for index in U16.range(BUFFERS):
+            place = physical + PAGE * (2 + U64(index))
+            self.input.memory.value.descriptors[index] = Descriptor(place, U32(PAGE), U16(DEVICE_WRITES), U16(0))
+            self.input.offer(index)
+        opened = self.tell(U16(ALL_PORTS), U16(EVENT_DEVICE_READY)) and self.tell(U16(PORT), U16(EVENT_PORT_READY))
+        opened = opened and self.tell(U16(PORT), U16(EVENT_PORT_OPEN))
+        # Only now, as QEMU looks for input when it hears of buffers for a port that is open.
+        self.notify(U64(INPUT))
+        return opened
+
+    def set_up(self, queue: Queue, number: U64, offset: U64) -> None:
+        """Tell the device where a queue is."""
+        queue.memory = Ptr.at(QueueMemory, VirtAddr(self.memory + offset))
+        queue.seen = U16(0)
+        parts = queue.memory.value
+        queue.interrupt(number == INPUT)
+        base = self.physical + offset
+        start = Ptr.to(parts).address
+        self.registers.write(U64(REGISTER_QUEUE_SELECT), U32(number))
+        self.registers.write(U64(REGISTER_QUEUE_SIZE), U32(SIZE))
+        self.set_address(U64(REGISTER_QUEUE_DESCRIPTORS), base)
+        self.set_address(U64(REGISTER_QUEUE_AVAILABLE), base + Ptr.to(parts.available).address.distance(start))
+        self.set_address(U64(REGISTER_QUEUE_USED), base + Ptr.to(parts.used).address.distance(start))
+        self.registers.write(U64(REGISTER_QUEUE_READY), U32(1))
+
+    def set_address(self, register: U64, value: U64) -> None:
+        """Write a physical address."""
+        self.registers.write(register, U32.truncate(value))
+        self.registers.write(register + 4, U32(value >> 32))
+
+    def notify(self, queue: U64) -> None:
+        """Let the device look at a queue."""
+        self.registers.write(U64(REGISTER_QUEUE_NOTIFY), U32(queue))
+
+    def tell(self, port: U16, event: U16) -> bool:
+        """Send a control message with the value 1; whether the device took it. Four words: port (2), event, value."""
+        parts = self.control.memory.value
+        parts.message[0] = port
+        parts.message[1] = U16(0) if port == PORT else U16(ALL_PORTS)
+        parts.message[2] = event
+        parts.message[3] = U16(1)
+        offset = Ptr.to(parts.message).address.distance(Ptr.to(parts).address)
+        parts.descriptors[0] = Descriptor(self.physical + offset, U32(8), U16(0), U16(0))
+        self.control.offer(U16(0))
+        self.notify(U64(CONTROL))
+        end = system.clock_read() + PATIENCE
+        while not self.control.has_used():
+            if system.clock_read() > end:
+                return False
+        self.control.take()
+        return True
+
+    def pending(self) -> bool:
+        """See `Chip`."""
+        status = self.registers.read(U64(REGISTER_INTERRUPT_STATUS))
+        if status != 0:
+            self.registers.write(U64(REGISTER_INTERRUPT_ACKNOWLEDGE), status)
+        return status != 0
+
+    def has_byte(self) -> bool:
+        """See `Chip`. A buffer whose bytes are all taken goes back to the device."""
+        while self.input.has_used():
+            element = self.input.used()
+            if self.taken < U64(min(element.length, U32(PAGE))) and element.id < BUFFERS:
+                return True
+            self.taken = U64(0)
+            self.input.take()
+            if element.id < BUFFERS:
+                self.input.offer(U16(element.id))
+                self.notify(U64(INPUT))
+        return False
+
+    def take(self) -> U8:
+        """See `Chip`."""
+        buffer = self.memory + PAGE * (2 + U64(self.input.used().id))
+        byte = Ptr.at(U8, VirtAddr(buffer + self.taken)).value
+        self.taken += 1
+        return byte
+
+    def room(self) -> U64:
+        """See `Chip`: there is one buffer, which is the device's until it gives it back."""
+        if not self.output.is_idle():
+            return U64(0)
+        return U64(PAGE) - self.filled
+
+    def send(self, byte: U8) -> None:
+        """See `Chip`. It waits for the others."""
+        Ptr.at(U8, VirtAddr(self.memory + PAGE + self.filled)).value = byte
+        self.filled += 1
+
+    def tell_room(self, wanted: bool) -> None:
+        """See `Chip`. What was sent goes to the device here, after which there is no room for a while."""
+        self.output.interrupt(wanted)
+        if self.filled > 0 and self.output.is_idle():
+            length = U32(self.filled)
+            self.filled = U64(0)
+            self.output.memory.value.descriptors[0] = Descriptor(self.physical + PAGE, length, U16(0), U16(0))
+            self.output.offer(U16(0))
+            self.notify(U64(OUTPUT))

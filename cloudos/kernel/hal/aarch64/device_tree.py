@@ -1,0 +1,197 @@
+"""What the loader says about the machine: the device tree.
+
+Source: Devicetree Specification 0.4, chapter 5 (the format); the bindings of "arm,pl011", "arm,gic-v3", "arm,gic-400",
+"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's, and is trusted.
+Addresses and lengths have two cells each, as on every machine of 64 bits that a hypervisor describes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
+from cloudos.kernel.hal.shared.direct import direct
+from cloudos.kernel.hal.shared.registers import register as behind
+from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
+
+MAGIC = 0xD00D_FEED
+BEGIN_NODE, END_NODE, PROPERTY, NOTHING = 1, 2, 3, 4
+# Words of the header.
+STRUCTURE, STRINGS, RESERVED = 2, 3, 4
+# Bytes of an address with its length.
+PAIR = 16
+MAXIMUM_SLOTS = 32
+RESERVED_DEPTH = 3
+
+
+@struct
+class Machine:
+    """What was found. Addresses are physical, 0 where there is no such device; lines count the shared interrupts."""
+
+    uart: U64 = U64(0)
+    uart_line: U64 = U64(0)
+    # The interrupt controller: 2 or 3; the processor's interface of the one, the redistributors of the other.
+    gic_version: U64 = U64(0)
+    distributor: U64 = U64(0)
+    second: U64 = U64(0)
+    second_length: U64 = U64(0)
+    # PSCI is called by SMC and not by HVC.
+    asks_firmware: bool = False
+    slot_count: U64 = U64(0)
+    slots: Array[U64, Literal[32]] = zeroed()
+    slot_lines: Array[U64, Literal[32]] = zeroed()
+
+
+@struct
+class Node:
+    """The properties of the node at hand that matter; null addresses where it has none."""
+
+    compatible: VirtAddr = zeroed()
+    registers: VirtAddr = zeroed()
+    length: U64 = U64(0)
+    interrupts: VirtAddr = zeroed()
+    is_memory: bool = False
+    is_reserved: bool = False
+
+    def address(self, index: U64) -> U64:
+        """The start of one of its register ranges; behind it, its length."""
+        return _double(behind(self.registers, index * 8))
+
+    def line(self) -> U64:
+        """The number of its interrupt: cells are kind, number, flags."""
+        return U64(_word(behind(self.interrupts, U64(4))))
+
+    @never_inlined
+    def is_like(self, name: Slice[U8]) -> bool:
+        """Whether what it is compatible with, most exactly, begins so."""
+        return self.compatible.value != 0 and _begins(self.compatible, name)
+
+
+MACHINE = place(Machine())
+BOOT_INFORMATION = place(BootInformation())
+
+
+@never_inlined
+def _word(address: VirtAddr) -> U32:
+    return Ptr.at(U32, address).value.swap_bytes()
+
+
+@never_inlined
+def _double(address: VirtAddr) -> U64:
+    return U64(_word(address)) << 32 | U64(_word(behind(address, U64(4))))
+
+
+@never_inlined
+def _begins(address: VirtAddr, text: Slice[U8]) -> bool:
+    return Slice.of(Ptr.at(U8, address), text.length).equals(text)
+
+
+def read(tree: PhysAddr) -> None:
+    """Fill MACHINE and BOOT_INFORMATION. Nothing is found where there is no device tree."""
+    base = direct(tree)
+    if _word(base) != MAGIC:
+        return
+    boot = BOOT_INFORMATION
+    entry = behind(base, U64(_word(behind(base, U64(4 * RESERVED)))))
+    while _double(behind(entry, U64(8))) != 0:
+        boot.reserve(_double(entry), _double(entry) + _double(behind(entry, U64(8))))
+        entry = behind(entry, U64(PAIR))
+    _walk(
+        behind(base, U64(_word(behind(base, U64(4 * STRUCTURE))))),
+        behind(base, U64(_word(behind(base, U64(4 * STRINGS))))),
+    )
+
+
+def _walk(at: VirtAddr, strings: VirtAddr) -> None:
+    """Go through all nodes. Properties stand before the nodes below."""
+    node = Node()
+    depth = U64(0)
+    in_reserved = False
+    while True:
+        token = _word(at)
+        at = behind(at, U64(4))
+        if token == PROPERTY:
+            length = U64(_word(at))
+            _take_property(node, behind(strings, U64(_word(behind(at, U64(4))))), behind(at, U64(8)), length)
+            at = behind(at, 8 + (length + 3) // 4 * 4)
+        elif token == END_NODE:
+            _finish(node)
+            node = Node()
+            depth = depth - 1
+        elif token == BEGIN_NODE:
+            _finish(node)
+            node = Node()
+            depth = depth + 1
+            in_reserved = (depth >= RESERVED_DEPTH and in_reserved) or _begins(at, data(b"reserved-memory"))
+            node.is_reserved = in_reserved
+            while Ptr.at(U8, at).value != 0:
+                at = behind(at, U64(1))
+            at = VirtAddr(at.value // 4 * 4 + 4)
+        elif token != NOTHING:
+            return
+
+
+def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> None:
+    """Note a property that matters."""
+    if _begins(name, data(b"reg\0")):
+        node.registers = value
+        node.length = length
+    elif _begins(name, data(b"compatible\0")):
+        node.compatible = value
+    elif _begins(name, data(b"interrupts\0")):
+        node.interrupts = value
+    elif _begins(name, data(b"device_type\0")):
+        node.is_memory = _begins(value, data(b"memory\0"))
+    elif _begins(name, data(b"method\0")):
+        MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
+    elif _begins(name, data(b"linux,initrd-")):
+        address = _double(value) if length == 8 else U64(_word(value))
+        if _begins(behind(name, U64(13)), data(b"start\0")):
+            BOOT_INFORMATION.module = PhysAddr(address)
+        else:
+            BOOT_INFORMATION.module_length = address
+
+
+def _finish(node: Node) -> None:
+    """All properties of a node are known."""
+    machine = MACHINE
+    if node.registers.value == 0:
+        return
+    first = node.address(U64(0))
+    if node.is_memory or node.is_reserved:
+        for index in U64.range(node.length // PAIR):
+            _add_memory(node, node.address(index * 2), node.address(index * 2 + 1))
+    elif node.is_like(data(b"virtio,mmio\0")):
+        if machine.slot_count < MAXIMUM_SLOTS:
+            machine.slots[machine.slot_count] = first
+            machine.slot_lines[machine.slot_count] = node.line()
+            machine.slot_count = machine.slot_count + 1
+    elif node.is_like(data(b"arm,pl011\0")):
+        if machine.uart == 0:
+            machine.uart = first
+            machine.uart_line = node.line()
+    elif node.is_like(data(b"arm,gic-v3\0")):
+        _take_controller(node, U64(3))
+    elif node.is_like(data(b"arm,cortex-a15-gic\0")) or node.is_like(data(b"arm,gic-400\0")):
+        _take_controller(node, U64(2))
+
+
+def _take_controller(node: Node, version: U64) -> None:
+    MACHINE.gic_version = version
+    MACHINE.distributor = node.address(U64(0))
+    MACHINE.second = node.address(U64(2))
+    MACHINE.second_length = node.address(U64(3))
+
+
+def _add_memory(node: Node, start: U64, length: U64) -> None:
+    """Add a range, in order of address."""
+    boot = BOOT_INFORMATION
+    if node.is_reserved:
+        boot.reserve(start, start + length)
+    elif boot.count < MAXIMUM_RANGES:
+        index = boot.count
+        while index > 0 and boot.ranges[index - 1].start > start:
+            boot.ranges[index] = boot.ranges[index - 1]
+            index = index - 1
+        boot.ranges[index] = MemoryRange(start, start + length)
+        boot.count = boot.count + 1

@@ -1,0 +1,1 @@
+"""What several architectures use: devices that are the same everywhere, and the books about what the kernel keeps."""
