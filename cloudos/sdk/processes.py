@@ -17,9 +17,11 @@ from cloudos.abi import initial, layout
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import MEMORY_ON_DEMAND
-from cloudos.lang import U8, U16, U32, U64, Array, Ptr, Slice, UserPtr, VirtAddr, code_address, panic, struct
+from cloudos.lang import U8, U16, U32, U64, Array, Ptr, Slice, UserPtr, VirtAddr, code_address, data, panic, struct
 from cloudos.sdk import system
 from cloudos.sdk.bundle import bundle
+from cloudos.sdk.errors import BadBundle
+from cloudos.sdk.image_bundle import image_bundle
 from cloudos.sdk.memory import EXECUTE, READ, WRITE, Memory, unmap, view
 from cloudos.sdk.threads import entry
 
@@ -140,12 +142,19 @@ def _fill(memory: Memory, offset: U64, data: UserPtr[U8], length: U64) -> None:
 
 
 def _program() -> Slice[U8]:
-    """The program's own ELF file."""
+    """The program's own ELF file: in the boot bundle, where it stands among the files when the loader started it."""
     for index in U64.range(bundle.count):
         found = bundle.entry(index)
         if found.kind == U32(EntryKind.PROGRAM):
             return bundle.data(found)
-    panic("the bundle has no program")
+    try:
+        image = image_bundle()
+    except BadBundle:
+        panic("the program's own file cannot be read")
+    number = image.find(EntryKind.FILE, data(b"/system/program"))
+    if number is None:
+        panic("the program's own file is not there")
+    return image.data(image.entry(number))
 
 
 def _word(image: Slice[U8], offset: U64) -> U64:

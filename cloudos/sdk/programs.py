@@ -27,7 +27,7 @@ from cloudos.lang import I64, U8, U64, Ptr, Slice, VirtAddr, managed, struct
 from cloudos.sdk import arguments, system
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.component import held, held_as, is_component
+from cloudos.sdk.component import has_console, held, held_as
 from cloudos.sdk.console import stderr, stdin, stdout
 from cloudos.sdk.memory import READ, WRITE, Memory, unmap, view
 
@@ -205,7 +205,7 @@ class Machine:
 
     def standard_stream(self, number: U64) -> U64:
         """The handle of the stream that this program was given under a number; 0 when there is none."""
-        if not is_component():
+        if has_console():
             return U64(CONSOLE) + number if number < 3 else U64(0)
         match number:
             case 0:

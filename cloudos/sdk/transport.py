@@ -169,7 +169,9 @@ def is_held(kept: U64) -> bool:
 
 
 def close(handle: U64) -> None:
-    """Close a handle, if it is one."""
+    """Close a handle, if it is one. 0 never is, and the kernel would put it on record."""
+    if handle == 0:
+        return
     try:
         system.handle_close(handle)
     except BadHandle:

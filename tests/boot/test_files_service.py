@@ -13,7 +13,7 @@ CHECKS = 37
 def test_the_file_service_serves(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(i % 251 for i in range(100_000)))
     (tmp_path / "motd").write_bytes(b"welcome\n")
-    options = ["--timeout", "60"]
+    options = ["--bare", "--timeout", "60"]
     for name, path in (("large", "/share/large"), ("motd", "/etc/motd")):
         options += ["--file", f"{tmp_path / name}:{path}"]
     result = run(PROGRAM, options=options).check()

@@ -21,5 +21,5 @@ entropy: True
 
 
 def test_log_audit_and_entropy() -> None:
-    result = run(PROGRAMS / "record_services.py", options=("--timeout", "100")).check()
+    result = run(PROGRAMS / "record_services.py", options=("--bare", "--timeout", "100")).check()
     assert result.output.decode() == EXPECTED

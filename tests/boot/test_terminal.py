@@ -24,7 +24,7 @@ port = sys.argv[1]
 added = ["-chardev", f"socket,id=third,path={port},server=on,wait=on"]
 added += ["-device", "isa-serial,chardev=third,index=2,iobase=0x3e8,irq=5"]
 machine.command = lambda *given: [*plain(*given), *added]
-sys.argv = ["cloudos", "run", "--timeout", "100", "--memory", "64M", sys.argv[2]]
+sys.argv = ["cloudos", "run", "--bare", "--timeout", "100", "--memory", "64M", sys.argv[2]]
 sys.exit(cli.main())
 """
 PATIENCE = 20.0

@@ -14,7 +14,7 @@ PROGRAM = ROOT / "tests" / "boot" / "programs" / "time_of_day.py"
 @pytest.mark.parametrize("kind", ("microvm", "q35"))
 def test_the_driver_finds_the_hosts_time(kind: str) -> None:
     start = int(time.time())
-    result = run(PROGRAM, options=("--timeout", "60", "--machine", kind)).check()
+    result = run(PROGRAM, options=("--bare", "--timeout", "60", "--machine", kind)).check()
     seconds, goes_on = result.output.decode().split()
     assert start - 1 <= int(seconds) <= int(time.time()) + 1
     assert goes_on == "True"

@@ -221,7 +221,7 @@ class Loader:
     def caller(self) -> Entry | None:
         """The program whose session this is; None for a component."""
         for one in self.entries:
-            if CALLER.badge == U64(SESSION) | one.number:
+            if CALLER.badge == self.session_of(one):
                 return one
         return None
 

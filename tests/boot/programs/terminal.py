@@ -10,6 +10,7 @@ from typing import Literal
 from cloudos.abi import devices, initial, layout
 from cloudos.abi.bundle import EntryKind
 from cloudos.abi.objects import Rights
+from cloudos.abi.wiring import RESTARTED
 from cloudos.contracts.console import ACCEPTED, COMPLETE, END, Console
 from cloudos.contracts.errors import Interrupted
 from cloudos.contracts.streams import Stream
@@ -95,11 +96,12 @@ def start_driver(endpoint: U64, ports: U64, interrupt: U64) -> Child:
     return child
 
 
-def start_console(endpoint: U64, serial: U64) -> None:
+def start_console(endpoint: U64, serial: U64, bell: U64) -> None:
     """A process with the service."""
     child, block = introduced(), new_start_block()
     give(child, block, data(b"offer"), endpoint, U64(SERVER))
     give(child, block, data(b"serial"), serial, U64(CLIENT))
+    give(child, block, data(b"bell"), bell, U64(0))
     begin(child, block, code_address(run_console))
 
 
@@ -150,6 +152,8 @@ class Shell:
     ports: U64
     interrupt: U64
     driver: Child
+    # The console's.
+    bell: U64
 
     def loop(self) -> None:
         """Edit lines and do what they say until one says `quit`."""
@@ -186,6 +190,7 @@ class Shell:
         elif line.equals(data(b"restart")):
             system.process_kill(self.driver.process)
             self.driver = start_driver(self.serial, self.ports, self.interrupt)
+            system.notification_signal(self.bell, U64(RESTARTED))
         else:
             stream.write(data(b"no such command: "))
             stream.write(line)
@@ -197,9 +202,10 @@ def main() -> None:
     ports = system.device_create(MACHINE, QUOTA, U64(devices.PORTS), U64(PORTS), U64(8))
     interrupt = system.interrupt_create(MACHINE, QUOTA, U64(LINE), U64(devices.LEVEL))
     child = start_driver(serial, ports, interrupt)
-    start_console(endpoint, serial)
+    bell = system.notification_create(QUOTA)
+    start_console(endpoint, serial, bell)
     transport.attach()
-    Shell(endpoint, serial, ports, interrupt, child).loop()
+    Shell(endpoint, serial, ports, interrupt, child, bell).loop()
     # What was written is still on its way.
     system.thread_sleep(U64(300_000_000))
     print("end")
