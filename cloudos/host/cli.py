@@ -264,11 +264,12 @@ def image_ls(form: str) -> None:
 @image.command("inspect")
 @click.argument("name")
 @FORM
-def image_inspect(name: str, form: str) -> None:
+@ARCH
+def image_inspect(name: str, form: str, arch: str) -> None:
     """Show components, wiring, quotas, labels, devices and files of the image NAME, or of a manifest's path."""
     from cloudos.host import image_commands
 
-    image_commands.inspect(name, form)
+    image_commands.inspect(name, form, arch)
 
 
 @image.command("build")
@@ -286,11 +287,12 @@ def image_build(name: str, output: Path, arch: str) -> None:
 @cli.command()
 @click.argument("name", default="system", metavar="[IMAGE]")
 @click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a drawing too.")
-def graph(name: str, svg: Path | None) -> None:
+@ARCH
+def graph(name: str, svg: Path | None, arch: str) -> None:
     """Show who serves whom in an image, as a tree."""
     from cloudos.host import graph as command
 
-    command.draw(name, svg)
+    command.draw(name, svg, arch)
 
 
 @cli.command()

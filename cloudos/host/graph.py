@@ -191,11 +191,11 @@ def _edge(graph: Graph, layout: Layout, tops: list[float], pair: tuple[str, str]
         yield f'<text class="label" text-anchor="middle" {place}>{escape(texts)}</text>'
 
 
-def draw(name: str, file: Path | None) -> None:
+def draw(name: str, file: Path | None, architecture: str = "x86_64") -> None:
     """Print the tree of an image, and write its drawing when a file is named. Raises ToolError."""
     from cloudos.host import system_image
 
-    system = system_image.load(name)
+    system = system_image.load(name, architecture)
     if file is not None:
         try:
             file.write_text(svg(system))

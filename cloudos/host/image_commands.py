@@ -101,9 +101,9 @@ def ls(form: str) -> None:
         print(f"there are no images in {manifest.FOLDER}")
 
 
-def inspect(name: str, form: str) -> None:
+def inspect(name: str, form: str, architecture: str = "x86_64") -> None:
     """Show what an image consists of; it is compiled when it is not yet. Raises ToolError, CompileError."""
-    made = system_image.build(system_image.load(name))
+    made = system_image.build(system_image.load(name, architecture), architecture)
     system, found = made.system, made.system.manifest
     tables: dict[str, Sequence[Any]] = {
         "components": [component_row(one.component) for one in system.placed],

@@ -6,19 +6,25 @@ hardware layer of AArch64 does by itself. With CLOUDOS_LONG_TESTS=1 all kinds of
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
+import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
-from cloudos.host import accelerator, bundle, image, machine, qemu
+from cloudos.host import accelerator, bundle, counted, image, machine, qemu
 from cloudos.host.elf import stripped
 from cloudos.host.session import Limits, Session
 from tests.boot import test_faults
 from tests.boot.harness import ROOT, Result, cloudos, run, write
+from tests.boot.test_examples import EXAMPLES, most_frequent, prose
 from tests.boot.test_faults import CASES, LOST, MAIN, START, Case
 
 ARCH = ("--arch", "aarch64", "--timeout", "60")
@@ -243,3 +249,56 @@ def test_threads_that_calculate_with_floats_do_not_disturb_each_other(tmp_path: 
         """,
     )
     assert on(program).check().output == b"all the same\n"
+
+
+def test_the_examples_say_what_they_say_elsewhere(tmp_path: Path) -> None:
+    """Large input in pieces, files of the host, arithmetic of all widths, errors."""
+    text = prose(300_000)
+    assert on(EXAMPLES / "wordcount.py", given=text).check().output == most_frequent(text)
+    content = random.Random(1).randbytes(1_000_003)
+    (tmp_path / "data.bin").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    result = on(EXAMPLES / "sha256sum.py", "/data.bin", options=["--file", f"{tmp_path}/data.bin:/data.bin"])
+    assert result.check().output == digest + b"  /data.bin\n"
+    calculated = on(EXAMPLES / "calc.py", given=b"1 + 2 * 3\n(4 - 6) * 10\n1 / 0\n")
+    assert calculated.output.splitlines()[:2] == [b"7", b"-20"]
+    assert calculated.errors and b"Traceback" not in calculated.errors.encode()
+
+
+def leaves(memory: bytes, table: int, level: int, address: int) -> Iterator[tuple[int, int, int]]:
+    """Address, bytes and entry of every page or block below a table, from the machine's memory."""
+    size = 4096 << 9 * level
+    for index, (entry,) in enumerate(struct.iter_unpack("<Q", memory[table - RAM :][:4096])):
+        place = address + index * size
+        if entry & 3 == 3 and level > 0:
+            yield from leaves(memory, entry & 0xFFFF_FFFF_F000, level - 1, place)
+        elif entry & 1:
+            yield place, size, entry
+
+
+RAM = 0x4000_0000
+
+
+def test_no_kernel_page_is_writable_and_executable_or_open_to_programs(tmp_path: Path) -> None:
+    """The page tables as they are in memory at the end: text, constants and data each as they should be."""
+    built = image.build(ROOT / "examples" / "hello.py", "aarch64")
+    counted.run(built, memory=64 << 20, memory_image=tmp_path / "memory")
+    memory = (tmp_path / "memory").read_bytes()
+    with built.kernel.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        names = ("kernel__hal__aarch64__mmu__KERNEL", "kernel_text_start", "kernel_rodata_start", "kernel_data_start")
+        where = [(table.get_symbol_by_name(name) or [])[0]["st_value"] for name in (*names, "kernel_end")]
+    kernel, text, constants, data, end = where
+    # Behind the root of the empty user half.
+    (root,) = struct.unpack_from("<Q", memory, (kernel & 0x7FFF_FFFF) + 8)
+    found = list(leaves(memory, root, 3, 0xFFFF << 48))
+    assert sum(size for place, size, _ in found if place >> 40 == 0xFFFF80) >= 63 << 20
+    for place, size, entry in found:
+        executable, writable = not entry >> 53 & 1, not entry >> 7 & 1
+        assert entry >> 54 & 1 and not entry >> 6 & 1 and not entry >> 11 & 1, "programs have no part in it"
+        assert executable == (text <= place < constants)
+        assert writable == (place < text or place >= data)
+        assert place < text or place + size <= end
+        # Devices are uncached, all else is not.
+        assert (entry >> 2 & 7 == 0) == (0xFFFFFF0000000000 <= place < text)

@@ -31,13 +31,18 @@ class Run:
 
 
 def run(
-    program: str, *arguments: int, memory: int = 64 << 20, kernel: Path | None = None, keep: Path | None = None
+    program: str,
+    *arguments: int,
+    memory: int = 64 << 20,
+    kernel: Path | None = None,
+    keep: Path | None = None,
+    architecture: str = "x86_64",
 ) -> Run:
     """Boot a program under instruction counting with numbers as arguments; it must end in order.
 
     `kernel`: another than the ordinary one. `keep`: a file that is to hold the machine's memory.
     """
-    built = image.build(PROGRAMS / program, "x86_64")
+    built = image.build(PROGRAMS / program, architecture)
     if kernel is not None:
         built = image.Image(kernel, built.program)
     seconds = LONG_SECONDS if LONG else SHORT_SECONDS
