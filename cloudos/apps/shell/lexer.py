@@ -42,7 +42,8 @@ from cloudos.apps.shell.characters import (
     is_special,
 )
 from cloudos.apps.shell.tree import Node, Part, PartKind, Redirection, Word, plain_part
-from cloudos.lang import U8, U64, Error, IntEnum, Slice, enum, managed
+from cloudos.apps.shell.word_builder import Builder
+from cloudos.lang import U8, U64, Error, IntEnum, enum, managed
 from cloudos.sdk import ByteBuffer, List, Text
 
 DEEPEST = 60  # expansions within expansions and commands within commands: each takes a piece of the stack
@@ -79,38 +80,6 @@ class Nested(Protocol):
 
     def backquoted(self, text: Text, outer: Lexer) -> Node:
         """All commands of a text of its own. Raises SyntaxFailure."""
-
-
-@managed
-class Builder:
-    """A word in the making."""
-
-    word: Word
-    literal: ByteBuffer
-
-    def __init__(self) -> None:
-        self.word = Word()
-        self.literal = ByteBuffer()
-
-    def flush(self) -> None:
-        """Make a piece of the unquoted bytes so far."""
-        if self.literal.length > 0:
-            self.word.parts.append(plain_part(PartKind.LITERAL, self.literal.to_text()))
-            self.literal.clear()
-
-    def add(self, part: Part) -> None:
-        """One more piece."""
-        self.flush()
-        self.word.parts.append(part)
-
-    def quote(self, text: Slice[U8]) -> None:
-        """Bytes that stand for themselves."""
-        self.add(plain_part(PartKind.QUOTED, Text.from_bytes(text)))
-
-    def done(self) -> Word:
-        """The word."""
-        self.flush()
-        return self.word
 
 
 @managed
