@@ -103,17 +103,21 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
         made = heap.allocate_frame(space.header.quota.value)
         if walk.present:
             # A larger page is in the way; whatever else it shows is mapped again when touched.
-            walk.clear()
-            table.invalidate(VirtAddr(address), walk.level)
+            _take_away(space, walk, address)
         walk.set_table(made)
         walk = table.walk(VirtAddr(address), level)
     if walk.present:
-        # No processor may find two different entries for one address, so that first there is none.
-        walk.clear()
-        table.invalidate(VirtAddr(address), level)
-        if walk.is_table:
-            heap.free_frame(space.header.quota.value, walk.frame)
+        _take_away(space, walk, address)
     walk.set_page(frame, access | Access.USER)
+
+
+@never_inlined
+def _take_away(space: Space, walk: mmu.Walk, address: U64) -> None:
+    """Before another entry takes its place: no processor may find two different ones for an address."""
+    walk.clear()
+    space.pages.invalidate(VirtAddr(address), walk.level)
+    if walk.is_table:
+        heap.free_frame(space.header.quota.value, walk.frame)
 
 
 @never_inlined
