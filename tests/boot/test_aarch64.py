@@ -152,6 +152,51 @@ def test_the_kernel_keeps_its_size() -> None:
     assert b"of 51,200 bytes\n" in cloudos("size", "--arch", "aarch64").check(0).output
 
 
+COMPONENT = """\
+name = "echo"
+description = "uses both drivers"
+program = "main.py"
+
+[needs.line]
+contract = "cloudos.contracts.devices:Serial"
+
+[needs.clock]
+contract = "cloudos.contracts.devices:Clock"
+
+[restart]
+policy = "machine"
+"""
+IMAGE = """\
+name = "drivers"
+description = "the drivers of AArch64 and who uses them"
+memory = "32M"
+
+[[components]]
+path = "cloudos/drivers/virtio_console"
+
+[[components]]
+path = "cloudos/drivers/pl031"
+
+[[components]]
+path = "./echo"
+"""
+
+
+def test_the_drivers_serve_a_console_and_the_time(tmp_path: Path) -> None:
+    (tmp_path / "echo").mkdir()
+    (tmp_path / "echo" / "component.toml").write_text(COMPONENT)
+    (tmp_path / "echo" / "main.py").write_text((ROOT / "tests/boot/programs/line_and_clock.py").read_text())
+    (tmp_path / "drivers.toml").write_text(IMAGE)
+    with counted.system_console(str(tmp_path / "drivers.toml"), architecture="aarch64") as script:
+        script.expect(rb"ready\n")
+        script.type(b"hello, driver")
+        script.expect(rb"HELLO, DRIVER")
+        script.type(b"x" * 3_000 + b"\n")
+        script.expect(rb"X{3000} %d\n" % datetime.now(UTC).year)
+        assert script.finish() == 9
+
+
+@pytest.mark.skipif(not LONG, reason="with --long: all programs are compiled for it")
 def test_the_system_image_has_a_shell_and_the_time() -> None:
     """Services, the driver of the console on virtio, the clock."""
     script = b"echo sum $((6 * 7)); seq 3 | wc -l; date -u +%Y; exit 5\n"

@@ -77,7 +77,7 @@ def test_no_page_of_a_program_is_writable_and_executable(tmp_path: Path, arch: s
 
 @pytest.mark.parametrize(("arch", "pattern"), [("x86_64", r"%[xyz]mm\d"), ("aarch64", r"\b[qvd]\d+\b")])
 def test_kernel_code_uses_no_vector_registers(tmp_path: Path, arch: str, pattern: str) -> None:
-    def assembly(kind: Literal["kernel", "user"]) -> str:
+    def assembly(kind: Literal["kernel", "host"]) -> str:
         source = tmp_path / "sample.c"
         source.write_text(UNITS[0].source)
         command = [
@@ -92,7 +92,7 @@ def test_kernel_code_uses_no_vector_registers(tmp_path: Path, arch: str, pattern
         return subprocess.run(command, capture_output=True, check=True).stdout.decode()
 
     assert not re.search(pattern, assembly("kernel"))
-    assert re.search(pattern, assembly("user")), "the sample uses them where it may, else this test shows nothing"
+    assert re.search(pattern, assembly("host")), "the sample uses them where it may, else this test shows nothing"
 
 
 def test_output_does_not_depend_on_directories(tmp_path: Path) -> None:

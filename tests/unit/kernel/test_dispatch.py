@@ -110,7 +110,7 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
     too_wide = frame(1, 256)
     dispatch.system_call(too_wide)
     assert too_wide.rax == BadArgument.code
-    wrong_stream = frame(3, 3, 0x1000, 1)
+    wrong_stream = frame(3, 4, 0x1000, 1)
     dispatch.system_call(wrong_stream)
     assert wrong_stream.rax == BadArgument.code
 

@@ -34,7 +34,6 @@ def start() -> None:
     CLOCK.base = cpu.cycle_counter()
     CLOCK.alarm_base = CLOCK.base + 1
     handle_interrupt()
-    cpu.control_timer(U64(1))
 
 
 @fast
@@ -47,8 +46,10 @@ def now() -> U64:
 def set_alarm(deadline: U64) -> None:
     """Interrupt once at `deadline`, as `now` counts; at once when that is past. A far one may come early."""
     cpu.set_timer(CLOCK.alarm_base.saturating_add(cpu.scale(deadline, CLOCK.frequency)))
+    cpu.control_timer(U64(1))
 
 
 def handle_interrupt() -> None:
-    """The timer's interrupt: it lasts until the timer is set to a later time."""
-    cpu.set_timer(U64(U64.MAX))
+    """The timer's interrupt: it lasts until the timer is off. An alarm that never comes would not do in its place:
+    QEMU, counting instructions, goes there as fast as it can when nobody has anything else to do."""
+    cpu.control_timer(U64(0))
