@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cloudos import __version__
 from cloudos.host import bundle, state
+from cloudos.host.apart import apart, is_used
 from cloudos.host.bootstrap import say, write_atomically
 from cloudos.host.bundle import Entry, Kind
 from cloudos.host.elf import stripped
@@ -69,6 +70,9 @@ def build_program(source: Path, architecture: str, *, debug: bool = False, small
     check_source(source)
     program = program_file(source, architecture, debug=debug, small=small)
     level = "0" if debug else "s" if small else "2"
+    if is_used("cloudos.sdk") and not up_to_date(program.with_suffix(".sources.json"), str(source), program):
+        apart(build_program, source, architecture, debug=debug, small=small)
+        return program
     compiled(program, str(source), lambda: compile_program(source, architecture, program, level))
     return program
 
@@ -90,6 +94,9 @@ def build_kernel(architecture: str, *, debug: bool = False) -> Path:
     if not has_kernel(architecture):
         raise ToolError(f"there is no kernel for {architecture} yet", "x86_64 has one")
     kernel = folder(architecture, debug) / "kernel.elf"
+    if is_used("cloudos.kernel") and not up_to_date(kernel.with_suffix(".sources.json"), "", kernel):
+        apart(build_kernel, architecture, debug=debug)
+        return kernel
     compiled(kernel, "", lambda: compile_kernel(architecture, kernel, debug))
     return kernel
 
