@@ -17,7 +17,7 @@ plain = machine.command
 added = ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]
 added += ["-chardev", "null,id=third", "-device", "isa-serial,chardev=third,index=2,iobase=0x3e8,irq=5"]
 machine.command = lambda *given: [*plain(*given), *added]
-sys.argv = ["cloudos", "run", "--timeout", "60", "--memory", "64M", "--machine", *sys.argv[1:]]
+sys.argv = ["cloudos", "run", "--bare", "--timeout", "60", "--memory", "64M", "--machine", *sys.argv[1:]]
 sys.exit(cli.main())
 """
 

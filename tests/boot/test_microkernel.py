@@ -19,7 +19,7 @@ import sys
 from cloudos.host import cli, machine
 plain = machine.command
 machine.command = lambda *given: [*plain(*given), "-icount", "shift=0,sleep=off"]
-sys.argv = ["cloudos", "run", "--timeout", "60", "--memory", "64M", "--arch", *sys.argv[1:]]
+sys.argv = ["cloudos", "run", "--bare", "--timeout", "60", "--memory", "64M", "--arch", *sys.argv[1:]]
 sys.exit(cli.main())
 """
 
