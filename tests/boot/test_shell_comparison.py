@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -19,8 +20,11 @@ from tests.boot.comparison.table import ABSENT, DIFFERENCES, Row, left_out, rows
 
 pytestmark = pytest.mark.skipif(host.DASH is None, reason="dash is not installed")
 
-SECONDS = 420.0
-"""Of real time for all rows in the machine, on a machine that others use too."""
+LONG = bool(os.environ.get("CLOUDOS_LONG_TESTS"))
+"""Whether all rows are compared, and not every second one."""
+
+SECONDS = 420.0 if not LONG else 1200.0
+"""Of real time for the rows in the machine, on a machine that others use too."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class Comparison:
 
 
 def compare(folder: Path) -> Comparison:
-    """Run all rows on both sides at the same time, in directories of one path; the image is made in a folder."""
-    table = rows()
+    """Run the rows on both sides at the same time, in directories of one path; the image is made in a folder."""
+    table = rows() if LONG else rows()[::2]
     base = Path(tempfile.mkdtemp(prefix="comparison-", dir="/tmp"))
     here = base / "here"
     try:
