@@ -69,8 +69,8 @@ def test_all_services_and_pipelines_in_8_megabytes() -> None:
         assert script.finish() == 0
 
 
-def test_the_console_is_told_of_a_new_driver() -> None:
-    """It does not ask by itself: without being told it would never hear of keys again."""
+def test_the_console_goes_on_with_a_new_driver() -> None:
+    """Twice; whether by being told or because a call failed. `test_console_sessions.py` tries being told alone."""
     with counted.system_console("system") as script:
         script.expect(PROMPT)
         for starts in ("2", "3"):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from cloudos.abi.errors import NotFound
+from cloudos.abi.wiring import RESTARTED
 from cloudos.contracts.console import ACCEPTED, COMPLETE, END, INTERRUPT, Console
 from cloudos.contracts.devices import RECEIVED, ROOM, Serial
 from cloudos.contracts.errors import Interrupted, NotSeekable, ServiceGone
@@ -397,6 +398,18 @@ def test_a_driver_that_was_started_anew_is_told_again(bench: Bench) -> None:
     assert bench.serial.watched
     assert bench.serial.sent == b"kept"
     bench.console.signalled(U64(RECEIVED))
+    assert bench.read().result() == b"typed\n"
+
+
+def test_a_driver_that_was_replaced_unseen_is_told_when_init_says_so(bench: Bench) -> None:
+    """No call failed, so the console cannot know by itself."""
+    bench.serial = SerialServer()
+    bench.install_driver()
+    bench.serial.came += b"typed\r"
+    bench.pass_time()
+    assert bench.console.link.watched and not bench.serial.watched
+    bench.console.signalled(U64(RESTARTED))
+    assert bench.serial.watched
     assert bench.read().result() == b"typed\n"
 
 
