@@ -1,0 +1,142 @@
+"""What a fuzz target is, and how one input of it is run; needs nothing but the standard library."""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+CORPUS = FOLDER / "corpus"
+CRASHES = FOLDER / "crashes"
+PATIENCE = 20
+"""Seconds for one input when it is replayed. Each takes milliseconds: more is an endless loop."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A boundary that takes bytes from elsewhere.
+
+    `module` has `fuzz(data: bytes) -> None`, which raises whatever is a crash, and may have
+    `mutate(data: bytes, longest: int, seed: int) -> bytes` for inputs with structure. `guides`: the modules, or the
+    packages, whose branches guide the search; "generated" stands for the code of contracts. `longest`: bytes of an
+    input.
+    """
+
+    name: str
+    boundary: str
+    guides: tuple[str, ...]
+    longest: int = 1024
+
+    @property
+    def module(self) -> str:
+        """The module of the target."""
+        return f"tests.fuzz.targets.{self.name}"
+
+    def load(self) -> Any:
+        """Import the module."""
+        return importlib.import_module(self.module)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The inputs that are kept: seeds, and what crashed once."""
+        folders = (CORPUS / self.name, CRASHES / self.name)
+        return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir())
+
+
+class TooLong(BaseException):
+    """An input took longer than `PATIENCE`."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raises TooLong where the block is when it has taken so many seconds. For the main thread."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooLong(f"not finished after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def replay(target: Target, data: bytes, seconds: float = PATIENCE) -> None:
+    """Run one input. Raises what it crashes with, TooLong when it does not end."""
+    fuzz = target.load().fuzz
+    with limited(seconds):
+        fuzz(data)
+
+
+class Feed:
+    """Decisions drawn from the bytes of an input; behind the last byte, zeros."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that were not drawn yet."""
+        return max(len(self.data) - self.at, 0)
+
+    def take(self, count: int) -> bytes:
+        """The next bytes, fewer at the end."""
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def number(self, size: int = 1) -> int:
+        """A little-endian number of `size` bytes."""
+        return int.from_bytes(self.take(size), "little")
+
+    def below(self, limit: int) -> int:
+        """A number under `limit`, from one byte when that suffices."""
+        return self.number(1 if limit <= 256 else 2 if limit <= 65536 else 8) % limit
+
+    def choose(self, items: Any) -> Any:
+        """One of a sequence."""
+        return items[self.below(len(items))]
+
+    def odds(self, of: int) -> bool:
+        """True for one byte in `of`."""
+        return self.number() % of == 1
+
+    def rest(self) -> bytes:
+        """All that is left."""
+        return self.take(self.left)
+
+
+def mutate_anyhow(data: bytes, longest: int, draw: random.Random) -> bytes:
+    """A damaged copy: bytes changed, removed, repeated, swapped. For searches without a guide."""
+    made = bytearray(data)
+    for _ in range(draw.randrange(1, 6)):
+        at = draw.randrange(len(made) + 1)
+        count = draw.randrange(1, 9)
+        kind = draw.randrange(5)
+        if kind == 0 and made:
+            made[at % len(made)] = draw.randrange(256)
+        elif kind == 1 and made:
+            made[at % len(made)] ^= 1 << draw.randrange(8)
+        elif kind == 2:
+            del made[at : at + count]
+        elif kind == 3:
+            made[at:at] = made[at : at + count] or draw.randbytes(count)
+        else:
+            made[at : at + 1] = draw.choice((b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0\0\0", b"\xff\xff\xff\xff"))
+    return bytes(made[:longest])
+
+
+def show_where(seconds: float) -> None:
+    """Print every thread's stack to standard error before a limit of `seconds` ends the process."""
+    faulthandler.dump_traceback_later(seconds, file=sys.stderr)
