@@ -25,11 +25,13 @@ from tests.fuzz.target import Target, show_where
 class Loader(importlib.machinery.SourceFileLoader):
     """Imports a module with counters at its branches."""
 
+    compares = True
+
     def get_code(self, fullname: str) -> types.CodeType:
         """The code, never from the cache of compiled files."""
         path = self.get_filename(fullname)
         code = self.source_to_code(self.get_data(path), path)
-        patched: types.CodeType = atheris.patch_code(code, True)
+        patched: types.CodeType = atheris.patch_code(code, self.compares)
         return patched
 
 
@@ -59,6 +61,7 @@ def compile_counted(*arguments: Any, **options: Any) -> Any:
 def main() -> None:
     """Search until libFuzzer ends the process."""
     target: Target = TARGETS[sys.argv[1]]
+    Loader.compares = target.compares
     sys.meta_path.insert(0, Finder(target.guides))
     if "generated" in target.guides:
         vars(generated)["compile"] = compile_counted

@@ -7,6 +7,43 @@ from tests.fuzz.target import Target
 TARGETS = {
     target.name: target
     for target in (
-        Target("system_calls", "sequences of system calls on the simulated machine", ("cloudos.kernel",), 2048),
+        Target("system_calls", "sequences of system calls on the simulated machine", ("cloudos.kernel",), 2048, False),
+        Target(
+            "contract_servers",
+            "messages to the services and their server loops",
+            ("cloudos.services", "cloudos.sdk.service", "cloudos.sdk.transport", "cloudos.sdk.collections", "generated"),
+        ),
+        Target(
+            "contract_clients",
+            "answers to the clients of all contracts",
+            ("cloudos.sdk.transport", "cloudos.contracts", "generated"),
+            512,
+        ),
+        Target(
+            "elf",
+            "ELF files: kernel, SDK (loader service and init), tool",
+            ("cloudos.kernel.loader", "cloudos.sdk.executable", "cloudos.host.elf", "cloudos.kernel.objects.space"),
+            512,
+        ),
+        Target(
+            "bundle",
+            "boot bundles: kernel, processes, tool",
+            (
+                "cloudos.kernel.loader",
+                "cloudos.kernel.first",
+                "cloudos.sdk.bundle",
+                "cloudos.sdk.files",
+                "cloudos.sdk.component",
+                "cloudos.sdk.environment",
+                "cloudos.host.bundle",
+            ),
+            512,
+        ),
+        Target(
+            "wiring",
+            "the wiring of a system image: init and tool",
+            ("cloudos.services.init.wiring", "cloudos.host.wiring", "cloudos.sdk.collections"),
+            512,
+        ),
     )
 }

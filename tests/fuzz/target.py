@@ -35,6 +35,8 @@ class Target:
     boundary: str
     guides: tuple[str, ...]
     longest: int = 1024
+    # Whether operands of comparisons guide too: finds magic numbers, and makes everything slower.
+    compares: bool = True
 
     @property
     def module(self) -> str:
