@@ -45,5 +45,14 @@ TARGETS = {
             ("cloudos.services.init.wiring", "cloudos.host.wiring", "cloudos.sdk.collections"),
             512,
         ),
+        Target(
+            "manifests",
+            "component.toml, image manifests, policies",
+            ("cloudos.host.manifest", "cloudos.host.manifest_values", "cloudos.host.component", "cloudos.host.wiring",
+             "cloudos.host.system_wiring", "cloudos.abi.policy", "cloudos.abi.toml_lines"),
+            2048,
+        ),
+        Target("compiler_text", "any text as a program", ("cloudos.compiler",), 1024),
+        Target("compiler_programs", "programs that are nearly right", ("cloudos.compiler",), 48, False),
     )
 }
