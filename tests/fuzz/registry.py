@@ -54,5 +54,10 @@ TARGETS = {
         ),
         Target("compiler_text", "any text as a program", ("cloudos.compiler",), 1024),
         Target("compiler_programs", "programs that are nearly right", ("cloudos.compiler",), 48, False),
+        Target("shell", "scripts, arithmetic, patterns, lines to complete", ("cloudos.apps.shell",), 256),
+        Target("patterns", "regular expressions and wildcards", ("cloudos.apps.regex", "cloudos.apps.regex_syntax",
+               "cloudos.apps.regex_program", "cloudos.apps.regex_brackets", "cloudos.apps.wildcards"), 96),
+        Target("utilities", "arguments and input of utilities", ("cloudos.apps.toolbox", "cloudos.apps.options",
+               "cloudos.apps.decimals", "cloudos.apps.dates", "cloudos.apps.modes"), 256),
     )
 }
