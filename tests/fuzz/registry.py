@@ -59,5 +59,8 @@ TARGETS = {
                "cloudos.apps.regex_program", "cloudos.apps.regex_brackets", "cloudos.apps.wildcards"), 96),
         Target("utilities", "arguments and input of utilities", ("cloudos.apps.toolbox", "cloudos.apps.options",
                "cloudos.apps.decimals", "cloudos.apps.dates", "cloudos.apps.modes"), 256),
+        Target("drivers", "devices: virtio console, 16550, PL011, real-time clock", ("cloudos.drivers",), 512),
+        Target("machine_tables", "device tree and PVH start information", ("cloudos.kernel.hal.aarch64.device_tree",
+               "cloudos.kernel.hal.x86_64.platform", "cloudos.kernel.memory.ranges"), 768),
     )
 }
