@@ -42,7 +42,7 @@ def fuzz(data: bytes) -> None:
         if boot is not None:
             check(boot)
     finally:
-        for instance in (device_tree.MACHINE, device_tree.BOOT_INFORMATION, platform.BOOT_INFORMATION, KEPT):
+        for instance in (device_tree.MACHINE, device_tree.TREE, device_tree.BOOT_INFORMATION, platform.BOOT_INFORMATION, KEPT):
             erase(instance)
 
 

@@ -69,10 +69,9 @@ class Node:
 
 @struct
 class Tree:
-    """Where the tree lies."""
+    """Where the tree ends. No address that is made of it is before its start."""
 
-    start: U64 = U64(0)
-    size: U64 = U64(0)
+    end: U64 = U64(0)
 
 
 TREE = place(Tree())
@@ -81,15 +80,15 @@ BOOT_INFORMATION = place(BootInformation())
 
 
 @never_inlined
-def _is_inside(address: VirtAddr, length: U64) -> bool:
-    offset = address.value.wrapping_sub(TREE.start)
-    return offset < TREE.size and length <= TREE.size - offset
+def _left(address: VirtAddr) -> U64:
+    """Bytes of the tree from an address on; 0 behind it."""
+    return TREE.end.saturating_sub(address.value)
 
 
 @never_inlined
 def _word(address: VirtAddr) -> U32:
     """A word of the tree; panics where there is none."""
-    assert address.value % 4 == 0 and _is_inside(address, U64(4))
+    assert address.value % 4 == 0 and _left(address) >= 4
     return Ptr.at(U32, address).value.swap_bytes()
 
 
@@ -100,17 +99,16 @@ def _double(address: VirtAddr) -> U64:
 
 @never_inlined
 def _begins(address: VirtAddr, text: Slice[U8]) -> bool:
-    return _is_inside(address, text.length) and Slice.of(Ptr.at(U8, address), text.length).equals(text)
+    return Slice.of(Ptr.at(U8, address), min(text.length, _left(address))).equals(text)
 
 
 def read(tree: PhysAddr) -> None:
     """Fill MACHINE and BOOT_INFORMATION. Nothing is found where there is no device tree; panics when it is broken."""
     base = direct(tree)
-    TREE.start = base.value
-    TREE.size = U64(8)
+    TREE.end = base.value + 8
     if _word(base) != MAGIC:
         return
-    TREE.size = U64(_word(behind(base, U64(4 * TOTAL_SIZE))))
+    TREE.end = base.value + U64(_word(behind(base, U64(4 * TOTAL_SIZE))))
     boot = BOOT_INFORMATION
     entry = behind(base, U64(_word(behind(base, U64(4 * RESERVED)))))
     while _double(behind(entry, U64(8))) != 0:
@@ -144,9 +142,10 @@ def _walk(at: VirtAddr, strings: VirtAddr) -> None:
             depth = depth + 1
             in_reserved = (depth >= RESERVED_DEPTH and in_reserved) or _begins(at, data(b"reserved-memory"))
             node.is_reserved = in_reserved
-            while _is_inside(at, U64(1)) and Ptr.at(U8, at).value != 0:
-                at = behind(at, U64(1))
-            at = VirtAddr(at.value // 4 * 4 + 4)
+            # Its name, with a zero byte behind it, fills up whole words.
+            while _word(at) & 0xFF != 0:
+                at = behind(at, U64(4))
+            at = behind(at, U64(4))
         elif token != NOTHING:
             return
 
