@@ -62,5 +62,9 @@ TARGETS = {
         Target("drivers", "devices: virtio console, 16550, PL011, real-time clock", ("cloudos.drivers",), 512),
         Target("machine_tables", "device tree and PVH start information", ("cloudos.kernel.hal.aarch64.device_tree",
                "cloudos.kernel.hal.x86_64.platform", "cloudos.kernel.memory.ranges"), 768),
+        Target("records", "log and audit records, the kernel's log, manual pages, kept memory",
+               ("cloudos.apps.administration", "cloudos.services.audit", "cloudos.host.audit", "cloudos.host.records",
+                "cloudos.drivers.rtc.kept"), 512),
+        Target("console_editor", "what is typed at the console", ("cloudos.services.console",), 256),
     )
 }

@@ -16,7 +16,7 @@ from cloudos.kernel.hal.shared.direct import DIRECT_BASE
 from cloudos.kernel.hal.shared.kept import KEPT
 from cloudos.kernel.hal.x86_64 import mmu, platform
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
-from cloudos.kernel.memory import ranges
+from cloudos.kernel.memory import frames, ranges
 from cloudos.lang import U64, Panic, PanicKind, PhysAddr, VirtAddr, current_address_space, panic_kind_of
 from tests.fuzz.target import Feed
 from tests.unit.kernel.simulated_machine import erase
@@ -28,6 +28,7 @@ TREE_MAGIC = b"\xd0\x0d\xfe\xed"
 INFORMATION = struct.Struct("<IIIIQQQQII")
 PVH_MAGIC = 0x336E_C578
 MAP, ENTRY = 64, 24
+LARGEST_TREE = 1 << 16
 TEXT, END = KERNEL_BASE + (1 << 20), KERNEL_BASE + (2 << 20)
 
 
@@ -39,8 +40,9 @@ def fuzz(data: bytes) -> None:
         symbol.model = VirtAddr(address)
     try:
         boot = tree(feed, form) if form & 1 else start_information(feed)
-        if boot is not None:
-            check(boot)
+        allocator = frames.FrameAllocator()
+        if boot is not None and read_or_refuse(lambda: take_over(boot, allocator)):
+            check(allocator)
     finally:
         for instance in (device_tree.MACHINE, device_tree.TREE, device_tree.BOOT_INFORMATION, platform.BOOT_INFORMATION, KEPT):
             erase(instance)
@@ -58,12 +60,16 @@ def read_or_refuse(function: Callable[[], Any]) -> bool:
 
 
 def tree(feed: Feed, form: int) -> BootInformation | None:
-    """A device tree of the input's bytes; its header says how long it is, and no more of it is memory."""
+    """A device tree of the input's bytes. Its header says how long it is: so much is memory, and no more."""
     content = feed.rest()
     if form & 2:
         content = TREE_MAGIC + struct.pack(">I", len(content) + 8) + content
-    region = current_address_space().allocate(max(len(content), 8), 8, address=DIRECT_BASE + PLACE)
-    region.data[: len(content)] = content
+    size = max(int.from_bytes(content[4:8], "big"), 8)
+    if size > LARGEST_TREE:
+        return None
+    content = content[:size].ljust(size, b"\0")
+    region = current_address_space().allocate(size, 8, address=DIRECT_BASE + PLACE)
+    region.data[:] = content
     region.mask = None
     try:
         believed = read_or_refuse(lambda: device_tree.read(PhysAddr(PLACE)))
@@ -89,12 +95,18 @@ def start_information(feed: Feed) -> BootInformation | None:
         current_address_space().release(region)
 
 
-def check(boot: BootInformation) -> None:
-    """Ranges of memory are in order, and none overlap, once the parts that are in use have been taken out."""
+def take_over(boot: BootInformation, allocator: frames.FrameAllocator) -> None:
+    """As the kernel does at its start."""
     for index in U64.range(boot.reserved_count):
         ranges.reserve(boot, boot.reserved[index].start, boot.reserved[index].end)
+    allocator.start(boot)
+
+
+def check(allocator: frames.FrameAllocator) -> None:
+    """Zones of memory are in order, and none overlap."""
     end = 0
-    for index in range(int(boot.count)):
-        range_ = boot.ranges[index]
-        assert end <= int(range_.start) < int(range_.end), "memory is there twice, or out of order"
-        end = int(range_.end)
+    for index in range(int(allocator.zone_count)):
+        zone = allocator.zones[index]
+        assert end <= int(zone.first) < int(zone.end), "memory is there twice, or out of order"
+        assert zone.first < zone.frontier <= zone.end
+        end = int(zone.end)
