@@ -6,18 +6,22 @@ written by libFuzzer: new inputs into the first folder, what crashes where `-art
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import importlib.abc
 import importlib.machinery
 import random
 import sys
+import tempfile
 import types
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import atheris
 
 from cloudos.lang import generated
+from tests.fuzz import dictionary
 from tests.fuzz.registry import TARGETS
 from tests.fuzz.target import Target, show_where
 
@@ -60,6 +64,8 @@ def compile_counted(*arguments: Any, **options: Any) -> Any:
 
 def main() -> None:
     """Search until libFuzzer ends the process."""
+    if sys.argv[1] not in TARGETS:
+        sys.exit(f"there is no target '{sys.argv[1]}'; there are: {', '.join(TARGETS)}")
     target: Target = TARGETS[sys.argv[1]]
     Loader.compares = target.compares
     sys.meta_path.insert(0, Finder(target.guides))
@@ -77,8 +83,10 @@ def main() -> None:
     changing = {}
     if hasattr(module, "mutate"):
         changing["custom_mutator"] = lambda data, longest, seed: module.mutate(data, longest, random.Random(seed))
-    # libFuzzer starts itself again for some of its work by its first argument.
-    atheris.Setup([f"{sys.executable} -m tests.fuzz.engine {target.name}", *sys.argv[2:]], one, **changing)
+    known = Path(tempfile.mkstemp(prefix="cloudos-fuzz-", suffix=".words")[1])
+    dictionary.write(target.guides, known)
+    atexit.register(known.unlink)
+    atheris.Setup([sys.argv[0], f"-max_len={target.longest}", f"-dict={known}", *sys.argv[2:]], one, **changing)
     atheris.Fuzz()
 
 

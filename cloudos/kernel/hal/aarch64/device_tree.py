@@ -69,9 +69,10 @@ class Node:
 
 @struct
 class Tree:
-    """Where the tree ends. No address that is made of it is before its start."""
+    """Where the tree lies."""
 
-    end: U64 = U64(0)
+    start: U64 = U64(0)
+    size: U64 = U64(0)
 
 
 TREE = place(Tree())
@@ -81,8 +82,8 @@ BOOT_INFORMATION = place(BootInformation())
 
 @never_inlined
 def _left(address: VirtAddr) -> U64:
-    """Bytes of the tree from an address on; 0 behind it."""
-    return TREE.end.saturating_sub(address.value)
+    """Bytes of the tree from an address on; 0 outside of it."""
+    return TREE.size.saturating_sub(address.value.wrapping_sub(TREE.start))
 
 
 @never_inlined
@@ -105,10 +106,11 @@ def _begins(address: VirtAddr, text: Slice[U8]) -> bool:
 def read(tree: PhysAddr) -> None:
     """Fill MACHINE and BOOT_INFORMATION. Nothing is found where there is no device tree; panics when it is broken."""
     base = direct(tree)
-    TREE.end = base.value + 8
+    TREE.start = base.value
+    TREE.size = U64(8)
     if _word(base) != MAGIC:
         return
-    TREE.end = base.value + U64(_word(behind(base, U64(4 * TOTAL_SIZE))))
+    TREE.size = U64(_word(behind(base, U64(4 * TOTAL_SIZE))))
     boot = BOOT_INFORMATION
     entry = behind(base, U64(_word(behind(base, U64(4 * RESERVED)))))
     while _double(behind(entry, U64(8))) != 0:
