@@ -11,11 +11,11 @@ from cloudos.contracts.devices import Entropy, Serial
 from cloudos.contracts.programs import Programs
 from cloudos.host.bundle import Entry, encode
 from cloudos.host.bundle import Kind as EntryKind
-from cloudos.lang import U8, U64, Region, Slice, data
+from cloudos.lang import U8, U64, Region, Slice, current_address_space, data
 from cloudos.sdk import List, Text, local_calls, models, transport
 from cloudos.sdk.bundle import Bundle
 from cloudos.sdk.collections.map import Map
-from cloudos.sdk.local_system import LocalModel, MemoryObject
+from cloudos.sdk.local_system import MAPPINGS, LocalModel, MemoryObject
 from cloudos.sdk.service import server
 from cloudos.services.audit.main import new_audit
 from cloudos.services.audit.main import serve as audit_serve
@@ -212,9 +212,18 @@ class Serving:
         """Back to what the process had."""
         SAMPLE.waits = U64(0)
         transport.ATTACHED.patience = U64(0)
+        unmap_all(self.model)
         REGIONS.clear()
         local_calls.reset()
         models.install(models.SystemModel())
+
+
+def unmap_all(model: LocalModel) -> None:
+    """Give back what a model that is not used any more has shown of memory objects. The heap's memory stays the heap's."""
+    for address, region in list(model.mapped.items()):
+        if address >= MAPPINGS:
+            del model.mapped[address]
+            current_address_space().release(region)
 
 
 def literal(content: bytes) -> Slice[U8]:

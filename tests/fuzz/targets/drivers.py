@@ -26,7 +26,7 @@ from tests.fuzz.target import Feed
 from tests.unit.drivers.chips import INTERRUPT, PORTS, DeviceModel, Nothing
 
 HANDLE = 7
-MEMORY = 0x7100_0000_0000
+MEMORY = 0x7300_0000_0000
 PHYSICAL = 0x4000_0000
 SPACING = 512
 # Where the device writes: the used rings of the three queues, and the input buffers.

@@ -21,6 +21,7 @@ from cloudos.sdk.executable import Executable, read_executable
 from cloudos.sdk.local_system import LocalModel, MemoryObject
 from cloudos.sdk.memory import EXECUTE, WRITE
 from tests.fuzz.boots import boot
+from tests.fuzz.services import unmap_all
 from tests.fuzz.target import Feed
 from tests.sim.world import user
 
@@ -88,8 +89,7 @@ def read_by_the_sdk(content: bytes, form: int) -> None:
     except (BadProgram, QuotaExceeded):
         pass
     finally:
-        for mapped in list(model.mapped.values()):
-            mapped.readonly = False
+        unmap_all(model)
         models.install(models.SystemModel())
 
 

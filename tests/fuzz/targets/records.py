@@ -23,7 +23,7 @@ from cloudos.sdk.files import File
 from cloudos.sdk.local_system import LocalModel, MemoryObject
 from cloudos.sdk.service import server
 from cloudos.services.audit.main import new_audit
-from tests.fuzz.services import literal
+from tests.fuzz.services import literal, unmap_all
 from tests.fuzz.target import Feed
 
 SERVICE, STATE, KERNEL = 1, 3, 2
@@ -80,6 +80,7 @@ def fuzz(data: bytes) -> None:
         (log, audit, kernel_log, exported, page, kept, clock)[form](feed, model)
     finally:
         console.stdout.used = console.stderr.used = U64(0)
+        unmap_all(model)
         local_calls.reset()
         models.install(models.SystemModel())
 
