@@ -332,8 +332,14 @@ def test(kind: str, options: tuple[str, ...], long: bool) -> int:
 @click.option("--list", "listed", is_flag=True, help="Show the targets.")
 @click.option("--seconds", type=click.IntRange(1, LONGEST_TIMEOUT), default=60, show_default=True, metavar="N")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, help="Repeats a search; 0: a new one.")
-@click.option("--replay", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-              help="Run this input once instead.")
+@click.option(
+    "--replay",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Run this input once instead.",
+)
 def fuzz(target: str | None, listed: bool, seconds: int, seed: int, files: tuple[str, ...]) -> int:
     """Look for inputs that break the boundary TARGET; status 1 and the input's path when one does."""
     from cloudos.host import fuzzing as command

@@ -101,7 +101,9 @@ def run(command: list[str], log: Path) -> Search:
     """Run the engine to its end and say from time to time how it goes."""
     search = Search()
     with log.open("w") as copy:
-        engine = subprocess.Popen(command, cwd=state.ROOT, stdout=copy, stderr=subprocess.PIPE, text=True, errors="replace")
+        engine = subprocess.Popen(
+            command, cwd=state.ROOT, stdout=copy, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
         assert engine.stderr is not None
         try:
             follow(lines(engine.stderr, copy), search)

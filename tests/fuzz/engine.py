@@ -23,7 +23,7 @@ import atheris
 from cloudos.lang import generated
 from tests.fuzz import dictionary
 from tests.fuzz.registry import TARGETS
-from tests.fuzz.target import Target, show_where
+from tests.fuzz.target import Target, mutate_words, show_where
 
 
 class Loader(importlib.machinery.SourceFileLoader):
@@ -80,9 +80,10 @@ def main() -> None:
         show_where(timeout - 1)
         module.fuzz(data)
 
-    changing = {}
-    if hasattr(module, "mutate"):
-        changing["custom_mutator"] = lambda data, longest, seed: module.mutate(data, longest, random.Random(seed))
+    def mutate(data: bytes, longest: int, seed: int) -> bytes:
+        return mutate_words(data, longest, random.Random(seed)) if seed % 2 else bytes(atheris.Mutate(data, longest))
+
+    changing = {"custom_mutator": mutate} if target.is_text else {}
     known = Path(tempfile.mkstemp(prefix="cloudos-fuzz-", suffix=".words")[1])
     dictionary.write(target.guides, known)
     atexit.register(known.unlink)

@@ -103,7 +103,9 @@ class Mutator:
         elif isinstance(node, ast.Compare):
             node.ops[0] = self.feed.choose(COMPARISONS)()
         elif isinstance(node, ast.Constant):
-            node.value = self.feed.choose((0, 1, -1, 255, 256, 1 << 32, (1 << 64) - 1, 1 << 64, True, None, "t", b"t", 0.5))
+            node.value = self.feed.choose(
+                (0, 1, -1, 255, 256, 1 << 32, (1 << 64) - 1, 1 << 64, True, None, "t", b"t", 0.5)
+            )
         elif isinstance(node, ast.Name):
             other = self.node(ast.Name)
             assert isinstance(other, ast.Name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import random
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -25,10 +26,8 @@ PATIENCE = 20
 class Target:
     """A boundary that takes bytes from elsewhere.
 
-    `module` has `fuzz(data: bytes) -> None`, which raises whatever is a crash, and may have
-    `mutate(data: bytes, longest: int, seed: int) -> bytes` for inputs with structure. `guides`: the modules, or the
-    packages, whose branches guide the search; "generated" stands for the code of contracts. `longest`: bytes of an
-    input.
+    `module` has `fuzz(data: bytes) -> None`, which raises whatever is a crash. `guides`: the modules, or the packages,
+    whose branches guide the search; "generated" stands for the code of contracts. `longest`: bytes of an input.
     """
 
     name: str
@@ -37,6 +36,8 @@ class Target:
     longest: int = 1024
     # Whether operands of comparisons guide too: finds magic numbers, and makes everything slower.
     compares: bool = True
+    # Whether inputs are texts, which are changed word by word too.
+    is_text: bool = False
 
     @property
     def module(self) -> str:
@@ -119,24 +120,36 @@ class Feed:
         return self.take(self.left)
 
 
-def mutate_anyhow(data: bytes, longest: int, draw: random.Random) -> bytes:
-    """A damaged copy: bytes changed, removed, repeated, swapped. For searches without a guide."""
-    made = bytearray(data)
-    for _ in range(draw.randrange(1, 6)):
-        at = draw.randrange(len(made) + 1)
-        count = draw.randrange(1, 9)
-        kind = draw.randrange(5)
-        if kind == 0 and made:
-            made[at % len(made)] = draw.randrange(256)
-        elif kind == 1 and made:
-            made[at % len(made)] ^= 1 << draw.randrange(8)
+PARTS = re.compile(rb"(\s+|[^\w\s])")
+
+
+def mutate_words(data: bytes, longest: int, draw: random.Random) -> bytes:
+    """A text with words, marks or ends of lines removed, repeated, exchanged: what changes of bytes seldom do."""
+    parts = [part for part in PARTS.split(data) if part]
+    for _ in range(draw.randrange(1, 4)):
+        if not parts:
+            break
+        at, other = draw.randrange(len(parts)), draw.randrange(len(parts))
+        kind = draw.randrange(6)
+        if kind == 0:
+            del parts[at : at + draw.randrange(1, 5)]
+        elif kind == 1:
+            parts[at:at] = parts[other : other + draw.randrange(1, 8)]
         elif kind == 2:
-            del made[at : at + count]
+            parts[at], parts[other] = parts[other], parts[at]
         elif kind == 3:
-            made[at:at] = made[at : at + count] or draw.randbytes(count)
+            parts[at] = parts[other]
+        elif kind == 4:
+            # The rest of a line.
+            end = next((index for index in range(at + 1, len(parts)) if b"\n" in parts[index]), len(parts))
+            del parts[at + 1 : end]
         else:
-            made[at : at + 1] = draw.choice((b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0\0\0", b"\xff\xff\xff\xff"))
-    return bytes(made[:longest])
+            parts[at] = draw.choice(EXTREMES)
+    return b"".join(parts)[:longest]
+
+
+EXTREMES = (b"0", b"-1", b"18446744073709551615", b"18446744073709551616", b"9223372036854775808", b"", b" ", b"\n", b'"',
+            b"\0", b"\xff", b"#", b"1e999", b"0x")  # fmt: skip
 
 
 def show_where(seconds: float) -> None:

@@ -44,7 +44,13 @@ def fuzz(data: bytes) -> None:
         if boot is not None and read_or_refuse(lambda: take_over(boot, allocator)):
             check(allocator)
     finally:
-        for instance in (device_tree.MACHINE, device_tree.TREE, device_tree.BOOT_INFORMATION, platform.BOOT_INFORMATION, KEPT):
+        for instance in (
+            device_tree.MACHINE,
+            device_tree.TREE,
+            device_tree.BOOT_INFORMATION,
+            platform.BOOT_INFORMATION,
+            KEPT,
+        ):
             erase(instance)
 
 
@@ -85,7 +91,9 @@ def start_information(feed: Feed) -> BootInformation | None:
     count = len(entries) // ENTRY
     module = MAP + count * ENTRY
     header = INFORMATION.pack(PVH_MAGIC, version, 0, modules, PLACE + module, 0, 0, PLACE + MAP, count, 0)
-    content = header.ljust(MAP, b"\0") + entries[: count * ENTRY] + struct.pack("<QQQQ", module_address, module_size, 0, 0)
+    content = (
+        header.ljust(MAP, b"\0") + entries[: count * ENTRY] + struct.pack("<QQQQ", module_address, module_size, 0, 0)
+    )
     region = current_address_space().allocate(len(content), 8, address=mmu.DIRECT_BASE + PLACE)
     region.data[:] = content
     region.mask = None

@@ -162,5 +162,3 @@ def clock(feed: Feed, model: LocalModel) -> None:
     check = ~ahead & (1 << 64) - 1 if feed.number() & 1 else feed.number(8)
     found = int(continued(Kept(U64(magic), U64(ahead), U64(check)), U64(shown)))
     assert found == shown or abs(found - shown) <= TOLERANCE
-
-

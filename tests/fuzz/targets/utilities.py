@@ -63,7 +63,12 @@ def unsafe(command: str, arguments: list[bytes]) -> bool:
     text = b" ".join(arguments)
     if b"/" in text and command not in ("expr", "printf", "basename", "dirname", "echo", "tr", "test", "["):
         return True
-    return (command == "sort" and b"o" in text) or (command == "date" and b"s" in text) or command == "uniq" and len(arguments) > 1
+    return (
+        (command == "sort" and b"o" in text)
+        or (command == "date" and b"s" in text)
+        or command == "uniq"
+        and len(arguments) > 1
+    )
 
 
 def read(feed: Feed, form: int) -> None:

@@ -1,11 +1,15 @@
-"""The wiring of a system image: init's reading of the text, which must be that of the tool or a refusal."""
+"""The wiring of a system image: init's reading of the text, which must be that of the tool or a refusal; and how
+memory is shared out among the components."""
 
 from __future__ import annotations
 
+from unittest import mock
+
 from cloudos.host import wiring as host
+from cloudos.lang import U64
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import InvalidNumber
-from cloudos.services.init import wiring
+from cloudos.services.init import starting, wiring
 from tests.fuzz.services import literal
 
 
@@ -13,7 +17,10 @@ def fuzz(data: bytes) -> None:
     """Read one text with both."""
     text = Text.from_bytes(literal(data))
     try:
-        found = [read(one) for one in wiring.parse(text)]
+        components = wiring.parse(text)
+        found = [read(one) for one in components]
+        with mock.patch.object(starting, "usage", lambda quota: (U64(1 << 20), U64(1 << 30))):
+            starting.share_out(components)
     except InvalidNumber:
         found = None
     try:
