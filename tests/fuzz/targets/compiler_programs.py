@@ -71,7 +71,7 @@ def compile_function(text: str, name: str | None, with_clang: bool) -> None:
         finally:
             load_pass._read.cache_clear()
             load_pass._parse.cache_clear()
-            linecache.clearcache()
+            linecache.cache.pop(str(Path(folder, "program.py")), None)
             for key in set(sys.modules) - before:
                 if key.startswith("program_"):
                     del sys.modules[key]

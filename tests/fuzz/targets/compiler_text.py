@@ -93,7 +93,7 @@ def compile_text(text: str) -> bool:
             for name in set(sys.modules) - before:
                 if name.startswith("program_"):
                     del sys.modules[name]
-            linecache.clearcache()
+            linecache.cache.pop(str(Path(folder, "program.py")), None)
     return True
 
 
