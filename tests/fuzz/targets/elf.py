@@ -28,7 +28,7 @@ from tests.sim.world import user
 PAGE = layout.PAGE_SIZE
 QUOTA, SOURCE = 3, 4
 LARGEST = 1 << 22
-WHOLE = 1 << 16
+MACHINE = slice(18, 20)
 
 
 def program(number: int, _: int) -> user.UserCode:
@@ -38,6 +38,7 @@ def program(number: int, _: int) -> user.UserCode:
 
 
 GOOD = user.executable((program,))
+SIMULATED, REAL = GOOD[MACHINE], (62).to_bytes(2, "little")
 
 
 class Model(LocalModel):
@@ -72,7 +73,9 @@ def read_by_the_tool(content: bytes) -> None:
 
 
 def read_by_the_sdk(content: bytes, form: int) -> None:
-    """As a file that was read, and as one that lies in memory that can be shown."""
+    """As a file that was read, and as one that lies in memory that can be shown. The SDK knows real processors only."""
+    if content[MACHINE] == SIMULATED:
+        content = content[: MACHINE.start] + REAL + content[MACHINE.stop :]
     model = Model()
     models.install(model)
     size = -(-len(content) // PAGE) * PAGE
