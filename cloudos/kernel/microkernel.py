@@ -7,14 +7,14 @@ preemptible: interrupts arrive in user mode, and while no thread can run. On the
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
-from cloudos.kernel.hal import console, cpu, interrupts, timer, trap, user_access
+from cloudos.kernel.hal import console, cpu, interrupts, processors, timer, trap, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import page_faults, regions, user_memory
 from cloudos.kernel.memory.page_faults import Outcome
@@ -23,7 +23,8 @@ from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
+from cloudos.kernel.sched.processors import lock
+from cloudos.lang import U8, U64, Array, Ptr, Slice, exported, fast, never_inlined, null
 
 # Interrupts wait for less than 10,000 instructions. An expiry takes up to 450; a step of cleaning up 150 or, when it
 # gives back memory, up to 1,700: no other is begun after so many nanoseconds.
@@ -50,7 +51,7 @@ def user_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(frame, kind)
+        interrupt(kind, frame.line())
     leave()
 
 
@@ -72,8 +73,42 @@ def kernel_trap(frame: trap.UserFrame) -> None:
             frame.ip = user_access.recovery()
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
+    elif processors.are_several():
+        # The processor slept, or was about to choose a thread: others may be in the kernel.
+        lock(null())
+        interrupt(kind, frame.line())
+        processors.unlock()
     else:
-        interrupt(frame, kind)
+        interrupt(kind, frame.line())
+
+
+@exported("kernel_enter")
+def enter(frame: trap.UserFrame) -> bool:
+    """Where the entry code goes first when there are several processors: returns with the kernel lock.
+
+    True: the thread, whose memory may have gone, was taken from this processor meanwhile. Nothing of it is done, but
+    an interrupt is, and another thread is current.
+    """
+    kind = frame.kind()
+    line = frame.line()
+    is_system_call = frame.is_system_call
+    lock(Ptr.to(frame))
+    if not PROCESSOR.current.is_null():
+        return False
+    if not is_system_call:
+        interrupt(kind, line)
+    scheduler.run_next(timer.now())
+    return True
+
+
+@exported("kernel_processor")
+def processor_main(own: U64) -> NoReturn:
+    """Entered once by each processor but the first, on a stack of its own."""
+    processors.begin(own)
+    lock(null())
+    scheduler.start()
+    scheduler.run_next(timer.now())
+    trap.enter_user()
 
 
 @fast
@@ -97,10 +132,10 @@ def clean_up() -> None:
     PROCESSOR.reschedule = True
 
 
-def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:
-    """A device wants attention."""
+def interrupt(kind: TrapKind, line: U64) -> None:
+    """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
     if kind == TrapKind.DEVICE:
-        devices.deliver(frame.line())
+        devices.deliver(line)
     elif kind == TrapKind.CHANNEL:
         console.channel_interrupt()
         input_arrived()
@@ -110,6 +145,8 @@ def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:
     elif kind == TrapKind.CONSOLE:
         interrupts.acknowledge()
         termination.obey_host()
+    elif kind == TrapKind.PROCESSOR:
+        interrupts.acknowledge()
 
 
 @never_inlined

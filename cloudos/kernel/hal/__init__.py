@@ -1,6 +1,6 @@
 """The machine that this kernel is built for.
 
-Generic code imports `boot, console, cpu, interrupts, mmu, platform, power, timer, trap` from here and never names an
+Generic code imports `boot, console, cpu, interrupts, mmu, platform, power, processors, timer, trap` from here and never names an
 architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
 """
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING or ARCHITECTURE == "x86_64":
         mmu,
         platform,
         power,
+        processors,
         timer,
         trap,
         user_access,
@@ -33,6 +34,7 @@ elif ARCHITECTURE == "simulated":
         mmu,
         platform,
         power,
+        processors,
         timer,
         trap,
         user_access,
@@ -49,6 +51,7 @@ __all__ = [
     "mmu",
     "platform",
     "power",
+    "processors",
     "timer",
     "trap",
     "user_access",

@@ -13,6 +13,7 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import address_space, heap, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Space
+from cloudos.kernel.sched import requests
 from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -104,10 +105,12 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
         if walk.present:
             # A larger page was in the way; whatever else it showed is mapped again when touched.
             table.invalidate(VirtAddr(address), walk.level)
+            requests.forget(table.root)
         walk = table.walk(VirtAddr(address), level)
     walk.set_page(frame, access | Access.USER)
     if walk.present:
         table.invalidate(VirtAddr(address), level)
+        requests.forget(table.root)
         if walk.is_table:
             heap.free_frame(space.header.quota.value, walk.frame)
 

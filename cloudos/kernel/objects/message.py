@@ -282,6 +282,8 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
     if is_call:
         if deadline != NEVER:
             PROCESSOR.timers.add(sender, deadline)
+        # It runs on the caller's time, and best on its processor.
+        receiver.value.processor = sender.value.processor
         _hand_over(sender, receiver)
     else:
         _give(sender, receiver)

@@ -22,8 +22,9 @@ from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched import requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched.processors import unreserve_timers
 from cloudos.kernel.security import audit, capabilities
 from cloudos.lang import U8, U64, Ptr, data, null, struct
 
@@ -122,7 +123,7 @@ class ThreadHandler:
         """Free a thread that has ended: until then its process refers to it."""
         thread = object.cast(Thread)
         scheduler.forget_thread(thread)
-        PROCESSOR.timers.unreserve()
+        unreserve_timers()
         cleanup.drop(thread.value.schedule.cast(Header))
         cleanup.drop(thread.value.process.cast(Header))
         cleanup.destroy(object)
@@ -300,7 +301,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
 def _use_space_of(thread: Ptr[Thread]) -> None:
     """Make the memory of a thread's process readable: it is the last that is looked at."""
     PROCESSOR.current = thread
-    PROCESSOR.root = thread.value.process.value.space.value.pages.root
+    PROCESSOR.line.root = thread.value.process.value.space.value.pages.root
     thread.value.process.value.space.value.pages.activate()
 
 
@@ -325,6 +326,8 @@ def _end_first(kind: Fault) -> None:
             thread = thread.value.next
     if thread.is_null():
         power_off()
+    # Its registers stand still.
+    scheduler.stop(thread, ThreadState.STOPPED)
     report_fault(thread, kind, U64(0))
     power_off()
 
@@ -347,6 +350,7 @@ def finish() -> NoReturn:
 
 def power_off() -> NoReturn:
     """Say so, then do it."""
+    requests.stop_others()
     console.drain()
     log.line(data(b"the machine is switched off"))
     log.record(data(b"@off"))

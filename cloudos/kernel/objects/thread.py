@@ -14,7 +14,7 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.lang import U8, U32, U64, IntEnum, Ptr, enum, fast, inlined, null, struct, zeroed
+from cloudos.lang import U8, U32, U64, IntEnum, Ptr, VirtAddr, enum, fast, inlined, null, struct, zeroed
 
 # So that the length of a chain of servers is bounded, and with it the work of telling them of a change.
 MAXIMUM_DEPTH = 64
@@ -71,6 +71,8 @@ class Thread:
     queue_previous: Ptr[Thread] = null()
     # See WaitQueue.
     other: Ptr[Thread] = null()
+    # The address of the Processor that it belongs to.
+    processor: VirtAddr = zeroed()
     # Of its process.
     next: Ptr[Thread] = null()
     previous: Ptr[Thread] = null()

@@ -14,7 +14,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation, Rights
-from cloudos.kernel.hal import mmu, timer, trap
+from cloudos.kernel.hal import mmu, processors, timer, trap
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import page_faults, user_memory
 from cloudos.kernel.objects import cleanup, memory, space, termination
@@ -26,6 +26,7 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched.processors import reserve_timers, unreserve_timers
 from cloudos.kernel.security import capabilities, labels
 from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, size_of
 
@@ -38,14 +39,15 @@ def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> 
     if process.value.ended:
         raise PeerGone
     quota = process.value.header.quota.value
-    PROCESSOR.timers.reserve(ROOT)
+    reserve_timers(ROOT)
     try:
         thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
     except (QuotaExceeded, OutOfMemory):
-        PROCESSOR.timers.unreserve()
+        unreserve_timers()
         raise
     made = thread.value
     made.process = process
+    made.processor = processors.this()
     made.schedule = schedule
     made.priority = schedule.value.priority
     made.frame.prepare(ip, sp, U64(0), U64(0))

@@ -16,6 +16,8 @@ class RunQueue:
     """`summary` has a bit for each word of `bitmap` that is not 0."""
 
     summary: U64 = U64(0)
+    # Threads in all queues.
+    count: U64 = U64(0)
     bitmap: Array[U64, Literal[4]] = zeroed()
     queues: Array[ThreadQueue, Literal[256]] = zeroed()
 
@@ -37,6 +39,7 @@ class RunQueue:
         word = priority >> 6
         self.bitmap[word] = self.bitmap[word] | (U64(1) << (priority & 63))
         self.summary = self.summary | (U64(1) << word)
+        self.count = self.count.wrapping_add(1)
 
     @fast
     def remove(self, thread: Ptr[Thread]) -> None:
@@ -47,6 +50,7 @@ class RunQueue:
 
     @fast
     def _unmark(self, priority: U64) -> None:
+        self.count = self.count.wrapping_sub(1)
         if self.queues[priority].first.is_null():
             word = priority >> 6
             self.bitmap[word] = self.bitmap[word] & ~(U64(1) << (priority & 63))

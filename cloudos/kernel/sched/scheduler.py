@@ -7,32 +7,74 @@ kernel `leave` chooses and switches; the entry code then loads the registers of 
 from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
-from cloudos.kernel.hal import cpu, mmu, timer, trap
+from cloudos.kernel.hal import mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, never_inlined, null
+from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, is_this, processor_of
+from cloudos.kernel.sched.processors import rest
+from cloudos.kernel.sched.requests import LET_GO, LINES, ask
+from cloudos.lang import U32, U64, PhysAddr, Ptr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
 CLEANUP_NS = 20_000
 
 
 def start() -> None:
-    """No alarm is set yet."""
+    """No alarm of this processor's is set yet."""
     PROCESSOR.alarm = U64(NEVER)
 
 
 def ready(thread: Ptr[Thread]) -> None:
-    """A thread that was blocked or stopped may run."""
+    """A thread that was blocked or stopped may run, on whatever processor is best for it."""
+    if processors.are_several():
+        _place(thread)
+    ready_at_home(thread)
+
+
+def ready_at_home(thread: Ptr[Thread]) -> None:
+    """A thread that does not run may, on the processor to which it belongs."""
     thread.value.state = ThreadState.READY
-    PROCESSOR.ready.append(thread)
-    current = PROCESSOR.current
-    if current.is_null() or thread.value.priority > current.value.priority:
-        PROCESSOR.reschedule = True
-    elif thread.value.priority == current.value.priority and not PROCESSOR.reschedule:
-        # From now on turns end.
-        _set_alarm()
+    processor = home(thread)
+    processor.ready.append(thread)
+    current = processor.current
+    if not current.is_null() and thread.value.priority < current.value.priority:
+        return
+    here = is_this(processor)
+    if here and not current.is_null() and thread.value.priority == current.value.priority:
+        if not processor.reschedule:
+            # From now on turns end.
+            _set_alarm()
+        return
+    processor.reschedule = True
+    if not here:
+        processors.interrupt(U64(processor.line.number))
+
+
+@never_inlined
+def _place(thread: Ptr[Thread]) -> None:
+    """Let a thread that does not run belong to the processor where it runs soonest, if possible the one it has."""
+    best = home(thread)
+    least = _load(best)
+    for number in U64.range(LINES.count):
+        if least == 0:
+            break
+        load = _load(processor_of(LINES.of[number]))
+        if load < least:
+            least = load
+            best = processor_of(LINES.of[number])
+    thread.value.processor = Ptr.to(best).address
+
+
+def _load(processor: Processor) -> U64:
+    """How busy a processor is: 0 when idle, else by the most urgent thread first, then by how many wait."""
+    urgency = U64(0)
+    if not processor.ready.is_empty:
+        urgency = processor.ready.highest() + 1
+    current = processor.current
+    if not current.is_null() and current.value.state == ThreadState.RUNNING:
+        urgency = max(urgency, U64(current.value.priority) + 1)
+    return urgency.wrapping_shl(32) | processor.ready.count
 
 
 def wake(thread: Ptr[Thread]) -> None:
@@ -60,17 +102,28 @@ def block_until(state: ThreadState, deadline: U64) -> None:
 def stop(thread: Ptr[Thread], state: ThreadState) -> None:
     """A thread that is ready, running or exhausted does not run any more."""
     if thread.value.state == ThreadState.READY:
-        PROCESSOR.ready.remove(thread)
+        home(thread).ready.remove(thread)
     elif thread.value.state == ThreadState.RUNNING:
-        PROCESSOR.reschedule = True
+        if thread == PROCESSOR.current:
+            PROCESSOR.reschedule = True
+        else:
+            _take_from(home(thread))
     cancel_timer(thread)
     thread.value.state = state
+
+
+@never_inlined
+def _take_from(other: Processor) -> None:
+    """Have another processor let go of its current thread, whose registers stand still then."""
+    ask(other.line, U32(LET_GO))
+    _charge(other, timer.now())
+    other.current = null()
 
 
 def cancel_timer(thread: Ptr[Thread]) -> None:
     """Forget the thread's deadline, if it has one."""
     if thread.value.timer_index != 0:
-        PROCESSOR.timers.remove(thread)
+        home(thread).timers.remove(thread)
 
 
 @fast
@@ -120,7 +173,7 @@ def is_urgent() -> bool:
 @fast
 def run_next(now: U64) -> None:
     """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
-    _charge(now)
+    _charge(PROCESSOR, now)
     PROCESSOR.reschedule = False
     if not _keeps_running():
         thread = _take()
@@ -134,22 +187,25 @@ def run_next(now: U64) -> None:
 @never_inlined
 def settle(thread: Ptr[Thread]) -> None:
     """Before a thread runs on other time: what the current one has used so far is counted where it belongs."""
-    if thread == PROCESSOR.current:
-        _charge(timer.now())
-        PROCESSOR.reschedule = True
+    processor = home(thread)
+    if thread == processor.current:
+        _charge(processor, timer.now())
+        processor.reschedule = True
+        if not is_this(processor):
+            processors.interrupt(U64(processor.line.number))
 
 
 @fast
-def _charge(time: U64) -> None:
+def _charge(processor: Processor, time: U64) -> None:
     """Count the time since the last charge as used by the current schedule. `time` may lie before that charge."""
-    now = max(time, PROCESSOR.turn_start)
-    current = PROCESSOR.current
+    now = max(time, processor.turn_start)
+    current = processor.current
     if not current.is_null():
         budget = current.value.time().value.budget
-        if budget.charge(PROCESSOR.turn_start, now):
-            PROCESSOR.yielded = True
+        if budget.charge(processor.turn_start, now):
+            processor.yielded = True
         budget.replenish(now)
-    PROCESSOR.turn_start = now
+    processor.turn_start = now
 
 
 @fast
@@ -193,7 +249,7 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     thread.value.state = ThreadState.EXHAUSTED
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
-    cpu.take_interrupts()
+    rest(False)
     # Whoever is chosen now has what came back meanwhile.
     PROCESSOR.turn_start = timer.now()
 
@@ -202,24 +258,42 @@ def _idle() -> None:
     """Wait, with interrupts, until a thread is ready."""
     PROCESSOR.current = null()
     while PROCESSOR.ready.is_empty:
+        if processors.are_several() and _steal():
+            break
         # Taking ended objects apart may make a thread ready that waited for one of them.
         done = cleanup.step()
         if PROCESSOR.ready.is_empty:
             _set_alarm()
-            if done:
-                cpu.wait_for_interrupt()
-            else:
-                cpu.take_interrupts()
+            rest(done)
     PROCESSOR.turn_start = timer.now()
+
+
+@never_inlined
+def _steal() -> bool:
+    """Take the most urgent thread that waits for another processor; whether there was one."""
+    best = PROCESSOR
+    urgency = U64(0)
+    for number in U64.range(LINES.count):
+        ready = processor_of(LINES.of[number]).ready
+        if not ready.is_empty and ready.highest() >= urgency:
+            best = processor_of(LINES.of[number])
+            urgency = ready.highest() + 1
+    if urgency == 0:
+        return False
+    thread = best.ready.take()
+    thread.value.processor = processors.this()
+    PROCESSOR.ready.append(thread)
+    return True
 
 
 @inlined
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
+    thread.value.processor = processors.this()
     root = thread.value.process.value.space.value.pages.root
-    if root != PROCESSOR.root:
-        PROCESSOR.root = root
+    if root != PROCESSOR.line.root:
+        PROCESSOR.line.root = root
         thread.value.process.value.space.value.pages.activate()
     loaded = PROCESSOR.loaded
     if loaded != thread:
@@ -240,9 +314,9 @@ def forget_thread(thread: Ptr[Thread]) -> None:
 
 def forget_space(root: PhysAddr) -> None:
     """These page tables are about to go."""
-    if PROCESSOR.root == root:
+    if PROCESSOR.line.root == root:
         mmu.KERNEL.pages.activate()
-        PROCESSOR.root = mmu.KERNEL.pages.root
+        PROCESSOR.line.root = mmu.KERNEL.pages.root
 
 
 @fast

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.kernel.hal.x86_64.processor import PROCESSOR
+from cloudos.kernel.hal.x86_64.processor import Processor
 from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
 
 SYSTEM_CALL_ENTRY = LinkerSymbol("system_call_entry")
@@ -218,19 +218,19 @@ def trap() -> NoReturn:
     raise NotImplementedError
 
 
-def start() -> None:
-    """Turn on what protects the kernel from user memory, and point SYSCALL at its entry."""
+def start(own: Processor) -> None:
+    """Turn on what protects the kernel from user memory, and point SYSCALL at its entry. `own`: of this processor."""
     control = control_register_4() | CR4_PAGE_GLOBAL
     _, features, features_c, _ = cpuid(U32(CPUID_EXTENDED_FEATURES), U32(0))
     if features.bit(FEATURE_SMEP):
         control = control | CR4_SMEP
     if features.bit(FEATURE_SMAP):
         control = control | CR4_SMAP
-        PROCESSOR.has_smap = U64(1)
+        own.has_smap = U64(1)
     if features_c.bit(FEATURE_UMIP):
         control = control | CR4_UMIP
     load_control_register_4(control)
-    msr_write(U32(MSR_GS_BASE), Ptr.to(PROCESSOR).address.value)
+    msr_write(U32(MSR_GS_BASE), Ptr.to(own).address.value)
     msr_write(U32(MSR_KERNEL_GS_BASE), U64(0))
     msr_write(U32(MSR_STAR), U64(STAR_VALUE))
     msr_write(U32(MSR_LSTAR), SYSTEM_CALL_ENTRY.address.value)

@@ -1,10 +1,15 @@
-"""What each processor keeps for itself, reached through the GS register."""
+"""What each processor keeps for itself, reached through the GS register, and the lock that all of them take."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U16, U32, U64, Array, inlined, offset_of, place, struct, zeroed
+from cloudos.lang import U16, U32, U64, Array, Atomic, Ptr, Template, VirtAddr, machine, offset_of, place, struct, zeroed
+
+# A processor's stacks, one after the other as `boot.py` lays out the first one's: in pages.
+TRAP_STACKS = 4
+STACK_PAGES = 4
+GUARD_PAGES = 1
 
 
 @struct
@@ -22,29 +27,73 @@ class TaskState:
     interrupt_stacks: Array[U32, Literal[14]] = zeroed()
     unused_tail: Array[U32, Literal[2]] = zeroed()
     unused_half: U16 = U16(0)
-    port_map_offset: U16 = U16(104)
-
-    @inlined
-    def set_stack(self, top: U64) -> None:
-        """Where the processor pushes on an entry from user mode."""
-        self.stack_low = U32.truncate(top)
-        self.stack_high = U32(top >> 32)
+    port_map_offset: U16 = U16(0)
 
 
 @struct
-class Processor:
-    """The entry code finds the fields through `offset_of`. `frame`: where the current thread's registers are kept."""
+class Lock:
+    """The kernel lock. `several`: it is taken at all. The entry and exit code knows where both are."""
 
+    taken: Atomic[U32] = Atomic(U32(0))
+    several: U32 = U32(0)
+
+
+@struct(align=64)
+class Processor:
+    """The entry code finds the fields through `offset_of`.
+
+    `data`: what the rest of the kernel keeps for this processor. `frame`: where the current thread's registers are
+    kept. `identifier`: by which the interrupt controller knows it. `task_pointer`: see `trap.start`.
+    """
+
+    data: VirtAddr = zeroed()
     kernel_stack: U64 = U64(0)
     user_stack: U64 = U64(0)
-    has_smap: U64 = U64(0)
     frame: U64 = U64(0)
+    has_smap: U64 = U64(0)
+    identifier: U32 = U32(0)
+    running: Atomic[U32] = Atomic(U32(0))
+    task: TaskState = zeroed()
+    descriptors: Array[U64, Literal[7]] = zeroed()
 
 
-PROCESSOR = place(Processor(), symbol="processor")
-TASK_STATE = place(TaskState(), symbol="task_state")
+FIRST = place(Processor(), symbol="processor")
+LOCK = place(Lock(), symbol="kernel_lock")
 
+DATA = offset_of(Processor, "data")
 KERNEL_STACK = offset_of(Processor, "kernel_stack")
 USER_STACK = offset_of(Processor, "user_stack")
 FRAME = offset_of(Processor, "frame")
 HAS_SMAP = offset_of(Processor, "has_smap")
+TASK_STACK = offset_of(Processor, "task") + offset_of(TaskState, "stack_low")
+SEVERAL = offset_of(Lock, "several")
+
+
+def _model_this() -> VirtAddr:
+    """Under CPython there is one processor, whose data the rest of the kernel has named."""
+    return Ptr.to(MODEL[0]).address
+
+
+MODEL: list[object] = []
+
+
+@machine(x86_64=Template(f"movq %%gs:{DATA}, %[result]", result="=r", volatile=False))
+def this() -> VirtAddr:
+    """What the rest of the kernel keeps for this processor. It stays the same while the kernel runs."""
+    return _model_this()
+
+
+@machine(x86_64=Template(f"movq %%gs:{KERNEL_STACK}, %[result]", result="=r", volatile=False))
+def kernel_stack() -> U64:
+    """The top of this processor's stack."""
+    return FIRST.kernel_stack
+
+
+@machine(
+    x86_64=Template(
+        f"movq %[frame], %%gs:{FRAME}; movq %[stack], %%gs:{TASK_STACK}", inputs={"frame": "r", "stack": "r"}
+    )
+)
+def set_frame(frame: U64, stack: U64) -> None:
+    """Where entries from user mode keep the registers: system calls from `frame` on, traps below `stack`."""
+    FIRST.frame = frame

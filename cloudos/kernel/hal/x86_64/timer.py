@@ -69,12 +69,24 @@ def start() -> None:
     _, signature, _, _ = cpu.cpuid(U32(CPUID_HYPERVISOR), U32(0))
     _, _, features, _ = cpu.cpuid(U32(1), U32(0))
     CLOCK.has_deadline = features.bit(FEATURE_DEADLINE)
-    interrupts.apic_write(U32(REGISTER_DIVIDE), U32(DIVIDE_BY_1))
+    start_local()
     interrupts.apic_write(U32(REGISTER_TIMER), U32(MODE_PERIODIC | VECTOR_TIMER))
     interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32(LARGEST_COUNT))
     if signature != SIGNATURE_TCG and signature != SIGNATURE_KVM:
         CLOCK.apic_period = _measure_apic_period()
     CLOCK.base_cycles = cpu.cycle_counter()
+
+
+def start_local() -> None:
+    """Prepare the alarm of this processor."""
+    interrupts.apic_write(U32(REGISTER_DIVIDE), U32(DIVIDE_BY_1))
+
+
+def settle() -> None:
+    """Wait until the time stamp counter is the clock: the APIC timer of another processor cannot be read."""
+    while CLOCK.cycle_period == 0:
+        if now() >= SHORTEST_CALIBRATION_NS:
+            _calibrate(U64(0))
 
 
 def _elapsed() -> U64:

@@ -1,0 +1,76 @@
+"""What one processor asks of another, and waits for.
+
+A processor that wants the kernel lock has saved the registers of its thread. Until it gets the lock it answers what the
+processor that has it asks for (`processors.answer`); so whoever holds the lock may wait for an answer, and nobody waits
+in a circle. That is below threads: memory needs it too.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.kernel.hal import cpu, processors
+from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS
+from cloudos.lang import U32, U64, Array, Atomic, Order, PhysAddr, Ptr, inlined, located, never_inlined, place, struct
+from cloudos.lang import zeroed
+
+# What can be asked for: forget translations; let go of the current thread; stop for good.
+FORGET = 1
+LET_GO = 2
+STOP = 3
+assert MAXIMUM_PROCESSORS == 256
+
+
+@struct
+class Line:
+    """How a processor is reached. Stands at the beginning of its data."""
+
+    # What is asked for; 0: nothing.
+    request: Atomic[U32] = Atomic(U32(0))
+    number: U32 = U32(0)
+    # Which page tables it uses.
+    root: PhysAddr = zeroed()
+
+
+@struct
+class Lines:
+    """All processors that run, by their numbers."""
+
+    of: Array[Ptr[Line], Literal[256]] = zeroed()
+    count: U64 = U64(0)
+
+
+LINES = place(Lines())
+OWN = located(Line, processors.this)
+
+
+def ask(other: Line, request: U32) -> None:
+    """Ask a processor, not this one, and wait until it has done it. It waits for the kernel lock then."""
+    other.request.store(request, Order.RELEASE)
+    processors.interrupt(U64(other.number))
+    while other.request.load(Order.ACQUIRE) != 0:
+        cpu.pause()
+
+
+@inlined
+def forget(root: PhysAddr) -> None:
+    """Page tables have changed: no processor may use what it remembers of them."""
+    if processors.are_several():
+        _forget(root)
+
+
+@never_inlined
+def _forget(root: PhysAddr) -> None:
+    for number in U64.range(LINES.count):
+        other = LINES.of[number].value
+        if other.root == root and other.number != OWN.number:
+            ask(other, U32(FORGET))
+
+
+def stop_others() -> None:
+    """No other processor does anything any more. The machine is about to be switched off."""
+    for number in U64.range(LINES.count):
+        other = LINES.of[number].value
+        if other.number != OWN.number:
+            other.request.store(U32(STOP), Order.RELEASE)
+            processors.interrupt(number)
