@@ -134,7 +134,7 @@ def live_expression(checker: Checker, value: Any, line: int) -> tree.Expr:
         return expression_of_live(value, line)
     where, kind = type(value).__located__
     target = make_instance(checker.program, where, None, {})
-    return tree.Reinterpret(type_of_annotation(kind, {}), tree.Call(target.result, target, [], line=line), line=line)
+    return tree.Located(type_of_annotation(kind, {}), target, line=line)
 
 
 def require_present(checker: Checker, value: tree.Expr, node: ast.AST) -> tree.Expr:

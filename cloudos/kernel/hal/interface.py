@@ -11,7 +11,7 @@ interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
 platform    read, kernel_image, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
-processors  this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
+processors  State, this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, set_frame, save_vectors, load_vectors, UserFrame, VectorState, user_fault,
             on_kernel_stack, stack_word, REGISTER_NAMES
@@ -23,7 +23,7 @@ The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` le
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Literal, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.lang import U8, U16, U32, U64, Array, PhysAddr, Slice, VirtAddr, enum, struct, zeroed
@@ -140,11 +140,11 @@ class Processors(Protocol):
     """
 
     def this(self) -> VirtAddr:
-        """What the rest of the kernel keeps for this processor."""
+        """What the kernel keeps for this processor; a State of the architecture's stands at its beginning."""
         ...
 
-    def start_first(self, data: VirtAddr) -> None:
-        """Become a processor: faults are reported, protections on, system calls ready; `this` is `data`."""
+    def start_first(self, own: Any) -> None:
+        """Become a processor: faults are reported, protections on, system calls ready; `this` is `own`, a State."""
 
     def find(self, frames: FrameSource) -> U64:
         """How many processors there are. Raises OutOfMemory."""
@@ -153,14 +153,14 @@ class Processors(Protocol):
     def prepare(self) -> None:
         """Before the first other processor is started: the kernel lock is in use, and taken."""
 
-    def start(self, number: U64, data: VirtAddr, frames: FrameSource) -> bool:
-        """Start a processor, whose `this` is `data`: it comes to `kernel_processor` with an argument for `begin`.
+    def start(self, number: U64, own: Any, frames: FrameSource) -> bool:
+        """Start a processor, whose `this` is `own`: it comes to `kernel_processor` with an argument for `begin`.
 
         False: it did not. Raises OutOfMemory.
         """
         ...
 
-    def begin(self, own: U64) -> None:
+    def begin(self, stack: U64) -> None:
         """What a processor that was started does first."""
 
     def interrupt(self, number: U64) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudos.kernel.hal import processors
 from cloudos.kernel.objects.thread import Thread
-from cloudos.kernel.sched.requests import Line
+from cloudos.kernel.sched.requests import Line, Own
 from cloudos.kernel.sched.run_queue import RunQueue
 from cloudos.kernel.sched.timers import Timers
 from cloudos.lang import U64, Ptr, inlined, located, null, place, struct, zeroed
@@ -18,6 +18,7 @@ class Processor:
     `line.root` of others: of one that is in user mode they are its current thread's; of one that sleeps, nobody's.
     """
 
+    machine: processors.State = zeroed()
     line: Line = zeroed()
     current: Ptr[Thread] = null()
     # Whose vector registers are loaded.
@@ -47,9 +48,9 @@ def home(thread: Ptr[Thread]) -> Processor:
 
 
 @inlined
-def processor_of(line: Ptr[Line]) -> Processor:
-    """The processor at the end of a line."""
-    return line.cast(Processor).value
+def processor_of(own: Ptr[Own]) -> Processor:
+    """The data of a processor, all of it."""
+    return own.cast(Processor).value
 
 
 def is_this(processor: Processor) -> bool:

@@ -8,7 +8,7 @@ from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.processor import FIRST, PROCESSOR, Processor, processor_of
-from cloudos.kernel.sched.requests import FORGET, LINES, STOP, Line
+from cloudos.kernel.sched.requests import FORGET, LINES, STOP, Own
 from cloudos.lang import U32, U64, Order, Ptr, never_inlined, null, size_of
 
 __all__ = ["OutOfMemory"]
@@ -20,9 +20,9 @@ assert size_of(Processor) <= 4096 << ORDER
 
 def start_first() -> None:
     """The processor that boots has its data."""
-    LINES.of[0] = Ptr.to(FIRST.line)
+    LINES.of[0] = Ptr.to(FIRST).cast(Own)
     LINES.count = U64(1)
-    processors.start_first(Ptr.to(FIRST).address)
+    processors.start_first(FIRST.machine)
 
 
 def start_others() -> None:
@@ -34,8 +34,8 @@ def start_others() -> None:
     for number in U64.range(1, count):
         made = Ptr.at(Processor, mmu.direct(FRAMES.allocate_zeroed_block(U64(ORDER))))
         made.value.line.number = U32(number)
-        if processors.start(number, made.address, FRAMES):
-            LINES.of[LINES.count] = made.cast(Line)
+        if processors.start(number, made.value.machine, FRAMES):
+            LINES.of[LINES.count] = made.cast(Own)
             LINES.count = LINES.count + 1
 
 
@@ -49,7 +49,7 @@ def lock(frame: Ptr[trap.UserFrame]) -> None:
 
 def answer(frame: Ptr[trap.UserFrame]) -> None:
     """Do what the processor that has the kernel lock asks for, if it does."""
-    request = requests.OWN.request.load(Order.ACQUIRE)
+    request = requests.OWN.line.request.load(Order.ACQUIRE)
     if request == 0:
         return
     if request == FORGET:
@@ -60,7 +60,7 @@ def answer(frame: Ptr[trap.UserFrame]) -> None:
             cpu.halt()
         if frame.value.is_system_call:
             frame.value.restart()
-    requests.OWN.request.store(U32(0), Order.RELEASE)
+    requests.OWN.line.request.store(U32(0), Order.RELEASE)
 
 
 @never_inlined

@@ -23,7 +23,7 @@ assert MAXIMUM_PROCESSORS == 256
 
 @struct
 class Line:
-    """How a processor is reached. Stands at the beginning of its data."""
+    """How a processor is reached. Stands in its data behind what the architecture keeps."""
 
     # What is asked for; 0: nothing.
     request: Atomic[U32] = Atomic(U32(0))
@@ -33,15 +33,23 @@ class Line:
 
 
 @struct
+class Own:
+    """The beginning of a processor's data."""
+
+    machine: processors.State = zeroed()
+    line: Line = zeroed()
+
+
+@struct
 class Lines:
     """All processors that run, by their numbers."""
 
-    of: Array[Ptr[Line], Literal[256]] = zeroed()
+    of: Array[Ptr[Own], Literal[256]] = zeroed()
     count: U64 = U64(0)
 
 
 LINES = place(Lines())
-OWN = located(Line, processors.this)
+OWN = located(Own, processors.this)
 
 
 def ask(other: Line, request: U32) -> None:
@@ -62,15 +70,15 @@ def forget(root: PhysAddr) -> None:
 @never_inlined
 def _forget(root: PhysAddr) -> None:
     for number in U64.range(LINES.count):
-        other = LINES.of[number].value
-        if other.root == root and other.number != OWN.number:
+        other = LINES.of[number].value.line
+        if other.root == root and other.number != OWN.line.number:
             ask(other, U32(FORGET))
 
 
 def stop_others() -> None:
     """No other processor does anything any more. The machine is about to be switched off."""
     for number in U64.range(LINES.count):
-        other = LINES.of[number].value
-        if other.number != OWN.number:
+        other = LINES.of[number].value.line
+        if other.number != OWN.line.number:
             other.request.store(U32(STOP), Order.RELEASE)
             processors.interrupt(number)

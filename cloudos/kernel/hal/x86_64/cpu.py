@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.kernel.hal.x86_64.processor import Processor
+from cloudos.kernel.hal.x86_64.processor import State
 from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
 
 SYSTEM_CALL_ENTRY = LinkerSymbol("system_call_entry")
@@ -218,7 +218,7 @@ def trap() -> NoReturn:
     raise NotImplementedError
 
 
-def start(own: Processor) -> None:
+def start(own: State) -> None:
     """Turn on what protects the kernel from user memory, and point SYSCALL at its entry. `own`: of this processor."""
     control = control_register_4() | CR4_PAGE_GLOBAL
     _, features, features_c, _ = cpuid(U32(CPUID_EXTENDED_FEATURES), U32(0))
@@ -226,7 +226,7 @@ def start(own: Processor) -> None:
         control = control | CR4_SMEP
     if features.bit(FEATURE_SMAP):
         control = control | CR4_SMAP
-        own.has_smap = U64(1)
+        own.has_smap = U32(1)
     if features_c.bit(FEATURE_UMIP):
         control = control | CR4_UMIP
     load_control_register_4(control)

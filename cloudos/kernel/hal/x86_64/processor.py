@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U16, U32, U64, Array, Atomic, Ptr, Template, VirtAddr, machine, offset_of, place, struct, zeroed
+from cloudos.lang import U16, U32, U64, Array, Atomic, Ptr, Template, VirtAddr, located, machine, offset_of, place, struct, zeroed
 
 # A processor's stacks, one after the other as `boot.py` lays out the first one's: in pages.
 TRAP_STACKS = 4
@@ -39,61 +39,48 @@ class Lock:
 
 
 @struct(align=64)
-class Processor:
-    """The entry code finds the fields through `offset_of`.
+class State:
+    """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
 
-    `data`: what the rest of the kernel keeps for this processor. `frame`: where the current thread's registers are
-    kept. `identifier`: by which the interrupt controller knows it. `task_pointer`: see `trap.start`.
+    `address`: where this is. `frame`: where the current thread's registers are kept.
     """
 
-    data: VirtAddr = zeroed()
+    address: VirtAddr = zeroed()
     kernel_stack: U64 = U64(0)
     user_stack: U64 = U64(0)
     frame: U64 = U64(0)
-    has_smap: U64 = U64(0)
-    identifier: U32 = U32(0)
+    has_smap: U32 = U32(0)
     running: Atomic[U32] = Atomic(U32(0))
     task: TaskState = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
 
 
-FIRST = place(Processor(), symbol="processor")
 LOCK = place(Lock(), symbol="kernel_lock")
 
-DATA = offset_of(Processor, "data")
-KERNEL_STACK = offset_of(Processor, "kernel_stack")
-USER_STACK = offset_of(Processor, "user_stack")
-FRAME = offset_of(Processor, "frame")
-HAS_SMAP = offset_of(Processor, "has_smap")
-TASK_STACK = offset_of(Processor, "task") + offset_of(TaskState, "stack_low")
+ADDRESS = offset_of(State, "address")
+KERNEL_STACK = offset_of(State, "kernel_stack")
+USER_STACK = offset_of(State, "user_stack")
+FRAME = offset_of(State, "frame")
+HAS_SMAP = offset_of(State, "has_smap")
+TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")
 SEVERAL = offset_of(Lock, "several")
 
 
-def _model_this() -> VirtAddr:
-    """Under CPython there is one processor, whose data the rest of the kernel has named."""
-    return Ptr.to(MODEL[0]).address
-
-
+# Under CPython there is one processor, whose data the rest of the kernel has named.
 MODEL: list[object] = []
 
 
-@machine(x86_64=Template(f"movq %%gs:{DATA}, %[result]", result="=r", volatile=False))
+@machine(x86_64=Template(f"movq %%gs:{ADDRESS}, %[result]", result="=r", volatile=False, segment="gs"))
 def this() -> VirtAddr:
-    """What the rest of the kernel keeps for this processor. It stays the same while the kernel runs."""
-    return _model_this()
+    """What the kernel keeps for this processor. It stays the same while the kernel runs."""
+    return Ptr.to(MODEL[0]).address
 
 
-@machine(x86_64=Template(f"movq %%gs:{KERNEL_STACK}, %[result]", result="=r", volatile=False))
-def kernel_stack() -> U64:
-    """The top of this processor's stack."""
-    return FIRST.kernel_stack
+OWN = located(State, this)
 
 
-@machine(
-    x86_64=Template(
-        f"movq %[frame], %%gs:{FRAME}; movq %[stack], %%gs:{TASK_STACK}", inputs={"frame": "r", "stack": "r"}
-    )
-)
-def set_frame(frame: U64, stack: U64) -> None:
-    """Where entries from user mode keep the registers: system calls from `frame` on, traps below `stack`."""
-    FIRST.frame = frame
+@machine(x86_64=Template(f"movq %[stack], %%gs:{TASK_STACK}", inputs={"stack": "r"}))
+def set_trap_stack(stack: U64) -> None:
+    """Traps from user mode push below this address."""
+    OWN.task.stack_low = U32.truncate(stack)
+    OWN.task.stack_high = U32(stack >> 32)

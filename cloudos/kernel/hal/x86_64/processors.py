@@ -3,7 +3,7 @@
 Processors come from the ACPI table "APIC" (MADT, ACPI specification 6.4, section 5.2.12), by the identifiers of their
 local APICs, of which the xAPIC knows those up to 254. A processor is started by INIT and SIPI (Intel SDM volume 3,
 section 9.4; without the waits that processors before the Pentium 4 needed), one after the other, each on the stacks
-that are mapped for it, at whose end lies its `Processor`.
+that are mapped for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
 from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, timer, trap
-from cloudos.kernel.hal.x86_64.processor import FIRST, LOCK, MODEL, Processor, this
+from cloudos.kernel.hal.x86_64.processor import LOCK, MODEL, State, this
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
 from cloudos.lang import (
     U8,
@@ -27,14 +27,13 @@ from cloudos.lang import (
     interpreted,
     never_inlined,
     place,
-    size_of,
     struct,
     zeroed,
 )
 
 from typing import Literal
 
-__all__ = ["OutOfMemory", "this"]
+__all__ = ["OutOfMemory", "State", "this"]
 
 REGISTER_IDENTIFIER = 0x20
 REGISTER_COMMAND = 0x300
@@ -69,11 +68,15 @@ def model_data(data: object) -> None:
     MODEL[:] = [data]
 
 
-def start_first(data: VirtAddr) -> None:
-    """Become a processor: faults are reported, protections on, system calls ready; `this` is `data` from here on."""
-    FIRST.data = data
-    trap.start(FIRST, boot.KERNEL_STACK_TOP.address.value)
-    cpu.start(FIRST)
+def start_first(own: State) -> None:
+    """Become a processor: faults are reported, protections on, system calls ready; `this` is `own` from here on."""
+    _start(own, boot.KERNEL_STACK_TOP.address.value)
+
+
+def _start(own: State, stack: U64) -> None:
+    own.address = Ptr.to(own).address
+    trap.start(own, stack)
+    cpu.start(own)
 
 
 def find(frames: FrameSource) -> U64:
@@ -107,11 +110,11 @@ def prepare() -> None:
     LOCK.several = U32(1)
 
 
-def start(number: U64, data: VirtAddr, frames: FrameSource) -> bool:
-    """Start a processor, whose `this` is `data`: it comes to `kernel_processor`. False: it did not. Raises OutOfMemory."""
-    own = Ptr.at(Processor, VirtAddr(mmu.map_stacks(frames).value - size_of(Processor)))
-    own.value.data = data
-    Ptr.at(U64, boot.START_STACK.address).value = own.address.value
+def start(number: U64, own: State, frames: FrameSource) -> bool:
+    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: it did not. Raises OutOfMemory."""
+    stack = mmu.map_stacks(frames).value - 16
+    Ptr.at(U64, VirtAddr(stack)).value = Ptr.to(own).address.value
+    Ptr.at(U64, boot.START_STACK.address).value = stack
     _send(number, U32(COMMAND_INIT))
     _wait(own, U64(INIT_NS))
     for _ in U64.range(2):
@@ -121,24 +124,23 @@ def start(number: U64, data: VirtAddr, frames: FrameSource) -> bool:
     return False
 
 
-def _wait(own: Ptr[Processor], duration: U64) -> bool:
+def _wait(own: State, duration: U64) -> bool:
     """Whether a processor runs, at the latest after so many nanoseconds."""
     end = timer.now() + duration
-    while own.value.running.load(Order.ACQUIRE) == 0:
+    while own.running.load(Order.ACQUIRE) == 0:
         if timer.now() > end:
             return False
         cpu.pause()
     return True
 
 
-def begin(own: U64) -> None:
-    """What a processor that was started does first. `own`: where its stack ends."""
-    processor = Ptr.at(Processor, VirtAddr(own)).value
-    trap.start(processor, own)
-    cpu.start(processor)
+def begin(stack: U64) -> None:
+    """What a processor that was started does first. `stack`: where its stack begins."""
+    own = Ptr.at(State, VirtAddr(Ptr.at(U64, VirtAddr(stack)).value)).value
+    _start(own, stack)
     interrupts.start_local()
     timer.start_local()
-    processor.running.store(U32(1), Order.RELEASE)
+    own.running.store(U32(1), Order.RELEASE)
 
 
 @never_inlined

@@ -15,7 +15,7 @@ from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64 import processor
-from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, SEVERAL, USER_STACK, Processor
+from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, SEVERAL, USER_STACK, State
 from cloudos.lang import (
     U8,
     U16,
@@ -522,11 +522,12 @@ def enter_user() -> NoReturn:
 @inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
+    OWN.frame = frame.address.value
     # Traps: the processor itself pushes below this address, which is a multiple of 16.
-    processor.set_frame(frame.address.value, frame.offset(1).address.value)
+    processor.set_trap_stack(frame.offset(1).address.value)
 
 
-def _fill_descriptors(own: Processor) -> None:
+def _fill_descriptors(own: State) -> None:
     table = own.descriptors
     base = Ptr.to(own.task).address.value
     table[1] = U64(0x00AF_9B00_0000_FFFF)
@@ -562,7 +563,7 @@ def _fill_gates() -> None:
     TABLES.gates[3].kind = U8(0xEE)
 
 
-def start(own: Processor, stack: U64) -> None:
+def start(own: State, stack: U64) -> None:
     """Load descriptor tables, trap table and stacks: from here on a fault is reported, not a reset.
 
     `own`: of this processor, whose stacks end at `stack`. The first processor calls this first.
@@ -606,10 +607,10 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
 
 def on_kernel_stack(address: U64) -> bool:
     """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    return address % 8 == 0 and processor.kernel_stack().wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
+    return address % 8 == 0 and OWN.kernel_stack.wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
 
 
 def stack_word(address: U64) -> U64:
     """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    overflown = processor.kernel_stack().wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
+    overflown = OWN.kernel_stack.wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
     return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value
