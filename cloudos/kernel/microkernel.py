@@ -73,13 +73,12 @@ def kernel_trap(frame: trap.UserFrame) -> None:
             frame.ip = user_access.recovery()
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
-    elif processors.are_several():
-        # The processor slept, or was about to choose a thread: others may be in the kernel.
-        lock(null())
+    else:
+        # The processor sleeps, or is about to choose a thread: others may be in the kernel.
+        if processors.are_several():
+            lock(null())
         interrupt(kind, frame.line())
         processors.unlock()
-    else:
-        interrupt(kind, frame.line())
 
 
 @exported("kernel_enter")

@@ -23,7 +23,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import Kind, Operation, Rights
-from cloudos.kernel.hal import trap
+from cloudos.kernel.hal import processors, trap
 from cloudos.kernel.objects import cleanup, termination, waiting
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
@@ -50,7 +50,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = endpoint.receivers.first
-    if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_index != 0:
+    if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_rank != 0:
         return False
     if server.value.suspended:
         return False
@@ -64,6 +64,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     _give_reply(caller, server)
     server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
     server.value.state = ThreadState.RUNNING
+    server.value.processor = processors.this()
     # Nobody is more urgent: the caller was running, and the server is at least as urgent as it.
     scheduler.switch_to(server)
     return True
@@ -87,7 +88,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     caller = server.value.client
     if caller.is_null() or U32.truncate(frame.argument1) > tags.WORDS:
         return False
-    if caller.value.timer_index != 0 or caller.value.in_fault:
+    if caller.value.timer_rank != 0 or caller.value.in_fault:
         return False
     slot = caller.value.reply.header.capabilities
     if caller.value.reply.handle != frame.reply_handle or slot.value.generation == U32.MAX:
@@ -101,6 +102,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     server.value.reply_index = frame.reply_handle & capabilities.INDEX_MASK
     caller.value.frame.take_message(frame, U64(0), U64(0))
     caller.value.state = ThreadState.RUNNING
+    caller.value.processor = processors.this()
     _end_service(caller, server)
     server.value.state = ThreadState.RECEIVING
     server.value.waiting_on = capability.value.object

@@ -24,7 +24,6 @@ from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.processors import unreserve_timers
 from cloudos.kernel.security import audit, capabilities
 from cloudos.lang import U8, U64, Ptr, data, null, struct
 
@@ -123,7 +122,6 @@ class ThreadHandler:
         """Free a thread that has ended: until then its process refers to it."""
         thread = object.cast(Thread)
         scheduler.forget_thread(thread)
-        unreserve_timers()
         cleanup.drop(thread.value.schedule.cast(Header))
         cleanup.drop(thread.value.process.cast(Header))
         cleanup.destroy(object)

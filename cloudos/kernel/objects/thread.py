@@ -85,7 +85,11 @@ class Thread:
     waiter_next: Ptr[Thread] = null()
     waiter_previous: Ptr[Thread] = null()
     deadline: U64 = U64(0)
-    timer_index: U64 = U64(0)
+    # Among those of its processor, see `sched/timers.py`.
+    timer_rank: U64 = U64(0)
+    timer_left: Ptr[Thread] = null()
+    timer_right: Ptr[Thread] = null()
+    timer_parent: Ptr[Thread] = null()
     # Of the capability through which it sends.
     badge: U64 = U64(0)
     # Of the last fault.

@@ -21,12 +21,10 @@ from cloudos.kernel.objects import cleanup, memory, space, termination
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
-from cloudos.kernel.objects.quota import ROOT
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.processors import reserve_timers, unreserve_timers
 from cloudos.kernel.security import capabilities, labels
 from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, size_of
 
@@ -34,17 +32,11 @@ __all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
 
 def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> Ptr[Thread]:
-    """A stopped thread with one reference, of its process. Raises PeerGone, QuotaExceeded, OutOfMemory,
-    TooManyHandles."""
+    """A stopped thread with one reference, of its process. Raises PeerGone, QuotaExceeded, OutOfMemory."""
     if process.value.ended:
         raise PeerGone
     quota = process.value.header.quota.value
-    reserve_timers(ROOT)
-    try:
-        thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
-    except (QuotaExceeded, OutOfMemory):
-        unreserve_timers()
-        raise
+    thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
     made = thread.value
     made.process = process
     made.processor = processors.this()

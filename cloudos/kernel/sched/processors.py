@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from cloudos.abi.errors import OutOfMemory, QuotaExceeded, TooManyHandles
+from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu, processors, trap
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.sched import requests
-from cloudos.kernel.sched.processor import FIRST, PROCESSOR, Processor, processor_of
-from cloudos.kernel.sched.requests import FORGET, LINES, STOP, Own
+from cloudos.kernel.sched.processor import FIRST, PROCESSOR, Processor
+from cloudos.kernel.sched.requests import FORGET, LET_GO, LINES, STOP, Own
 from cloudos.lang import U32, U64, Order, Ptr, never_inlined, null, size_of
 
 __all__ = ["OutOfMemory"]
@@ -54,13 +53,13 @@ def answer(frame: Ptr[trap.UserFrame]) -> None:
         return
     if request == FORGET:
         mmu.forget_translations()
-    else:
+    elif request == LET_GO:
         let_go()
-        while request == STOP:
-            cpu.halt()
         if frame.value.is_system_call:
             frame.value.restart()
     requests.OWN.line.request.store(U32(0), Order.RELEASE)
+    while request == STOP:
+        cpu.halt()
 
 
 @never_inlined
@@ -88,23 +87,3 @@ def rest(deeply: bool) -> None:
         cpu.take_interrupts()
     if processors.are_several():
         lock(null())
-
-
-def reserve_timers(quota: Quota) -> None:
-    """Make room for one more thread's deadline, on whatever processor it may be.
-
-    Raises QuotaExceeded, OutOfMemory, TooManyHandles.
-    """
-    for number in U64.range(LINES.count):
-        try:
-            processor_of(LINES.of[number]).timers.reserve(quota)
-        except (QuotaExceeded, OutOfMemory, TooManyHandles):
-            for other in U64.range(number):
-                processor_of(LINES.of[other]).timers.unreserve()
-            raise
-
-
-def unreserve_timers() -> None:
-    """A thread is gone."""
-    for number in U64.range(LINES.count):
-        processor_of(LINES.of[number]).timers.unreserve()

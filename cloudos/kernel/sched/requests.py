@@ -53,10 +53,10 @@ OWN = located(Own, processors.this)
 
 
 def ask(other: Line, request: U32) -> None:
-    """Ask a processor, not this one, and wait until it has done it. It waits for the kernel lock then."""
+    """Ask a processor, not this one, and wait until it does it. It waits for the kernel lock then."""
     other.request.store(request, Order.RELEASE)
     processors.interrupt(U64(other.number))
-    while other.request.load(Order.ACQUIRE) != 0:
+    while request != STOP and other.request.load(Order.ACQUIRE) != 0:
         cpu.pause()
 
 
@@ -64,21 +64,18 @@ def ask(other: Line, request: U32) -> None:
 def forget(root: PhysAddr) -> None:
     """Page tables have changed: no processor may use what it remembers of them."""
     if processors.are_several():
-        _forget(root)
-
-
-@never_inlined
-def _forget(root: PhysAddr) -> None:
-    for number in U64.range(LINES.count):
-        other = LINES.of[number].value.line
-        if other.root == root and other.number != OWN.line.number:
-            ask(other, U32(FORGET))
+        _ask_others(root, U32(FORGET))
 
 
 def stop_others() -> None:
     """No other processor does anything any more. The machine is about to be switched off."""
+    _ask_others(PhysAddr(0), U32(STOP))
+
+
+@never_inlined
+def _ask_others(root: PhysAddr, request: U32) -> None:
+    """Ask those that use these page tables, or all of them to stop, which is not answered."""
     for number in U64.range(LINES.count):
         other = LINES.of[number].value.line
-        if other.number != OWN.line.number:
-            other.request.store(U32(STOP), Order.RELEASE)
-            processors.interrupt(number)
+        if other.number != OWN.line.number and (request == STOP or other.root == root):
+            ask(other, request)

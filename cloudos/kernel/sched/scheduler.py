@@ -27,43 +27,47 @@ def start() -> None:
 
 def ready(thread: Ptr[Thread]) -> None:
     """A thread that was blocked or stopped may run, on whatever processor is best for it."""
-    if processors.are_several():
-        _place(thread)
-    ready_at_home(thread)
-
-
-def ready_at_home(thread: Ptr[Thread]) -> None:
-    """A thread that does not run may, on the processor to which it belongs."""
     thread.value.state = ThreadState.READY
-    processor = home(thread)
-    processor.ready.append(thread)
-    current = processor.current
-    if not current.is_null() and thread.value.priority < current.value.priority:
+    if processors.are_several() and not _place(thread):
         return
-    here = is_this(processor)
-    if here and not current.is_null() and thread.value.priority == current.value.priority:
-        if not processor.reschedule:
-            # From now on turns end.
-            _set_alarm()
-        return
-    processor.reschedule = True
-    if not here:
-        processors.interrupt(U64(processor.line.number))
+    PROCESSOR.ready.append(thread)
+    current = PROCESSOR.current
+    if current.is_null() or thread.value.priority > current.value.priority:
+        PROCESSOR.reschedule = True
+    elif thread.value.priority == current.value.priority and not PROCESSOR.reschedule:
+        # From now on turns end.
+        _set_alarm()
 
 
 @never_inlined
-def _place(thread: Ptr[Thread]) -> None:
-    """Let a thread that does not run belong to the processor where it runs soonest, if possible the one it has."""
+def _place(thread: Ptr[Thread]) -> bool:
+    """Choose the processor where a thread runs soonest, if possible the one it has. True: it is this one.
+
+    Of another one, it is put into the queue, and the processor told.
+    """
     best = home(thread)
     least = _load(best)
     for number in U64.range(LINES.count):
         if least == 0:
             break
-        load = _load(processor_of(LINES.of[number]))
-        if load < least:
-            least = load
-            best = processor_of(LINES.of[number])
+        other = processor_of(LINES.of[number])
+        if _load(other) < least:
+            least = _load(other)
+            best = other
     thread.value.processor = Ptr.to(best).address
+    if is_this(best):
+        return True
+    best.ready.append(thread)
+    if least >> 32 <= U64(thread.value.priority) + 1:
+        _tell(best)
+    return False
+
+
+def _tell(processor: Processor) -> None:
+    """Let a processor choose anew who runs."""
+    processor.reschedule = True
+    if not is_this(processor):
+        processors.interrupt(U64(processor.line.number))
 
 
 def _load(processor: Processor) -> U64:
@@ -122,7 +126,7 @@ def _take_from(other: Processor) -> None:
 
 def cancel_timer(thread: Ptr[Thread]) -> None:
     """Forget the thread's deadline, if it has one."""
-    if thread.value.timer_index != 0:
+    if thread.value.timer_rank != 0:
         home(thread).timers.remove(thread)
 
 
@@ -190,9 +194,7 @@ def settle(thread: Ptr[Thread]) -> None:
     processor = home(thread)
     if thread == processor.current:
         _charge(processor, timer.now())
-        processor.reschedule = True
-        if not is_this(processor):
-            processors.interrupt(U64(processor.line.number))
+        _tell(processor)
 
 
 @fast
@@ -254,6 +256,7 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     PROCESSOR.turn_start = timer.now()
 
 
+@never_inlined
 def _idle() -> None:
     """Wait, with interrupts, until a thread is ready."""
     PROCESSOR.current = null()
@@ -270,17 +273,16 @@ def _idle() -> None:
 
 @never_inlined
 def _steal() -> bool:
-    """Take the most urgent thread that waits for another processor; whether there was one."""
-    best = PROCESSOR
-    urgency = U64(0)
+    """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
+    ready = PROCESSOR.ready
     for number in U64.range(LINES.count):
-        ready = processor_of(LINES.of[number]).ready
-        if not ready.is_empty and ready.highest() >= urgency:
-            best = processor_of(LINES.of[number])
-            urgency = ready.highest() + 1
-    if urgency == 0:
+        other = processor_of(LINES.of[number]).ready
+        if other.count > ready.count:
+            ready = other
+    if ready.is_empty:
         return False
-    thread = best.ready.take()
+    thread = ready.queues[ready.highest()].first
+    ready.remove(thread)
     thread.value.processor = processors.this()
     PROCESSOR.ready.append(thread)
     return True
@@ -290,11 +292,10 @@ def _steal() -> bool:
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
-    thread.value.processor = processors.this()
-    root = thread.value.process.value.space.value.pages.root
-    if root != PROCESSOR.line.root:
-        PROCESSOR.line.root = root
-        thread.value.process.value.space.value.pages.activate()
+    pages = thread.value.process.value.space.value.pages
+    if pages.root != PROCESSOR.line.root:
+        PROCESSOR.line.root = pages.root
+        pages.activate()
     loaded = PROCESSOR.loaded
     if loaded != thread:
         if not loaded.is_null():

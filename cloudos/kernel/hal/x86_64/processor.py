@@ -70,7 +70,7 @@ SEVERAL = offset_of(Lock, "several")
 MODEL: list[object] = []
 
 
-@machine(x86_64=Template(f"movq %%gs:{ADDRESS}, %[result]", result="=r", volatile=False, segment="gs"))
+@machine(x86_64=Template(f"movq %%gs:{ADDRESS}, %[result]", result="=r", segment="gs"))
 def this() -> VirtAddr:
     """What the kernel keeps for this processor. It stays the same while the kernel runs."""
     return Ptr.to(MODEL[0]).address
