@@ -21,9 +21,9 @@ from cloudos.kernel.memory.page_faults import Outcome
 from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
+from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.processors import lock
 from cloudos.lang import U8, U64, Array, Ptr, Slice, exported, fast, never_inlined, null
 
 # Interrupts wait for less than 10,000 instructions. An expiry takes up to 450; a step of cleaning up 150 or, when it
@@ -76,7 +76,7 @@ def kernel_trap(frame: trap.UserFrame) -> None:
     else:
         # The processor sleeps, or is about to choose a thread: others may be in the kernel.
         if processors.are_several():
-            lock(null())
+            scheduler.lock(null())
         interrupt(kind, frame.line())
         processors.unlock()
 
@@ -91,7 +91,7 @@ def enter(frame: trap.UserFrame) -> bool:
     kind = frame.kind()
     line = frame.line()
     is_system_call = frame.is_system_call
-    lock(Ptr.to(frame))
+    scheduler.lock(Ptr.to(frame))
     if not PROCESSOR.current.is_null():
         return False
     if not is_system_call:
@@ -104,7 +104,7 @@ def enter(frame: trap.UserFrame) -> bool:
 def processor_main(own: U64) -> NoReturn:
     """Entered once by each processor but the first, on a stack of its own."""
     processors.begin(own)
-    lock(null())
+    scheduler.lock(null())
     scheduler.start()
     scheduler.run_next(timer.now())
     trap.enter_user()
@@ -163,13 +163,17 @@ def expire_timers(now: U64) -> None:
     """Wake threads whose deadline has passed; of very many, the rest with the next interrupt, which comes at once."""
     PROCESSOR.alarm = U64(NEVER)
     PROCESSOR.reschedule = True
-    timers = PROCESSOR.timers
     for _ in U64.range(EXPIRIES_PER_INTERRUPT):
-        if timers.is_empty or timers.first.value.deadline > now:
+        thread = PROCESSOR.timers.first
+        if thread.is_null() or thread.value.deadline > now:
             break
-        thread = timers.first
-        timers.remove(thread)
-        waiting.expire(thread)
+        _expire(thread)
+
+
+@never_inlined
+def _expire(thread: Ptr[Thread]) -> None:
+    PROCESSOR.timers.remove(thread)
+    waiting.expire(thread)
 
 
 def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:

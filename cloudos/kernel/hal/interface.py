@@ -4,7 +4,7 @@ Each architecture is a package of modules with these functions; `cloudos.kernel.
 
 console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
             channel_consume, channel_interrupt, drain
-cpu         wait_for_interrupt, take_interrupts, pause, halt, zero, fault_address, trap,
+cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero, fault_address, trap,
             port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
@@ -189,6 +189,10 @@ class Cpu(Protocol):
 
     def pause(self) -> None:
         """Hint of a busy wait."""
+
+    def highest_bit(self, value: U64) -> U64:
+        """The number of the highest bit that is set; there must be one."""
+        ...
 
     def zero(self, address: VirtAddr, length: U64) -> None:
         """Zero `length` bytes, a multiple of 8."""

@@ -502,9 +502,6 @@ class ReplyHandler:
 
     unused: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """The only handle was closed, or its holder ended: there will be no answer."""
         # The fast path does not count the handle as a reference; whoever removed it is about to.

@@ -112,9 +112,6 @@ class ThreadHandler:
 
     unused: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""
 
@@ -157,9 +154,6 @@ class ProcessHandler:
     """See `cleanup.Handler`. Each thread refers to its process."""
 
     unused: U64 = U64(0)
-
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""

@@ -124,7 +124,7 @@ class ThreadQueue:
     first: Ptr[Thread] = null()
     last: Ptr[Thread] = null()
 
-    @fast
+    @inlined
     def append(self, thread: Ptr[Thread]) -> None:
         """Put at the end."""
         thread.value.queue_next = null()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.kernel.hal import cpu
 from cloudos.kernel.objects.thread import Thread, ThreadQueue
 from cloudos.lang import U64, Array, Ptr, fast, inlined, struct, zeroed
 
@@ -65,9 +66,8 @@ class RunQueue:
     @inlined
     def highest(self) -> U64:
         """The most urgent priority that has a thread. There must be one."""
-        # 63 minus the zeros above the highest bit that is set, written so that it is one instruction.
-        word = (U64(self.summary.leading_zeros()) ^ 63) & 3
-        return word << 6 | (U64(self.bitmap[word].leading_zeros()) ^ 63)
+        word = cpu.highest_bit(self.summary) & 3
+        return word << 6 | cpu.highest_bit(self.bitmap[word])
 
     @inlined
     def has_above(self, priority: U64) -> bool:

@@ -7,14 +7,13 @@ kernel `leave` chooses and switches; the entry code then loads the registers of 
 from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
-from cloudos.kernel.hal import mmu, processors, timer, trap
+from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, is_this, processor_of
-from cloudos.kernel.sched.processors import rest
-from cloudos.kernel.sched.requests import LET_GO, LINES, ask
-from cloudos.lang import U32, U64, PhysAddr, Ptr, fast, inlined, never_inlined, null
+from cloudos.kernel.sched.requests import FORGET, LET_GO, LINES, OWN, STOP, ask
+from cloudos.lang import U32, U64, Order, PhysAddr, Ptr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
 CLEANUP_NS = 20_000
@@ -58,16 +57,9 @@ def _place(thread: Ptr[Thread]) -> bool:
     if is_this(best):
         return True
     best.ready.append(thread)
-    if least >> 32 <= U64(thread.value.priority) + 1:
-        _tell(best)
+    best.reschedule = True
+    processors.interrupt(U64(best.line.number))
     return False
-
-
-def _tell(processor: Processor) -> None:
-    """Let a processor choose anew who runs."""
-    processor.reschedule = True
-    if not is_this(processor):
-        processors.interrupt(U64(processor.line.number))
 
 
 def _load(processor: Processor) -> U64:
@@ -120,7 +112,6 @@ def stop(thread: Ptr[Thread], state: ThreadState) -> None:
 def _take_from(other: Processor) -> None:
     """Have another processor let go of its current thread, whose registers stand still then."""
     ask(other.line, U32(LET_GO))
-    _charge(other, timer.now())
     other.current = null()
 
 
@@ -177,7 +168,7 @@ def is_urgent() -> bool:
 @fast
 def run_next(now: U64) -> None:
     """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
-    _charge(PROCESSOR, now)
+    _charge(now)
     PROCESSOR.reschedule = False
     if not _keeps_running():
         thread = _take()
@@ -191,23 +182,26 @@ def run_next(now: U64) -> None:
 @never_inlined
 def settle(thread: Ptr[Thread]) -> None:
     """Before a thread runs on other time: what the current one has used so far is counted where it belongs."""
-    processor = home(thread)
-    if thread == processor.current:
-        _charge(processor, timer.now())
-        _tell(processor)
+    if thread == PROCESSOR.current:
+        _charge(timer.now())
+        PROCESSOR.reschedule = True
+    elif thread.value.state == ThreadState.RUNNING:
+        home(thread).reschedule = True
+        # It counts before it answers.
+        ask(home(thread).line, U32(FORGET))
 
 
 @fast
-def _charge(processor: Processor, time: U64) -> None:
+def _charge(time: U64) -> None:
     """Count the time since the last charge as used by the current schedule. `time` may lie before that charge."""
-    now = max(time, processor.turn_start)
-    current = processor.current
+    now = max(time, PROCESSOR.turn_start)
+    current = PROCESSOR.current
     if not current.is_null():
         budget = current.value.time().value.budget
-        if budget.charge(processor.turn_start, now):
-            processor.yielded = True
+        if budget.charge(PROCESSOR.turn_start, now):
+            PROCESSOR.yielded = True
         budget.replenish(now)
-    processor.turn_start = now
+    PROCESSOR.turn_start = now
 
 
 @fast
@@ -324,8 +318,9 @@ def forget_space(root: PhysAddr) -> None:
 def _set_alarm() -> None:
     """Have the timer interrupt at the next deadline, or when the current thread's turn or budget ends."""
     deadline = U64(NEVER)
-    if not PROCESSOR.timers.is_empty:
-        deadline = PROCESSOR.timers.first.value.deadline
+    first = PROCESSOR.timers.first
+    if not first.is_null():
+        deadline = first.value.deadline
     if not cleanup.PENDING.first.is_null():
         # Threads that only take fast paths would never go on with it.
         deadline = min(deadline, PROCESSOR.turn_start + CLEANUP_NS)
@@ -338,3 +333,59 @@ def _set_alarm() -> None:
     if deadline < PROCESSOR.alarm:
         PROCESSOR.alarm = deadline
         timer.set_alarm(deadline)
+
+
+# The kernel lock
+
+
+@never_inlined
+def lock(frame: Ptr[trap.UserFrame]) -> None:
+    """Take the kernel lock. `frame`: the registers of the current thread, null while there is none."""
+    while not processors.try_lock():
+        answer(frame)
+        cpu.pause()
+
+
+def answer(frame: Ptr[trap.UserFrame]) -> None:
+    """Do what the processor that has the kernel lock asks for, if it does."""
+    request = OWN.line.request.load(Order.ACQUIRE)
+    if request == 0:
+        return
+    # What the thread has used so far is counted where it belonged until now.
+    _charge(timer.now())
+    if request == FORGET:
+        mmu.forget_translations()
+    elif request == LET_GO:
+        let_go()
+        if frame.value.is_system_call:
+            frame.value.restart()
+    OWN.line.request.store(U32(0), Order.RELEASE)
+    while request == STOP:
+        cpu.halt()
+
+
+@never_inlined
+def let_go() -> None:
+    """Have nothing of a thread's in this processor any more: its vector registers are saved, its memory is not used."""
+    loaded = PROCESSOR.loaded
+    if not loaded.is_null():
+        trap.save_vectors(Ptr.to(loaded.value.vectors).address)
+        PROCESSOR.loaded = null()
+    if PROCESSOR.line.root != mmu.KERNEL.pages.root:
+        PROCESSOR.line.root = mmu.KERNEL.pages.root
+        mmu.KERNEL.pages.activate()
+
+
+@never_inlined
+def rest(deeply: bool) -> None:
+    """Let interrupts be handled, and other processors be in the kernel; `deeply`: sleep until there is an interrupt."""
+    if processors.are_several():
+        PROCESSOR.current = null()
+        let_go()
+        processors.unlock()
+    if deeply:
+        cpu.wait_for_interrupt()
+    else:
+        cpu.take_interrupts()
+    if processors.are_several():
+        lock(null())

@@ -38,9 +38,6 @@ class Counts:
     removed: U64 = U64(0)
     ended: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        self.added += 1
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         self.removed += 1
 

@@ -25,6 +25,12 @@ def fault_address() -> U64:
     return U64(board.current().fault_address)
 
 
+def highest_bit(value: U64) -> U64:
+    """The number of the highest bit that is set; there must be one."""
+    assert int(value) != 0, "no bit is set"
+    return U64(int(value).bit_length() - 1)
+
+
 def wait_for_interrupt() -> None:
     """Sleep until an interrupt has been handled."""
     machine = board.current()

@@ -192,6 +192,16 @@ def zero(address: VirtAddr, length: U64) -> None:
     _fill_words(address, length // 8, U64(0))
 
 
+@machine(
+    x86_64=Template(
+        "bsrq %[value], %[result]", result="=r", inputs={"value": "rm"}, clobbers=("cc",), volatile=False
+    )
+)
+def highest_bit(value: U64) -> U64:
+    """The number of the highest bit that is set; there must be one."""
+    return U64(int(value).bit_length() - 1)
+
+
 @machine(x86_64=Template("sti; hlt; cli", clobbers=("memory",)))
 def wait_for_interrupt() -> None:
     """Sleep until an interrupt has been handled. STI takes effect after HLT began, so that none is lost in between."""
