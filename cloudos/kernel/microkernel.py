@@ -36,13 +36,19 @@ CLEANUP_TIME = 800
 @exported("kernel_user_trap")
 def user_trap(frame: trap.UserFrame) -> None:
     """A fault of the current thread, or an interrupt while it ran."""
-    if frame.is_timer:
-        # Somebody may be waiting for this very moment: no detours.
-        now = timer_interrupt()
-        if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
-            clean_up()
-        scheduler.run_next(now)
+    if not frame.is_timer:
+        other_trap(frame)
         return
+    # Somebody may be waiting for this very moment: no detours.
+    now = timer_interrupt()
+    if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
+        clean_up()
+    scheduler.run_next(now)
+
+
+@never_inlined
+def other_trap(frame: trap.UserFrame) -> None:
+    """Whatever is not the timer."""
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
         user_page_fault(frame)

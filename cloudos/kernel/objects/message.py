@@ -436,6 +436,12 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
     """System call."""
     if fast_reply_receive(capability, frame):
         return True
+    _reply_receive(capability, frame)
+    return False
+
+
+@never_inlined
+def _reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     tag = frame.argument1
     _check_tag(tag)
     deadline = _deadline(tag)
@@ -444,12 +450,11 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
         error = _reply(capabilities.lookup(table, frame.reply_handle, Kind.REPLY, Rights.SEND), frame)
         if error != 0:
             frame.fail(error)
-            return False
+            return
         # The answer to a fault may have ended the caller's own process, and with it the caller.
         if PROCESSOR.current.value.state != ThreadState.RUNNING:
-            return False
+            return
     _receive(capability, frame, deadline)
-    return False
 
 
 def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> U64:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from cloudos.kernel.hal import cpu
 from cloudos.kernel.objects.thread import Thread, ThreadQueue
-from cloudos.lang import U64, Array, Ptr, fast, inlined, struct, zeroed
+from cloudos.lang import U64, Array, Ptr, fast, inlined, never_inlined, struct, zeroed
 
 PRIORITIES = 256
 NONE = -1
@@ -47,16 +47,22 @@ class RunQueue:
         """Take out a thread that is in the queue of its priority."""
         priority = U64(thread.value.priority)
         self.queues[priority].remove(thread)
-        self._unmark(priority)
+        self._left(priority)
 
-    @fast
-    def _unmark(self, priority: U64) -> None:
+    @inlined
+    def _left(self, priority: U64) -> None:
+        """A thread of this priority has left."""
         self.count = self.count.wrapping_sub(1)
         if self.queues[priority].first.is_null():
-            word = priority >> 6
-            self.bitmap[word] = self.bitmap[word] & ~(U64(1) << (priority & 63))
-            if self.bitmap[word] == 0:
-                self.summary = self.summary & ~(U64(1) << word)
+            self._unmark(priority)
+
+    @fast
+    @never_inlined
+    def _unmark(self, priority: U64) -> None:
+        word = priority >> 6
+        self.bitmap[word] = self.bitmap[word] & ~(U64(1) << (priority & 63))
+        if self.bitmap[word] == 0:
+            self.summary = self.summary & ~(U64(1) << word)
 
     @property
     def is_empty(self) -> bool:
@@ -84,5 +90,5 @@ class RunQueue:
         priority = self.highest()
         thread = self.queues[priority].first
         self.queues[priority].remove_first(thread)
-        self._unmark(priority)
+        self._left(priority)
         return thread

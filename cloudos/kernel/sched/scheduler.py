@@ -63,14 +63,12 @@ def _place(thread: Ptr[Thread]) -> bool:
 
 
 def _load(processor: Processor) -> U64:
-    """How busy a processor is: 0 when idle, else by the most urgent thread first, then by how many wait."""
-    urgency = U64(0)
-    if not processor.ready.is_empty:
-        urgency = processor.ready.highest() + 1
+    """How busy a processor is: 0 when idle, else by what runs there first, then by how many wait."""
+    load = processor.ready.count
     current = processor.current
     if not current.is_null() and current.value.state == ThreadState.RUNNING:
-        urgency = max(urgency, U64(current.value.priority) + 1)
-    return urgency.wrapping_shl(32) | processor.ready.count
+        load += (U64(current.value.priority) + 1).wrapping_shl(32)
+    return load
 
 
 def wake(thread: Ptr[Thread]) -> None:
@@ -169,12 +167,11 @@ def is_urgent() -> bool:
 def run_next(now: U64) -> None:
     """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
     _charge(now)
-    PROCESSOR.reschedule = False
     if not _keeps_running():
         thread = _take()
         thread.value.state = ThreadState.RUNNING
         switch_to(thread)
-        PROCESSOR.reschedule = False
+    PROCESSOR.reschedule = False
     PROCESSOR.yielded = False
     _set_alarm()
 

@@ -87,14 +87,9 @@ def _join(one: Ptr[Thread], other: Ptr[Thread]) -> Ptr[Thread]:
     if other.is_null():
         return one
     if other.value.deadline < one.value.deadline:
-        return _below(other, one)
-    return _below(one, other)
-
-
-def _below(first: Ptr[Thread], rest: Ptr[Thread]) -> Ptr[Thread]:
-    """Join a heap with the right part of another, which begins with `first`."""
-    joined = _join(first.value.timer_right, rest)
-    first.value.timer_right = joined
-    joined.value.timer_parent = first
-    _settle(first)
-    return first
+        one, other = other, one
+    joined = _join(one.value.timer_right, other)
+    one.value.timer_right = joined
+    joined.value.timer_parent = one
+    _settle(one)
+    return one

@@ -194,7 +194,7 @@ def zero(address: VirtAddr, length: U64) -> None:
 
 @machine(
     x86_64=Template(
-        "bsrq %[value], %[result]", result="=r", inputs={"value": "rm"}, clobbers=("cc",), volatile=False
+        "bsrq %[value], %[result]", result="=r", inputs={"value": "r"}, clobbers=("cc",), volatile=False
     )
 )
 def highest_bit(value: U64) -> U64:

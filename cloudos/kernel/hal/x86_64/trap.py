@@ -83,7 +83,6 @@ trap_in_frame:
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
 {CLEAR_AC}
-  xorl %ebp, %ebp
   cmpb $0, kernel_lock+{SEVERAL}(%rip)
   jne wait_in_trap
 go_on_in_trap:
