@@ -64,7 +64,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mno-red-zone",
         "-mcmodel=kernel",
         "-fno-pic",
-        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",

@@ -51,8 +51,3 @@ def home(thread: Ptr[Thread]) -> Processor:
 def processor_of(own: Ptr[Own]) -> Processor:
     """The data of a processor, all of it."""
     return own.cast(Processor).value
-
-
-def is_this(processor: Processor) -> bool:
-    """Whether this is the processor on which it is asked."""
-    return Ptr.to(processor).address == processors.this()

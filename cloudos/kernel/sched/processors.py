@@ -6,7 +6,7 @@ from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import mmu, processors
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.sched.processor import FIRST, Processor
-from cloudos.kernel.sched.requests import LINES, Own
+from cloudos.kernel.sched.requests import ALL, Own
 from cloudos.lang import U32, U64, Ptr, size_of
 
 __all__ = ["OutOfMemory"]
@@ -18,8 +18,7 @@ assert size_of(Processor) <= 4096 << ORDER
 
 def start_first() -> None:
     """The processor that boots has its data."""
-    LINES.of[0] = Ptr.to(FIRST).cast(Own)
-    LINES.count = U64(1)
+    ALL.add(Ptr.to(FIRST).cast(Own))
     processors.start_first(FIRST.machine)
 
 
@@ -33,5 +32,4 @@ def start_others() -> None:
         made = Ptr.at(Processor, mmu.direct(FRAMES.allocate_zeroed_block(U64(ORDER))))
         made.value.line.number = U32(number)
         if processors.start(number, made.value.machine, FRAMES):
-            LINES.of[LINES.count] = made.cast(Own)
-            LINES.count = LINES.count + 1
+            ALL.add(made.cast(Own))

@@ -7,18 +7,27 @@ in a circle. That is below threads: memory needs it too.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.kernel.hal import cpu, processors
-from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS
-from cloudos.lang import U32, U64, Array, Atomic, Order, PhysAddr, Ptr, inlined, located, never_inlined, place, struct
-from cloudos.lang import zeroed
+from cloudos.lang import (
+    U32,
+    U64,
+    Atomic,
+    Order,
+    PhysAddr,
+    Ptr,
+    inlined,
+    located,
+    never_inlined,
+    null,
+    place,
+    struct,
+    zeroed,
+)
 
 # What can be asked for: forget translations; let go of the current thread; stop for good.
 FORGET = 1
 LET_GO = 2
 STOP = 3
-assert MAXIMUM_PROCESSORS == 256
 
 
 @struct
@@ -30,6 +39,8 @@ class Line:
     number: U32 = U32(0)
     # Which page tables it uses.
     root: PhysAddr = zeroed()
+    # Of the processor that started after it.
+    next: Ptr[Own] = null()
 
 
 @struct
@@ -41,14 +52,24 @@ class Own:
 
 
 @struct
-class Lines:
-    """All processors that run, by their numbers."""
+class All:
+    """All processors that run, linked."""
 
-    of: Array[Ptr[Own], Literal[256]] = zeroed()
+    first: Ptr[Own] = null()
+    last: Ptr[Own] = null()
     count: U64 = U64(0)
 
+    def add(self, own: Ptr[Own]) -> None:
+        """One more runs."""
+        if self.first.is_null():
+            self.first = own
+        else:
+            self.last.value.line.next = own
+        self.last = own
+        self.count += 1
 
-LINES = place(Lines())
+
+ALL = place(All())
 OWN = located(Own, processors.this)
 
 
@@ -75,7 +96,9 @@ def stop_others() -> None:
 @never_inlined
 def _ask_others(root: PhysAddr, request: U32) -> None:
     """Ask those that use these page tables, or all of them to stop, which is not answered."""
-    for number in U64.range(LINES.count):
-        other = LINES.of[number].value.line
+    own = ALL.first
+    while not own.is_null():
+        other = own.value.line
         if other.number != OWN.line.number and (request == STOP or other.root == root):
             ask(other, request)
+        own = other.next

@@ -42,7 +42,7 @@ class RunQueue:
         self.summary = self.summary | (U64(1) << word)
         self.count = self.count.wrapping_add(1)
 
-    @fast
+    @never_inlined
     def remove(self, thread: Ptr[Thread]) -> None:
         """Take out a thread that is in the queue of its priority."""
         priority = U64(thread.value.priority)

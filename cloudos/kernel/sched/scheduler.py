@@ -11,8 +11,8 @@ from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, is_this, processor_of
-from cloudos.kernel.sched.requests import FORGET, LET_GO, LINES, OWN, STOP, ask
+from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
+from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, ask
 from cloudos.lang import U32, U64, Order, PhysAddr, Ptr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
@@ -46,15 +46,16 @@ def _place(thread: Ptr[Thread]) -> bool:
     """
     best = home(thread)
     least = _load(best)
-    for number in U64.range(LINES.count):
-        if least == 0:
-            break
-        other = processor_of(LINES.of[number])
-        if _load(other) < least:
-            least = _load(other)
+    own = ALL.first
+    while not own.is_null():
+        other = processor_of(own)
+        load = _load(other)
+        if load < least:
+            least = load
             best = other
+        own = other.line.next
     thread.value.processor = Ptr.to(best).address
-    if is_this(best):
+    if thread.value.processor == processors.this():
         return True
     best.ready.append(thread)
     best.reschedule = True
@@ -62,6 +63,7 @@ def _place(thread: Ptr[Thread]) -> bool:
     return False
 
 
+@never_inlined
 def _load(processor: Processor) -> U64:
     """How busy a processor is: 0 when idle, else by what runs there first, then by how many wait."""
     load = processor.ready.count
@@ -135,7 +137,8 @@ def yield_turn() -> bool:
         request_yield()
         return False
     queue.remove_first(following)
-    queue.append(current)
+    PROCESSOR.ready.count = PROCESSOR.ready.count.wrapping_sub(1)
+    PROCESSOR.ready.append(current)
     current.value.state = ThreadState.READY
     following.value.state = ThreadState.RUNNING
     switch_to(following)
@@ -266,10 +269,12 @@ def _idle() -> None:
 def _steal() -> bool:
     """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
     ready = PROCESSOR.ready
-    for number in U64.range(LINES.count):
-        other = processor_of(LINES.of[number]).ready
-        if other.count > ready.count:
-            ready = other
+    own = ALL.first
+    while not own.is_null():
+        other = processor_of(own)
+        if other.ready.count > ready.count:
+            ready = other.ready
+        own = other.line.next
     if ready.is_empty:
         return False
     thread = ready.queues[ready.highest()].first
