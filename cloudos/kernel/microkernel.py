@@ -168,7 +168,6 @@ def timer_interrupt() -> U64:
 def expire_timers(now: U64) -> None:
     """Wake threads whose deadline has passed; of very many, the rest with the next interrupt, which comes at once."""
     PROCESSOR.alarm = U64(NEVER)
-    PROCESSOR.reschedule = True
     for _ in U64.range(EXPIRIES_PER_INTERRUPT):
         thread = PROCESSOR.timers.first
         if thread.is_null() or thread.value.deadline > now:

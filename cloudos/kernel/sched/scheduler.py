@@ -137,8 +137,7 @@ def yield_turn() -> bool:
         request_yield()
         return False
     queue.remove_first(following)
-    PROCESSOR.ready.count = PROCESSOR.ready.count.wrapping_sub(1)
-    PROCESSOR.ready.append(current)
+    queue.append(current)
     current.value.state = ThreadState.READY
     following.value.state = ThreadState.RUNNING
     switch_to(following)

@@ -18,7 +18,6 @@ class Timers:
     """The deadlines of one processor's threads."""
 
     first: Ptr[Thread] = null()
-    count: U64 = U64(0)
 
     @property
     def is_empty(self) -> bool:
@@ -31,13 +30,11 @@ class Timers:
         thread.value.timer_rank = U64(1)
         thread.value.timer_left = null()
         thread.value.timer_right = null()
-        self.count = self.count.wrapping_add(1)
         self._put(null(), thread, _join(self.first, thread))
 
     def remove(self, thread: Ptr[Thread]) -> None:
         """Forget a thread's deadline."""
         leaving = thread.value
-        self.count = self.count.wrapping_sub(1)
         parent = leaving.timer_parent
         below = leaving.timer_left
         # What is missing is missing on the right first.

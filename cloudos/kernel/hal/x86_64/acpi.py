@@ -1,6 +1,6 @@
 """The tables of the firmware: ACPI specification 6.4, section 5.2.
 
-They may lie anywhere in memory, so that what is looked at is mapped in the window for devices, and stays mapped.
+They may lie anywhere in memory, so that what is looked at is added to the direct map.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ __all__ = ["OutOfMemory"]
 REVISION = 15
 NARROW = 16
 WIDE = 24
-ROOT_LENGTH = 36
 # Of a table: signature, length in bytes; a header of so many.
 LENGTH = 4
 HEADER = 36
+# No table is longer.
+LONGEST = 65_536
 
 
 @struct
@@ -43,16 +44,10 @@ def number(address: VirtAddr) -> U32:
 
 
 @never_inlined
-def _see(address: U64, length: U64, frames: FrameSource) -> VirtAddr:
-    """Where physical memory can be read. Raises OutOfMemory."""
-    offset = address % 4096
-    return mmu.map_device(PhysAddr(address - offset), offset + length, frames).offset(offset)
-
-
-def _table(address: U64, frames: FrameSource) -> VirtAddr:
-    """A whole table. Raises OutOfMemory."""
-    length = number(_see(address, U64(HEADER), frames).offset(LENGTH))
-    return _see(address, U64(length), frames)
+def _see(address: U64, frames: FrameSource) -> VirtAddr:
+    """Where a table can be read. Raises OutOfMemory."""
+    mmu.map_direct(address, address + LONGEST, frames)
+    return mmu.direct(PhysAddr(address))
 
 
 def find(signature: U32, frames: FrameSource) -> VirtAddr:
@@ -60,12 +55,12 @@ def find(signature: U32, frames: FrameSource) -> VirtAddr:
     none = VirtAddr(0)
     if ROOT.address == 0:
         return none
-    root = _see(ROOT.address, U64(ROOT_LENGTH), frames)
+    root = _see(ROOT.address, frames)
     is_wide = Ptr.at(U8, root.offset(REVISION)).value >= 2
-    directory = _table(_address(root.offset(WIDE if is_wide else NARROW), is_wide), frames)
+    directory = _see(_address(root.offset(WIDE if is_wide else NARROW), is_wide), frames)
     at = U64(HEADER)
     while at < U64(number(directory.offset(LENGTH))):
-        found = _table(_address(directory.offset(at), is_wide), frames)
+        found = _see(_address(directory.offset(at), is_wide), frames)
         if number(found) == signature:
             return found
         at = at + (8 if is_wide else 4)

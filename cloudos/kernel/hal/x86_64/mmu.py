@@ -282,11 +282,11 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     KERNEL.pages.root = frames.allocate_zeroed()
     data = Access.READ | Access.WRITE
     # Tables of the firmware and the loader lie in the first megabyte.
-    _map_direct(U64(0), U64(LARGE_PAGE), frames)
+    map_direct(U64(0), U64(LARGE_PAGE), frames)
     for index in U64.range(boot.count):
-        _map_direct(boot.ranges[index].start, boot.ranges[index].end, frames)
+        map_direct(boot.ranges[index].start, boot.ranges[index].end, frames)
     # The loader may leave the module out of the ranges.
-    _map_direct(boot.module.value, boot.module.value + boot.module_length, frames)
+    map_direct(boot.module.value, boot.module.value + boot.module_length, frames)
     _map_image(TEXT_START.address, RODATA_START.address, Access.READ | Access.EXECUTE, frames)
     _map_image(RODATA_START.address, DATA_START.address, Access.READ, frames)
     _map_image(DATA_START.address, KERNEL_END.address, data, frames)
@@ -298,7 +298,7 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     KERNEL.pages.activate()
 
 
-def _map_direct(start: U64, end: U64, frames: FrameSource) -> None:
+def map_direct(start: U64, end: U64, frames: FrameSource) -> None:
     """Map memory for the kernel, rounded outwards to 2 MB; skips what ranges at both ends have mapped."""
     address = PhysAddr(start).align_down(LARGE_PAGE)
     limit = PhysAddr(end).align_up(LARGE_PAGE)

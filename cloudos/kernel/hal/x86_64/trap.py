@@ -101,18 +101,17 @@ enter_user:
   swapgs
   sysretq
 1:
+  swapgs
+return_from_trap:
 {RESTORE}
   addq $16, %rsp
-  swapgs
   iretq
 
 trap_in_kernel:
 {SAVE}{CLEAR_AC}
   movq %rsp, %rdi
   call kernel_trap
-{RESTORE}
-  addq $16, %rsp
-  iretq
+  jmp return_from_trap
 
 # On a stack of its own. From user mode, GS is certain: go on in the thread's frame as other traps do.
 trap_paranoid:
@@ -139,12 +138,9 @@ trap_paranoid:
   movq %rsp, %rdi
   call kernel_trap
   testl %ebx, %ebx
-  jz 2f
+  jz return_from_trap
   swapgs
-2:
-{RESTORE}
-  addq $16, %rsp
-  iretq
+  jmp return_from_trap
 
 # Saves all registers in the frame of the current thread. The return address lies below the page at USER_END, where
 # nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
@@ -180,17 +176,16 @@ go_on_in_system_call:
 
 # Another processor is in the kernel. False: it is our turn now. True: our thread was stopped meanwhile.
 wait_in_system_call:
-  call kernel_enter
-  movq %gs:{FRAME}, %rdi
-  testb %al, %al
-  jz go_on_in_system_call
-  jmp return_to_user
+  pushq $go_on_in_system_call
+  jmp 1f
 wait_in_trap:
+  pushq $go_on_in_trap
+1:
   call kernel_enter
   movq %gs:{FRAME}, %rdi
   testb %al, %al
-  jz go_on_in_trap
-  jmp return_to_user
+  jnz return_to_user
+  retq
 """,
 )
 
@@ -540,9 +535,8 @@ def _fill_descriptors(own: State) -> None:
 def _fill_gates() -> None:
     target = vectors.STUBS.address.value
     size = U64(vectors.EXCEPTION_STUB_SIZE)
+    # Between the exceptions and the interrupts are vectors that never come.
     for vector in U64.range(vectors.VECTORS):
-        if vector == vectors.EXCEPTIONS:
-            size = U64(0)
         if vector == vectors.VECTOR_LINES:
             target = vectors.INTERRUPT_STUBS.address.value
             size = U64(vectors.INTERRUPT_STUB_SIZE)
@@ -551,8 +545,7 @@ def _fill_gates() -> None:
         gate.offset_middle = U16.truncate(target >> 16)
         gate.offset_high = U32(target >> 32)
         gate.selector = U16(8)
-        if size != 0:
-            gate.kind = U8(0x8E)
+        gate.kind = U8(0x8E)
         target = target + size
     TABLES.gates[1].stack = U8(vectors.PARANOID[1])
     TABLES.gates[2].stack = U8(vectors.PARANOID[2])
