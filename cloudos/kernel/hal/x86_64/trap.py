@@ -32,6 +32,7 @@ from cloudos.lang import (
     external,
     inlined,
     machine,
+    never_inlined,
     place,
     struct,
     zeroed,
@@ -45,6 +46,7 @@ USER_FLAGS = 0x202
 USER_SETTABLE_FLAGS = 0xDD5
 # As they stand in a UserFrame, from its end to its start.
 REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+REGISTER_COUNT = len(REGISTERS)
 SAVE = "".join(f"  pushq %{register}\n" for register in REGISTERS)
 RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
@@ -379,6 +381,7 @@ class UserFrame:
         self.r14 = sender.r14
         self.r15 = sender.r15
 
+    @never_inlined
     def set_message(self, badge: U64, tag: U64, word0: U64, word1: U64, word2: U64, word3: U64) -> None:
         """Return success and a message of the kernel's own; the other words are zero."""
         self.rax = U64(0)
@@ -404,21 +407,8 @@ class UserFrame:
 
     def set_registers(self, other: UserFrame) -> None:
         """Take the general registers, position and arithmetic flags that a debugger wants."""
-        self.r15 = other.r15
-        self.r14 = other.r14
-        self.r13 = other.r13
-        self.r12 = other.r12
-        self.r11 = other.r11
-        self.r10 = other.r10
-        self.r9 = other.r9
-        self.r8 = other.r8
-        self.rbp = other.rbp
-        self.rdi = other.rdi
-        self.rsi = other.rsi
-        self.rdx = other.rdx
-        self.rcx = other.rcx
-        self.rbx = other.rbx
-        self.rax = other.rax
+        registers = Slice.of(Ptr.to(self).cast(U64), U64(REGISTER_COUNT))
+        registers.copy_from(Slice.of(Ptr.to(other).cast(U64), U64(REGISTER_COUNT)))
         self.flags = (other.flags & USER_SETTABLE_FLAGS) | USER_FLAGS
         self.set_position(other.ip, other.sp)
 
