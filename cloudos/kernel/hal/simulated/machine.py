@@ -19,7 +19,7 @@ from typing import Any
 from cloudos.abi import layout
 from cloudos.kernel.hal.simulated import board, user_access
 from cloudos.kernel.hal.simulated.board import Access, Board, Denied
-from cloudos.kernel.hal.simulated.processor import PROCESSOR
+from cloudos.kernel.hal.simulated.processor import OWN
 from cloudos.kernel.hal.simulated.report import Run
 from cloudos.kernel.hal.simulated.trap import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
 from cloudos.kernel.hal.simulated.user import (
@@ -48,7 +48,7 @@ PATIENCE = 200_000
 """Instructions and kernel entries after which a run counts as hung."""
 
 # By the first word of what is pending; the second is a line's number.
-INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER, "line": Cause.DEVICE}
+INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER, "line": Cause.DEVICE, "processor": Cause.PROCESSOR}
 # Nanoseconds: the shortest and the longest instruction of user code; how often a long computation comes between two.
 Pace = tuple[int, int, float]
 USUAL_PACE: Pace = (20, 2_000, 0.01)
@@ -252,7 +252,7 @@ class Simulation:
 
     def frame(self) -> UserFrame:
         """The registers of the current thread."""
-        return Ptr.at(UserFrame, VirtAddr(PROCESSOR.frame)).value
+        return Ptr.at(UserFrame, VirtAddr(OWN.frame)).value
 
     def step(self) -> None:
         """One instruction of the current thread, or an interrupt. Raises PoweredOff."""
@@ -278,7 +278,7 @@ class Simulation:
 
     def _control_of(self, frame: UserFrame) -> Control | None:
         """The generator at this frame's instruction pointer, at an instruction; None: fetching one trapped."""
-        address = int(PROCESSOR.frame)
+        address = int(OWN.frame)
         ip = int(frame.ip)
         control = self._controls.get(int(frame.run))
         if control is None or control.frame != address or ip not in (control.ip, control.ip + INSTRUCTION):
@@ -331,10 +331,10 @@ class Simulation:
             control.started = True
             frame.ip = after
             frame.cause = Cause.SYSTEM_CALL
-            before = int(PROCESSOR.frame)
+            before = int(OWN.frame)
             everything = self._enter("kernel_system_call", frame)
             # Otherwise only the results are loaded.
-            assert everything or int(PROCESSOR.frame) == before, "another thread continues with the caller's registers"
+            assert everything or int(OWN.frame) == before, "another thread continues with the caller's registers"
         elif isinstance(instruction, Raise):
             # A breakpoint is reported behind its instruction, all else at it.
             if instruction.cause == Cause.BREAKPOINT:
