@@ -50,7 +50,7 @@ STATIC = {
 # Left as they were when a thread leaves a list, and when a table is emptied.
 LINKS = frozenset({"header.next_cleanup", "queue_next", "queue_previous", "waiter_next", "waiter_previous"})
 LINKS |= {"other", "next_cleanup", "table.first", "table.free", "table.directory"}
-LINKS |= {"maker", "made", "made_next", "made_previous"}
+LINKS |= {"maker", "made", "made_next", "made_previous", "timer_left", "timer_right", "timer_parent"}
 # Of the threads of a process, and of those on a schedule.
 SIBLINGS = ("next", "previous", "schedule_next", "schedule_previous")
 BLOCKED_ON_OBJECT = (int(STATES.SENDING), int(STATES.RECEIVING), int(STATES.WAITING))

@@ -267,9 +267,9 @@ class Board:
 
     # Translation, as the processor's own page table walk does it.
 
-    def walk(self, address: int) -> tuple[int, int] | None:
+    def walk(self, address: int, root: int | None = None) -> tuple[int, int] | None:
         """Last entry and its level for an address, from the tables in memory; None where nothing is mapped."""
-        table = self.root
+        table = self.root if root is None else root
         for level in reversed(range(LEVELS)):
             entry = self.memory.read(table + 8 * (address >> (12 + 9 * level) & 511), 8)
             if not entry & PRESENT:
