@@ -110,8 +110,10 @@ def enter(frame: trap.UserFrame) -> bool:
 def processor_main(own: U64) -> NoReturn:
     """Entered once by each processor but the first, on a stack of its own."""
     processors.begin(own)
-    scheduler.lock(null())
     scheduler.start()
+    # Until there is something to do: the others start.
+    cpu.wait_for_interrupt()
+    scheduler.lock(null())
     scheduler.run_next(timer.now())
     trap.enter_user()
 
