@@ -1,6 +1,6 @@
 """Several processors: programs whose threads run on all of them, on both kinds of machines.
 
-`--long` does as much as the kernel's promise says: 100,000 rounds of ends, and as many processors as the emulator has.
+CLOUDOS_LONG_TESTS=1 does as much as the kernel promises: 100,000 rounds, and as many processors as the emulator has.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.boot.harness import Result, run, write
+from tests.stress.harness import LONG
 
 PROGRAM = Path(__file__).parent / "programs" / "several_processors.py"
 MOST = 255
+long = pytest.mark.skipif(not LONG, reason="takes hours: CLOUDOS_LONG_TESTS=1")
 
 
 def several(processors: int, what: str, rounds: int, machine: str = "microvm", patience: int = 100) -> Result:
@@ -83,15 +85,13 @@ def test_services_run_on_several_processors(tmp_path: Path) -> None:
     assert run(program, options=["--cpus", "4", "--timeout", "60"]).check().output == b"hello\n"
 
 
+@long
 @pytest.mark.parametrize("processors", (4, 8))
-def test_a_hundred_thousand_ends(processors: int, request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--long"):
-        pytest.skip("only with --long")
+def test_a_hundred_thousand_rounds(processors: int) -> None:
     for part, rounds in (("messages", 100_000), ("still", 100_000), ("copies", 10_000), ("ends", 100_000)):
         several(processors, part, rounds, patience=100_000).check()
 
 
-def test_as_many_processors_as_there_can_be(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--long"):
-        pytest.skip("only with --long")
+@long
+def test_as_many_processors_as_there_can_be() -> None:
     assert several(MOST, "spread", 20, patience=1000).check().output == b"on 21 processors\n"
