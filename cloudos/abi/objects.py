@@ -59,6 +59,7 @@ class Rights(IntFlag):
 
 
 ALL_RIGHTS_BITS = 32767
+DERIVED = 1 << 40  # in what handle_inspect gives: a handle that was derived from this one exists
 ALL_RIGHTS = Rights(ALL_RIGHTS_BITS)
 
 

@@ -212,8 +212,8 @@ def thread_bind(notification: NotificationToWait) -> None:
 def process_create(quota: QuotaToSpend, label: U64) -> U64:
     """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
 
-    It ends when the caller's process ends, as if it was killed. Denied also: only a process of label 0 may choose
-    another label than its own.
+    It ends when the caller's process ends, as if it was killed. Denied also: a process that is not of label 0 may
+    choose its own label, and those that the policy lets it control.
     """
     raise NotImplementedError
 
@@ -347,7 +347,11 @@ def handle_revoke(handle: U64) -> None:
 
 @system_call(number=39, raises=(BadHandle,))
 def handle_inspect(handle: U64) -> U64:
-    """The kind of the object (bits 0 to 7) and the rights (from bit 8)."""
+    """The kind of the object (bits 0 to 7), the rights (8 to 39), and whether a handle derived from it exists (40).
+
+    The last counts handles of all processes, and those derived from derived ones: while it is 0 nobody else can use the
+    object by what this handle gave.
+    """
     raise NotImplementedError
 
 

@@ -18,6 +18,7 @@ nanoseconds.
                                         `mint` for who may make further sessions of it, `signal` for the right to
                                         signal the notification that COMPONENT holds as `bell`,
                                         `write` for who may write to the boot log of `init` and nothing else
+    told COMPONENT                      its `bell` gets the signal RESTARTED whenever COMPONENT was started again
     ports NAME FIRST LENGTH             a part of the machine's I/O ports
     registers NAME FIRST LENGTH         a part of the machine's device memory
     interrupt NAME LINE FLAGS           an interrupt line
@@ -31,6 +32,7 @@ A component finds each of these under its NAME among its handles, besides `offer
 from __future__ import annotations
 
 VERSION = 1
+RESTARTED = 1 << 63
 POLICIES = ("always", "on-failure", "never", "machine")
 USES = ("use", "mint", "signal", "write")
 GRANTS = ("audit", "policy", "image", "programs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudos.lang import U8, U64, Error, managed
 from cloudos.sdk import Text
+from cloudos.sdk.filesystem import creation_mask
 
 ALL = 0o777
 COMMA = ord(",")
@@ -51,7 +52,7 @@ class ModeReader:
             self.at += 1
             bits = self.bits() & who
             if everyone:
-                bits = bits & ~U64(0o022)
+                bits = bits & ~creation_mask()
             if action == PLUS:
                 self.mode = self.mode | bits
             elif action == MINUS:

@@ -14,7 +14,7 @@ END = 0x04
 INTERRUPT = 0x03
 
 
-@contract(number=5, version=1)
+@contract(number=5, version=2)
 class Console:
     """A session of a terminal. The same handle is a `Stream`: reading gives edited lines, writing shows bytes."""
 
@@ -52,4 +52,9 @@ class Console:
     @operation(6, raises=(ServiceGone,), fills="into")
     def history(self, position: U64, into: Slice[U8]) -> U64:
         """A remembered line, the oldest has number 0; how many bytes, 0 behind the last."""
+        raise NotImplementedError
+
+    @operation(7, raises=(ServiceGone,), since=2)
+    def interrupted(self) -> bool:
+        """Whether the interrupt key was pressed while no group was in the foreground; that is told once."""
         raise NotImplementedError

@@ -104,3 +104,9 @@ class BadProgram(ServiceError):
     """The file is not a program that can be run here."""
 
     code: ClassVar[int] = 314
+
+
+class Dropped(ServiceError):
+    """A message without an answer was not taken in time: the service was busy, or does not run."""
+
+    code: ClassVar[int] = 315

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.contracts.errors import NoSpace, ServiceGone
+from cloudos.contracts.errors import Dropped, NoSpace, ServiceGone
 from cloudos.lang import U8, U64, Slice
 from cloudos.sdk.contract import contract, operation
 
@@ -13,8 +13,11 @@ NOTICE = 5
 INFORMATION = 6
 DEBUG = 7
 
+# Nanoseconds that who notes something waits for the service.
+PATIENCE = 1_000_000
 
-@contract(number=6, version=1)
+
+@contract(number=6, version=2)
 class Log:
     """A component's way to write records, and for those who may, to read all of them."""
 
@@ -31,4 +34,9 @@ class Log:
 
         `number time level component text`: time in nanoseconds since the machine started, the component's name.
         """
+        raise NotImplementedError
+
+    @operation(3, raises=(Dropped, ServiceGone), since=2, one_way=True, patience=PATIENCE)
+    def note(self, level: U64, text: Slice[U8]) -> None:
+        """`write` for those whom the log must not hold up: records that the service does not keep are only counted."""
         raise NotImplementedError

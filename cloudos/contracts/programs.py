@@ -14,7 +14,7 @@ PIPE = 13
 TERMINATE = 15
 
 
-@contract(number=3, version=1)
+@contract(number=3, version=2)
 class Programs:
     """A session of the loader. Programs started in it may start others with what they were given."""
 
@@ -32,7 +32,10 @@ class Programs:
 
     @operation(3, raises=(NotFound, Denied, BadArgument, ServiceGone))
     def kill(self, number: U64, group: bool, signal: U64) -> None:
-        """End a program by its number, or all of a group."""
+        """End a program by its number, or all of a group; signal 0 ends nothing and tells whether there is one.
+
+        A program that attends to a signal gets it instead; nobody can attend to KILL.
+        """
         raise NotImplementedError
 
     @operation(4, raises=(ServiceGone,), fills="into")
@@ -41,6 +44,16 @@ class Programs:
 
         Each is `number parent group state memory time name`: bytes of memory, and nanoseconds since it started.
         """
+        raise NotImplementedError
+
+    @operation(5, raises=(ServiceGone,), since=2)
+    def own(self) -> tuple[U64, U64]:
+        """The number and the group of the program that asks; zeros for a component."""
+        raise NotImplementedError
+
+    @operation(6, raises=(Denied, ServiceGone), shares=("bell",), since=2)
+    def attend(self, bell: U64, mask: U64) -> None:
+        """From now on signals N with bit N in `mask` do not end the program that asks: they set bit N of `bell`."""
         raise NotImplementedError
 
 
@@ -62,7 +75,8 @@ class Program:
 
     @operation(3, raises=(NoSpace, ServiceGone), shares=("capability",))
     def give(self, name: Slice[U8], capability: U64) -> None:
-        """Give it a capability. `stdin`, `stdout` and `stderr` are `Stream`s, which the loader shares and closes."""
+        """Give it a capability. `stdin`, `stdout`, `stderr` and names that begin with `stream` are `Stream`s, which the
+        loader shares and closes."""
         raise NotImplementedError
 
     @operation(4, raises=(BadArgument, NotFound, QuotaExceeded, ServiceGone))

@@ -31,8 +31,8 @@ Boot them (the kernel's log appears on the terminal, standard streams in program
         -global virtio-mmio.force-legacy=false -device virtio-serial-device,max_ports=2 \\
         -chardev file,id=program,path=program.out -device virtserialport,nr=1,name=program,chardev=program
 
-program.out holds frames: one byte stream (1 standard output, 2 standard error, 3 boot log), two bytes length (little endian),
-then that many bytes. `cloudos run` unpacks them and passes on the exit status.
+program.out holds frames: one byte stream (1 standard output, 2 standard error, 3 boot log), two bytes
+length (little endian), then that many bytes. `cloudos run` unpacks them and passes on the exit status.
 """
 
 

@@ -40,12 +40,16 @@ PAGE = 4096
 
 @dataclass(frozen=True)
 class Need:
-    """A handle to what another component offers: `contract` is its class path, `use` one of `wiring.USES`."""
+    """A handle to what another component offers: `contract` is its class path, `use` one of `wiring.USES`.
+
+    `told`: the component is signalled when its server was started again.
+    """
 
     name: str
     contract: str
     use: str
     optional: bool
+    told: bool
     place: Place
 
 
@@ -185,14 +189,14 @@ def _needs(table: Table) -> list[Need]:
     for name in table.values:
         table.check_name(name, name)
         need = table.table(name)
-        need.only("contract", "mint", "signal", "optional")
+        need.only("contract", "mint", "signal", "optional", "told")
         contract = need.text("contract", '"cloudos.contracts.files:Files"')
         check_contract(contract, need.place("contract"))
         mint, signal = need.flag("mint"), need.flag("signal")
         if mint and signal:
             raise need.error("signal", "a need is either minted from or signalled", "write two needs")
         use = "mint" if mint else "signal" if signal else "use"
-        found.append(Need(name, contract, use, need.flag("optional"), need.place()))
+        found.append(Need(name, contract, use, need.flag("optional"), need.flag("told"), need.place()))
     return found
 
 

@@ -64,23 +64,24 @@ def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
     return Image(kernel, build_program(source, architecture, debug=debug))
 
 
-def build_program(source: Path, architecture: str, *, debug: bool = False) -> Path:
+def build_program(source: Path, architecture: str, *, debug: bool = False, small: bool = False) -> Path:
     """The program alone, as an ELF file."""
     check_source(source)
-    program = program_file(source, architecture, debug=debug)
-    compiled(program, str(source), lambda: compile_program(source, architecture, program, debug))
+    program = program_file(source, architecture, debug=debug, small=small)
+    level = "0" if debug else "s" if small else "2"
+    compiled(program, str(source), lambda: compile_program(source, architecture, program, level))
     return program
 
 
-def program_file(source: Path, architecture: str, *, debug: bool = False) -> Path:
+def program_file(source: Path, architecture: str, *, debug: bool = False, small: bool = False) -> Path:
     """Where the ELF file of a program is, once it is compiled."""
     identity = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    return folder(architecture, debug) / f"{source.stem}-{identity}.elf"
+    return folder(architecture, debug, small) / f"{source.stem}-{identity}.elf"
 
 
-def is_built(source: Path, architecture: str) -> bool:
+def is_built(source: Path, architecture: str, *, small: bool = False) -> bool:
     """Whether a program is compiled, and nothing that it was made from has changed."""
-    program = program_file(source, architecture)
+    program = program_file(source, architecture, small=small)
     return up_to_date(program.with_suffix(".sources.json"), str(source), program)
 
 
@@ -93,9 +94,9 @@ def build_kernel(architecture: str, *, debug: bool = False) -> Path:
     return kernel
 
 
-def folder(architecture: str, debug: bool) -> Path:
+def folder(architecture: str, debug: bool, small: bool = False) -> Path:
     """Where the compiled files of one kind are."""
-    return state.directory() / "build" / (f"{architecture}-debug" if debug else architecture)
+    return state.directory() / "build" / f"{architecture}{'-debug' if debug else '-small' if small else ''}"
 
 
 def has_kernel(architecture: str) -> bool:
@@ -132,15 +133,12 @@ def compile_kernel(architecture: str, output: Path, debug: bool) -> None:
         api.compile_kernel(architecture, output)
 
 
-def compile_program(source: Path, architecture: str, output: Path, debug: bool) -> None:
-    """Compile a program into `output`. Raises what the compiler raises."""
+def compile_program(source: Path, architecture: str, output: Path, level: str) -> None:
+    """Compile a program into `output`; `level` as the compiler has it. Raises what the compiler raises."""
     from cloudos.compiler import api
 
     state.use_cache()
-    if debug:
-        api.compile_program(source, architecture, output, optimize="0")
-    else:
-        api.compile_program(source, architecture, output)
+    api.compile_program(source, architecture, output, optimize=level)
 
 
 def compiled(output: Path, name: str, compile_it: Callable[[], None]) -> None:

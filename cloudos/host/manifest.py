@@ -18,7 +18,8 @@ from cloudos.host.manifest_values import HINT, Place, Table, read
 
 FOLDER = state.ROOT / "cloudos" / "images"
 KEYS = (
-    "name", "description", "memory", "usual", "policy", "label", "components", "files", "programs", "directories",
+    "name", "description", "memory", "usual", "policy", "label", "program_label", "components", "files", "programs",
+    "directories",
 )  # fmt: skip
 COMPONENT_KEYS = ("path", "needs", "quota", "schedule", "label", "arguments")
 SYSTEM = "/system"
@@ -76,7 +77,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class ImageManifest:
-    """An image as its manifest describes it. `memory`: bytes that the machine must have; `usual`: that it is given."""
+    """An image as its manifest describes it. `memory`: bytes that the machine must have; `usual`: that it is given.
+
+    `program_label`: the label of programs that a loader starts; "" where they have the loader's.
+    """
 
     path: Path
     name: str
@@ -84,6 +88,7 @@ class ImageManifest:
     memory: int
     usual: int
     policy: Policy | None
+    program_label: str
     placed: tuple[Placed, ...]
     files: tuple[FileEntry, ...]
     programs: tuple[ProgramEntry, ...]
@@ -123,6 +128,7 @@ def read_image(path: Path) -> ImageManifest:
         memory=memory,
         usual=table.size("usual", memory, MOST_MEMORY, memory),
         policy=rules,
+        program_label=_program_label(table, rules),
         placed=placed,
         files=tuple(entry for one in table.tables("files") for entry in _files(one, path)),
         programs=tuple(_program(one, path) for one in table.tables("programs")),
@@ -140,7 +146,7 @@ def host_path(text: str, manifest: Path) -> Path:
 def _policy(table: Table, path: Path) -> Policy | None:
     if not table.has("policy"):
         return None
-    source = host_path(table.text("policy", '"cloudos/images/system.policy"'), path)
+    source = host_path(table.text("policy", '"cloudos/images/policies/system.toml"'), path)
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -151,6 +157,14 @@ def _policy(table: Table, path: Path) -> Policy | None:
         return Policy(source, policy.encode(text), policy.labels(text))
     except policy.PolicyError as error:
         raise ToolError(f"{source}:{error.line}: {error}", "docs/security.md says how policies are written") from error
+
+
+def _program_label(table: Table, rules: Policy | None) -> str:
+    label = table.text("program_label", '"program"', "")
+    if label and (rules is None or label not in rules.labels):
+        known = ", ".join(rules.labels) if rules else "there is no policy"
+        raise table.error("program_label", f"the policy has no label '{label}'", f"labels: {known}")
+    return label
 
 
 def _component(table: Table, path: Path, label: str) -> Placed:

@@ -1,4 +1,4 @@
-"""Compiles many programs, each in a process of its own.
+"""Compiles many programs of system images, each in a process of its own, and to few bytes: all of them take memory.
 
 What a compiled program depends on is known from the modules that its process imported (image.py): programs compiled one
 after the other in one process would seem to depend on each other, and would all be compiled again when one changes.
@@ -30,13 +30,13 @@ def build_all(sources: Iterable[Path], architecture: str) -> dict[Path, Path]:
     wanted = list(dict.fromkeys(sources))
     for source in wanted:
         image.check_source(source)
-    stale = [source for source in wanted if not image.is_built(source, architecture)]
+    stale = [source for source in wanted if not image.is_built(source, architecture, small=True)]
     if len(stale) == 1:
         say(f"compiling {shown(stale[0])}")
     elif stale:
         say(f"compiling {len(stale)} programs")
     _in_processes([(source, architecture) for source in stale])
-    return {source: image.program_file(source, architecture) for source in wanted}
+    return {source: image.program_file(source, architecture, small=True) for source in wanted}
 
 
 def names_of(source: Path, names: str, architecture: str) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def names_of(source: Path, names: str, architecture: str) -> tuple[str, ...]:
     They are kept beside the compiled program, and read again when anything changes that they were made from. Raises
     CompileError when the module cannot be imported, ToolError when it has no such attribute or it is none of texts.
     """
-    compiled = image.program_file(source, architecture)
+    compiled = image.program_file(source, architecture, small=True)
     output = compiled.with_name(f"{compiled.stem}-{''.join(c if c.isalnum() else '-' for c in names)}.json")
     if not image.up_to_date(output.with_suffix(".sources.json"), names, output):
         _in_processes([(source, names, str(output))])
@@ -101,7 +101,7 @@ def _work(channel: Connection, source: Path, what: str, output: str = "") -> Non
             path = Path(output)
             image.compiled(path, what, lambda: write_atomically(path, json.dumps(_names(source, what)).encode()))
         else:
-            image.build_program(source, what)
+            image.build_program(source, what, small=True)
     except (Exception, KeyboardInterrupt) as error:
         failure = error
     try:

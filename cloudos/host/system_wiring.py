@@ -14,11 +14,14 @@ from cloudos.host.wiring import Wired
 INIT = "init"
 INIT_OFFERS = ("cloudos.contracts.supervisor:Supervisor",)
 LOG = "cloudos.contracts.logs:Log"
+PROGRAMS = "cloudos.contracts.programs:Programs"
 POLICIES = "cloudos.contracts.policies:Policies"
 INIT_OFFERS_WHEN_ASKED = ("cloudos.contracts.streams:Stream",)
 """What goes to the boot log, but only of those whose image wires it so."""
 
 PAGE = 4096
+STARTING = int(Operation.CONTROL | Operation.INSPECT | Operation.TRANSFER | Operation.SHARE)
+"""What a process must be allowed to do to another that it makes, gives something, and follows to its end."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def check(manifest: ImageManifest) -> System:
     links = tuple(link for placed in manifest.placed for link in _links(manifest, placed))
     if manifest.policy:
         _check_calls(manifest, manifest.policy, links)
+        _check_loader(manifest, manifest.policy)
     _check_memory(manifest)
     check_overlaps([(one.component.name, part) for one in manifest.placed for part in one.component.resources])
     return System(manifest, _in_order(manifest.placed, links), links)
@@ -132,6 +136,18 @@ def _check_calls(manifest: ImageManifest, policy: Policy, links: tuple[Link, ...
             raise link.need.place.error(message, f"allow 'call' for them in {policy.path}, or give other labels")
 
 
+def _check_loader(manifest: ImageManifest, policy: Policy) -> None:
+    """Who starts programs must be allowed what that takes."""
+    for one in manifest.placed:
+        if PROGRAMS in one.component.offers:
+            own, other = one.component.label, manifest.program_label or one.component.label
+            missing = STARTING & ~policy.matrix[policy.labels[own] * len(policy.labels) + policy.labels[other]]
+            if missing:
+                names = ", ".join(op.name.lower() for op in Operation if op.name and int(op) & missing)
+                message = f"{one.component.name} ({own}) cannot start programs of the label '{other}'"
+                raise one.place.error(message, f"allow {names} for them in {policy.path}")
+
+
 def _check_memory(manifest: ImageManifest) -> None:
     total = 0
     for one in manifest.placed:
@@ -196,7 +212,14 @@ def _labels(system: System) -> list[str]:
 def _told(system: System, component: Component) -> list[str]:
     """Arguments behind those of the manifest, for who has to know the image."""
     names = _names(system) if LOG in component.offers else []
-    return names + (_labels(system) if POLICIES in component.offers else [])
+    names += _labels(system) if POLICIES in component.offers else []
+    return names + (_program_label(system, component) if PROGRAMS in component.offers else [])
+
+
+def _program_label(system: System, component: Component) -> list[str]:
+    """The argument that tells a loader the label of the programs that it starts."""
+    manifest = system.manifest
+    return [f"label={manifest.policy.labels[manifest.program_label or component.label]}"] if manifest.policy else []
 
 
 def _use(link: Link) -> str:
@@ -207,6 +230,7 @@ def _use(link: Link) -> str:
 
 def _wired(system: System, component: Component) -> Wired:
     schedule, restart = component.schedule, component.restart
+    links = list(system.links_of(component.name))
     return Wired(
         name=component.name,
         program=f"{SYSTEM}/{component.name}",
@@ -218,7 +242,8 @@ def _wired(system: System, component: Component) -> Wired:
         state=component.state,
         arguments=[*component.arguments, *_told(system, component)],
         offer=component.name if component.offers else "",
-        needs=[(link.need.name, link.server, _use(link)) for link in system.links_of(component.name)],
+        needs=[(link.need.name, link.server, _use(link)) for link in links],
+        told=sorted({link.server for link in links if link.need.told and link.server != INIT}),
         resources=[(part.kind, part.name, part.first, part.length) for part in component.resources],
         grants=[(grant.name, grant.kind) for grant in component.grants],
     )

@@ -36,6 +36,7 @@ class Wired:
     arguments: list[str] = field(default_factory=list)
     offer: str = ""
     needs: list[tuple[str, str, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     resources: list[tuple[str, str, int, int]] = field(default_factory=list)
     grants: list[tuple[str, str]] = field(default_factory=list)
 
@@ -58,6 +59,7 @@ def _lines(one: Wired) -> list[str]:
     lines += [f"argument {text}" for text in one.arguments]
     lines += [f"offer {one.offer}"] if one.offer else []
     lines += [" ".join(("need", *need)) for need in one.needs]
+    lines += [f"told {name}" for name in one.told]
     lines += [f"{kind} {name} {first} {length}" for kind, name, first, length in one.resources]
     return lines + [" ".join(("grant", *grant)) for grant in one.grants]
 
@@ -139,6 +141,11 @@ def _need(one: Wired, rest: str, words: list[str]) -> None:
     one.needs.append((name, component, _one_of(use, USES)))
 
 
+def _told(one: Wired, rest: str, words: list[str]) -> None:
+    (name,) = words
+    one.told.append(name)
+
+
 def _resource(kind: str) -> Reader:
     def read(one: Wired, rest: str, words: list[str]) -> None:
         name, first, length = words
@@ -163,6 +170,7 @@ READERS: dict[str, Reader] = {
     "argument": _argument,
     "offer": _offer,
     "need": _need,
+    "told": _told,
     "grant": _grant,
     **{kind: _resource(kind) for kind in RESOURCES},
 }

@@ -44,3 +44,8 @@ def is_component() -> bool:
     for i in U64.range(bundle.count):
         found = found or bundle.entry(i).kind == U32(EntryKind.HANDLE)
     return found
+
+
+def has_console() -> bool:
+    """Whether the standard streams are the machine's own console: the process was given no other, not even one."""
+    return held("stdin") == 0 and held("stdout") == 0 and held("stderr") == 0

@@ -12,6 +12,11 @@ bools, enums, `U64 | None`, structs of integers, slices of bytes, and handles (`
 They give one such value, a tuple of integers, bytes (`fills`: the parameter that they are put into; the result says
 how many), or handles (`returns_handle`: True, or how many).
 
+An operation that is `one_way` gives nothing and is not answered. Its client waits until the server takes the message,
+`patience` nanoseconds at most; then the message is dropped, and the client learns that by Dropped. That it was taken
+does not say what became of it. A server whose version has no such operation ignores the message: who must know asks
+for `contract_version()` first.
+
 How they travel: the label is contract << 16 | operation, the reply's label is 0 or the number of an error. Scalars are
 words in the order of parameters; a slice is a word, its length, and its bytes follow each other in the message buffer;
 `U64 | None` is two words; structs are bytes. Operation 0 of every contract asks for the server's version of it: a
@@ -21,13 +26,13 @@ client made for version n works with n + 1, because numbers are never given to s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from cloudos.abi import tags
-from cloudos.abi.errors import numbered
-from cloudos.contracts.errors import BadMessage, BadOperation, ServiceGone
+from cloudos.abi.errors import Denied, numbered
+from cloudos.contracts.errors import BadMessage, BadOperation, Dropped, ServiceGone
 from cloudos.lang import I64, U8, U16, U32, U64, Error, IntEnum, Ptr, Slice, generate, struct, zeroed
 from cloudos.sdk import transport
 from cloudos.sdk.ipc import Message
@@ -37,6 +42,8 @@ C = TypeVar("C")
 
 INTEGERS = (U8, U16, U32, U64, I64)
 WORDS = 8
+ONE_WAY_ERRORS = (Dropped, ServiceGone, Denied)
+LONGEST_PATIENCE = 1_000_000_000
 CONTRACTS: dict[int, type[Any]] = {}
 """Every contract that was declared, by its number."""
 
@@ -54,6 +61,8 @@ class Operation:
     moves: tuple[str, ...] = ()
     returned_handles: int = 0
     since: int = 1
+    one_way: bool = False
+    patience: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     result: Any = None
 
@@ -86,13 +95,22 @@ def operation(
     moves: tuple[str, ...] = (),
     returns_handle: int = 0,
     since: int = 1,
+    one_way: bool = False,
+    patience: int = 0,
 ) -> Callable[[F], F]:
-    """Declare an operation of a contract: its number from 1, and the errors that it may raise."""
+    """Declare an operation of a contract: its number from 1, and the errors that it may raise.
+
+    `one_way`: it is not answered; the client waits `patience` nanoseconds at most until the message is taken, 0: not at
+    all.
+    """
 
     def decorate(function: F) -> F:
         if not 0 < number < 1 << 16:
             raise TypeError(f"{function.__name__}: operations are numbered from 1")
-        made = Operation(number, function.__name__, function, raises, fills, shares, moves, int(returns_handle), since)
+        made = Operation(
+            number, function.__name__, function, raises, fills, shares, moves, int(returns_handle), since,
+            one_way, patience,
+        )  # fmt: skip
         function.__operation__ = made  # type: ignore[attr-defined]
         return function
 
@@ -133,19 +151,7 @@ def _with_types(cls: type[Any], one: Operation) -> Operation:
     hints = get_type_hints(one.function)
     result = hints.pop("return", None)
     result = None if result is type(None) else result
-    return Operation(
-        one.number,
-        one.name,
-        one.function,
-        one.raises,
-        one.fills,
-        one.shares,
-        one.moves,
-        one.returned_handles,
-        one.since,
-        hints,
-        result,
-    )
+    return replace(one, parameters=hints, result=result)
 
 
 def is_optional(kind: Any) -> bool:
@@ -186,6 +192,20 @@ def check_operation(owner: str, one: Operation) -> None:
         raise TypeError(f"{where}: what fills a slice returns how many bytes, as U64")
     if one.returned_handles and len(results(one)) != one.returned_handles:
         raise TypeError(f"{where}: it returns handles and nothing else")
+    if one.one_way:
+        _check_one_way(where, one)
+    elif one.patience or Dropped in one.raises:
+        raise TypeError(f"{where}: only what is one way has patience and may be Dropped")
+
+
+def _check_one_way(where: str, one: Operation) -> None:
+    """Refuse what would need an answer. Raises TypeError."""
+    if one.result is not None or one.fills is not None or one.returned_handles:
+        raise TypeError(f"{where}: what is one way gives nothing")
+    if Dropped not in one.raises or any(error not in ONE_WAY_ERRORS for error in one.raises):
+        raise TypeError(f"{where}: what is one way may raise Dropped and ServiceGone, Denied at most besides")
+    if not 0 <= one.patience <= LONGEST_PATIENCE:
+        raise TypeError(f"{where}: a patience of 0 to {LONGEST_PATIENCE} nanoseconds")
 
 
 def type_text(kind: Any, names: dict[str, Any]) -> str:
@@ -205,7 +225,7 @@ def type_text(kind: Any, names: dict[str, Any]) -> str:
 def namespace(module: str) -> dict[str, Any]:
     """What generated text may name."""
     errors = {error.__name__: error for _, error in numbered()}
-    own = {"BadMessage": BadMessage, "BadOperation": BadOperation, "ServiceGone": ServiceGone}
+    own = {error.__name__: error for error in (BadMessage, BadOperation, Dropped, ServiceGone)}
     types = {kind.__name__: kind for kind in (*INTEGERS, Slice, Ptr, Message)}
     more = {"zeroed": zeroed, "transport": transport, "__name__": module}
     return {**errors, **own, **types, **more}
@@ -300,11 +320,12 @@ def client_function(cls: type[Any], number: int, one: Operation) -> Any:
         lines.append(f"    transport.put_handle(U64({index}), {name}, {name in one.moves})")
     tag = (number << 16 | one.number) << tags.LABEL_SHIFT | len(one.handles) << tags.HANDLES_SHIFT | words
     lines.append(f"    message.tag = U64({tag})" + (f" | used << {tags.BYTES_SHIFT}" if bytes_travel else ""))
-    lines += [
-        f"    error = transport.exchange(self.handle, message, U64({one.returned_handles}))",
-        "    if error != 0:",
-    ]
-    for error in (*one.raises, BadMessage, BadOperation):
+    if one.one_way:
+        lines.append(f"    error = transport.deliver(self.handle, message, U64({one.patience}))")
+    else:
+        lines.append(f"    error = transport.exchange(self.handle, message, U64({one.returned_handles}))")
+    lines.append("    if error != 0:")
+    for error in one.raises if one.one_way else (*one.raises, BadMessage, BadOperation):
         if error is not ServiceGone:
             names[error.__name__] = error
             lines += [f"        if error == {vars(error)['code']}:", f"            raise {error.__name__}"]

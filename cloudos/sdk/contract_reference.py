@@ -19,7 +19,9 @@ Made from `cloudos/contracts/` by `python -m cloudos.sdk.contract_reference`; a 
 A contract is what a service offers: `Files(handle).status(path)` calls operation 2 of contract 2. How a call travels is
 in `cloudos/sdk/contract.py`. A contract of version n has all operations of the versions before; `contract_version()`,
 operation 0 of every contract, asks a server for its version. Every operation may also raise BadMessage (the server
-takes the message for none of the contract; or more bytes than 4,032) and BadOperation (its version is older).
+takes the message for none of the contract; or more bytes than 4,032) and BadOperation (its version is older). What is
+*one way* is not answered: the client waits for the service to take it as long as is said and no longer, Dropped tells
+that it did not, and nothing tells what became of it. A service whose version is older forgets it.
 """
 
 
@@ -104,7 +106,9 @@ def render() -> str:
         parts += [f"`{contract.__module__}`. {inspect.getdoc(contract) or ''}"]
         parts += constants(contract)
         for one in sorted(declared.operations, key=lambda one: one.number):
-            since = f" (since version {one.since})" if one.since > 1 else ""
+            notes = [f"since version {one.since}"] if one.since > 1 else []
+            notes += [f"one way, within {one.patience:,} ns"] if one.one_way else []
+            since = f" ({', '.join(notes)})" if notes else ""
             parts += ["", f"### {one.number}: {one.name}{since}", "", f"    {signature(one)}", ""]
             parts += [inspect.getdoc(one.function) or "", ""]
             parts += [f"Raises: {', '.join(error.__name__ for error in one.raises)}."]

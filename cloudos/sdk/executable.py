@@ -88,7 +88,9 @@ class Segment:
     content: Slice[U8]
 
     def drop(self) -> None:
-        """The handle goes with the segment."""
+        """The handle goes with the segment, if it has one."""
+        if self.memory == 0:
+            return
         try:
             system.handle_close(self.memory)
         except BadHandle:

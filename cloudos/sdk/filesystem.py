@@ -38,6 +38,7 @@ __all__ = [
     "absolute",
     "change_mode",
     "create_file",
+    "creation_mask",
     "exists",
     "has_service",
     "is_directory",
@@ -58,8 +59,8 @@ __all__ = [
 ]
 
 SERVICE = "files"  # the name under which a program holds its session of the file service
-FILE_MODE = U64(0o644)  # permissions of files that are made without saying which
-DIRECTORY_MODE = U64(0o755)
+FILE_MODE = U64(0o666)  # permissions of files that are made without saying which, but for those of `creation_mask`
+DIRECTORY_MODE = U64(0o777)
 READING = U64(READ)
 SLASH = ord("/")
 LISTING = 4032  # bytes of names asked for at a time
@@ -116,6 +117,17 @@ def absolute(path: Text) -> Text:
     return Text(f"{base}{path}") if base.ends_with("/") else Text(f"{base}/{path}")
 
 
+def creation_mask() -> U64:
+    """Permissions that new files do not get: the variable UMASK, in octal digits; 022 without it."""
+    text = variable("UMASK")
+    if text is None:
+        return U64(0o022)
+    mask = U64(0)
+    for byte in text.content:
+        mask = (mask * 8 + U64(byte & 7)) & 0o777
+    return mask
+
+
 def open_path(path: Text, flags: U64 = READING, mode: U64 = FILE_MODE) -> OpenFile:
     """Open a file. `flags`: READ, WRITE, APPEND, CREATE, EXCLUSIVE, TRUNCATE of `cloudos.contracts.files`.
 
@@ -124,7 +136,7 @@ def open_path(path: Text, flags: U64 = READING, mode: U64 = FILE_MODE) -> OpenFi
     if not has_service() and flags == READ:
         return OpenFile(U64(0), _image_file(path))
     whole = absolute(path)
-    return OpenFile(_files().open(whole.content, flags, mode), None)
+    return OpenFile(_files().open(whole.content, flags, mode & ~creation_mask() if flags & CREATE != 0 else mode), None)
 
 
 def create_file(path: Text, mode: U64 = FILE_MODE) -> OpenFile:
@@ -203,9 +215,9 @@ def _add_names(content: Slice[U8], names: List[Text]) -> None:
 
 
 def make_directory(path: Text, mode: U64 = DIRECTORY_MODE) -> None:
-    """Make a directory with these permission bits."""
+    """Make a directory with these permission bits, but for those of `creation_mask`."""
     whole = absolute(path)
-    _files().make_directory(whole.content, mode)
+    _files().make_directory(whole.content, mode & ~creation_mask())
 
 
 def remove_directory(path: Text) -> None:

@@ -1,11 +1,12 @@
 """The heap of a process.
 
 Blocks of up to 1 KiB come in classes of 16 bytes, blocks of up to 64 KiB in powers of two, and larger ones are
-mapped and unmapped one by one. A released block goes to the free list of its class. No block has a header: its
+mapped and unmapped one by one. A released block goes to the free list of its class; when there is no new memory, small
+ones are cut from free ones of a larger class, and those that lie side by side are joined. No block has a header: its
 owner knows its size and says it on release, which the compiler does for managed objects and for slices.
 
 The two functions that compiled code calls are `allocate` and `release`. Exhaustion is not an error there but a
-null pointer: the caller panics with OUT_OF_MEMORY.
+null pointer: the caller panics with OUT_OF_MEMORY. Who serves others asks `has_room` before keeping something for them.
 """
 
 from __future__ import annotations
@@ -29,9 +30,49 @@ LAST_CHUNK = 1048576  # … to here, so that a small program stays small
 
 @struct
 class FreeBlock:
-    """What a free block holds in its first eight bytes."""
+    """What a free block holds in its first bytes; its size only while blocks are joined."""
 
     next: Ptr[FreeBlock] = null()
+    size: U64 = U64(0)
+
+
+@struct
+class Sorter:
+    """Sorts blocks by their addresses: list n holds 2**n of them or none, as digits of a binary number (mergesort)."""
+
+    lists: Array[Ptr[FreeBlock], Literal[48]] = zeroed()
+
+    def add(self, block: Ptr[FreeBlock]) -> None:
+        """One more, which is a list of one."""
+        place = U64(0)
+        while not self.lists[place].is_null():
+            block = merged(self.lists[place], block)
+            self.lists[place] = null()
+            place += 1
+        self.lists[place] = block
+
+    def result(self) -> Ptr[FreeBlock]:
+        """All blocks, the lowest first."""
+        result: Ptr[FreeBlock] = null()
+        for place in U64.range(48):
+            result = merged(result, self.lists[place])
+        return result
+
+
+def merged(first: Ptr[FreeBlock], second: Ptr[FreeBlock]) -> Ptr[FreeBlock]:
+    """One sorted list of two."""
+    head = FreeBlock()
+    last = Ptr.to(head)
+    while not first.is_null() and not second.is_null():
+        if first.address < second.address:
+            last.value.next = first
+            first = first.value.next
+        else:
+            last.value.next = second
+            second = second.value.next
+        last = last.value.next
+    last.value.next = second if first.is_null() else first
+    return head.next
 
 
 @struct
@@ -43,6 +84,7 @@ class Heap:
     fresh_end: U64 = U64(0)
     chunk: U64 = U64(FIRST_CHUNK)  # bytes; the size of the next chunk
     in_use: U64 = U64(0)  # bytes handed out, rounded up to their class
+    released: bool = False  # a block came back since free ones were joined
 
     def allocate(self, size: U64) -> U64:
         """The address of a zeroed block of `size` bytes (not 0); raises OutOfMemory."""
@@ -72,6 +114,7 @@ class Heap:
             return
         number = class_of(size)
         self.in_use -= class_size(number)
+        self.released = True
         self.put(address, number)
 
     def put(self, address: U64, number: U64) -> None:
@@ -82,21 +125,105 @@ class Heap:
     def cut(self, rounded: U64) -> U64:
         """Cut a block from the fresh part of the chunk, starting a new chunk if need be; raises OutOfMemory."""
         if self.fresh_end - self.fresh < rounded:
-            length = max(self.chunk, round_to_pages(rounded))
-            try:
-                chunk = memory_map(length)
-            except OutOfMemory:
-                # A chunk to grow into is not to be had, but perhaps what is needed now.
-                length = round_to_pages(rounded)
-                chunk = memory_map(length)
-            self.keep_rest()
-            self.fresh = chunk
-            self.fresh_end = chunk + length
-            if self.chunk < LAST_CHUNK:
-                self.chunk = self.chunk * 2
+            self.begin_chunk(rounded)
         address = self.fresh
         self.fresh = address + rounded
         return address
+
+    def begin_chunk(self, least: U64) -> None:
+        """Map the next chunk; where the quota has not so much left, a smaller one, of `least` bytes at least.
+
+        Raises OutOfMemory, and leaves everything as it is.
+        """
+        try:
+            self.map_chunk(least)
+        except OutOfMemory:
+            if not self.reuse_block(least) and not (self.join() and self.reuse_block(least)):
+                raise
+
+    def reuse_block(self, least: U64) -> bool:
+        """Make a free block of at least `least` bytes the chunk that blocks are cut from; False when there is none."""
+        for number in U64.range(class_of(least), CLASS_COUNT):
+            block = self.free[number]
+            if not block.is_null():
+                self.free[number] = block.value.next
+                size = class_size(number)
+                self.keep_rest()
+                self.fresh = block.address.value
+                self.fresh_end = self.fresh + size
+                Slice.of(Ptr.at(U64, block.address), size // 8).fill(U64(0))
+                return True
+        return False
+
+    def map_chunk(self, least: U64) -> None:
+        """`begin_chunk` with new memory alone."""
+        least = round_to_pages(least)
+        size = max(self.chunk, least)
+        while True:
+            try:
+                chunk = memory_map(size)
+                break
+            except OutOfMemory:
+                if size == least:
+                    raise
+                size = max(round_to_pages(size // 2), least)
+        self.keep_rest()
+        self.fresh = chunk
+        self.fresh_end = chunk + size
+        # The quota may be full: where a chunk did not fit, the next one is not larger than what did.
+        self.chunk = min(size * 2, U64(LAST_CHUNK)) if size >= self.chunk else size
+
+    def has_room(self, size: U64, largest: U64) -> bool:
+        """See the function of this name."""
+        if largest > MEDIUM_LIMIT:
+            return can_map(round_to_pages(size))
+        # What is left of one block when the next does not fit is lost to that: at most half.
+        if self.has_free(2 * size, largest):
+            return True
+        try:
+            self.map_chunk(size)
+            return True
+        except (OutOfMemory, BadArgument):
+            return self.join() and self.has_free(2 * size, largest)
+
+    def has_free(self, size: U64, largest: U64) -> bool:
+        """Whether the chunk, and free blocks of `largest` bytes at least, are `size` bytes together."""
+        found = self.fresh_end - self.fresh
+        for number in U64.range(class_of(largest), CLASS_COUNT):
+            block = self.free[number]
+            while not block.is_null() and found < size:
+                found += class_size(number)
+                block = block.value.next
+        return found >= size
+
+    def join(self) -> bool:
+        """Join free blocks that lie side by side to large ones; False: none has come since the last time.
+
+        It takes time by their number, n log n, and happens only when there is no new memory.
+        """
+        if not self.released:
+            return False
+        self.released = False
+        self.keep_rest()
+        sorter = Sorter()
+        for number in U64.range(CLASS_COUNT):
+            block = self.free[number]
+            self.free[number] = null()
+            while not block.is_null():
+                following = block.value.next
+                block.value.size = class_size(number)
+                block.value.next = null()
+                sorter.add(block)
+                block = following
+        block = sorter.result()
+        while not block.is_null():
+            self.fresh = block.address.value
+            self.fresh_end = self.fresh
+            while not block.is_null() and block.address.value == self.fresh_end:
+                self.fresh_end += block.value.size
+                block = block.value.next
+            self.keep_rest()
+        return True
 
     def keep_rest(self) -> None:
         """Put what is left of the old chunk on the free lists, in the largest blocks that fit."""
@@ -140,6 +267,23 @@ def unmap(address: U64, length: U64) -> None:
 
 def round_to_pages(size: U64) -> U64:
     return (size + (PAGE - 1)) // PAGE * PAGE
+
+
+def can_map(length: U64) -> bool:
+    """Whether there is so much new memory."""
+    try:
+        unmap(memory_map(length), length)
+        return True
+    except (OutOfMemory, BadArgument):
+        return False
+
+
+def has_room(size: U64, largest: U64) -> bool:
+    """Whether blocks can be had that are `size` bytes together and `largest` each at most, rounded up to their classes.
+
+    For a service that would come down if they could not: it refuses what it has no room for.
+    """
+    return heap.has_room(size, largest)
 
 
 heap = Heap()

@@ -7,11 +7,14 @@ variable PWD, as in the machine.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal as signals
 import stat
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -22,6 +25,7 @@ from cloudos.contracts.streams import Status
 from cloudos.lang import I64, U8, U64, Error, Slice
 from cloudos.lang.slices import read_only
 from cloudos.sdk import programs as programs
+from cloudos.sdk.collections.byte_buffer import ByteBuffer
 
 ERRORS: dict[int, type[Error]] = {
     errno.ENOENT: NotFound,
@@ -64,7 +68,43 @@ class HostProgram:
     arguments: list[bytes] = field(default_factory=list)
     variables: dict[bytes, bytes] = field(default_factory=dict)
     streams: dict[bytes, int] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    contents: dict[str, bytes] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | Forked | None = None
+
+    def close(self) -> None:
+        """Give up the streams: it has them, or never will."""
+        for descriptor in self.streams.values():
+            os.close(descriptor)
+        self.streams.clear()
+
+
+STANDARD = {b"stdin": 0, b"stdout": 1, b"stderr": 2}
+
+
+class Forked:
+    """A process that `os.fork` made, with as much of `subprocess.Popen` as is needed here."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its status, if it has ended."""
+        return self.look(os.WNOHANG)
+
+    def wait(self) -> int:
+        """Its status, when it has ended."""
+        status = self.look(0)
+        assert status is not None
+        return status
+
+    def look(self, options: int) -> int | None:
+        """Ask the host."""
+        if self.returncode is None:
+            found, status = os.waitpid(self.pid, options)
+            if found:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
 
 
 class HostSystem:
@@ -73,6 +113,10 @@ class HostSystem:
     def __init__(self) -> None:
         self.programs: dict[int, HostProgram] = {}
         self.next = 1
+        self.contents: dict[str, bytes] = {}
+        self.arrived = 0
+        self.again: Callable[[], int] | None = None
+        """Runs this program's `main` once more, in a process that was forked: a program that is given bytes."""
 
     def create(self, path: Slice[U8]) -> U64:
         name = bytes(path)
@@ -94,10 +138,17 @@ class HostSystem:
         self.programs[int(program)].variables[bytes(name)] = bytes(value)
 
     def give(self, program: U64, name: Slice[U8], capability: U64) -> None:
-        self.programs[int(program)].streams[bytes(name)] = int(capability) - 1
+        self.programs[int(program)].streams[bytes(name)] = os.dup(int(capability) - 1)
 
     def start(self, program: U64, group: U64) -> U64:
         one = self.programs[int(program)]
+        try:
+            return U64(self.fork(one)) if one.contents else self.execute(one)
+        finally:
+            one.close()
+
+    def execute(self, one: HostProgram) -> U64:
+        """Start the host's program; its number."""
         given = [one.streams.get(name, subprocess.DEVNULL) for name in (b"stdin", b"stdout", b"stderr")]
         with translated():
             one.process = subprocess.Popen(
@@ -108,8 +159,40 @@ class HostSystem:
                 stdin=given[0],
                 stdout=given[1],
                 stderr=given[2],
+                umask=int(one.variables.get(b"UMASK", b"022"), 8),
             )
         return U64(one.process.pid)
+
+    def fork(self, one: HostProgram) -> int:
+        """Run this program itself as a child; its number."""
+        sys.stdout.flush()
+        number = os.fork()
+        if number == 0:
+            status = 70
+            try:
+                self.become(one)
+                assert self.again is not None
+                status = self.again()
+            finally:
+                os._exit(status & 0xFF)
+        one.process = Forked(number)
+        return number
+
+    def become(self, one: HostProgram) -> None:
+        """In a child: have its streams, under their own numbers, and nothing else that is open."""
+        wanted = {}
+        for name, descriptor in one.streams.items():
+            number = STANDARD.get(name)
+            wanted[int(name.removeprefix(b"stream")) if number is None else number] = os.dup(descriptor)
+        moved = {number: fcntl.fcntl(copy, fcntl.F_DUPFD, 200) for number, copy in wanted.items()}
+        signals.signal(signals.SIGINT, signals.SIG_DFL)
+        os.closerange(0, 200)
+        for number, copy in moved.items():
+            os.dup2(copy, number)
+        os.closerange(200, 256)
+        self.contents = one.contents
+        self.programs = {}
+        self.arrived = 0
 
     def wait(self, program: U64) -> U64:
         process = self.programs[int(program)].process
@@ -127,16 +210,47 @@ class HostSystem:
 
     def forget(self, program: U64) -> None:
         one = self.programs.pop(int(program))
+        one.close()
         if one.process is not None and one.process.poll() is None:
             one.process.returncode = -1  # it goes on, and nobody asks for its status any more
 
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         try:
-            os.kill(int(number), signals.Signals(int(signal)))
+            os.kill(int(number), int(signal))
         except ProcessLookupError:
             raise NotFound from None
-        except ValueError:
+        except OSError:
             raise BadArgument from None
+
+    def own(self) -> tuple[U64, U64]:
+        return U64(os.getpid()), U64(0)
+
+    def attend(self, mask: U64) -> None:
+        for number in range(1, 32):
+            if int(mask) >> number & 1:
+                signals.signal(number, self.note)
+
+    def note(self, number: int, frame: object) -> None:
+        """A signal came."""
+        self.arrived |= 1 << number
+
+    def signals(self, patience: U64) -> U64:
+        if not self.arrived:
+            time.sleep(int(patience) / 1e9)
+        found, self.arrived = self.arrived, 0
+        return U64(found)
+
+    def interrupted(self) -> bool:
+        return False
+
+    def give_bytes(self, program: U64, name: str, content: Slice[U8]) -> None:
+        self.programs[int(program)].contents[name] = bytes(content)
+
+    def bytes_given(self, name: str, into: ByteBuffer) -> bool:
+        if name not in self.contents:
+            return False
+        into.write(read_only(self.contents.pop(name)))
+        return True
 
     def set_foreground(self, group: U64) -> None:
         """The host's terminal is not ours to rule."""

@@ -7,7 +7,8 @@
 `install` names a handle whose calls the server answers; for `server((Files, FileServer))`, which names a class, the
 object follows: `install(7, serve.__dispatch__, 3, files)`. Each server has its own message buffer, `CALLER`, input and
 output areas, as in a process of its own, so servers may call each other. Bytes are copied both ways as the kernel does;
-handles pass as the numbers they are. `remove` makes the server one that has ended: calls give ServiceGone.
+handles pass as the numbers they are. `remove` makes the server one that has ended: calls give ServiceGone. `hang` makes
+it one that receives nothing more: what is one way is Dropped.
 
 A call that the server keeps (`CALLER.later()`) needs somebody to go on meanwhile. Start the client with `background`:
 
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cloudos.abi import layout, tags
-from cloudos.abi.errors import BadArgument, BadHandle, PeerGone
+from cloudos.abi.errors import BadArgument, BadHandle, PeerGone, TimedOut
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import U64, Ptr, Region, VirtAddr, current_address_space
 
@@ -76,6 +77,7 @@ class _Calls:
     def __init__(self) -> None:
         self.servers: dict[int, Installed] = {}
         self.ended: set[int] = set()
+        self.hung: set[int] = set()
         self.kept: dict[int, Kept] = {}
         self.next_reply = 1 << 32
         self.region: Region | None = None
@@ -92,6 +94,7 @@ def install(handle: int, dispatch: Dispatch, badge: int = 0, *objects: Any) -> N
     """
     attach()
     _calls.ended.discard(handle)
+    _calls.hung.discard(handle)
     _calls.servers[handle] = Installed(dispatch, badge, objects, State())
 
 
@@ -110,10 +113,16 @@ def remove(handle: int) -> None:
     _calls.ended.add(handle)
 
 
+def hang(handle: int) -> None:
+    """The server receives nothing any more. Do not call it: the call would wait for ever."""
+    _calls.hung.add(handle)
+
+
 def reset() -> None:
     """Forget all servers and all calls that wait."""
     _calls.servers.clear()
     _calls.ended.clear()
+    _calls.hung.clear()
     _calls.kept.clear()
 
 
@@ -136,6 +145,8 @@ def enter(message: VirtAddr, number: U64, handle: U64) -> U64:
     here = Ptr.at(Message, message).value
     if name == "message_call":
         return U64(_call(here, int(handle)))
+    if name == "message_send":
+        return U64(_send(here, int(handle)))
     if name == "message_reply":
         return U64(_reply(here, int(handle)))
     raise NotImplementedError(f"{name} needs the machine: run the program with `cloudos run`")
@@ -172,7 +183,22 @@ def _call(message: Any, handle: int) -> int:
     return 0
 
 
-def _serve(server: Installed, message: Any, reply: int, kept: Kept) -> None:
+def _send(message: Any, handle: int) -> int:
+    """Let the server take a message that is not answered."""
+    if handle in _calls.ended:
+        return int(PeerGone.code)
+    if handle not in _calls.servers:
+        return int(BadHandle.code)
+    message.tag = U64(int(message.tag) & ~tags.DEADLINE)
+    if not sendable(int(message.tag)):
+        return int(BadArgument.code)
+    if handle in _calls.hung:
+        return int(TimedOut.code)
+    _serve(_calls.servers[handle], message, 0, None)
+    return 0
+
+
+def _serve(server: Installed, message: Any, reply: int, kept: Kept | None) -> None:
     """Call the server's dispatch as in its own process."""
     from cloudos.sdk.ipc import Message
     from cloudos.sdk.service import CALLER
@@ -189,7 +215,7 @@ def _serve(server: Installed, message: Any, reply: int, kept: Kept) -> None:
     CALLER.reply = U64(reply)
     try:
         server.dispatch(came, *server.objects)
-        if CALLER.reply == reply:
+        if kept is not None and CALLER.reply == reply:
             if not sendable(int(came.tag)):
                 raise AssertionError(f"the kernel would refuse the answer: tag {int(came.tag):#x}")
             kept.answer = _answer(came)

@@ -59,12 +59,15 @@ class SystemModel:
 
     def message_enter(self, message: Message, number: U64, handle: U64) -> U64:
         """Calls to the services that were installed; other messages need the machine."""
-        if SYSTEM_CALLS[int(number)].name != "message_call":
+        name = SYSTEM_CALLS[int(number)].name
+        if name not in ("message_call", "message_send"):
             raise NotImplementedError("messages need the machine: run the program with `cloudos run`")
         dispatch = self.services.get(int(handle))
         if dispatch is None:
             return U64(BadHandle.code)
         message.badge = handle
+        # Nobody uses the handle for the answer, but it says that there is to be one.
+        message.reply = U64(1 if name == "message_call" else 0)
         dispatch(message)
         return U64(0)
 

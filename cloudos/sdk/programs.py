@@ -15,19 +15,24 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cloudos.abi.errors import BadArgument, BadHandle, NotFound
+from cloudos.abi import initial, layout
+from cloudos.abi.errors import BadArgument, BadHandle, NotFound, SystemCallError
+from cloudos.abi.objects import MEMORY_PAID
 from cloudos.contracts.console import Console
-from cloudos.contracts.errors import NotSeekable, ServiceError, ServiceGone
+from cloudos.contracts.errors import NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.streams import Status, Stream
-from cloudos.lang import I64, U8, U64, Slice, managed, struct
+from cloudos.lang import I64, U8, U64, Ptr, Slice, VirtAddr, managed, struct
 from cloudos.sdk import arguments, system
+from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.text import Text
-from cloudos.sdk.component import held, is_component
+from cloudos.sdk.component import has_console, held, held_as
 from cloudos.sdk.console import stderr, stdin, stdout
+from cloudos.sdk.memory import READ, WRITE, Memory, unmap, view
 
 PORTION = 4000  # bytes; what a `Stream` takes at a time
+PAGE = layout.PAGE_SIZE
 CONSOLE = 1 << 62  # and 0, 1, 2: the console of a program that was started without streams
 
 
@@ -55,13 +60,20 @@ class System(Protocol):
     def list(self, path: Slice[U8], position: U64, into: Slice[U8]) -> U64: ...
     def remove(self, path: Slice[U8]) -> None: ...
     def standard_stream(self, number: U64) -> U64: ...
+    def own(self) -> tuple[U64, U64]: ...
+    def attend(self, mask: U64) -> None: ...
+    def signals(self, patience: U64) -> U64: ...
+    def interrupted(self) -> bool: ...
+    def give_bytes(self, program: U64, name: str, content: Slice[U8]) -> None: ...
+    def bytes_given(self, name: str, into: ByteBuffer) -> bool: ...
 
 
 @struct
 class Machine:
     """The services of the machine."""
 
-    unused: U64 = U64(0)
+    # The notification that gets the signals this program attends to; 0: none yet.
+    bell: U64 = U64(0)
 
     def programs(self) -> Programs:
         """The session of the loader. Raises ServiceGone when there is none."""
@@ -192,12 +204,89 @@ class Machine:
         self.files().remove(path)
 
     def standard_stream(self, number: U64) -> U64:
-        """The handle of stream 0, 1 or 2 that this program was given; 0 when there is none."""
-        if not is_component():
-            return U64(CONSOLE) + number
-        if number == 0:
-            return held("stdin")
-        return held("stdout") if number == 1 else held("stderr")
+        """The handle of the stream that this program was given under a number; 0 when there is none."""
+        if has_console():
+            return U64(CONSOLE) + number if number < 3 else U64(0)
+        match number:
+            case 0:
+                return held("stdin")
+            case 1:
+                return held("stdout")
+            case 2:
+                return held("stderr")
+            case _:
+                return held_as(Text(f"stream{number}").content)
+
+    def own(self) -> tuple[U64, U64]:
+        """See `Programs`; zeros also where there is no loader."""
+        try:
+            return self.programs().own()
+        except ServiceError:
+            return U64(0), U64(0)
+
+    def attend(self, mask: U64) -> None:
+        """See `Programs`. Nothing happens where programs do not get signals."""
+        try:
+            if self.bell == 0:
+                self.bell = system.notification_create(U64(initial.QUOTA))
+            self.programs().attend(self.bell, mask)
+        except (ServiceError, SystemCallError):
+            pass
+
+    def signals(self, patience: U64) -> U64:
+        """Signals that came, as bits, after waiting so many nanoseconds for some."""
+        try:
+            if self.bell != 0:
+                return system.notification_wait(self.bell, U64(0) if patience == 0 else system.clock_read() + patience)
+            if patience > 0:
+                system.thread_sleep(patience)
+        except SystemCallError:
+            pass
+        return U64(0)
+
+    def interrupted(self) -> bool:
+        """See `Console`. Never, when the program holds no terminal."""
+        handle = held("console")
+        try:
+            return handle != 0 and Console(handle).interrupted()
+        except ServiceError:
+            return False
+
+    def give_bytes(self, program: U64, name: str, content: Slice[U8]) -> None:
+        """Give a program bytes in memory of this one, the length before them. Raises NoSpace, ServiceGone."""
+        memory = Memory()
+        length = (content.length + (8 + PAGE - 1)) // PAGE * PAGE
+        try:
+            memory.create(U64(initial.QUOTA), length, U64(MEMORY_PAID))
+        except SystemCallError:
+            raise NoSpace
+        try:
+            address = memory.map(U64(0), length, U64(READ | WRITE))
+            Ptr.at(U64, VirtAddr(address)).value = content.length
+            view(address, length)[8 : 8 + content.length].copy_from(content)
+            unmap(address, length)
+            key = Text(name)
+            Program(program).give(key.content, memory.handle)
+        except SystemCallError:
+            raise NoSpace
+        finally:
+            drop_handle(memory.handle)
+
+    def bytes_given(self, name: str, into: ByteBuffer) -> bool:
+        """Take what `give_bytes` gave this program under a name; False when nothing was."""
+        memory = Memory(held(name))
+        if memory.handle == 0:
+            return False
+        try:
+            length = memory.inspect().length
+            address = memory.map(U64(0), length, U64(READ))
+            count = Ptr.at(U64, VirtAddr(address)).value
+            into.write(view(address, length)[8 : 8 + count])
+            unmap(address, length)
+        except SystemCallError:
+            return False
+        drop_handle(memory.handle)
+        return True
 
 
 def session(name: str) -> U64:
@@ -283,6 +372,10 @@ class Launch:
         except (NotFound, BadArgument):
             pass
 
+    def give_bytes(self, name: str, content: Slice[U8]) -> None:
+        """Give it bytes, which it finds by `bytes_given`. Raises NoSpace, ServiceGone."""
+        SYSTEM.give_bytes(self.handle, name, content)
+
 
 def make_pipe() -> tuple[U64, U64]:
     """Handles to two streams, for reading and for writing. Raises QuotaExceeded, ServiceGone."""
@@ -324,6 +417,27 @@ def set_foreground(group: U64) -> None:
         pass
 
 
+def own() -> tuple[U64, U64]:
+    """The number and the group of this program; zeros for a component."""
+    return SYSTEM.own()
+
+
+def attend(mask: U64) -> None:
+    """From now on signals N with bit N in `mask` do not end this program: `signals` tells of them."""
+    SYSTEM.attend(mask)
+
+
+def signals(patience: U64) -> U64:
+    """Signals that came, as bits, after waiting so many nanoseconds for some."""
+    return SYSTEM.signals(patience)
+
+
+def interrupted() -> bool:
+    """Whether the interrupt key of the terminal was pressed while no group was in the foreground; told once."""
+    return SYSTEM.interrupted()
+
+
 def standard_stream(number: U64) -> U64:
-    """The handle of this program's standard input, output or error (0, 1, 2); 0 when it was given none."""
+    """The handle of this program's standard input, output or error (0, 1, 2), or of another stream that it was given
+    by number; 0 when it was given none."""
     return SYSTEM.standard_stream(number)

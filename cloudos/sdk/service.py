@@ -17,7 +17,9 @@ State that needs the heap lives in a managed object: name its class instead, and
 A method has the parameters of the operation's declaration and may raise the errors that it lists: one that could raise
 more does not compile. `CALLER` says who asks. A method that cannot answer yet takes `CALLER.later()`, keeps what that
 returns, and raises Later; it is answered with `answer`, `answer_bytes` or `fail`. Bytes that came with a message are
-valid until the method returns. Handles that came belong to the method, unless it raises.
+valid until the method returns. Handles that came belong to the method, unless it raises. The method of an operation
+that is one way gives nothing and raises nothing. A message that is none of those, and not to be answered either, is
+forgotten.
 
 The first object may have `signalled(self, bits: U64) -> None`, called with the signals of the notification that is
 bound to the thread, and both `deadline(self) -> U64` (absolute, in nanoseconds) and `expired(self) -> None`.
@@ -239,7 +241,7 @@ def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Cal
     raise an error that its contract does not declare does not compile.
     """
     names = {**namespace("cloudos.sdk.service"), **_HELPERS}
-    functions, branches = [], []
+    functions, branches, one_way = [], [], []
     given = [f"SERVER{index}" for index, (_, one) in enumerate(served) if isinstance(one, type)]
     parameters = "".join(f", {name}: Class{name[6:]}" for name in given)
     arguments = "".join(f", {name}" for name in given)
@@ -251,7 +253,9 @@ def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Cal
                 raise TypeError(f"{implementation} does not have {contract.__name__}.{one.name}")
             functions += _operation(index, one, names, parameters)
             label = declared.number << 16 | one.number
-            branches += [f"    elif label == {label}:", f"        _{index}_{one.name}(message{arguments})"]
+            branch = [f"    elif label == {label}:", f"        _{index}_{one.name}(message{arguments})"]
+            branches += branch
+            one_way += branch if one.one_way else []
         branches += [
             f"    elif label == {declared.number << 16}:",
             "        transport.drop_handles(message)",
@@ -259,7 +263,9 @@ def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Cal
         ]
         branches += ["        message.tag = U64(1)"]
     branches[0] = branches[0].replace("elif", "if", 1)
-    lines = [*functions, f"def dispatch(message: Message{parameters}) -> None:", "    begin(message)"]
+    lines = [*functions, *_unanswered(one_way, parameters)]
+    lines += [f"def dispatch(message: Message{parameters}) -> None:", "    begin(message)"]
+    lines += ["    if message.reply == 0:", f"        unanswered(message{arguments})", "        return"]
     lines += [f"    label = message.tag >> {tags.LABEL_SHIFT}", *branches]
     lines += [
         "    else:",
@@ -271,6 +277,15 @@ def server(*served: tuple[type[Any], Any], symbol: str = "cloudos_serve") -> Cal
     made.__exported__ = symbol  # type: ignore[attr-defined]
     made.__dispatch__ = names["dispatch"]  # type: ignore[attr-defined]
     return made
+
+
+def _unanswered(branches: list[str], parameters: str) -> list[str]:
+    """The text of the function for messages that cannot be answered: of operations that are one way, or of none."""
+    lines = [f"def unanswered(message: Message{parameters}) -> None:", f"    label = message.tag >> {tags.LABEL_SHIFT}"]
+    if not branches:
+        return [lines[0], "    transport.drop_handles(message)", ""]
+    first = branches[0].replace("elif", "if", 1)
+    return [*lines, first, *branches[1:], "    else:", "        transport.drop_handles(message)", ""]
 
 
 def _loop(first: Any, parameters: str, arguments: str) -> list[str]:
@@ -359,8 +374,11 @@ def _operation(index: int, one: Operation, names: dict[str, Any], parameters: st
         cargo = f"not take_input(message, {received.expected()}, U64({len(one.handles)}))"
     lines = [f"def _{index}_{one.name}(message: Message{parameters}) -> None:"]
     lines += [f"    if {' or '.join([cargo, *received.conditions])}:"]
-    lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *received.lines, "    try:"]
-    lines += _answer(one, f"SERVER{index}.{one.name}({', '.join(received.arguments)})", names)
+    lines += [f"        refuse(message, U64({BAD_MESSAGE}))", "        return", *received.lines]
+    call = f"SERVER{index}.{one.name}({', '.join(received.arguments)})"
+    if one.one_way:
+        return [*lines, f"    {call}", "    message.tag = U64(0)", ""]
+    lines += ["    try:", *_answer(one, call, names)]
     for error in one.raises:
         names[error.__name__] = error
         lines += [f"    except {error.__name__}:", f"        refuse(message, U64({vars(error)['code']}))"]

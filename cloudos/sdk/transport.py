@@ -11,6 +11,7 @@ from typing import TypeVar
 from cloudos.abi import layout, tags
 from cloudos.abi.errors import BadHandle
 from cloudos.abi.messages import MessageBuffer
+from cloudos.abi.objects import DERIVED
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.contracts.errors import BadMessage
 from cloudos.lang import U8, U32, U64, Ptr, Slice, VirtAddr, place, struct
@@ -21,11 +22,15 @@ T = TypeVar("T")
 
 LONGEST = tags.MAXIMUM_BYTES
 CALL = next(call.number for call in SYSTEM_CALLS if call.name == "message_call")
+SEND = next(call.number for call in SYSTEM_CALLS if call.name == "message_send")
 # What an answer's tag says about success: the label, and how many handles there are.
 OUTCOME = 0xFFFF_FFFF << tags.LABEL_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
 # Bytes and handles of a message.
 CARGO = tags.BYTES_MASK << tags.BYTES_SHIFT | tags.HANDLES_MASK << tags.HANDLES_SHIFT
 GONE = 300
+DROPPED = 315
+# BadHandle, WrongKind, PeerGone: there is nobody, and will not be.
+NOBODY = (7, 8, 12)
 NO_ROOM = 9
 DENIED = 5
 
@@ -93,6 +98,19 @@ def exchange(endpoint: U64, message: Message, handles: U64) -> U64:
     return _failure(error, message)
 
 
+def deliver(endpoint: U64, message: Message, patience: U64) -> U64:
+    """Send a message that is not answered. 0, or the number of the error: Dropped, ServiceGone, Denied.
+
+    It waits so many nanoseconds at most for the service to take it.
+    """
+    buffer().deadline = U64(0) if patience == 0 else system.clock_read() + patience
+    message.tag = message.tag | tags.DEADLINE
+    error = ipc.enter(Ptr.to(message).address, U64(SEND), endpoint)
+    if error == 0 or error == DENIED:
+        return error
+    return U64(GONE) if error == NOBODY[0] or error == NOBODY[1] or error == NOBODY[2] else U64(DROPPED)
+
+
 def _failure(error: U64, message: Message) -> U64:
     """The number of the error, when an answer is not what an operation gives. Handles that came are closed."""
     if error == 0:
@@ -142,8 +160,18 @@ def drop_handles(message: Message) -> None:
         close(buffer().handles[index])
 
 
+def is_held(kept: U64) -> bool:
+    """Whether somebody has a handle that was derived from this one: of what a server gave out, whether it is of use."""
+    try:
+        return system.handle_inspect(kept) & DERIVED != 0
+    except BadHandle:
+        return False
+
+
 def close(handle: U64) -> None:
-    """Close a handle, if it is one."""
+    """Close a handle, if it is one. 0 never is, and the kernel would put it on record."""
+    if handle == 0:
+        return
     try:
         system.handle_close(handle)
     except BadHandle:

@@ -211,3 +211,55 @@ def test_top_until_it_is_interrupted(person: Person) -> None:
     person.see_match(r"^ +\d+ +\S+ +\S+ +running +/bin/top$")
     person.type(b"\x03")
     person.see("^C", PROMPT)
+
+
+@pytest.mark.parametrize(
+    "command",
+    (
+        "while :; do :; done",
+        "f() { f2; }; f2() { while true; do x=1; done; }; f",
+        "sh -c 'while :; do :; done'",
+        "yes | while read x; do :; done",
+        "while :; do echo y; done | cat >/dev/null",
+        "x=$(while :; do :; done)",
+        "sh -c 'sleep 100; echo not run'",
+        "(while :; do sleep 100; done)",
+        "sleep 100 & wait",
+        "read x",
+    ),
+    ids=("loop", "function", "script", "reader", "writer", "substitution", "program", "subshell", "wait", "read"),
+)
+def test_interrupt_of_what_the_shell_runs(person: Person, command: str) -> None:
+    person.type(command.encode() + b"\r")
+    person.until(lambda: person.rows()[-1] != PROMPT and person.terminal.column == 0, "the command runs")
+    for _ in range(10):
+        person.look(0.02)
+    person.type(b"\x03")
+    person.until(lambda: person.rows()[-1] == PROMPT and "^C" in person.rows()[-2], "the prompt")
+    person.run("echo $?", "130")
+
+
+def test_a_script_that_handles_the_interrupt_key(person: Person) -> None:
+    script = """trap "echo caught; exit 5" INT; while :; do :; done"""
+    person.type(f"sh -c '{script}'\r".encode())
+    person.until(lambda: person.terminal.column == 0, "the script runs")
+    for _ in range(20):
+        person.look(0.02)
+    person.type(b"\x03")
+    person.until(lambda: person.rows()[-1] == PROMPT, "the prompt")
+    assert person.rows()[-2] == "caught"
+    person.run("echo $?", "5")
+
+
+def test_a_script_in_the_background_gets_signals(person: Person) -> None:
+    person.type(b"sh -c 'trap \"echo told\" TERM; while :; do sleep 0.1; done' &\r")
+    person.until(lambda: person.rows()[-1] == PROMPT and "[1]" in person.terminal.text(), "the job's number")
+    person.type(b"sleep 0.3; kill $!; sleep 0.3; kill -9 $!; wait $!; echo $?\r")
+    person.until(lambda: person.rows()[-3:] == ["told", "137", PROMPT], "what became of the job")
+
+
+def test_aliases_at_the_prompt(person: Person) -> None:
+    person.run("alias greet='echo hello'")
+    person.run("greet you", "hello you")
+    person.run("unalias greet")
+    person.run("greet 2>/dev/null; echo $?", "127")

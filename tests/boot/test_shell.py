@@ -9,14 +9,15 @@ import subprocess
 
 import pytest
 
+from cloudos.host.image import program_file
 from tests.boot.harness import LAUNCHER, ROOT, run
 from tests.unit.apps.shell.scripts import CONTROL, STREAMS, WORDS
 
 SHELL = ROOT / "cloudos" / "apps" / "shell" / "main.py"
-# Without services there are no programs and no files; `exit` outside of parentheses would end all scripts at once.
+# There are no programs, so no pipelines; `exit` outside of parentheses would end all scripts at once.
 OUTSIDE = re.compile(
     r"\b(sed|touch|ls|cat|sh|env|grep|mkdir|wc|seq|sort|tr|yes|head|tail|sleep|rev|nosuch|nonexistent|chmod)\b"
-    r"|/dev/|>[a-zA-Z]|>[^&(]|cd |<f|\$- |exit 7"
+    r"|/dev/|>[a-zA-Z]|>[^&(]|cd |<f|\$- |exit 7|(?<!\|)\|(?!\|)|(?<![&<>])&(?![&0-9-])"
 )
 
 
@@ -32,7 +33,10 @@ def test_compiled_as_dash() -> None:
     assert len(scripts) > 100
     text = "".join(scripts)
     expected = subprocess.run(["dash", "-c", text], env={"HOME": "/"}, capture_output=True, check=True).stdout
-    found = run(SHELL, "-c", text, options=("--timeout", "60", "-e", "HOME=/")).check(0)
+    run(SHELL, "-c", "exit 0", options=("--timeout", "60")).check(0)
+    # Subshells are processes, which the shell starts by its path.
+    itself = f"{program_file(SHELL, 'x86_64')}:/bin/sh"
+    found = run(SHELL, "-c", text, options=("--timeout", "60", "-e", "HOME=/", "--file", itself)).check(0)
     assert found.output.decode() == expected.decode()
 
 

@@ -19,7 +19,7 @@ from tests.boot.comparison.table import ABSENT, DIFFERENCES, Row, left_out, rows
 
 pytestmark = pytest.mark.skipif(host.DASH is None, reason="dash is not installed")
 
-SECONDS = 300.0
+SECONDS = 420.0
 """Of real time for all rows in the machine, on a machine that others use too."""
 
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from cloudos.abi import initial, tags
 from cloudos.abi.errors import BadArgument, BadHandle, Denied
-from cloudos.abi.objects import ALL_RIGHTS_BITS, Kind, Rights
+from cloudos.abi.objects import ALL_RIGHTS_BITS, DERIVED, Kind, Rights
 from tests.sim import invariants, programs
 from tests.sim.sizes import machine_settings
 from tests.sim.stage import Actor, Stage
@@ -410,7 +410,8 @@ def look(gone: list[int], known: dict[int, Node]) -> programs.Steps:
         reply: user.Reply = yield call("handle_inspect", handle)
         assert reply.error == BadHandle.code, f"{handle:#x} is gone, but gives the error {reply.error}"
     for handle, node in known.items():
-        assert (yield from user.succeed("handle_inspect", handle)) == node.thing.kind | node.rights << 8
+        derived = DERIVED if node.children else 0
+        assert (yield from user.succeed("handle_inspect", handle)) == node.thing.kind | node.rights << 8 | derived
     return 0
 
 

@@ -7,48 +7,35 @@ from __future__ import annotations
 
 from cloudos.apps.administration.access import Failed
 from cloudos.apps.administration.table import dispatch
+from cloudos.apps.multicall import run_named
 from cloudos.apps.options import Usage
-from cloudos.lang import U8, U64
-from cloudos.sdk import List, Text, print_error, run
+from cloudos.lang import U8, U64, struct
+from cloudos.sdk import List, Text, run
 
-SLASH = ord("/")
-NOT_FOUND = 127
 FAILED = 1
 
 
-def last_component(path: Text) -> Text:
-    """What follows the last slash."""
-    start = U64(0)
-    for i in U64.range(path.length):
-        if path[i] == SLASH:
-            start = i + 1
-    return path.slice(start, path.length)
+@struct
+class Administration:
+    """The utilities as a table."""
+
+    unused: U64 = U64(0)
+
+    def call(self, name: Text, arguments: List[Text]) -> U8 | None:
+        """See `multicall.Table`. The utility finds its bare name as the first argument; errors are status 1."""
+        arguments[0] = name
+        try:
+            return dispatch(name, arguments)
+        except (Failed, Usage):
+            return U8(FAILED)
 
 
-def call(name: Text, arguments: List[Text]) -> U8 | None:
-    """Run a utility, with its bare name as the first argument. Its status; None when there is none of that name."""
-    arguments[0] = name
-    try:
-        return dispatch(name, arguments)
-    except (Failed, Usage):
-        return U8(FAILED)
+ADMINISTRATION = Administration()
 
 
 def main(arguments: List[Text]) -> U8:
-    if arguments.length == 0:
-        return U8(NOT_FOUND)
-    name = last_component(arguments[0])
-    status = call(name, arguments)
-    if status is not None:
-        return status
-    if arguments.length < 2:
-        print_error(f"usage: {name} UTILITY [ARGUMENT]...")
-        return U8(NOT_FOUND)
-    status = call(arguments[1], arguments.slice(U64(1), arguments.length))
-    if status is None:
-        print_error(f"{name}: {arguments[1]}: not found")
-        return U8(NOT_FOUND)
-    return status
+    """Run the utility that the arguments name; its status."""
+    return run_named(ADMINISTRATION, arguments)
 
 
 if __name__ == "__main__":

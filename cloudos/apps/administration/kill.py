@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from cloudos.apps.administration.access import Failed, complain, need
-from cloudos.apps.administration.system_lists import list_programs
 from cloudos.apps.options import Usage
+from cloudos.apps.signals import HARMLESS, LAST, SIGNALS, signal_of
 from cloudos.contracts.programs import TERMINATE, Programs
 from cloudos.lang import U8, U64, Error, error_code, managed, write_text
 from cloudos.sdk import InvalidNumber, List, Text, print_error, stdout
 from cloudos.sdk.collections.parsing import parse_digits
 
-# The signals of POSIX and their customary numbers.
-SIGNALS = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU \
-URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
-LAST = 31
-# Those that do not end a program on other systems: SIGCHLD to SIGTTOU, SIGURG, SIGWINCH.
-HARMLESS = 0b1_1111 << 17 | 1 << 22 | 1 << 23 | 1 << 28
 ENDED_BY = 128  # an exit status is this and the number of the signal
 DASH = ord("-")
 SMALL_A = ord("a")
@@ -32,22 +26,11 @@ class Request:
 
 def signal_number(name: Text) -> U64:
     """The number of a signal, given by number or by name in any case, with or without SIG. Raises Usage."""
-    small = name.lower()
-    if small.starts_with("sig"):
-        small = small.slice(U64(3), small.length)
-    try:
-        value = parse_digits(name.content)
-        if value <= LAST:
-            return value
-    except InvalidNumber:
-        if small.equals("exit") or small.equals("null"):
-            return U64(0)
-        names = Text(SIGNALS).lower().words()
-        for i in U64.range(names.length):
-            if names[i] == small:
-                return i + 1
-    print_error(f"kill: {name}: there is no such signal")
-    raise Usage
+    found = signal_of(name)
+    if found is None:
+        print_error(f"kill: {name}: there is no such signal")
+        raise Usage
+    return found
 
 
 def request_of(arguments: List[Text]) -> Request:
@@ -95,14 +78,6 @@ def list_signals(arguments: List[Text]) -> U8:
     return U8(0)
 
 
-def is_there(number: U64, group: bool) -> bool:
-    """Whether a program, or one of a group, runs. Raises Failed."""
-    for one in list_programs("kill"):
-        if (one.group if group else one.number) == number and one.state.equals("running"):
-            return True
-    return False
-
-
 def end_one(service: Programs, operand: Text, signal: U64) -> bool:
     """End what an operand names; whether that worked, and it says so if not."""
     group = operand.length > 1 and operand[0] == DASH
@@ -115,11 +90,6 @@ def end_one(service: Programs, operand: Text, signal: U64) -> bool:
     if number == 0 or (group and number == 1):
         print_error(f"kill: {operand}: one's own group, or all programs, cannot be named")
         return False
-    if signal == 0:
-        there = is_there(number, group)
-        if not there:
-            print_error(f"kill: {operand}: no such program runs")
-        return there
     try:
         service.kill(number, group, signal)
         return True
@@ -142,7 +112,7 @@ def kill(arguments: List[Text]) -> U8:
         raise Usage
     if U64(HARMLESS).bit(request.signal):
         name = Text(SIGNALS).words()[request.signal - 1]
-        print_error(f"kill: SIG{name}: programs can only be ended here, not stopped or told something")
+        print_error(f"kill: SIG{name}: programs are not stopped here, nor told this")
         raise Failed
     service = Programs(need("kill", "programs", "Programs.kill"))
     status = U8(0)

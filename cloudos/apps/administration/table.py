@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from cloudos.apps.administration.audits import audit
 from cloudos.apps.administration.disks import df, mount
@@ -17,7 +16,8 @@ from cloudos.apps.administration.ps import ps
 from cloudos.apps.administration.records import dmesg, log
 from cloudos.apps.administration.services import caps, services
 from cloudos.apps.administration.top import top
-from cloudos.lang import U8, generate
+from cloudos.apps.multicall import dispatcher
+from cloudos.lang import U8
 from cloudos.sdk import List, Text
 
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
@@ -44,19 +44,5 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
 NAMES = tuple(UTILITIES)
 """For the image: each is a file that holds this program."""
 
-
-def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
-    """The function that calls a utility by its name: comparisons, made from the table."""
-    names: dict[str, Any] = {"Text": Text, "List": List, "U8": U8, "__name__": __name__}
-    lines = ["def dispatch(name: Text, arguments: List[Text]) -> U8 | None:"]
-    for number, (name, function) in enumerate(UTILITIES.items()):
-        names[f"utility{number}"] = function
-        lines += [f"    if name.equals({name!r}):", f"        return utility{number}(arguments)"]
-    made: Callable[[Text, List[Text]], U8 | None] = generate(
-        "\n".join([*lines, "    return None", ""]), "dispatch", names
-    )
-    return made
-
-
-dispatch = _dispatch()
+dispatch = dispatcher(UTILITIES, __name__)
 """Run the utility of a name with its arguments, the name first; None when there is none of that name."""

@@ -43,6 +43,9 @@ class Builtin(IntEnum):
     COMMAND = 35
     LOCAL = 36
     GETOPTS = 37
+    ALIAS = 38
+    UNALIAS = 39
+    UMASK = 40
 
 
 LAST_SPECIAL = 14
@@ -99,6 +102,9 @@ def add_regular(table: Map[Text, Builtin]) -> None:
     table[Text("command")] = Builtin.COMMAND
     table[Text("local")] = Builtin.LOCAL
     table[Text("getopts")] = Builtin.GETOPTS
+    table[Text("alias")] = Builtin.ALIAS
+    table[Text("unalias")] = Builtin.UNALIAS
+    table[Text("umask")] = Builtin.UMASK
 
 
 def standard_path() -> Text:

@@ -23,12 +23,15 @@ class Channel:
     # What was written, when there is no handle; read from `position` on.
     memory: ByteBuffer | None
     position: U64
+    # Whether the memory is for what is written, and not a here-document.
+    gathers: bool
 
     def __init__(self, handle: U64, owned: bool) -> None:
         self.handle = handle
         self.owned = owned
         self.memory = None
         self.position = U64(0)
+        self.gathers = False
 
     def drop(self) -> None:
         self.close()
@@ -122,9 +125,18 @@ class Channel:
 
 
 def memory_channel() -> Channel:
-    """An empty one in memory."""
+    """One in memory, for what is written to it."""
     made = Channel(U64(0), False)
     made.memory = ByteBuffer()
+    made.gathers = True
+    return made
+
+
+def document(content: Slice[U8]) -> Channel:
+    """One in memory, for reading what is there."""
+    made = memory_channel()
+    made.write(content)
+    made.gathers = False
     return made
 
 

@@ -12,18 +12,20 @@ from cloudos.apps.shell.launcher import (
     ScriptFound,
     Sinks,
     await_launch,
+    begin,
     find_program,
     looks_like_script,
+    prepare,
     read_file,
-    spawn,
 )
 from cloudos.apps.shell.lookup import describe
+from cloudos.apps.shell.printing import has_floats
 from cloudos.apps.shell.redirect import redirect
 from cloudos.apps.shell.running import run_builtin_command
 from cloudos.apps.shell.state import DESCRIPTORS, ExitShell, ExpansionFailure, Saved, State
 from cloudos.apps.shell.tree import Assignment, Node, Redirection
 from cloudos.lang import U64, write_text
-from cloudos.sdk import ByteBuffer, KeyMissing, List, Text, programs
+from cloudos.sdk import ByteBuffer, KeyMissing, List, Text
 
 DEEPEST = 100  # functions within functions: each takes a piece of the stack
 
@@ -45,10 +47,15 @@ def run_simple(context: Context, runner: Runner, node: Node) -> None:
         run_special(context, runner, node, builtin, fields)
     elif function is not None:
         run_kept(context, runner, node, fields, Builtin.NONE, function)
-    elif builtin != Builtin.NONE:
+    elif builtin != Builtin.NONE and not is_program(builtin, fields):
         run_kept(context, runner, node, fields, builtin, None)
     else:
         run_program(context, runner, node, fields)
+
+
+def is_program(builtin: Builtin, fields: List[Text]) -> bool:
+    """Whether a command is for a program, though there is a builtin of that name."""
+    return builtin == Builtin.PRINTF and has_floats(fields)
 
 
 def find_function(state: State, name: Text) -> Node | None:
@@ -185,7 +192,7 @@ def run_command_builtin(context: Context, runner: Runner, fields: List[Text]) ->
         run_command_builtin(context, runner, rest)
     elif builtin == Builtin.EXEC and rest.length > 1:
         replace(context, runner, rest)
-    elif builtin == Builtin.NONE:
+    elif builtin == Builtin.NONE or is_program(builtin, rest):
         launch_and_wait(context, runner, rest)
     else:
         try:
@@ -242,16 +249,18 @@ def launch_and_wait(context: Context, runner: Runner, fields: List[Text]) -> Non
     state = context.state
     sinks = Sinks()
     try:
-        launch = spawn(context, state, fields, sinks, U64(0))
+        launch = prepare(context, state, fields, sinks)
     except ScriptFound:
         run_script(context, runner, fields)
         return
-    if launch is None:
+    if launch is None or not begin(context, launch, context.group):
         return
-    programs.set_foreground(launch.number)
+    context.set_foreground(launch.number)
     sinks.collect()
     state.status = await_launch(launch)
-    programs.set_foreground(U64(0))
+    sinks.finish()
+    context.set_foreground(U64(0))
+    context.next_look = U64(0)
     context.check_interrupt()
 
 

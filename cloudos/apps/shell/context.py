@@ -10,9 +10,11 @@ from cloudos.apps.shell.state import State
 from cloudos.apps.shell.tree import Node
 from cloudos.contracts.programs import INTERRUPT
 from cloudos.lang import U64, Error, managed
-from cloudos.sdk import List, Map, Text
+from cloudos.sdk import List, Map, Text, programs, system
 from cloudos.sdk.programs import Launch
 
+LOOK_AGAIN = 20_000_000  # nanoseconds between two looks for signals
+NO_PROGRAM = 1 << 20  # numbers in `$!` of jobs that could not be started begin here
 FAILED = 2  # the status of syntax errors, of expansions without a value and of builtins used wrongly
 
 
@@ -50,6 +52,9 @@ class Runner(Protocol):
     def run_text(self, text: Text) -> None:
         """Run a script in this shell. Raises what its commands raise."""
 
+    def handle_signals(self) -> None:
+        """Do what is to be done for the signals that have come. Raises what leaves a command."""
+
 
 @managed
 class Job:
@@ -80,6 +85,14 @@ class Context:
     calls: U64
     # Whether a person types the commands.
     person: bool
+    # Subshells around this command that are copies of the state in this process.
+    apart: U64
+    # The group of programs that this shell belongs to, and those that it starts; 0: each gets its own.
+    group: U64
+    # Signals that are told to this shell, and those that came, as bits; and when to look again.
+    attended: U64
+    pending: U64
+    next_look: U64
 
     def __init__(self) -> None:
         self.state = State()
@@ -90,6 +103,11 @@ class Context:
         self.levels = U64(0)
         self.calls = U64(0)
         self.person = False
+        self.apart = U64(0)
+        self.group = U64(0)
+        self.attended = U64(0)
+        self.pending = U64(0)
+        self.next_look = U64(0)
 
     def builtin(self, name: Text) -> Builtin:
         """The builtin of this name, or NONE."""
@@ -99,6 +117,42 @@ class Context:
         """Show what is wrong, and set the status."""
         self.state.complain(problem)
         self.state.status = status
+
+    def introduce(self) -> None:
+        """Find out who this shell is among the programs."""
+        number, self.group = programs.own()
+        if number != 0:
+            self.state.number = number
+
+    # Signals.
+
+    def attend(self) -> None:
+        """Have those signals told for which `trap` says something."""
+        mask = self.attended if self.apart > 0 else U64(0)
+        for signal in self.state.traps:
+            mask = mask | U64(1) << signal
+        mask = mask & ~U64(1)
+        if mask != self.attended:
+            programs.attend(mask)
+            self.attended = mask
+
+    def is_due(self) -> bool:
+        """Whether it is time to look for signals."""
+        if self.attended == 0 and not self.person:
+            return False
+        return system.clock_read() >= self.next_look
+
+    def look(self, patience: U64 = U64(0)) -> None:
+        """Note the signals that have come, after waiting so many nanoseconds for some."""
+        self.pending = self.pending | programs.signals(patience)
+        if self.person and programs.interrupted():
+            self.pending = self.pending | U64(1) << INTERRUPT
+        self.next_look = system.clock_read() + LOOK_AGAIN
+
+    def set_foreground(self, group: U64) -> None:
+        """At a terminal: the group that the interrupt key ends; 0 for none. A script's programs are in its group."""
+        if self.person:
+            programs.set_foreground(group)
 
     def check_interrupt(self) -> None:
         """Raises Abandoned when the interrupt key ended the program that just ran, so that loops end, too."""

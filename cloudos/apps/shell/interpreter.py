@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudos.apps.shell.aliases import Replacements
 from cloudos.apps.shell.channel import Channel, memory_channel
 from cloudos.apps.shell.commands import restore_channels, run_simple, saved_channels
 from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, ReturnFunction
@@ -12,6 +13,7 @@ from cloudos.apps.shell.pattern import matches
 from cloudos.apps.shell.pipelines import run_background, run_pipeline
 from cloudos.apps.shell.redirect import redirect
 from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State
+from cloudos.apps.shell.traps import handle_signals, run_exit_trap
 from cloudos.apps.shell.tree import Node, NodeKind
 from cloudos.lang import U64, managed
 from cloudos.sdk import Text
@@ -40,6 +42,8 @@ class Interpreter:
             raise ExpansionFailure
         self.depth += 1
         try:
+            if self.context.is_due():
+                self.handle_signals()
             if node.kind == NodeKind.SIMPLE:
                 run_simple(self.context, self, node)
                 self.check(node)
@@ -226,6 +230,7 @@ class Interpreter:
         context = self.context
         before = context.state
         loops, calls = context.loops, context.calls
+        context.apart += 1
         inner = before.copy()
         inner.channels[0] = reads
         inner.channels[1] = writes
@@ -240,31 +245,20 @@ class Interpreter:
         finally:
             context.loops = loops
             context.calls = calls
+            context.apart -= 1
             self.leave_copy(inner, before)
 
     def leave_copy(self, inner: State, before: State) -> None:
         """Go back to the state around a subshell."""
         try:
-            self.run_exit_trap()
+            run_exit_trap(self.context, self)
         finally:
             self.context.state = before
             before.status = inner.status
 
-    def run_exit_trap(self) -> None:
-        """Run what `trap … EXIT` said, once; the status stays unless the trap exits with another."""
-        state = self.context.state
-        action = state.exit_trap
-        if action.length == 0:
-            return
-        state.exit_trap = Text("")
-        status = state.status
-        try:
-            self.run_text(action)
-            state.status = status
-        except ExitShell:
-            pass
-        except (ExpansionFailure, ReturnFunction, BreakLoop, ContinueLoop):
-            state.status = status
+    def handle_signals(self) -> None:
+        """Do what is to be done for the signals that have come. Raises what leaves a command."""
+        handle_signals(self.context, self)
 
     def capture(self, body: Node) -> Text:
         """What a subshell writes to standard output, without newlines at the end."""
@@ -288,6 +282,7 @@ class Interpreter:
     def run_text(self, text: Text) -> None:
         """Run a script in this shell, line by line. Raises what its commands raise, ExpansionFailure for its errors."""
         lexer = text_lexer(text)
+        lexer.aliases = Replacements(self.context.state.aliases)
         parser = Parser(lexer)
         while self.run_next(lexer, parser):
             pass

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from cloudos.apps.shell.characters import PERCENT, all_digits
-from cloudos.apps.shell.context import FAILED, Context, Job
+from cloudos.apps.shell.context import FAILED, NO_PROGRAM, Context, Job, Runner
 from cloudos.apps.shell.launcher import NOT_FOUND, await_launch
 from cloudos.apps.shell.output import say
-from cloudos.contracts.programs import INTERRUPT, KILL, PIPE, TERMINATE
-from cloudos.lang import U64, Error, write_text
+from cloudos.apps.signals import HARMLESS, LAST, signal_name, signal_of
+from cloudos.contracts.programs import TERMINATE
+from cloudos.lang import I64, U64, Error, write_text
 from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text, programs
+
+PAUSE = 10_000_000  # nanoseconds between two looks at a job
+BY_SIGNAL = 128  # and its number: the status of what a signal ended
 
 
 def finish(job: Job) -> None:
@@ -16,6 +20,29 @@ def finish(job: Job) -> None:
     for launch in job.launches:
         job.status = await_launch(launch)
     job.done = True
+
+
+def finish_listening(context: Context, runner: Runner, job: Job) -> bool:
+    """Wait for a job, or for a signal that this shell attends to, whose trap is run; whether it was the job.
+
+    Raises what leaves a command.
+    """
+    if context.attended == 0 and not context.person:
+        finish(job)
+        return True
+    while True:
+        look(job)
+        if job.done:
+            return True
+        context.look(U64(PAUSE))
+        if context.pending & ~context.state.ignored() == 0:
+            runner.handle_signals()
+        else:
+            for signal in U64.range(1, 64):
+                if context.pending.bit(signal):
+                    context.state.status = signal + BY_SIGNAL
+            runner.handle_signals()
+            return False
 
 
 def look(job: Job) -> None:
@@ -54,20 +81,26 @@ def find(context: Context, name: Text) -> Job | None:
     return None
 
 
-def wait(context: Context, fields: List[Text]) -> None:
-    """`wait [job …]`: the status is that of the last job named, 127 for one that is none of this shell."""
+def wait(context: Context, runner: Runner, fields: List[Text]) -> None:
+    """`wait [job …]`: the status is that of the last job named, 127 for one that is none of this shell.
+
+    A signal with a trap ends it; the status is then 128 and the signal's number. Raises what leaves a command.
+    """
     state = context.state
+    state.status = U64(0)
     if fields.length == 1:
-        for one in context.jobs:
-            finish(one)
-        context.jobs.clear()
+        while context.jobs.length > 0:
+            if not finish_listening(context, runner, context.jobs[0]):
+                return
+            context.jobs.remove_at(U64(0))
         return
     for number in U64.range(1, fields.length):
         job = find(context, fields[number])
         if job is None:
             state.status = U64(NOT_FOUND)
             continue
-        finish(job)
+        if not finish_listening(context, runner, job):
+            return
         state.status = job.status
         remove(context, job)
 
@@ -117,9 +150,9 @@ def foreground(context: Context, fields: List[Text]) -> None:
         context.fail("fg: no such job", U64(FAILED))
         return
     say(context.state, f"{job.text}")
-    programs.set_foreground(job.group)
+    context.set_foreground(job.group)
     finish(job)
-    programs.set_foreground(U64(0))
+    context.set_foreground(U64(0))
     context.state.status = job.status
     remove(context, job)
 
@@ -129,50 +162,64 @@ def background(context: Context) -> None:
     context.fail("bg: jobs are not stopped here, so none can be continued", U64(1))
 
 
-def signal_number(name: Text) -> U64:
-    """The number of a signal; 0 when it is not known."""
-    text = name.slice(U64(3), name.length) if name.starts_with("SIG") else name
-    if text.equals("INT"):
-        return U64(INTERRUPT)
-    if text.equals("KILL"):
-        return U64(KILL)
-    if text.equals("PIPE"):
-        return U64(PIPE)
-    if text.equals("TERM"):
-        return U64(TERMINATE)
-    try:
-        number = text.to_integer()
-    except InvalidNumber:
-        return U64(0)
-    return U64(number) if 0 < number <= 64 else U64(0)
-
-
 def kill(context: Context, fields: List[Text]) -> None:
-    """`kill [-s signal|-signal] job|number …`: every signal ends a program, there are no others here."""
+    """`kill [-s signal|-signal] job|number …`, `kill -l [status …]`. Signal 0 tells whether the program runs."""
     at, signal = U64(1), U64(TERMINATE)
+    name: Text | None = None
+    if fields.length > 1 and fields[1].equals("-l"):
+        list_signals(context, fields)
+        return
     if fields.length > 2 and fields[1].equals("-s"):
-        signal = signal_number(fields[2])
+        name = fields[2]
         at = U64(3)
-    elif fields.length > 2 and fields[1].starts_with("-"):
-        signal = signal_number(fields[1].slice(U64(1), fields[1].length))
+    elif fields.length > 2 and fields[1].length > 1 and fields[1].starts_with("-") and not fields[1].equals("--"):
+        name = fields[1].slice(U64(1), fields[1].length)
         at = U64(2)
-    if signal == 0 or at >= fields.length:
-        context.fail("kill: usage: kill [-s INT|KILL|PIPE|TERM] job|number ...", U64(FAILED))
+    if at < fields.length and fields[at].equals("--"):
+        at += 1
+    if name is not None:
+        found = signal_of(name)
+        if found is None or U64(HARMLESS).bit(found):
+            context.fail(f"kill: {name}: no signal that ends programs", U64(FAILED))
+            return
+        signal = found
+    if at >= fields.length:
+        context.fail("kill: usage: kill [-s signal] job|number ...", U64(FAILED))
         return
     for number in U64.range(at, fields.length):
         kill_one(context, fields[number], signal)
+    # One of them may be this shell.
+    context.next_look = U64(0)
+
+
+def list_signals(context: Context, fields: List[Text]) -> None:
+    """`kill -l`: the names of all signals; of each status or number the name."""
+    if fields.length == 2:
+        for number in U64.range(1, LAST + 1):
+            say(context.state, f"{signal_name(number)}")
+    for number in U64.range(2, fields.length):
+        text = fields[number]
+        value = text.to_integer() if all_digits(text.content) and 0 < text.length < 4 else I64(0)
+        if value > BY_SIGNAL:
+            value -= BY_SIGNAL
+        if 0 < value <= LAST:
+            say(context.state, f"{signal_name(U64(value))}")
+        else:
+            context.fail(f"kill: {text}: no such signal", U64(FAILED))
 
 
 def kill_one(context: Context, name: Text, signal: U64) -> None:
-    """End a job or a program."""
+    """End a job or a program, or with a negative number a group."""
     job = find(context, name)
+    group = name.length > 1 and name.starts_with("-")
+    digits = name.slice(U64(1), name.length) if group else name
     try:
-        if job is not None:
+        if job is not None and job.number < NO_PROGRAM:
             for launch in job.launches:
                 launch.kill(signal)
-        elif all_digits(name.content) and name.length < 18:
-            programs.kill(U64(name.to_integer()), False, signal)
+        elif all_digits(digits.content) and 0 < digits.length < 18:
+            programs.kill(U64(digits.to_integer()), group, signal)
         else:
             context.fail(f"kill: {name}: no such job", U64(1))
-    except Error:
+    except (Error, InvalidNumber):
         context.fail(f"kill: {name}: no such program", U64(1))

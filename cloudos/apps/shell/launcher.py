@@ -7,8 +7,8 @@ from cloudos.apps.shell.builtin_names import standard_path
 from cloudos.apps.shell.channel import Channel
 from cloudos.apps.shell.context import Context
 from cloudos.apps.shell.environment import exists, is_directory, is_program
-from cloudos.apps.shell.state import State
-from cloudos.contracts.errors import BadProgram
+from cloudos.apps.shell.state import MASK, State
+from cloudos.contracts.errors import BadProgram, NoSpace
 from cloudos.contracts.files import CREATE, EXCLUSIVE, READ, WRITE
 from cloudos.lang import I64, U8, U64, Error, error_name, managed
 from cloudos.sdk import ByteBuffer, List, Text, programs
@@ -31,19 +31,34 @@ class Sinks:
     memories: List[Channel]
     readers: List[Channel]
     writers: List[Channel]
+    # Further memories get files: one pipe at a time can be read without a danger that the other is full.
+    file_memories: List[Channel]
+    files: List[Channel]
 
     def __init__(self) -> None:
         self.memories = List[Channel]()
         self.readers = List[Channel]()
         self.writers = List[Channel]()
+        self.file_memories = List[Channel]()
+        self.files = List[Channel]()
 
     def outside(self, channel: Channel) -> Channel:
-        """What a program is given for a channel. Raises what `make_pipe` does."""
+        """What a program is given for a channel. Raises what `make_pipe` does, NoSpace."""
         if channel.memory is None:
             return channel
+        for number in U64.range(self.files.length):
+            if self.file_memories[number] is channel:
+                return self.files[number]
         for number in U64.range(self.memories.length):
             if self.memories[number] is channel:
                 return self.writers[number]
+        if self.memories.length > 0:
+            file = temporary_file()
+            if file is None:
+                raise NoSpace
+            self.file_memories.append(channel)
+            self.files.append(file)
+            return file
         reading, writing = programs.make_pipe()
         self.memories.append(channel)
         self.readers.append(Channel(reading, True))
@@ -63,6 +78,18 @@ class Sinks:
                 pass
             self.readers[number].close()
 
+    def finish(self) -> None:
+        """Fetch what is in files: the programs have ended."""
+        for number in U64.range(self.files.length):
+            memory = self.file_memories[number].memory
+            assert memory is not None
+            try:
+                programs.SYSTEM.seek(self.files[number].handle, I64(0), U64(0))
+                self.files[number].drain(memory)
+            except Error:
+                pass
+            self.files[number].close()
+
 
 def find_program(state: State, name: Text) -> Text | None:
     """The absolute path of the program that a command's name means; None when there is none."""
@@ -81,8 +108,9 @@ def find_program(state: State, name: Text) -> Text | None:
     return found
 
 
-def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, group: U64) -> Launch | None:
-    """Start a program with the descriptors and exported variables of a state; None, after showing why, when it cannot.
+def prepare(context: Context, state: State, fields: List[Text], sinks: Sinks) -> Launch | None:
+    """A program with the descriptors and exported variables of a state, to be started by `begin`; None, after showing
+    why, when that is not possible.
 
     Raises ScriptFound for a file that is no program.
     """
@@ -92,11 +120,7 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
         return None
     try:
         launch = Launch(path)
-        # What the program reads has to be there until it runs.
-        reads = describe(launch, state, fields, sinks)
-        launch.start(group)
-        if state.channels[0].memory is not None:
-            reads.close()
+        describe(launch, state, fields, sinks)
         return launch
     except NotFound:
         context.fail(f"{fields[0]}: not found", U64(NOT_FOUND))
@@ -109,19 +133,34 @@ def spawn(context: Context, state: State, fields: List[Text], sinks: Sinks, grou
     return None
 
 
-def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> Channel:
-    """Give a program its arguments, variables and streams; what it reads. Raises what `Program` does."""
+def begin(context: Context, launch: Launch, group: U64) -> bool:
+    """Start a program that was prepared; False, after showing why, when it cannot be."""
+    try:
+        launch.start(group)
+        return True
+    except Error:
+        context.fail(f"cannot run: {error_name()}", U64(NOT_EXECUTABLE))
+        return False
+
+
+def describe(launch: Launch, state: State, fields: List[Text], sinks: Sinks) -> None:
+    """Give a program its arguments, variables and streams. Raises what `Program` does."""
     for field in fields:
         launch.add_argument(field)
     for name, variable in state.variables.items():
         if variable.exported and variable.is_set and not name.equals("PWD"):
             launch.add_variable(name, variable.value)
     launch.add_variable(Text("PWD"), state.directory)
-    reads = readable(state.channels[0])
-    give(launch, "stdin", reads)
+    if state.mask != MASK:
+        launch.add_variable(Text("UMASK"), Text(f"{state.mask:04o}"))
+    give_streams(launch, state, sinks)
+
+
+def give_streams(launch: Launch, state: State, sinks: Sinks) -> None:
+    """Give a program the descriptors 0, 1 and 2. Raises as `describe`."""
+    give(launch, "stdin", readable(state.channels[0]))
     give(launch, "stdout", sinks.outside(state.channels[1]))
     give(launch, "stderr", sinks.outside(state.channels[2]))
-    return reads
 
 
 def give(launch: Launch, name: str, channel: Channel) -> None:
@@ -133,7 +172,8 @@ def give(launch: Launch, name: str, channel: Channel) -> None:
 def readable(channel: Channel) -> Channel:
     """What a program can read a channel's bytes from: what is in memory goes through a pipe, or a file if it is long.
 
-    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do.
+    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do, NoSpace when there is no
+    room for a file.
     """
     memory = channel.memory
     if memory is None:
@@ -142,10 +182,11 @@ def readable(channel: Channel) -> Channel:
     channel.position = memory.length
     if rest.length > IN_PIPE:
         file = temporary_file()
-        if file is not None:
-            programs.write_all(file.handle, rest)
-            programs.SYSTEM.seek(file.handle, I64(0), U64(0))
-            return file
+        if file is None:
+            raise NoSpace
+        programs.write_all(file.handle, rest)
+        programs.SYSTEM.seek(file.handle, I64(0), U64(0))
+        return file
     reading, writing = programs.make_pipe()
     result = Channel(reading, True)
     writer = Channel(writing, True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from cloudos.apps.shell.aliases import Replacements
 from cloudos.apps.shell.characters import (
     AMPERSAND,
     BACKQUOTE,
@@ -130,6 +131,9 @@ class Lexer:
     # Here-documents whose text begins behind the next newline.
     pending: List[Redirection]
     problem: Text
+    # Where the word begins, and the aliases that may be meant by it.
+    start: U64
+    aliases: Replacements | None
 
     def __init__(self, source: Source, nested: Nested) -> None:
         self.buffer = ByteBuffer()
@@ -144,6 +148,8 @@ class Lexer:
         self.word = Word()
         self.pending = List[Redirection]()
         self.problem = Text("")
+        self.start = U64(0)
+        self.aliases = None
 
     # Bytes.
 
@@ -171,6 +177,10 @@ class Lexer:
         if self.position == self.buffer.length:
             self.buffer.clear()
             self.position = U64(0)
+            aliases = self.aliases
+            if aliases is not None:
+                aliases.active.clear()
+                aliases.follows = U64(0)
 
     def take(self) -> U8:
         """Take a byte; 0 at the end."""
@@ -221,6 +231,26 @@ class Lexer:
         else:
             self.read_word_token()
 
+    def replace_alias(self, any_place: bool) -> bool:
+        """Read the text of an alias in place of a word that is one; False when it is none.
+
+        `any_place`: wherever it stands, and not only behind an alias that ends with a blank.
+        """
+        aliases = self.aliases
+        if aliases is None or self.kind != Token.WORD or self.text.length == 0:
+            return False
+        if not any_place and (aliases.follows == 0 or self.start < aliases.follows):
+            return False
+        value = aliases.value(self.text, self.start)
+        if value is None:
+            if not any_place:
+                aliases.follows = U64(0)
+            return False
+        aliases.put(self.buffer, self.start, self.position, self.text, value)
+        self.position = self.start
+        self.next()
+        return True
+
     def operator(self) -> Text:
         """Take the longest operator."""
         result = ByteBuffer()
@@ -240,6 +270,7 @@ class Lexer:
 
     def read_word_token(self) -> None:
         """Take a word, or the number of a descriptor."""
+        self.start = self.position
         self.word = self.read_word()
         self.kind = Token.WORD
         self.text = Text("")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.apps.shell.aliases import Replacements
 from cloudos.apps.shell.channel import Channel
-from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, ReturnFunction
+from cloudos.apps.shell.context import FAILED, Abandoned, BreakLoop, Context, ContinueLoop, ReturnFunction
 from cloudos.apps.shell.directories import start_directory
 from cloudos.apps.shell.interpreter import Interpreter
 from cloudos.apps.shell.launcher import NOT_FOUND, find_program, read_file
@@ -11,9 +12,12 @@ from cloudos.apps.shell.lexer import Lexer
 from cloudos.apps.shell.parser import Parser, lexer_of, text_lexer
 from cloudos.apps.shell.session import is_person, run_session
 from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State, standard_channels
+from cloudos.apps.shell.subshell import given_command
+from cloudos.apps.shell.traps import run_exit_trap
+from cloudos.apps.shell.tree import Node
 from cloudos.apps.shell.variables import apply_flags
 from cloudos.lang import U8, U64, Error, managed
-from cloudos.sdk import ByteBuffer, List, Text, run, variable_names
+from cloudos.sdk import ByteBuffer, List, Text, programs, run, variable_names
 from cloudos.sdk.environment import value_of
 
 MINUS = ord("-")
@@ -57,8 +61,12 @@ def main(args: List[Text]) -> U8:
     context = Context()
     state = context.state
     standard_channels(state)
+    command_given = given_command(context)
+    if command_given is not None:
+        return run_apart(context, command_given)
     import_environment(state)
     state.name = args[0]
+    context.introduce()
     shell = Interpreter(context)
     at = U64(1)
     command = False
@@ -78,6 +86,33 @@ def main(args: List[Text]) -> U8:
     if is_person(state):
         return U8.truncate(run_session(context, shell))
     return run_script(shell, lexer_of(StandardInput(state.channels[0])))
+
+
+def run_apart(context: Context, node: Node) -> U8:
+    """Run the command that this process was started for, as a subshell; its exit status."""
+    _, context.group = programs.own()
+    shell = Interpreter(context)
+    try:
+        shell.run(node)
+    except (ExitShell, ReturnFunction, BreakLoop, ContinueLoop):
+        pass
+    except ExpansionFailure:
+        context.state.status = U64(FAILED)
+    return finish(shell)
+
+
+def finish(shell: Interpreter) -> U8:
+    """Do what traps say at the end; the exit status."""
+    context = shell.context
+    try:
+        if context.attended != 0:
+            shell.handle_signals()
+    except (ExitShell, ReturnFunction, BreakLoop, ContinueLoop, Abandoned):
+        pass
+    except ExpansionFailure:
+        context.state.status = U64(FAILED)
+    run_exit_trap(context, shell)
+    return U8.truncate(context.state.status)
 
 
 def run_command_text(shell: Interpreter, args: List[Text], at: U64) -> U8:
@@ -110,6 +145,7 @@ def run_file(shell: Interpreter, args: List[Text], at: U64) -> U8:
 def run_script(shell: Interpreter, lexer: Lexer) -> U8:
     """Run a script to its end; its exit status."""
     state = shell.context.state
+    lexer.aliases = Replacements(state.aliases)
     parser = Parser(lexer)
     try:
         while shell.run_next(lexer, parser):
@@ -118,12 +154,17 @@ def run_script(shell: Interpreter, lexer: Lexer) -> U8:
         pass
     except ExpansionFailure:
         state.status = U64(FAILED)
-    shell.run_exit_trap()
-    return U8.truncate(state.status)
+    return finish(shell)
 
 
 if __name__ == "__main__":
     from cloudos.sdk import host_programs
 
-    host_programs.use()
+    def again() -> int:
+        """The same in a child, as a subshell."""
+        arguments = List[Text]()
+        arguments.append(Text("sh"))
+        return int(main(arguments))
+
+    host_programs.use().again = again
     run(main)

@@ -39,13 +39,22 @@ def put(state: State, buffer: ByteBuffer) -> None:
 
 
 def quoted(value: Text) -> Text:
-    """A text as the shell reads it back."""
+    """A text as the shell reads it back: single quotes, and around single quotes double ones."""
     result = ByteBuffer()
-    result.append(U8(QUOTE))
-    for byte in value.content:
-        if byte == QUOTE:
-            write_text(result, "'\"'\"'")
-        else:
-            result.append(byte)
-    result.append(U8(QUOTE))
+    at = U64(0)
+    while True:
+        result.append(U8(QUOTE))
+        while at < value.length and value[at] != QUOTE:
+            result.append(value[at])
+            at += 1
+        result.append(U8(QUOTE))
+        if at == value.length:
+            break
+        write_text(result, '"')
+        while at < value.length and value[at] == QUOTE:
+            result.append(value[at])
+            at += 1
+        write_text(result, '"')
+        if at == value.length:
+            break
     return result.to_text()

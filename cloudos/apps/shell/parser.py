@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudos.apps.shell.aliases import Replacements
 from cloudos.apps.shell.characters import (
     AMPERSAND,
     BAR,
@@ -27,7 +28,7 @@ from cloudos.apps.shell.tree import (
     plain_part,
 )
 from cloudos.lang import U8, U64, Slice, data, managed, struct
-from cloudos.sdk import ByteBuffer, List, Text
+from cloudos.sdk import ByteBuffer, List, Map, Text
 
 IF = data(b"if")
 THEN = data(b"then")
@@ -79,6 +80,9 @@ class Substitutions:
         inner.buffer.write(text.content)
         inner.line = outer.line
         inner.depth = outer.depth
+        aliases = outer.aliases
+        if aliases is not None:
+            inner.aliases = Replacements(aliases.aliases)
         try:
             return everything(inner)
         except SyntaxFailure:
@@ -87,6 +91,13 @@ class Substitutions:
 
 
 SUBSTITUTIONS = Substitutions()
+
+
+def script_lexer(source: Source, aliases: Map[Text, Text]) -> Lexer:
+    """A lexer over a source of commands, in which aliases count."""
+    lexer = Lexer(source, SUBSTITUTIONS)
+    lexer.aliases = Replacements(aliases)
+    return lexer
 
 
 def everything(lexer: Lexer) -> Node:
@@ -285,6 +296,8 @@ class Parser:
             self.lexer.complain("too deeply nested")
             raise SyntaxFailure
         self.lexer.depth += 1
+        while self.lexer.replace_alias(True):
+            pass
         found = self.compound()
         if found is not None:
             self.redirections(found)
@@ -436,6 +449,8 @@ class Parser:
         while True:
             if self.lexer.kind == Token.WORD:
                 if result.words.length == 0 and self.assignment(result):
+                    continue
+                if self.lexer.replace_alias(result.words.length == 0 and result.assignments.length > 0):
                     continue
                 word, text = self.lexer.word, self.lexer.text
                 first = result.words.length == 0 and result.assignments.length == 0

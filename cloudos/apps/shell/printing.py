@@ -59,6 +59,8 @@ def simple_escape(letter: U8) -> U8:
             return U8(7)
         case 0x62:
             return U8(8)
+        case 0x65:
+            return U8(27)
         case 0x66:
             return U8(12)
         case 0x6E:
@@ -338,8 +340,23 @@ class Printer:
             self.output.append(byte)
 
 
+def has_floats(fields: List[Text]) -> bool:
+    """Whether a format has one of `%e %f %g`: those are the program printf's business."""
+    for number in U64.range(1, min(fields.length, U64(3))):
+        format = fields[number]
+        behind = False
+        for byte in format.content:
+            if behind and 0x65 <= byte | 0x20 <= 0x67:
+                return True
+            # Flags, width and precision stand between.
+            behind = (byte == PERCENT and not behind) or (behind and 0x20 <= byte <= 0x39 and byte != PERCENT)
+        if not format.equals("--"):
+            return False
+    return False
+
+
 def printf(state: State, fields: List[Text]) -> None:
-    """`printf format value …`: `%s %b %c %d %i %u %o %x %X %%`, no floats. Raises ExitShell when nobody reads."""
+    """`printf format value …`: `%s %b %c %d %i %u %o %x %X %%`. Raises ExitShell when nobody reads."""
     first = U64(2) if fields.length > 1 and fields[1].equals("--") else U64(1)
     if fields.length <= first:
         state.complain("printf: usage: printf format [arg ...]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.abi.errors import Denied, NotFound
-from cloudos.apps.shell.channel import Channel, closed_channel, memory_channel
+from cloudos.apps.shell.channel import Channel, closed_channel, document
 from cloudos.apps.shell.characters import all_digits
 from cloudos.apps.shell.context import Runner
 from cloudos.apps.shell.environment import file_status
@@ -27,9 +27,7 @@ def redirect(state: State, runner: Runner, redirections: List[Redirection]) -> b
             return False
         text = expander.text(one.target)
         if one.direction == Direction.HERE:
-            channel = memory_channel()
-            channel.write(text.content)
-            state.channels[one.descriptor] = channel
+            state.channels[one.descriptor] = document(text.content)
         elif one.direction == Direction.COPY:
             if not copy_descriptor(state, one.descriptor, text):
                 return False
@@ -56,7 +54,7 @@ def open_target(state: State, one: Redirection, name: Text) -> bool:
     flags = flags_of(state, one.direction, name)
     reading = flags & CREATE == 0
     try:
-        handle = programs.open_stream(state.absolute(name), flags, U64(MODE))
+        handle = programs.open_stream(state.absolute(name), flags, U64(MODE) & ~state.mask)
         state.channels[one.descriptor] = Channel(handle, True)
         return True
     except NotFound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.apps.shell import conditions, directories, jobs, printing, variables
+from cloudos.apps.shell import aliases, conditions, directories, jobs, masks, printing, traps, variables
 from cloudos.apps.shell.builtin_names import Builtin
 from cloudos.apps.shell.characters import all_digits
 from cloudos.apps.shell.context import (
@@ -40,7 +40,9 @@ def run_builtin_command(context: Context, runner: Runner, builtin: Builtin, fiel
             leave(context, fields)
             raise ReturnFunction
         case Builtin.TRAP:
-            trap(context, fields)
+            traps.trap(context, fields)
+        case Builtin.WAIT:
+            jobs.wait(context, runner, fields)
         case Builtin.TYPE:
             describe(context, fields.slice(U64(1), fields.length), True)
         case Builtin.FALSE:
@@ -72,6 +74,12 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
             variables.getopts(context, fields)
         case Builtin.CD:
             directories.cd(context, fields)
+        case Builtin.ALIAS:
+            aliases.alias(state, fields)
+        case Builtin.UNALIAS:
+            aliases.unalias(state, fields)
+        case Builtin.UMASK:
+            masks.umask(context, fields)
         case Builtin.PWD:
             directories.pwd(context, fields)
         case Builtin.ECHO:
@@ -89,8 +97,6 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
 def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> None:
     """A builtin about programs that run already."""
     match builtin:
-        case Builtin.WAIT:
-            jobs.wait(context, fields)
         case Builtin.JOBS:
             jobs.show_all(context)
         case Builtin.FG:
@@ -166,24 +172,3 @@ def source(context: Context, runner: Runner, fields: List[Text]) -> None:
         pass
     finally:
         context.loops = loops
-
-
-def trap(context: Context, fields: List[Text]) -> None:
-    """`trap action EXIT`; programs get no other signals to handle here, so actions for those are refused."""
-    state = context.state
-    state.status = U64(0)
-    if fields.length == 1:
-        if state.exit_trap.length > 0:
-            variables.show_trap(state)
-        return
-    first = U64(1)
-    if fields[1].equals("--"):
-        first = U64(2)
-    action = fields[first] if first + 1 < fields.length else Text("-")
-    at = first + 1 if first + 1 < fields.length else first
-    for number in U64.range(at, fields.length):
-        name = fields[number]
-        if name.equals("EXIT") or name.equals("0"):
-            state.exit_trap = Text("") if action.equals("-") else action
-        elif action.length > 0 and not action.equals("-"):
-            context.fail(f"trap: {name}: no such signal here, only EXIT", U64(1))

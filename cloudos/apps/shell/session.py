@@ -8,18 +8,22 @@ from cloudos.apps.shell.expansion import Expander
 from cloudos.apps.shell.interpreter import Interpreter
 from cloudos.apps.shell.jobs import report
 from cloudos.apps.shell.lexer import Lexer, SyntaxFailure
-from cloudos.apps.shell.parser import Parser, lexer_of, text_lexer
+from cloudos.apps.shell.parser import Parser, script_lexer, text_lexer
 from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State
+from cloudos.apps.shell.traps import run_exit_trap
 from cloudos.apps.shell.tree import Word
 from cloudos.contracts.console import ACCEPTED, COMPLETE, END, INTERRUPT, Console
-from cloudos.contracts.errors import ServiceError
+from cloudos.contracts.errors import BadMessage, BadOperation, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
-from cloudos.lang import U8, U64, Error, free_slice, managed, new_slice
-from cloudos.sdk import ByteBuffer, Text, programs
+from cloudos.lang import U8, U64, Error, Slice, free_slice, managed, new_slice
+from cloudos.sdk import ByteBuffer, Text, programs, system
 from cloudos.sdk.component import held
 
 LONGEST_LINE = 4000  # bytes, with what the console puts before them
 HEAD = 3
+SHORTEST_PAUSE = 1_000_000  # nanoseconds before a service that has ended is asked again, …
+LONGEST_PAUSE = 1_000_000_000  # … twice as long each time up to this
+TRIES = 100  # at finding out what standard input is
 
 
 def is_person(state: State) -> bool:
@@ -27,10 +31,15 @@ def is_person(state: State) -> bool:
     handle = state.channels[0].handle
     if handle == 0:
         return False
-    try:
-        return programs.SYSTEM.stream_status(handle).kind == TERMINAL
-    except Error:
-        return False
+    for _ in U64.range(TRIES):
+        try:
+            return programs.SYSTEM.stream_status(handle).kind == TERMINAL
+        except ServiceGone:
+            # It ended while it was asked: the next life of the service knows as well.
+            system.thread_sleep(U64(SHORTEST_PAUSE))
+        except Error:
+            return False
+    return False
 
 
 @managed
@@ -84,6 +93,25 @@ def calm(context: Context) -> None:
         pass
 
 
+def edited(console: Console, prompt: Text, text: Text, cursor: U64, into: Slice[U8]) -> U64:
+    """`Console.edit_line`; a console that ends meanwhile is waited for. Raises BadMessage, BadOperation."""
+    pause = U64(SHORTEST_PAUSE)
+    while True:
+        try:
+            return console.edit_line(prompt.content, text.content, cursor, into)
+        except ServiceGone:
+            system.thread_sleep(pause)
+            pause = min(pause * 2, U64(LONGEST_PAUSE))
+
+
+def remember(console: Console, line: Text) -> None:
+    """Put a line into the history, if that can be."""
+    try:
+        console.remember(line.content)
+    except ServiceError:
+        pass
+
+
 def edit(context: Context, prompt: Text) -> Text | None:
     """Let a person edit a line; None at the end of the input. A line that was given up ends with INTERRUPT."""
     console = console_of(context)
@@ -93,7 +121,7 @@ def edit(context: Context, prompt: Text) -> Text | None:
     result: Text | None = None
     try:
         while True:
-            count = console.edit_line(prompt.content, text.content, cursor, buffer)
+            count = edited(console, prompt, text, cursor, buffer)
             if count < HEAD or buffer[0] == END:
                 break
             text = Text.from_bytes(buffer[HEAD:count])
@@ -107,10 +135,10 @@ def edit(context: Context, prompt: Text) -> Text | None:
                 result = ended.to_text()
             elif buffer[0] == ACCEPTED:
                 if text.strip().length > 0:
-                    console.remember(text.content)
+                    remember(console, text)
                 result = text
             break
-    except ServiceError:
+    except (BadMessage, BadOperation):
         pass
     free_slice(buffer)
     return result
@@ -121,20 +149,20 @@ def run_session(context: Context, shell: Interpreter) -> U64:
     state = context.state
     state.interactive = True
     context.person = True
-    programs.set_foreground(U64(0))
     keyboard = Keyboard(context, shell, True, False)
     more = True
     while more:
+        context.set_foreground(U64(0))
         calm(context)
         report(context)
         keyboard.first = True
         keyboard.interrupted = False
-        lexer = lexer_of(keyboard)
+        lexer = script_lexer(keyboard, state.aliases)
         more = run_typed(context, shell, lexer)
         if keyboard.interrupted:
             state.status = U64(130)
             more = True
-    shell.run_exit_trap()
+    run_exit_trap(context, shell)
     return state.status
 
 

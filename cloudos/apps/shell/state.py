@@ -8,6 +8,7 @@ from cloudos.lang import I64, U8, U64, Error, managed, write_text
 from cloudos.sdk import ByteBuffer, InvalidNumber, KeyMissing, List, Map, Text, programs
 
 DESCRIPTORS = 10
+MASK = 0o022
 
 
 class ExitShell(Error):
@@ -93,7 +94,11 @@ class State:
     number: U64
     background: U64
     line: U64
-    exit_trap: Text
+    # What `trap` says, by signal; an empty action: the signal is ignored. 0 is the end of the shell.
+    traps: Map[U64, Text]
+    aliases: Map[Text, Text]
+    # Permissions that new files do not get.
+    mask: U64
     # The variables that functions made local, innermost last; and how many belong to callers.
     locals: List[Saved]
     function_depth: U64
@@ -114,7 +119,9 @@ class State:
         self.number = U64(1)
         self.background = U64(0)
         self.line = U64(0)
-        self.exit_trap = Text("")
+        self.traps = Map[U64, Text]()
+        self.aliases = Map[Text, Text]()
+        self.mask = U64(MASK)
         self.locals = List[Saved]()
         self.function_depth = U64(0)
         self.interactive = False
@@ -136,8 +143,22 @@ class State:
         made.number = self.number
         made.background = self.background
         made.line = self.line
+        for signal, action in self.traps.items():
+            if action.length == 0:
+                made.traps[signal] = action
+        for name, value in self.aliases.items():
+            made.aliases[name] = value
+        made.mask = self.mask
         made.function_depth = self.function_depth
         return made
+
+    def ignored(self) -> U64:
+        """The signals that are ignored, as bits."""
+        bits = U64(0)
+        for signal, action in self.traps.items():
+            if action.length == 0:
+                bits = bits | U64(1) << signal
+        return bits
 
     # Variables.
 

@@ -24,6 +24,8 @@ from cloudos.apps.shell.context import FAILED, Context
 from cloudos.apps.shell.expansion import contains, is_space
 from cloudos.apps.shell.output import quoted, say
 from cloudos.apps.shell.state import ExpansionFailure, Options, State, byte_text
+from cloudos.contracts.errors import Interrupted
+from cloudos.contracts.programs import INTERRUPT
 from cloudos.lang import I64, U8, U64, Error
 from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text
 
@@ -81,11 +83,6 @@ def sorted_names(state: State) -> List[Text]:
         names.append(name)
     names.sort()
     return names
-
-
-def show_trap(state: State) -> None:
-    """What the shell does at its end."""
-    say(state, f"trap -- {quoted(state.exit_trap)} EXIT")
 
 
 def unset(context: Context, fields: List[Text]) -> None:
@@ -224,19 +221,25 @@ def switch(options: Options, letter: U8, on: bool) -> bool:
 
 
 def read(context: Context, fields: List[Text]) -> None:
-    """`read [-r] name …`. Raises ExpansionFailure."""
+    """`read [-r] [-p prompt] name …`. Raises ExpansionFailure, and Abandoned for the interrupt key."""
     state = context.state
     raw = False
     at = U64(1)
     while at < fields.length and fields[at].length > 1 and fields[at][0] == MINUS:
-        if fields[at].equals("--"):
-            at += 1
-            break
-        if not fields[at].equals("-r"):
-            context.fail(f"read: Illegal option {fields[at]}", U64(FAILED))
-            return
-        raw = True
+        option = fields[at]
         at += 1
+        if option.equals("--"):
+            break
+        if option.equals("-p") and at < fields.length:
+            prompt = ByteBuffer()
+            prompt.write(fields[at].content)
+            state.show_error(prompt)
+            at += 1
+        elif option.equals("-r"):
+            raw = True
+        else:
+            context.fail(f"read: Illegal option {option}", U64(FAILED))
+            return
     if at == fields.length:
         context.fail("read: arg count", U64(FAILED))
         return
@@ -249,6 +252,9 @@ def read(context: Context, fields: List[Text]) -> None:
         complete = read_logical_line(state, raw, line, marks)
     except Denied:
         context.fail("read: cannot read", U64(1))
+    except Interrupted:
+        state.status = U64(128 + INTERRUPT)
+        context.check_interrupt()
     except Error:
         pass
     give_out(state, line, marks, fields.slice(at, fields.length))

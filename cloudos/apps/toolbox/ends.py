@@ -5,13 +5,19 @@ from __future__ import annotations
 from cloudos.apps.counts import old_counts, to_count
 from cloudos.apps.inputs import CHUNK, open_input, operands_or_input, reason
 from cloudos.apps.options import Options, Usage, parse
-from cloudos.lang import U8, U64, Error, Slice, error_code, free_slice, managed, new_slice, write_text
-from cloudos.sdk import InvalidNumber, List, Reader, Text, print_error, stdout
+from cloudos.apps.toolbox.small import nanoseconds as duration
+from cloudos.contracts.errors import BrokenPipe
+from cloudos.contracts.streams import START
+from cloudos.lang import I64, U8, U64, Error, Slice, data, error_code, free_slice, managed, new_slice, write_text
+from cloudos.sdk import InvalidNumber, List, Reader, Text, print_error, programs, stdout
+from cloudos.sdk.filesystem import OpenFile, open_path
+from cloudos.sdk.system import thread_sleep
 
 NEWLINE = ord("\n")
 MINUS = ord("-")
 PLUS = ord("+")
 DEFAULT = 10  # lines
+PAUSE = 250_000_000  # nanoseconds between two looks at files that may grow
 
 
 @managed
@@ -105,17 +111,96 @@ def newlines(content: Slice[U8]) -> U64:
     return result
 
 
-def show_tail(reader: Reader, wanted: Amount) -> None:
-    """Write the end."""
+def show_tail(reader: Reader, wanted: Amount) -> U64:
+    """Write the end; how long all of it is."""
     content = reader.read_all()
     start = offset_before(content.content, wanted)
     if wanted.signed:
         start = offset_after(content.content, wanted, wanted.count.saturating_sub(1))
     stdout.write(content.content[start : content.length])
+    return content.length
 
 
-def each(name: str, options: Options, wanted: Amount, first: bool) -> U8:
-    """Do it for each file, with headers when there are several."""
+def nanoseconds(text: Text | None) -> U64:
+    """How long to wait between two looks at files; raises Usage."""
+    if text is None:
+        return U64(PAUSE)
+    try:
+        return duration(text)
+    except InvalidNumber:
+        print_error(f"tail: invalid number of seconds: '{text}'")
+        raise Usage from None
+
+
+@managed
+class Followed:
+    """A file that may grow."""
+
+    name: Text
+    # How much of it was shown.
+    at: U64
+    file: OpenFile | None
+
+
+def follow(files: List[Followed], options: Options, pause: U64, status: U8) -> U8:
+    """Write what is added to files, until nobody reads any more; with nothing to follow, the status."""
+    last = files.length - 1 if files.length > 0 else U64(0)
+    headers = (options.operands.length > 1 or options.has("v")) and not options.has("q")
+    while files.length > 0:
+        stdout.flush()
+        thread_sleep(pause)
+        if not has_reader():
+            return status
+        for i in U64.range(files.length):
+            if show_added(files[i], headers and i != last):
+                last = i
+    return status
+
+
+def has_reader() -> bool:
+    """Whether anybody may still read the output: a pipe tells it to who writes nothing."""
+    stream = programs.standard_stream(U64(1))
+    if stream == 0:
+        return False
+    try:
+        programs.SYSTEM.write(stream, data(b""))
+    except BrokenPipe:
+        return False
+    except Error:
+        pass
+    return True
+
+
+def show_added(one: Followed, header: bool) -> bool:
+    """Write what was added to a file; whether anything was."""
+    room = new_slice(U8, CHUNK)
+    found = False
+    try:
+        file = one.file
+        if file is None:
+            file = open_path(one.name)
+            one.file = file
+        if file.status().length < one.at:
+            print_error(f"tail: {one.name}: file truncated")
+            one.at = U64(0)
+        file.seek(I64(one.at), U64(START))
+        while True:
+            count = file.receive(room)
+            if count == 0:
+                break
+            if header and not found:
+                write_text(stdout, f"\n==> {one.name} <==\n")
+            found = True
+            stdout.write(room[0:count])
+            one.at += count
+    except Error:
+        print_error(f"tail: {one.name}: {reason(error_code())}")
+    free_slice(room)
+    return found
+
+
+def each(name: str, options: Options, wanted: Amount, first: bool, shown_to: List[Followed]) -> U8:
+    """Do it for each file, with headers when there are several; note how far the files of tail were shown."""
     status = U8(0)
     paths = operands_or_input(options.operands)
     headers = (paths.length > 1 or options.has("v")) and not options.has("q")
@@ -131,7 +216,9 @@ def each(name: str, options: Options, wanted: Amount, first: bool) -> U8:
             if first:
                 show_head(reader, wanted)
             else:
-                show_tail(reader, wanted)
+                length = show_tail(reader, wanted)
+                if not path.equals("-"):
+                    shown_to.append(Followed(path, length, None))
         except Error:
             print_error(f"{name}: {path}: {reason(error_code())}")
             status = U8(1)
@@ -145,14 +232,19 @@ def head(arguments: List[Text]) -> U8:
         wanted = amount(options, U8(MINUS))
     except Usage:
         return U8(1)
-    return each("head", options, wanted, True)
+    return each("head", options, wanted, True, List[Followed]())
 
 
 def tail(arguments: List[Text]) -> U8:
-    """Write the last lines of files: 10, or `-n N`; from line N on with `-n +N`; `-c` counts bytes."""
+    """Write the last lines of files: 10, or `-n N`; from line N on with `-n +N`; `-c` counts bytes; `-f` goes on."""
     try:
-        options = parse(old_counts(arguments), "n:c:qv")
+        options = parse(old_counts(arguments), "n:c:qvfFs:")
         wanted = amount(options, U8(PLUS))
+        pause = nanoseconds(options.value("s"))
     except Usage:
         return U8(1)
-    return each("tail", options, wanted, False)
+    files = List[Followed]()
+    status = each("tail", options, wanted, False, files)
+    if options.has("fF"):
+        return follow(files, options, pause, status)
+    return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudos.apps.inputs import reason
 from cloudos.apps.options import Usage
 from cloudos.apps.paths import join
+from cloudos.apps.toolbox.find_execution import Execution
 from cloudos.apps.toolbox.find_expression import MANY, Expression, Node, holds, visit_of
 from cloudos.contracts.files import DIRECTORY
 from cloudos.lang import U8, U64, Error, error_code
@@ -49,7 +50,7 @@ def find(arguments: List[Text]) -> U8:
     if paths.length == 0:
         paths.append(Text("."))
     words = arguments.slice(i, arguments.length)
-    expression = Expression(words, U64(0), U64(0), U64(0), U64(MANY), False, False)
+    expression = Expression(words, U64(0), U64(0), U64(0), U64(MANY), False, False, List[Execution]())
     try:
         root = expression.whole()
     except Usage:
@@ -57,5 +58,8 @@ def find(arguments: List[Text]) -> U8:
     result = U8(0)
     for path in paths:
         if not walk(path, U64(0), expression, root):
+            result = U8(1)
+    for batch in expression.batches:
+        if not batch.finish():
             result = U8(1)
     return result

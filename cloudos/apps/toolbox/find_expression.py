@@ -7,6 +7,8 @@ from cloudos.apps.inputs import reason
 from cloudos.apps.modes import BadMode, parse_mode
 from cloudos.apps.options import Usage
 from cloudos.apps.paths import base_name
+from cloudos.apps.toolbox.commands import runner
+from cloudos.apps.toolbox.find_execution import Execution
 from cloudos.apps.wildcards import Wildcard
 from cloudos.contracts.files import DEVICE, DIRECTORY, FILE, PIPE, TERMINAL
 from cloudos.contracts.streams import Status
@@ -34,6 +36,7 @@ PRINT = 15
 PRINT_ZERO = 16
 PRUNE = 17
 DELETE = 18
+EXECUTE = 19  # command: true when it succeeds
 
 # Relations of a number.
 LESS = 0
@@ -59,6 +62,7 @@ class Node:
     value: U64 = U64(0)
     unit: U64 = U64(1)
     relation: U64 = U64(EQUAL)
+    command: Execution | None = None
 
 
 @managed
@@ -158,6 +162,9 @@ def primary(node: Node, visit: Visit) -> bool:
             visit.pruned = True
         case 18:
             return visit.delete()
+        case 19:
+            command = node.command
+            return command is not None and command.run(visit.path)
         case _:
             pass
     return True
@@ -182,6 +189,7 @@ class Expression:
     most: U64  # -maxdepth
     late: bool  # what is in a directory comes before it: -depth
     acts: bool  # has an action, so nothing is printed by itself
+    batches: List[Execution]  # commands that take many files at once
 
     def peek(self, text: str) -> bool:
         return self.at < self.words.length and self.words[self.at].equals(text)
@@ -270,6 +278,8 @@ class Expression:
             return self.permissions(word)
         if word.equals("-newer"):
             return self.newer(word)
+        if word.equals("-exec"):
+            return self.execution(word)
         if word.equals("-maxdepth"):
             self.most = self.count(word)
             return Node(U64(ALWAYS))
@@ -303,6 +313,26 @@ class Expression:
         if word.equals("-false"):
             return Node(U64(NEVER))
         return None
+
+    def execution(self, word: Text) -> Node:
+        """`-exec COMMAND ;` and `-exec COMMAND {} +`."""
+        self.acts = True
+        words = List[Text]()
+        while True:
+            one = self.next(word)
+            many = one.equals("+") and words.length > 0 and words[words.length - 1].equals("{}")
+            if one.equals(";") or many:
+                break
+            words.append(one)
+        if many:
+            words.pop()
+        if words.length == 0:
+            print_error(f"find: missing argument to '{word}'")
+            raise Usage
+        made = Execution(words, many, List[Text](), U64(0), runner("find", True), False)
+        if many:
+            self.batches.append(made)
+        return Node(U64(EXECUTE), command=made)
 
     def pattern(self, kind: U64, word: Text) -> Node:
         return Node(kind, wildcard=Wildcard(self.next(word), word[1] == 0x69, False))

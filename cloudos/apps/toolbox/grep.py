@@ -157,6 +157,8 @@ class Search:
                     self.show(name, number, line, content)
         except Error:
             self.say(path, reason(error_code()))
+            if number == 0:
+                return
         if self.quiet:
             return
         if self.counts and not self.listing:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.apps.decimals import format_decimal, is_finite, is_negative, parse_float
 from cloudos.apps.toolbox.escapes import expand, hex_digit
-from cloudos.lang import I64, U8, U64, Slice, managed, write_text
+from cloudos.lang import F64, I64, U8, U64, Slice, managed, write_text
 from cloudos.sdk import ByteBuffer, List, Text, print_error, stdout
 
 BACKSLASH = ord("\\")
@@ -42,6 +43,7 @@ class Printer:
     next: U64
     failed: bool
     stopped: bool  # `\\c` was met
+    plain: bool  # backslashes in the format stand for themselves
 
     def argument(self) -> Text | None:
         """The next argument."""
@@ -58,7 +60,7 @@ class Printer:
         self.at = U64(0)
         while self.at < self.format.length and not self.stopped:
             byte = self.format[self.at]
-            if byte == BACKSLASH:
+            if byte == BACKSLASH and not self.plain:
                 self.escape()
             elif byte == PERCENT:
                 self.at += 1
@@ -107,6 +109,8 @@ class Printer:
                 self.text(field, Text("") if text is None else text)
             case 0x62:
                 self.expanded(field)
+            case 0x65 | 0x66 | 0x67 | 0x45 | 0x46 | 0x47:
+                self.floating(field, letter)
             case _:
                 print_error(f"printf: %{self.format.slice(start, self.at)}: invalid conversion specification")
                 self.failed = True
@@ -198,6 +202,45 @@ class Printer:
             case _:
                 self.integer_field(field, "", Text(f"{value}"))
 
+    def floating(self, field: Field, letter: U8) -> None:
+        """`%e`, `%f`, `%g` and their capitals."""
+        text = self.argument()
+        value = F64(0)
+        if text is not None and text.length > 0:
+            if text[0] == QUOTE or text[0] == DOUBLE_QUOTE:
+                value = F64(0) if text.length == 1 else F64(text[1])
+            else:
+                value = self.float_of(text)
+        result = ByteBuffer()
+        if is_negative(value):
+            write_text(result, "-")
+        elif field.sign:
+            write_text(result, "+")
+        elif field.space:
+            write_text(result, " ")
+        precision = U64(6) if field.precision == NONE else field.precision
+        digits = format_decimal(value, letter, precision, field.other)
+        if field.zeros and not field.left and is_finite(value):
+            for _ in U64.range(min(result.length + digits.length, field.width), field.width):
+                result.append(U8(ZERO))
+        result.write(digits.content)
+        self.padded(field, result.content())
+
+    def float_of(self, text: Text) -> F64:
+        """An argument as a float; what is none is shown."""
+        if text.starts_with("0x") or text.starts_with("0X") or text.starts_with("-0x"):
+            whole, used = integer(text)
+            value = F64(whole)
+        else:
+            value, used = parse_float(text)
+        if used == 0:
+            print_error(f"printf: '{text}': expected a numeric value")
+            self.failed = True
+        elif used < text.length:
+            print_error(f"printf: '{text}': value not completely converted")
+            self.failed = True
+        return value
+
     def integer_field(self, field: Field, lead: str, digits: Text) -> None:
         """Sign or prefix, zeros and digits, as wide as the field."""
         result = ByteBuffer()
@@ -272,7 +315,7 @@ def printf(arguments: List[Text]) -> U8:
         print_error("printf: missing operand")
         return U8(1)
     rest = arguments.slice(first + 1, arguments.length)
-    printer = Printer(arguments[first], U64(0), rest, U64(0), False, False)
+    printer = Printer(arguments[first], U64(0), rest, U64(0), False, False, False)
     while True:
         before = printer.next
         printer.once()

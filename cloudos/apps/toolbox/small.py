@@ -1,14 +1,14 @@
-"""Utilities of a few lines: true, false, yes, basename, dirname, pwd, sleep, env, uname, tee, seq."""
+"""Utilities of a few lines: true, false, yes, basename, dirname, pwd, sleep, env, uname, tee,"""
 
 from __future__ import annotations
 
 from cloudos.apps.counts import to_count
 from cloudos.apps.inputs import CHUNK, reason
-from cloudos.apps.options import Options, Usage, parse, parse_leading
+from cloudos.apps.options import Usage, parse, parse_leading
 from cloudos.apps.paths import base_name, directory_name
 from cloudos.contracts.files import APPEND, CREATE, TRUNCATE, WRITE
-from cloudos.lang import I64, U8, U64, Error, error_code, free_slice, new_slice, write_text
-from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text, print_error, stdin, stdout, variable, variable_names
+from cloudos.lang import U8, U64, Error, error_code, free_slice, new_slice, write_text
+from cloudos.sdk import InvalidNumber, List, Text, print_error, stdin, stdout, variable
 from cloudos.sdk.filesystem import OpenFile, open_path, working_directory
 from cloudos.sdk.system import thread_sleep
 
@@ -133,37 +133,6 @@ def sleep(arguments: List[Text]) -> U8:
     return U8(0)
 
 
-def env(arguments: List[Text]) -> U8:
-    """Write the environment; `-i`: an empty one; `-u NAME`: without it; `NAME=VALUE`: with it."""
-    try:
-        options = parse_leading(arguments, "iu:")
-    except Usage:
-        return U8(125)
-    shown = List[Text]()
-    removed = options.all_values("u")
-    if not options.has("i"):
-        for name in variable_names():
-            if name not in removed and not sets(options.operands, name):
-                value = variable(f"{name}")
-                shown.append(Text(f"{name}={value}") if value is not None else name)
-    for operand in options.operands:
-        if operand.find("=") is None:
-            print_error(f"env: '{operand}': programs are not run from here")
-            return U8(126)
-        shown.append(operand)
-    for line in shown:
-        write_text(stdout, f"{line}\n")
-    return U8(0)
-
-
-def sets(operands: List[Text], name: Text) -> bool:
-    """Whether one of the operands gives this variable a value."""
-    for operand in operands:
-        if operand.starts_with(f"{name}="):
-            return True
-    return False
-
-
 def uname(arguments: List[Text]) -> U8:
     """Write what the system is: `-s` its name (or nothing given), `-n -r -v -m`, `-a` all."""
     try:
@@ -220,79 +189,3 @@ def tee(arguments: List[Text]) -> U8:
                 status = U8(1)
     free_slice(room)
     return status
-
-
-def is_negative(text: Text) -> bool:
-    """Whether an argument of seq is a negative number and not an option."""
-    return text.length > 1 and text[0] == MINUS and text[1] >= 0x30 and text[1] <= 0x39
-
-
-def seq_options(arguments: List[Text]) -> Options:
-    """The options of seq; negative numbers are operands. Raises Usage."""
-    guarded = List[Text]()
-    i = U64(0)
-    while i < arguments.length:
-        if is_negative(arguments[i]):
-            guarded.append(Text("--"))
-        if i > 0 and (is_negative(arguments[i]) or not arguments[i].starts_with("-")):
-            break
-        guarded.append(arguments[i])
-        i += 1
-        if i < arguments.length and arguments[i - 1].equals("-s"):
-            guarded.append(arguments[i])
-            i += 1
-    guarded.extend(arguments.slice(i, arguments.length))
-    return parse_leading(guarded, "ws:")
-
-
-def seq(arguments: List[Text]) -> U8:
-    """Write integers from FIRST by STEP to LAST; `-s` what stands between them, `-w` all of one width."""
-    try:
-        options = seq_options(arguments)
-    except Usage:
-        return U8(1)
-    operands = options.operands
-    if operands.length == 0 or operands.length > 3:
-        print_error("seq: missing operand" if operands.length == 0 else f"seq: extra operand '{operands[3]}'")
-        return U8(1)
-    numbers = List[I64]()
-    for text in operands:
-        try:
-            numbers.append(text.to_integer())
-        except InvalidNumber:
-            print_error(f"seq: invalid floating point argument: '{text}'")
-            return U8(1)
-    first = numbers[0] if numbers.length > 1 else I64(1)
-    step = numbers[1] if numbers.length > 2 else I64(1)
-    if step == 0:
-        print_error(f"seq: invalid Zero increment value: '{operands[1]}'")
-        return U8(1)
-    separator = options.value("s")
-    write_numbers(first, step, numbers[numbers.length - 1], separator, options.has("w"))
-    return U8(0)
-
-
-def write_numbers(first: I64, step: I64, last: I64, separator: Text | None, padded: bool) -> None:
-    width = max(Text(f"{first}").length, Text(f"{last}").length) if padded else U64(0)
-    between = Text("\n") if separator is None else separator
-    value = first
-    while (value <= last) if step > 0 else (value >= last):
-        if value != first:
-            stdout.write(between.content)
-        write_padded(value, width)
-        if value.wrapping_add(step) != value.saturating_add(step):
-            break
-        value += step
-    if (first <= last) if step > 0 else (first >= last):
-        write_text(stdout, "\n")
-
-
-def write_padded(value: I64, width: U64) -> None:
-    """A number with zeros after its sign."""
-    digits = ByteBuffer()
-    write_text(digits, f"{value}")
-    start = U64(1) if value < 0 else U64(0)
-    stdout.write(digits.content()[0:start])
-    for _ in U64.range(min(digits.length, width), width):
-        write_text(stdout, "0")
-    stdout.write(digits.content()[start : digits.length])

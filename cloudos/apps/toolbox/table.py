@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from cloudos.apps.multicall import dispatcher
 from cloudos.apps.toolbox.cat import cat
 from cloudos.apps.toolbox.cmp import cmp
 from cloudos.apps.toolbox.condition import bracket, test
@@ -13,6 +13,7 @@ from cloudos.apps.toolbox.cut import cut
 from cloudos.apps.toolbox.date import date
 from cloudos.apps.toolbox.echo import echo
 from cloudos.apps.toolbox.ends import head, tail
+from cloudos.apps.toolbox.env import env
 from cloudos.apps.toolbox.expr import expr
 from cloudos.apps.toolbox.find import find
 from cloudos.apps.toolbox.grep import grep
@@ -21,13 +22,16 @@ from cloudos.apps.toolbox.ls import ls
 from cloudos.apps.toolbox.make import chmod, mkdir, rmdir, touch
 from cloudos.apps.toolbox.printf import printf
 from cloudos.apps.toolbox.removal import rm
+from cloudos.apps.toolbox.sed import sed
+from cloudos.apps.toolbox.seq import seq
 from cloudos.apps.toolbox.sha256sum import sha256sum
-from cloudos.apps.toolbox.small import basename, dirname, env, false, pwd, seq, sleep, tee, true, uname, yes
+from cloudos.apps.toolbox.small import basename, dirname, false, pwd, sleep, tee, true, uname, yes
 from cloudos.apps.toolbox.sort import sort
 from cloudos.apps.toolbox.tr import tr
 from cloudos.apps.toolbox.uniq import uniq
 from cloudos.apps.toolbox.wc import wc
-from cloudos.lang import U8, generate
+from cloudos.apps.toolbox.xargs import xargs
+from cloudos.lang import U8
 from cloudos.sdk import List, Text
 
 UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
@@ -55,6 +59,7 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "pwd": pwd,
     "rm": rm,
     "rmdir": rmdir,
+    "sed": sed,
     "seq": seq,
     "sha256sum": sha256sum,
     "sleep": sleep,
@@ -68,26 +73,11 @@ UTILITIES: dict[str, Callable[[List[Text]], U8]] = {
     "uname": uname,
     "uniq": uniq,
     "wc": wc,
+    "xargs": xargs,
     "yes": yes,
 }
 NAMES = tuple(UTILITIES)
 """For the image: each is a file that holds this program."""
 
-
-def _dispatch() -> Callable[[Text, List[Text]], U8 | None]:
-    """The function that calls a utility by its name: comparisons, made from the table."""
-    names: dict[str, Any] = {"Text": Text, "List": List, "U8": U8, "__name__": __name__}
-    lines = ["def dispatch(name: Text, arguments: List[Text]) -> U8 | None:"]
-    lines += ["    first = U8(0) if name.length == 0 else name[0]"]
-    for number, (name, function) in enumerate(UTILITIES.items()):
-        names[f"utility{number}"] = function
-        lines.append(f"    if first == {ord(name[0])} and name.equals({name!r}):")
-        lines.append(f"        return utility{number}(arguments)")
-    made: Callable[[Text, List[Text]], U8 | None] = generate(
-        "\n".join(lines) + "\n    return None\n", "dispatch", names
-    )
-    return made
-
-
-dispatch = _dispatch()
+dispatch = dispatcher(UTILITIES, __name__)
 """Run the utility of a name with its arguments, the name first; None when there is none of that name."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from cloudos.contracts.devices import Clock
-from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, ServiceGone
+from cloudos.contracts.errors import ServiceError
 from cloudos.contracts.logs import WARNING, Log
 from cloudos.drivers.rtc.chip import RealTimeClock
+from cloudos.drivers.rtc.kept import continued_in
 from cloudos.lang import U64, data, place, struct
 from cloudos.sdk import system
 from cloudos.sdk.component import held
@@ -17,19 +18,13 @@ SECOND = 1_000_000_000  # nanoseconds
 
 @struct
 class TimeOfDay:
-    """Implements `Clock`. `start` is the time of day, in nanoseconds, when the machine's clock showed `since`."""
+    """Implements `Clock`. The time of day is `ahead` nanoseconds, modulo 2**64, later than the machine's clock."""
 
-    start: U64 = U64(0)
-    since: U64 = U64(0)
-
-    def set(self, seconds: U64) -> None:
-        """Now it is `seconds` after 1970."""
-        self.start = seconds * SECOND
-        self.since = system.clock_read()
+    ahead: U64 = U64(0)
 
     def now(self) -> U64:
         """See `Clock`."""
-        return self.start + (system.clock_read() - self.since)
+        return system.clock_read().wrapping_add(self.ahead)
 
 
 SERVER = place(TimeOfDay())
@@ -41,22 +36,25 @@ def warn(log: U64) -> None:
     if log == 0:
         return
     try:
-        Log(log).write(U64(WARNING), data(b"the real-time clock shows no time: it counts from 1970-01-01"))
-    except (NoSpace, ServiceGone, BadMessage, BadOperation):
+        Log(log).note(U64(WARNING), data(b"the real-time clock shows no time: it counts from 1970-01-01"))
+    except ServiceError:
         pass
 
 
-def set_time(clock: RealTimeClock, log: U64) -> None:
-    """Take over the clock's time, or count from 1970 and say so."""
+def set_time(clock: RealTimeClock, log: U64, state: U64) -> None:
+    """Take over the clock's time, or what an earlier life made of it and left in the memory `state` (0: there is none).
+
+    A clock that shows no time: it was 1970 when the machine started, and the log says so.
+    """
     seconds = clock.read()
     if seconds is None:
         warn(log)
-        SERVER.set(U64(0))
+        SERVER.ahead = continued_in(state, U64(0))
     else:
-        SERVER.set(seconds)
+        SERVER.ahead = continued_in(state, (seconds * SECOND).wrapping_sub(system.clock_read()))
 
 
 def main() -> None:
     """Serve for ever."""
-    set_time(RealTimeClock(Ports(held("ports"))), held("log"))
+    set_time(RealTimeClock(Ports(held("ports"))), held("log"), held("state"))
     serve(held("offer"))

@@ -16,7 +16,7 @@ from cloudos.abi.errors import (
     Sealed,
     TooManyHandles,
 )
-from cloudos.abi.objects import ALL_RIGHTS_BITS, Rights
+from cloudos.abi.objects import ALL_RIGHTS_BITS, DERIVED, Rights
 from cloudos.kernel.memory import user_memory
 from cloudos.kernel.objects import audit, policy, quota
 from cloudos.kernel.objects.header import Capability, Quota
@@ -62,8 +62,9 @@ def handle_revoke(handle: U64) -> None:
 
 def handle_inspect(handle: U64) -> U64:
     """System call."""
-    capability = capabilities.find(own_table(), handle)
-    return U64(U8(capability.value.object.value.kind)) | U64(U32(capability.value.rights)) << 8
+    capability = capabilities.find(own_table(), handle).value
+    shape = U64(U8(capability.object.value.kind)) | U64(U32(capability.rights)) << 8
+    return shape if capability.child.is_null() else shape | DERIVED
 
 
 def quota_create(parent: Ptr[Quota], limit: U64) -> U64:

@@ -31,7 +31,7 @@ from cloudos.kernel.objects.waiting import refresh, signal
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
-from cloudos.kernel.security.labels import MATRIX
+from cloudos.kernel.security.labels import MATRIX, permits
 from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, data, struct
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
@@ -79,7 +79,7 @@ def process_create(quota: Ptr[Quota], label: U64) -> U64:
     if label >= MATRIX.count:
         raise BadArgument
     own = own_table().label
-    if own != 0 and label != U64(own):
+    if own != 0 and label != U64(own) and not permits(own, U8(label), Operation.CONTROL):
         raise Denied
     made = process.create(quota.value, U8(label))
     PROCESSOR.current.value.process.value.adopt(made)

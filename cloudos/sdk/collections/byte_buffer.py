@@ -53,6 +53,11 @@ class ByteBuffer:
         """Forget the bytes, keep the room."""
         self.store.used = U64(0)
 
+    def shorten(self, length: U64) -> None:
+        """Forget the bytes from `length` on, which must be no more than there are, and keep the room."""
+        assert length <= self.store.used, "a buffer cannot be shortened to more than it has"
+        self.store.used = length
+
     def content(self) -> Slice[U8]:
         """The bytes themselves, to read or change in place: valid until the buffer grows or dies."""
         return self.store.filled()

@@ -18,6 +18,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 LEAST_INDEX = 8  # slots
+GROWTH = 128  # bytes for each entry of tables of twice the size, each rounded up to a power of two
 LIVE = 0x80000000  # set in the stored hash of every entry; a hole has hash 0
 LARGEST_INDEX = 2**31  # slots: entry numbers are 32 bits wide
 
@@ -53,6 +54,10 @@ class Map(Generic[K, V]):
     @property
     def length(self) -> U64:
         return self.count
+
+    def growth(self) -> U64:
+        """Bytes that adding an entry takes at most for larger tables: 0 where there is a place for it."""
+        return U64(0) if self.used < self.hashes.length else (self.count + LEAST_INDEX) * GROWTH
 
     def __contains__(self, key: K) -> bool:
         return self.locate(key, stored_hash(key)) is not None

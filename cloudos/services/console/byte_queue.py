@@ -24,10 +24,12 @@ class Queue:
 
     def put(self, data: Slice[U8]) -> None:
         """Add bytes."""
-        if self.taken > 4096 and self.taken * 2 > self.content.length:
-            rest = self.content.to_bytes()
-            self.content.clear()
-            self.content.write(rest.content[self.taken : rest.length])
+        if self.taken > 0 and self.taken * 2 >= self.content.length:
+            # No more is moved than has gone, and no memory is needed for it.
+            rest = self.length
+            content = self.content.content()
+            content[0:rest].copy_from(content[self.taken : content.length])
+            self.content.shorten(rest)
             self.taken = U64(0)
         self.content.write(data)
 

@@ -6,8 +6,8 @@ so on; handles that are handed on keep their badge, so a program and what it sta
 
 from __future__ import annotations
 
-from cloudos.abi import initial
 from cloudos.abi.errors import BadArgument, Denied, NotFound
+from cloudos.abi.wiring import RESTARTED
 from cloudos.contracts.console import Console
 from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
@@ -19,6 +19,7 @@ from cloudos.sdk import system, transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
+from cloudos.sdk.heap import has_room
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.services.console.byte_queue import Queue, new_queue
 from cloudos.services.console.link import Link
@@ -28,7 +29,11 @@ from cloudos.services.console.window import Window, new_window
 MOST_SESSIONS = 9
 SWITCH_KEY = 0x1D
 """Control-]."""
-LONGEST_OUTPUT = 16384
+SESSION_ROOM = 24576
+"""Bytes that must be left of the memory of the service for another session."""
+OUTPUT_ROOM = 16384
+"""Bytes that must be left for what somebody writes while others wait already."""
+LONGEST_OUTPUT = 4096
 """Bytes that wait for the line; who writes more waits."""
 TICK = 1_000_000_000  # nanoseconds between two looks at whether the driver knows us
 PATIENCE = 200_000_000  # nanoseconds that a driver may take
@@ -67,7 +72,7 @@ class ConsoleServer:
         for one in self.sessions:
             if one.badge == CALLER.badge:
                 return one
-        if self.sessions.length == MOST_SESSIONS:
+        if self.sessions.length == MOST_SESSIONS or not has_room(U64(SESSION_ROOM), U64(SESSION_ROOM)):
             raise ServiceGone
         made = new_session(CALLER.badge, self.link.out)
         made.active = self.sessions.length == self.current
@@ -115,6 +120,13 @@ class ConsoleServer:
             self.doomed, self.tries, self.next_try = group, U64(KILL_TRIES), system.clock_read()
         session.pressed = False
 
+    def interrupted(self) -> bool:
+        """See `Console`."""
+        session = self.session()
+        pressed = session.pressed
+        session.pressed = False
+        return pressed
+
     def history(self, position: U64, into: Slice[U8]) -> U64:
         """See `Console`."""
         lines = self.session().editor.history.lines
@@ -136,8 +148,10 @@ class ConsoleServer:
         raise Later
 
     def write(self, data: Slice[U8]) -> U64:
-        """See `Stream`. Who writes faster than the line sends waits for it."""
+        """See `Stream`. Who writes faster than the line sends waits for it. NoSpace: very many wait."""
         session = self.session()
+        if self.link.out.length > LONGEST_OUTPUT and not has_room(U64(OUTPUT_ROOM), U64(OUTPUT_ROOM)):
+            raise NoSpace
         session.write(data)
         self.link.send()
         if session.active and self.link.out.length > LONGEST_OUTPUT:
@@ -170,7 +184,9 @@ class ConsoleServer:
         self.session()
 
     def signalled(self, bits: U64) -> None:
-        """The line has bytes for us, or room."""
+        """The line has bytes for us, or room; or its driver was started again and does not know of us."""
+        if bits & RESTARTED != 0:
+            self.link.watch()
         if self.link.receive(self.came):
             # There may be more, and clients have their turn first.
             self.next_tick = U64(0)
@@ -270,7 +286,7 @@ class ConsoleServer:
         return self.next_tick
 
     def expired(self) -> None:
-        """Time has passed: the driver may have been started anew, and who was called may be ready now."""
+        """Time has passed: a driver that did not answer, or who else was called, may be ready now."""
         if self.doomed != 0 and system.clock_read() >= self.next_try:
             self.kill()
         now = system.clock_read()
@@ -281,7 +297,8 @@ class ConsoleServer:
         self.window_size.expire(now, typed)
         self.hand_out(typed)
         # The driver signals at once when bytes are there.
-        self.link.watch()
+        if not self.link.watched:
+            self.link.watch()
         self.flush()
 
 
@@ -294,8 +311,8 @@ def record(text: str) -> None:
     if handle != 0:
         try:
             line = Text(text)
-            Log(handle).write(U64(NOTICE), line.content)
-        except (NoSpace, ServiceError):
+            Log(handle).note(U64(NOTICE), line.content)
+        except ServiceError:
             pass
 
 
@@ -309,8 +326,8 @@ def new_console(serial: U64, programs: U64, notification: U64) -> ConsoleServer:
 
 
 def main() -> None:
-    """Serve for ever. Raises what making a notification does."""
-    notification = system.notification_create(U64(initial.QUOTA))
+    """Serve for ever. Raises what binding the notification does."""
+    notification = held("bell")
     system.thread_bind(notification)
     transport.ATTACHED.patience = U64(PATIENCE)
     console = new_console(held("serial"), held("programs"), notification)

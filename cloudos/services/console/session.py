@@ -15,7 +15,7 @@ from cloudos.services.console.output import Column, cook
 
 LONGEST_TYPED = 4096
 """Bytes that wait for a reader; what is typed beyond is lost, and the bell says so."""
-LONGEST_BACKLOG = 16384
+LONGEST_BACKLOG = 8192
 """Bytes of output that are kept while another session is shown."""
 LONGEST_ANSWER = 4032
 GONE = 300

@@ -6,6 +6,7 @@ stream of one life of the service. The number 0, of a handle without a badge, is
 
 from __future__ import annotations
 
+from cloudos.abi import initial
 from cloudos.abi.errors import (
     BadArgument,
     BadHandle,
@@ -25,13 +26,21 @@ from cloudos.sdk.collections.map import Map
 from cloudos.sdk.component import held
 from cloudos.sdk.environment import args
 from cloudos.sdk.image_bundle import image_bundle
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, server
 from cloudos.services.files.life import next_life
 from cloudos.services.files.memory_files import SEARCH_MODE
 from cloudos.services.files.mounts import Names
 from cloudos.services.files.paths import parse_path
 from cloudos.services.files.setup import standard_names
-from cloudos.services.files.streams import STREAM_BADGE, OpenFile, OpenFiles
+from cloudos.services.files.streams import (
+    MAXIMUM,
+    ROOM_PART,
+    STREAM_BADGE,
+    STREAM_COST,
+    OpenFile,
+    OpenFiles,
+)
 from cloudos.services.files.times import TIME
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
@@ -63,7 +72,9 @@ class FileServer:
         node = self.space_of_names.open(parse_path(path), flags, mode)
         badge = self.open_files.add(node, flags, caller)
         try:
-            return system.handle_derive(self.endpoint, U64(RIGHTS), badge)
+            file = self.open_files.get(badge)
+            file.kept = system.handle_derive(self.endpoint, U64(RIGHTS), badge)
+            return system.handle_derive(file.kept, U64(RIGHTS), U64(0))
         except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles):
             self.open_files.close(badge)
             raise NoSpace
@@ -175,6 +186,12 @@ class StreamServer:
         self.open_files.close(CALLER.badge)
 
 
+def most_streams() -> U64:
+    """How many streams may be open, by the limit of the quota."""
+    _, limit = usage(U64(initial.QUOTA))
+    return U64(MAXIMUM) if limit == 0 else min(U64(MAXIMUM), limit // ROOM_PART // STREAM_COST)
+
+
 serve = server((Files, FileServer), (Stream, StreamServer))
 
 
@@ -184,7 +201,7 @@ def main() -> None:
     entropy = held("entropy")
     image = image_bundle()
     names = standard_names(args(), image, entropy)
-    open_files = OpenFiles(next_life(), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
+    open_files = OpenFiles(next_life(), most_streams(), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
     endpoint = held("offer")
     start = image.content.pointer.address.value
     serve(endpoint, FileServer(endpoint, names, open_files, start), StreamServer(open_files, entropy))

@@ -16,12 +16,15 @@ from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.map import Map, stored_hash
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.errors import KeyMissing
+from cloudos.sdk.heap import has_room
 from cloudos.services.files.times import TIME
 
 CHUNK = 4096
 # What a chunk and a file cost, in bytes, with the tables that find them and the longest name.
 CHUNK_COST = CHUNK + 128
 NODE_COST = 768
+# What must be left of the memory of the service besides what is asked for, in bytes.
+ROOM = 4096
 LONGEST_FILE = 1 << 40
 # Permissions of the owner.
 READ_MODE = 0o400
@@ -198,12 +201,12 @@ class Node:
         found = self.chunk(number)
         if found is not None:
             return found
-        if not self.volume.take(U64(CHUNK_COST)):
-            return None
         chunks = self.chunks
         if chunks is None:
             chunks = Map[U64, Chunk]()
-            self.chunks = chunks
+        if not has_place(U64(CHUNK) + chunks.growth()) or not self.volume.take(U64(CHUNK_COST)):
+            return None
+        self.chunks = chunks
         made = Chunk(self.volume)
         chunks[number] = made
         return made
@@ -237,6 +240,11 @@ class Node:
         """Whether a directory has nothing in it."""
         children = self.children
         return children is None or children.length == 0
+
+    def has_place(self) -> bool:
+        """Whether the memory of the service has room for one more entry of a directory."""
+        children = self.children
+        return has_place(U64(0) if children is None else children.growth())
 
     def put(self, name: Text, node: Node) -> None:
         """Give a directory an entry, in place of one of that name."""
@@ -295,8 +303,14 @@ def remove_from(chunks: Map[U64, Chunk], first: U64) -> None:
             pass
 
 
+def has_place(amount: U64) -> bool:
+    """Whether there is room for a block of so many bytes, and for some small ones: what was freed may not be of the
+    size that is needed next, and to run out of memory would end the service."""
+    return has_room(U64(ROOM) + amount, max(U64(ROOM), amount))
+
+
 def make_node(volume: Volume, kind: U64, mode: U64) -> Node | None:
     """A new file or directory, charged to the volume; None when there is no room."""
-    if not volume.take(U64(NODE_COST)):
+    if not has_place(U64(0)) or not volume.take(U64(NODE_COST)):
         return None
     return Node(volume, kind, mode, U64(NODE_COST))

@@ -126,6 +126,8 @@ class Names:
         """Make a file or directory that is not there. Raises NotFound, NotDirectory, Denied, ReadOnly, NoSpace."""
         directory = self.parent(path)
         check_change(directory)
+        if not directory.has_place():
+            raise NoSpace
         made = make_node(directory.volume, kind, mode)
         if made is None:
             raise NoSpace
@@ -197,6 +199,8 @@ class Names:
         check_change(target_directory)
         if target is not None:
             check_replaced(source, target)
+        if target is None and not target_directory.has_place():
+            raise NoSpace
         moves = old.depth != new.depth or not begins_with(new.names, old.names.slice(U64(0), old.depth - 1))
         if moves and source.kind == DIRECTORY and not source.allows(U64(WRITE_MODE)):
             raise Denied

@@ -2,7 +2,8 @@
 
 A session's end takes back the hold that it has by opening. Whether a stream that was shared and closed since is held
 by others or by the session cannot be known, because all holders use one badge; such a stream is kept as an orphan for
-the others, and given up when there is no room for another stream.
+the others. Of each stream the service keeps a handle from which those of all holders are derived: when there is no room
+for another stream, those go of which nobody has a handle any more, be it that their holders died.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from cloudos.contracts.errors import IsDirectory, NoSpace, NotSeekable, ServiceG
 from cloudos.contracts.files import APPEND, DEVICE, DIRECTORY, FILE, READ, WRITE
 from cloudos.contracts.streams import CURRENT, END, START
 from cloudos.lang import I64, U8, U64, Slice, managed
+from cloudos.sdk import transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.errors import KeyMissing
 from cloudos.services.files.devices import read_device, write_device
-from cloudos.services.files.memory_files import Node
+from cloudos.services.files.memory_files import Node, has_place
 
 MAXIMUM_OF_SESSION = 64
-MAXIMUM = 4096
+MAXIMUM = 4096  # or fewer, where the quota has no room for them:
+ROOM_PART = 8  # one part in so many of the quota is for open streams,
+STREAM_COST = 384  # bytes of it for each, with its handles
 STREAM_BADGE = 1 << 62
 LIVES = 1 << 30
 NUMBERS = 1 << 32
@@ -40,6 +44,12 @@ class OpenFile:
     closed: bool
     # Its session ended, and whoever is left holds it.
     orphan: bool
+    # The handle from which those of all holders are derived, 0 until it is made.
+    kept: U64
+
+    def drop(self) -> None:
+        """The handle that was kept goes with it."""
+        transport.close(self.kept)
 
     def read(self, into: Slice[U8], entropy: U64) -> U64:
         """See `Stream.read`."""
@@ -105,6 +115,8 @@ class OpenFiles:
 
     # 0 to 2**30 - 1: which life of the service this is.
     life: U64
+    # How many there may be.
+    limit: U64
     files: Map[U64, OpenFile]
     # How many each session has open that are no orphans.
     counts: Map[U64, U64]
@@ -112,18 +124,28 @@ class OpenFiles:
 
     def check_room(self, session: U64) -> None:
         """Whether a session may open one more. Raises NoSpace."""
-        if self.counts.get(session, U64(0)) >= MAXIMUM_OF_SESSION:
-            raise NoSpace
-        if self.files.length >= MAXIMUM and not self.give_up_orphan():
-            raise NoSpace
+        if self.is_full(session):
+            self.close_unheld()
+            if self.is_full(session):
+                raise NoSpace
 
-    def give_up_orphan(self) -> bool:
-        """Close one stream whose session has ended; whether there was one."""
+    def is_full(self, session: U64) -> bool:
+        """Whether a session has as many as it may, or all together have, or the memory of the service is used up."""
+        if self.counts.get(session, U64(0)) >= MAXIMUM_OF_SESSION or self.files.length >= self.limit:
+            return True
+        return not has_place(self.files.growth())
+
+    def close_unheld(self) -> None:
+        """Close the streams that nobody has a handle to."""
+        numbers = List[U64]()
         for number, file in self.files.items():
-            if file.orphan:
-                self.forget(number, file)
-                return True
-        return False
+            if not transport.is_held(file.kept):
+                numbers.append(number)
+        for number in numbers:
+            try:
+                self.forget(number, self.files[number])
+            except KeyMissing:
+                pass
 
     def add(self, node: Node, flags: U64, session: U64) -> U64:
         """A new stream, for which there is room; its badge."""
@@ -131,7 +153,7 @@ class OpenFiles:
             self.next = (self.next + 1) % NUMBERS
         number = self.next
         self.next = (number + 1) % NUMBERS
-        self.files[number] = OpenFile(node, flags, session, U64(0), U64(1), False, False, False)
+        self.files[number] = OpenFile(node, flags, session, U64(0), U64(1), False, False, False, U64(0))
         self.counts[session] = self.counts.get(session, U64(0)) + 1
         return U64(STREAM_BADGE) | self.life << 32 | number
 

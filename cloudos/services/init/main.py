@@ -23,7 +23,8 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER as FOREVER
 from cloudos.abi.objects import Rights
-from cloudos.contracts.errors import BadProgram, NoSpace, ServiceError, ServiceGone
+from cloudos.abi.wiring import RESTARTED
+from cloudos.contracts.errors import BadProgram, ServiceError, ServiceGone
 from cloudos.contracts.logs import NOTICE, Log
 from cloudos.contracts.streams import Stream
 from cloudos.contracts.supervisor import Supervisor
@@ -59,7 +60,6 @@ LONGEST_WAIT = 10_000_000_000  # nanoseconds between two starts at most
 LEAST_WAIT = 10_000_000  # nanoseconds after a start that was not possible: init must not be busy with it alone
 LINE_TIME = 50_000_000  # nanoseconds: so often a component's starts and ends are told of in the long run,
 BURST = 64  # after so many lines at once
-PATIENCE = 5_000_000  # nanoseconds that init waits for the log service
 MOST_WAITING = 64  # lines for the log service from before it runs
 OWN_BADGE = 1  # of init, for the log service
 BAD_IMAGE_STATUS = 70  # EX_SOFTWARE of sysexits.h
@@ -240,6 +240,7 @@ def describe(one: Component, out: ByteBuffer) -> None:
     """What a component holds: `name kind rights from`, a zero byte after each."""
     if one.offers:
         write_text(out, "offer endpoint receive init\0")
+    if one.offers or one.told_of.length > 0:
         write_text(out, "bell notification wait init\0")
     if one.kept != 0:
         write_text(out, f"state memory {one.state_bytes} init\0")
@@ -287,13 +288,11 @@ def record(register: Register, one: Component, text: Text) -> None:
 
 
 def write_record(log: U64, text: Text) -> None:
-    """One record. A log service that does not answer costs init no more than its patience."""
-    transport.ATTACHED.patience = U64(PATIENCE)
+    """One record. A log service that hangs costs init no more than the patience of the contract."""
     try:
-        Log(log).write(U64(NOTICE), text.content)
-    except (NoSpace, ServiceError):
+        Log(log).note(U64(NOTICE), text.content)
+    except ServiceError:
         pass
-    transport.ATTACHED.patience = U64(0)
 
 
 def find_log(register: Register) -> None:
@@ -326,9 +325,21 @@ def launch(register: Register, one: Component) -> None:
         one.starts += 1
         one.since = system.clock_read()
         report_life(register, one, "started")
+        if one.starts > 1:
+            tell_dependants(register, one)
     except (QuotaExceeded, NotFound, BadProgram, BadArgument, BadState, BadHandle, WrongKind, Denied, PeerGone):
         report_life(register, one, "cannot be started")
         fail(register, one, U64(LEAST_WAIT))
+
+
+def tell_dependants(register: Register, one: Component) -> None:
+    """Signal those that want to know that a component was started again."""
+    for other in register.components:
+        if other.state == RUNNING and other.is_told_of(one.name):
+            try:
+                system.notification_signal(other.bell, U64(RESTARTED))
+            except (BadHandle, WrongKind, Denied, PeerGone):
+                pass
 
 
 def ended(register: Register, one: Component) -> None:

@@ -30,6 +30,8 @@ QUOTA = initial.QUOTA
 # What a server does with its own endpoint: receive, and give out handles to it.
 SERVER_RIGHTS = Rights.RECEIVE | Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 CLIENT_RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
+# A server lets others signal its bell.
+BELL_RIGHTS = Rights.WAIT | Rights.SIGNAL | Rights.INSPECT | Rights.DERIVE | Rights.TRANSFER
 STATE_RIGHTS = Rights.READ | Rights.WRITE | Rights.MAP | Rights.INSPECT
 READ_RIGHTS = Rights.READ | Rights.MAP | Rights.INSPECT | Rights.DERIVE | Rights.TRANSFER
 RUN_RIGHTS = READ_RIGHTS | Rights.EXECUTE
@@ -108,7 +110,8 @@ def give_all(made: NewProcess, component: Component, others: List[Component], ow
     none, all_rights = U64(0), U64(0)
     if component.offers:
         made.give(data(b"offer"), component.endpoint, U64(SERVER_RIGHTS), none)
-        made.give(data(b"bell"), component.bell, U64(Rights.WAIT | Rights.SIGNAL | Rights.INSPECT), none)
+    if component.offers or component.told_of.length > 0:
+        made.give(data(b"bell"), component.bell, U64(BELL_RIGHTS), none)
     if component.kept != 0:
         made.give(data(b"state"), component.kept, U64(STATE_RIGHTS), none)
     for resource in component.resources:

@@ -74,6 +74,8 @@ class Component:
     offers: bool
     arguments: List[Text]
     needs: List[Need]
+    # Components of whose new starts it is told.
+    told_of: List[Text]
     resources: List[Resource]
     grants: List[Grant]
     executable: Executable | None
@@ -93,6 +95,13 @@ class Component:
     # When lines about its starts and ends would be no more than one each LINE_TIME; lines left out since the last one.
     told: U64
     untold: U64
+
+    def is_told_of(self, name: Text) -> bool:
+        """Whether it wants to know when the component of this name was started again."""
+        for one in self.told_of:
+            if one == name:
+                return True
+        return False
 
 
 def new_component(name: Text, program: Text, number: U64) -> Component:
@@ -115,6 +124,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         False,
         List[Text](),
         List[Need](),
+        List[Text](),
         List[Resource](),
         List[Grant](),
         None,
@@ -195,6 +205,8 @@ def read_capability(component: Component, words: List[Text]) -> None:
     word = words[0]
     if word.equals("need") and words.length == 4:
         component.needs.append(Need(words[1], words[2], words[3]))
+    elif word.equals("told") and words.length == 2:
+        component.told_of.append(words[1])
     elif word.equals("grant") and words.length == 3:
         component.grants.append(Grant(words[1], words[2]))
     elif word.equals("ports") or word.equals("registers") or word.equals("interrupt"):

@@ -1,7 +1,14 @@
 """The loader service: `Programs` are sessions, `Program` is one program.
 
-Badges: components have their numbers; 1 << 40 | N is the session of program N; 1 << 41 | N is program N itself.
-A program that is given `files` or `programs` gets sessions of its own instead, which end with it.
+Badges: components have their numbers; 1 << 40 | N is the session of program N; 1 << 41 | N is program N itself, both
+with the life of the service in the bits from 42 on, as numbers begin anew in each. A program that is given `files` or
+`programs` gets sessions of its own instead, which end with it.
+
+Who made a program may die without saying that it is not of interest any more: the service keeps a handle to each from
+which those of all others are derived, and forgets programs that nobody has a handle to.
+
+A part of the quota is no program's: what the service itself needs for all that others may ask of it at once, so that
+who asks for too much gets an error, and the service goes on.
 """
 
 from __future__ import annotations
@@ -24,9 +31,9 @@ from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
-from cloudos.contracts.programs import Program, Programs
+from cloudos.contracts.programs import KILL, Program, Programs
 from cloudos.contracts.streams import Stream
-from cloudos.lang import U8, U64, Slice, data, managed, write_text
+from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
 from cloudos.sdk.bulk import Borrowed
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
@@ -38,18 +45,23 @@ from cloudos.sdk.memory import READ
 from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
-from cloudos.services.loader.reading import Kept, Library, give_back, shown
+from cloudos.services.loader.reading import Kept, Library, give_back, reserve, shown
 from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
 SESSION = 1 << 40
 PROGRAM = 1 << 41
+LIFE = 1 << 42
+LIVES = 1 << 20
+NUMBER = 0xFF_FFFF_FFFF  # the part of a badge that is a program's number
 PATIENCE = 1_000_000_000  # nanoseconds that a stream's service may take: programs name it
 SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
+LONGEST_NAME = 128  # bytes of a path that are kept, the last ones
+GIVEN_PART = 3  # one part in so many of the reserve is for what all programs that have not started were given
 SMALLEST = 176 << 10  # bytes of a program's quota
 SHARE = 33  # hundredths of what is left, for each program
 ROOMY = 32 << 20  # bytes of a quota that leave room for a large stack
@@ -70,21 +82,26 @@ class Loader:
     entries: List[Entry]
     next: U64
     slots: U64
-    # Hundredths of what is left, for each program.
+    # Hundredths of what is left, for each program; the label of all.
     share: U64
+    label: U64
+    # In the badges of this life of the service.
+    life: U64
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
+        self.forget_abandoned()
         self.make_room()
-        name = Text.from_bytes(path)
-        executable = self.library.get(name.content)
+        executable = self.library.get(path)
         quota = self.part_of_quota()
         _, size = usage(quota)
-        number = self.next
+        number, kept = self.next, U64(0)
         try:
-            made = new_process(executable, quota, self.schedule, U64(0), size >= ROOMY)
-            handle = self.mint(U64(PROGRAM) | number)
+            made = new_process(executable, quota, self.schedule, self.label, size >= ROOMY)
+            kept = derive(self.endpoint, U64(PROGRAM) | self.life | number)
+            handle = derive(kept, U64(0))
         except QuotaExceeded:
+            transport.close(kept)
             transport.close(quota)
             raise
         self.next += 1
@@ -95,9 +112,10 @@ class Loader:
                 CALLER.badge,
                 none,
                 U64(NEW),
-                name,
+                Text.from_bytes(path[path.length.saturating_sub(U64(LONGEST_NAME)) : path.length]),
                 made,
                 made.process,
+                kept,
                 quota,
                 List[U64](),
                 List[U64](),
@@ -116,8 +134,11 @@ class Loader:
         """A quota for a program, at the cost of executables that are kept. Raises QuotaExceeded."""
         while True:
             used, limit = usage(U64(initial.QUOTA))
+            left = limit.saturating_sub(used + reserve(limit))
             try:
-                return system.quota_create(U64(initial.QUOTA), max((limit - used) * self.share // 100, U64(SMALLEST)))
+                if left < SMALLEST:
+                    raise QuotaExceeded
+                return system.quota_create(U64(initial.QUOTA), max(left * self.share // 100, U64(SMALLEST)))
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise
@@ -134,31 +155,75 @@ class Loader:
                 return
         raise QuotaExceeded
 
-    def mint(self, badge: U64) -> U64:
-        """A handle to this service with another badge. Raises QuotaExceeded."""
-        return derive(self.endpoint, badge)
+    def forget_abandoned(self) -> None:
+        """Forget programs that nobody has a handle to; those that run, when they have ended."""
+        index = U64(0)
+        while index < self.entries.length:
+            one = self.entries[index]
+            if transport.is_held(one.kept):
+                index += 1
+                continue
+            one.closed = True
+            if one.state == RUNNING:
+                index += 1
+                continue
+            self.entries.remove_at(index)
+            if one.state == NEW:
+                self.release(one)
+
+    def session_of(self, one: Entry) -> U64:
+        """The badge of a program's sessions."""
+        return U64(SESSION) | self.life | one.number
 
     def pipe(self) -> tuple[U64, U64]:
-        """See `Programs`."""
+        """See `Programs`. It counts as made by the caller, so that no program takes the pipes of all."""
+        session = derive(self.pipes, CALLER.badge)
         try:
-            return Pipes(self.pipes).make()
+            return Pipes(session).make()
         except QuotaExceeded:
             raise
         except ServiceError:
             raise ServiceGone
+        finally:
+            transport.close(session)
 
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         """See `Programs`."""
-        if signal == 0 or signal > 64:
+        if signal > 64:
             raise BadArgument
         found = False
         for one in self.entries:
             if one.state == RUNNING and (one.group == number if group else one.number == number):
-                one.signal = signal
-                end(one.process)
                 found = True
+                if signal != 0 and not tell(one, signal):
+                    one.signal = signal
+                    end(one.process)
         if not found:
             raise NotFound
+
+    def own(self) -> tuple[U64, U64]:
+        """See `Programs`."""
+        one = self.caller()
+        if one is None:
+            return U64(0), U64(0)
+        return one.number, one.group
+
+    def attend(self, bell: U64, mask: U64) -> None:
+        """See `Programs`."""
+        one = self.caller()
+        if one is None:
+            transport.close(bell)
+            raise Denied
+        transport.close(one.bell)
+        one.bell = bell
+        one.mask = mask & ~(U64(1) << KILL)
+
+    def caller(self) -> Entry | None:
+        """The program whose session this is; None for a component."""
+        for one in self.entries:
+            if CALLER.badge == self.session_of(one):
+                return one
+        return None
 
     def list(self, position: U64, into: Slice[U8]) -> U64:
         """See `Programs`."""
@@ -167,7 +232,7 @@ class Loader:
         for index in U64.range(min(position, self.entries.length), self.entries.length):
             one = self.entries[index]
             line.clear()
-            parent = one.owner & 0xFF_FFFF_FFFF if one.owner & SESSION != 0 else U64(0)
+            parent = one.owner & NUMBER if one.owner & SESSION != 0 else U64(0)
             memory, _ = usage(one.quota)
             write_text(line, f"{one.number} {parent} {one.group} ")
             write_text(line, "running" if one.state == RUNNING else "ended" if one.state == ENDED else "new")
@@ -181,7 +246,7 @@ class Loader:
     def named(self) -> Entry:
         """The program that the caller's handle is. Raises ServiceGone."""
         for one in self.entries:
-            if CALLER.badge == U64(PROGRAM) | one.number:
+            if CALLER.badge == U64(PROGRAM) | self.life | one.number:
                 return one
         raise ServiceGone
 
@@ -202,9 +267,7 @@ class Loader:
 
     def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
         """See `Program`."""
-        self.new()
-        if length > MOST_GIVEN:
-            raise NoSpace
+        self.check_room(self.new(), name.length, length)
         borrowed = Borrowed()
         borrowed.map(memory, length, U64(READ))
         try:
@@ -220,11 +283,26 @@ class Loader:
     def add(self, kind: EntryKind, name: Slice[U8], value: Slice[U8]) -> None:
         """One more entry of what it is started with. Raises NoSpace, ServiceGone."""
         one = self.new()
-        one.given += name.length + value.length + 64
         made = one.made
-        if one.given > MOST_GIVEN or made is None:
+        if made is None:
             raise NoSpace
+        one.given += self.check_room(one, name.length, value.length)
         made.block.add(kind, name, value)
+
+    def check_room(self, one: Entry, name: U64, value: U64) -> U64:
+        """What an entry of a name and a value of so many bytes takes. Raises NoSpace.
+
+        There is room for so much of all programs that have not started; who has as much as is left gets no more.
+        """
+        size = name.saturating_add(value).saturating_add(U64(64))
+        _, limit = usage(U64(initial.QUOTA))
+        left = reserve(limit) // GIVEN_PART
+        for other in self.entries:
+            if other.state == NEW:
+                left = left.saturating_sub(other.given)
+        if one.given.saturating_add(size) > min(U64(MOST_GIVEN), left):
+            raise NoSpace
+        return size
 
     def give(self, name: Slice[U8], capability: U64) -> None:
         """See `Program`."""
@@ -242,7 +320,7 @@ class Loader:
                 made.give(given.content, capability, U64(0), U64(0))
         except (QuotaExceeded, BadHandle):
             raise NoSpace
-        if given.equals("stdin") or given.equals("stdout") or given.equals("stderr"):
+        if given.equals("stdin") or given.equals("stdout") or given.equals("stderr") or given.starts_with("stream"):
             try:
                 Stream(capability).share()
             except ServiceError:
@@ -255,7 +333,7 @@ class Loader:
         """Give a program a session of its own. Raises QuotaExceeded, BadHandle."""
         made = one.made
         if made is not None:
-            made.give(name.content, service, U64(RIGHTS), U64(SESSION) | one.number)
+            made.give(name.content, service, U64(RIGHTS), self.session_of(one))
         one.has_files = one.has_files or service == self.files
 
     def start(self, group: U64) -> U64:
@@ -338,14 +416,16 @@ class Loader:
         one.streams.clear()
         if one.has_files:
             try:
-                Files(self.library.files).end_session(U64(SESSION) | one.number)
+                Files(self.library.files).end_session(self.session_of(one))
             except (Denied, ServiceError):
                 pass
         transport.close(one.process)
         transport.close(one.quota)
+        transport.close(one.bell)
+        one.bell = U64(0)
         # What it made and did not wait for is nobody's.
         for other in self.entries:
-            if other.owner == U64(SESSION) | one.number:
+            if other.owner == self.session_of(one):
                 other.closed = True
 
     def signalled(self, bits: U64) -> None:
@@ -376,20 +456,33 @@ class Loader:
         one.waiting.clear()
 
 
+def tell(one: Entry, signal: U64) -> bool:
+    """Hand a signal to a program that attends to it; False when it does not, or not any more."""
+    if signal > 63 or not one.mask.bit(signal):
+        return False
+    try:
+        system.notification_signal(one.bell, U64(1) << signal)
+        return True
+    except (BadHandle, WrongKind, Denied, PeerGone):
+        return False
+
+
+def number_in(name: str, otherwise: U64) -> U64:
+    """What `NAME=NUMBER` among the arguments says. Raises InvalidNumber."""
+    wanted = Text(name)
+    for argument in args():
+        parts = argument.split("=")
+        if parts.length == 2 and parts[0] == wanted:
+            return U64(max(parts[1].to_integer(), I64(0)))
+    return otherwise
+
+
 def derive(handle: U64, badge: U64) -> U64:
     """A handle to an endpoint with a badge. Raises QuotaExceeded."""
     try:
         return system.handle_derive(handle, U64(RIGHTS), badge)
     except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
         raise QuotaExceeded
-
-
-def share_of(arguments: List[Text]) -> U64:
-    """What `share=HUNDREDTHS` among the arguments says. Raises InvalidNumber."""
-    for argument in arguments:
-        if argument.starts_with("share="):
-            return min(U64(argument.slice(U64(6), argument.length).to_integer()), U64(100))
-    return U64(SHARE)
 
 
 serve = server((Programs, Loader), (Program, Loader))
@@ -406,6 +499,9 @@ def main() -> None:
     system.thread_bind(bell)
     transport.ATTACHED.patience = U64(PATIENCE)
     entries = List[Entry]()
-    share = share_of(args())
-    loader = Loader(held("offer"), bell, files, held("pipes"), schedule, library, entries, U64(1), none, share)
+    share, label = min(number_in("share", U64(SHARE)), U64(100)), number_in("label", none)
+    life, number = system.clock_read() // 1_000_000 % LIVES * LIFE, U64(1)
+    loader = Loader(
+        held("offer"), bell, files, held("pipes"), schedule, library, entries, number, none, share, label, life
+    )  # fmt: skip
     serve(loader.endpoint, loader, loader)

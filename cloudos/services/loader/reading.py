@@ -37,12 +37,20 @@ from cloudos.sdk.executable import Executable, read_executable
 from cloudos.sdk.memory import READ as MAP_READ
 from cloudos.sdk.memory import WRITE as MAP_WRITE
 from cloudos.sdk.memory import Memory, unmap, view
+from cloudos.sdk.quotas import usage
 
 PAGE = layout.PAGE_SIZE
 KEPT = 6
 MAXIMUM = 16 << 20  # bytes of a program file
 EXECUTABLE = 0o100
 IMAGE = 1 << 63  # stands for the mount of what lies in the boot bundle
+RESERVE_PART = 16
+MOST_RESERVE = 1 << 20
+
+
+def reserve(limit: U64) -> U64:
+    """Bytes of a quota of `limit` bytes that are neither programs' nor executables'."""
+    return min(U64(MOST_RESERVE), limit // RESERVE_PART)
 
 
 @managed
@@ -177,6 +185,9 @@ class Library:
         if length == 0:
             raise BadProgram
         memory, size = Memory(), (length + (PAGE - 1)) // PAGE * PAGE
+        used, limit = usage(U64(initial.QUOTA))
+        if limit.saturating_sub(used + reserve(limit)) < size:
+            raise QuotaExceeded
         try:
             memory.create(U64(initial.QUOTA), size, U64(MEMORY_PAID))
         except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):

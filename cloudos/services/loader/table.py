@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudos.lang import U64, managed
+from cloudos.sdk import transport
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.spawn import NewProcess
@@ -24,6 +25,8 @@ class Entry:
     name: Text
     made: NewProcess | None
     process: U64
+    # The handle to it from which those of all others are derived.
+    kept: U64
     quota: U64
     # Handles to streams that are closed with it.
     streams: List[U64]
@@ -40,3 +43,10 @@ class Entry:
     has_files: bool
     # Whoever made it is not interested any more.
     closed: bool
+    # The signals that are told to a notification in place of ending it.
+    mask: U64 = U64(0)
+    bell: U64 = U64(0)
+
+    def drop(self) -> None:
+        """The handle that was kept goes with it."""
+        transport.close(self.kept)

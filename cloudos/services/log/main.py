@@ -77,6 +77,13 @@ class LogServer:
             bucket.dropped = U64(0)
         self.add(now, badge, min(level, U64(DEBUG)), text)
 
+    def note(self, level: U64, text: Slice[U8]) -> None:
+        """See `Log`."""
+        try:
+            self.write(level, text)
+        except NoSpace:
+            pass
+
     def read(self, position: U64, level: U64, into: Slice[U8]) -> U64:
         """See `Log`. ServiceGone for who is not among the readers, when those are named."""
         if self.readers.length > 0 and CALLER.badge not in self.readers:

@@ -22,12 +22,14 @@ from cloudos.sdk.collections.map import Map
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import held
 from cloudos.sdk.errors import KeyMissing
+from cloudos.sdk.heap import has_room
 from cloudos.sdk.service import CALLER, server
 
 # What is found can be called, given away and copied, and nothing else can be done with it.
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 MOST_EACH = 16  # names of one badge
-MOST = 256  # names
+MOST = 256  # names, or fewer where the quota has no room for them
+ROOM = 4096  # bytes that must be left of the memory of the service
 
 
 @managed
@@ -53,6 +55,9 @@ class NameServer:
         if key in self.names:
             raise Exists
         if self.names.length >= MOST or self.count_of(CALLER.badge) >= MOST_EACH:
+            raise NoSpace
+        growth = self.names.growth()
+        if not has_room(U64(ROOM) + growth, max(U64(ROOM), growth)):
             raise NoSpace
         try:
             kept = derived(capability)

@@ -1,5 +1,14 @@
 """The pipe service. An end of a pipe is a handle whose badge says which pipe of which life of the service, and which
-end; badges of an earlier life are not known any more."""
+end; badges of an earlier life are not known any more.
+
+Holders of an end are counted by what they say (`share`, `close`), which is told at once. Those that die say nothing:
+the service keeps a handle for each end from which those of all holders are derived, and when none of these exists any
+more nobody holds the end. It looks for such ends when who has some pipes makes another, when there is no room for one,
+and from time to time while somebody waits at a pipe.
+
+Pipes, and bytes of writers that wait, are as many as the quota has room for when the service starts. Who has as many
+as are left gets no more, so that nobody takes them all.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +16,6 @@ from typing import Literal
 
 from cloudos.abi import initial
 from cloudos.abi.errors import (
-    BadAddress,
     BadArgument,
     BadHandle,
     Denied,
@@ -15,26 +23,32 @@ from cloudos.abi.errors import (
     PeerGone,
     QuotaExceeded,
     TooManyHandles,
-    WrongKind,
 )
+from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import Rights
-from cloudos.contracts.errors import BrokenPipe, NotSeekable, ServiceGone
+from cloudos.contracts.errors import BrokenPipe, NoSpace, NotSeekable, ServiceGone
 from cloudos.contracts.files import PIPE
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.streams import Status, Stream
-from cloudos.lang import I64, U8, U64, Array, Ptr, Slice, UserPtr, managed, place, struct, zeroed
+from cloudos.lang import I64, U8, U64, Array, Slice, managed, place, struct, zeroed
 from cloudos.sdk import system, transport
 from cloudos.sdk.collections.bytes import Bytes
+from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.map import Map
 from cloudos.sdk.component import held
 from cloudos.sdk.errors import KeyMissing
+from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, answer_bytes, fail, server
 from cloudos.services.pipes.pipe import Pipe, Waiter, new_pipe
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
-MAXIMUM = 48  # pipes at a time, or fewer where the quota has no room for them
-PIPE_SIZE = 20480  # bytes that a pipe takes of the quota, with what the heap adds
-RESERVE = 8  # one part in so many of the quota is for calls that wait, and handles
+MAXIMUM = 96  # pipes at a time, or fewer where the quota has no room for them
+PIPE_SIZE = 17408  # bytes that a pipe takes of the quota, with its handles
+WAITER_SIZE = 4352  # bytes that a writer who waits takes
+MORE_WAITERS = 4  # than there may be pipes
+FEW = 1  # pipes of a maker, from which on it is looked whether somebody holds them
+MOST_READERS = 64  # that wait at a pipe
+LOOK_AFTER = 100_000_000  # nanoseconds between two looks at whether those are gone for whom somebody waits
 BROKEN_PIPE = 310
 STREAM_BADGE = 1 << 62
 
@@ -46,15 +60,7 @@ class Scratch:
     bytes: Array[U8, Literal[4032]] = zeroed()
 
 
-@struct
-class Words:
-    """What quota_inspect writes: bytes used, and the limit."""
-
-    values: Array[U64, Literal[2]] = zeroed()
-
-
 SCRATCH = place(Scratch())
-WORDS = place(Words())
 
 
 @managed
@@ -65,9 +71,13 @@ class PipeServer:
     life: U64
     pipes: Map[U64, Pipe]
     next: U64
-    # How many pipes there may be. Who makes pipes may have three quarters of them: the service is not told when a maker
-    # ends without closing them, and one that makes and ends again and again must not take them all.
+    # How many pipes there may be.
     limit: U64
+    # Writers that wait, and how many may.
+    waiting: U64
+    most_waiting: U64
+    # When to look at the pipes at which somebody waits.
+    due: U64
 
     def made_by(self, maker: U64) -> U64:
         """How many pipes somebody made that are still there."""
@@ -77,27 +87,57 @@ class PipeServer:
                 count += 1
         return count
 
+    def has_room(self) -> bool:
+        """Whether the caller may make a pipe: he has fewer than are left."""
+        left = self.limit.saturating_sub(self.pipes.length)
+        return self.made_by(CALLER.badge) < left
+
     def make(self) -> tuple[U64, U64]:
         """See `Pipes`."""
-        if self.pipes.length >= self.limit or self.made_by(CALLER.badge) >= (self.limit * 3 + 3) // 4:
-            raise QuotaExceeded
-        number = self.next
-        reading = self.handle(number * 2)
-        try:
-            writing = self.handle(number * 2 + 1)
-        except QuotaExceeded:
-            transport.close(reading)
-            raise
-        self.next = number + 1
-        self.pipes[number] = new_pipe(CALLER.badge)
-        return reading, writing
+        if self.made_by(CALLER.badge) >= FEW or not self.has_room():
+            self.look(False)
+            if not self.has_room():
+                raise QuotaExceeded
+        made = Ends(self.endpoint)
+        made.derive(self.life | self.next * 2)
+        pipe = new_pipe(CALLER.badge, made.kept[0], made.kept[1])
+        self.pipes[self.next] = pipe
+        self.next += 1
+        return made.given[0], made.given[1]
 
-    def handle(self, end: U64) -> U64:
-        """A handle to an end of a pipe. Raises QuotaExceeded."""
-        try:
-            return system.handle_derive(self.endpoint, U64(RIGHTS), self.life | end)
-        except (BadArgument, BadHandle, Denied, OutOfMemory, TooManyHandles, PeerGone):
-            raise QuotaExceeded
+    def look(self, waiting: bool) -> None:
+        """Close the ends that nobody holds any more: of all pipes, or only of those at which somebody waits."""
+        numbers = List[U64]()
+        for number, pipe in self.pipes.items():
+            if not waiting or pipe.is_waited_for():
+                numbers.append(number)
+        for number in numbers:
+            try:
+                pipe = self.pipes[number]
+            except KeyMissing:
+                continue
+            if not transport.is_held(pipe.kept_reading):
+                pipe.readers = U64(0)
+            if not transport.is_held(pipe.kept_writing):
+                pipe.writers = U64(0)
+            self.move(number, pipe)
+
+    def deadline(self) -> U64:
+        """When to look next at the pipes at which somebody waits."""
+        return self.due
+
+    def expired(self) -> None:
+        """Look at them; again later while somebody waits."""
+        self.look(True)
+        self.due = U64(NEVER)
+        for pipe in self.pipes.values():
+            if pipe.is_waited_for():
+                self.look_later()
+
+    def look_later(self) -> None:
+        """Somebody waits."""
+        if self.due == NEVER:
+            self.due = system.clock_read() + LOOK_AFTER
 
     def named(self) -> tuple[U64, bool]:
         """The number of the pipe that the caller means, and whether its writing end. Raises ServiceGone."""
@@ -115,7 +155,7 @@ class PipeServer:
             raise ServiceGone
 
     def read(self, into: Slice[U8]) -> U64:
-        """See `Stream`."""
+        """See `Stream`. ServiceGone also: too many wait already."""
         number, writing = self.named()
         if writing:
             raise Denied
@@ -125,23 +165,30 @@ class PipeServer:
         if pipe.used == 0:
             if pipe.writers == 0 and pipe.writing.length == 0:
                 return U64(0)
+            if pipe.reading.length >= MOST_READERS:
+                raise ServiceGone
             pipe.reading.append(Waiter(CALLER.later(), into.length, Bytes(into[0:0])))
+            self.look_later()
             raise Later
         count = pipe.peek(into)
         pipe.skip(count)
-        move(pipe)
+        self.move(number, pipe)
         return count
 
     def write(self, data: Slice[U8]) -> U64:
-        """See `Stream`."""
+        """See `Stream`. NoSpace: the pipe is full, and too many wait already."""
         number, writing = self.named()
         if not writing:
             raise Denied
         pipe = self.get(number)
         if pipe.writing.length > 0 or not pipe.put(data):
+            if pipe.writing.length >= self.most_waiting - self.waiting:
+                raise NoSpace
             pipe.writing.append(Waiter(CALLER.later(), data.length, Bytes(data)))
+            self.waiting += 1
+            self.look_later()
             raise Later
-        move(pipe)
+        self.move(number, pipe)
         return data.length
 
     def seek(self, offset: I64, origin: U64) -> U64:
@@ -177,16 +224,39 @@ class PipeServer:
             pipe.writers -= 1
         elif not writing and pipe.readers > 0:
             pipe.readers -= 1
-        move(pipe)
-        if pipe.readers == 0 and pipe.writers == 0:
-            self.forget(number)
+        self.move(number, pipe)
 
-    def forget(self, number: U64) -> None:
-        """A pipe that nobody holds goes."""
+    def move(self, number: U64, pipe: Pipe) -> None:
+        """Serve who waits, as far as that is possible. A pipe that nobody holds goes."""
+        before = pipe.writing.length
+        move(pipe)
+        self.waiting -= before - pipe.writing.length
+        if pipe.readers == 0 and pipe.writers == 0:
+            try:
+                self.pipes.pop(number)
+            except KeyMissing:
+                pass
+
+
+@struct
+class Ends:
+    """Handles to the two ends of a new pipe, the reading one first: those that are kept, and those that are given."""
+
+    endpoint: U64
+    kept: Array[U64, Literal[2]] = zeroed()
+    given: Array[U64, Literal[2]] = zeroed()
+
+    def derive(self, badge: U64) -> None:
+        """Make them; the writing end has the next badge. Raises QuotaExceeded, and leaves none."""
         try:
-            self.pipes.pop(number)
-        except KeyMissing:
-            pass
+            for index in U64.range(2):
+                self.kept[index] = system.handle_derive(self.endpoint, U64(RIGHTS), badge + index)
+                self.given[index] = system.handle_derive(self.kept[index], U64(RIGHTS), U64(0))
+        except (BadArgument, BadHandle, Denied, OutOfMemory, QuotaExceeded, TooManyHandles, PeerGone):
+            for index in U64.range(2):
+                transport.close(self.given[index])
+                transport.close(self.kept[index])
+            raise QuotaExceeded
 
 
 def move(pipe: Pipe) -> None:
@@ -223,17 +293,17 @@ serve = server((Pipes, PipeServer), (Stream, PipeServer))
 
 
 def room() -> U64:
-    """How many pipes the quota has room for."""
-    try:
-        system.quota_inspect(U64(initial.QUOTA), UserPtr.at(U8, Ptr.to(WORDS).address.value))
-    except (BadAddress, BadHandle, WrongKind, Denied, PeerGone):
-        return U64(1)
-    free = WORDS.values[1].saturating_sub(WORDS.values[0])
-    return max(U64(1), min(U64(MAXIMUM), free.saturating_sub(WORDS.values[1] // RESERVE) // PIPE_SIZE))
+    """How many pipes the quota has room for, and as many writers that wait and some more."""
+    used, limit = usage(U64(initial.QUOTA))
+    free = limit.saturating_sub(used)
+    return max(U64(1), min(U64(MAXIMUM), free.saturating_sub(MORE_WAITERS * WAITER_SIZE) // (PIPE_SIZE + WAITER_SIZE)))
 
 
 def main() -> None:
     """Serve for ever."""
     life = U64(STREAM_BADGE) | (system.clock_read() // 1000 & 0x3FFF_FFFF) << 32
-    pipes = PipeServer(held("offer"), life, Map[U64, Pipe](), U64(1), room())
+    limit = room()
+    pipes = PipeServer(
+        held("offer"), life, Map[U64, Pipe](), U64(1), limit, U64(0), limit + MORE_WAITERS, U64(NEVER)
+    )  # fmt: skip
     serve(pipes.endpoint, pipes, pipes)

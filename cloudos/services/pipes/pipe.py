@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudos.contracts.errors import BrokenPipe
 from cloudos.lang import U8, U64, Slice, free_slice, managed, new_slice
+from cloudos.sdk import transport
 from cloudos.sdk.collections.bytes import Bytes
 from cloudos.sdk.collections.list import List
 
@@ -24,6 +25,9 @@ class Pipe:
     """A ring of bytes. `readers` and `writers` count the holders of its ends; `maker` is the badge of who made it."""
 
     maker: U64
+    # Handles from which those of all holders of an end are derived.
+    kept_reading: U64
+    kept_writing: U64
     ring: Slice[U8]
     start: U64
     used: U64
@@ -33,8 +37,14 @@ class Pipe:
     writing: List[Waiter]
 
     def drop(self) -> None:
-        """The ring goes with the pipe."""
+        """The ring and the handles go with the pipe."""
         free_slice(self.ring)
+        transport.close(self.kept_reading)
+        transport.close(self.kept_writing)
+
+    def is_waited_for(self) -> bool:
+        """Whether a call waits at it."""
+        return self.reading.length > 0 or self.writing.length > 0
 
     def put(self, data: Slice[U8]) -> bool:
         """Take all bytes, if there is room for all of them. Raises BrokenPipe."""
@@ -63,6 +73,8 @@ class Pipe:
         self.used -= count
 
 
-def new_pipe(maker: U64) -> Pipe:
-    """An empty pipe, each end of which has one holder."""
-    return Pipe(maker, new_slice(U8, U64(CAPACITY)), U64(0), U64(0), U64(1), U64(1), List[Waiter](), List[Waiter]())
+def new_pipe(maker: U64, reading: U64, writing: U64) -> Pipe:
+    """An empty pipe, each end of which has one holder, and the handles that are kept for it."""
+    one, none = U64(1), U64(0)
+    ring = new_slice(U8, U64(CAPACITY))
+    return Pipe(maker, reading, writing, ring, none, none, one, one, List[Waiter](), List[Waiter]())

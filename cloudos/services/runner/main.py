@@ -11,6 +11,7 @@ from cloudos.contracts.errors import BadProgram, NameTooLong, NoSpace, ServiceEr
 from cloudos.contracts.programs import Program, Programs
 from cloudos.contracts.supervisor import Supervisor
 from cloudos.lang import U8, U32, U64, data
+from cloudos.sdk import transport
 from cloudos.sdk.arguments import add_argument, add_variable
 from cloudos.sdk.bundle import Bundle
 from cloudos.sdk.collections.text import Text
@@ -21,6 +22,7 @@ from cloudos.sdk.image_bundle import image_bundle
 
 PATH = data(b"/system/program")
 CANNOT_RUN = 126
+PATIENCE = 20_000_000_000  # nanoseconds: a loader that does not come up is no reason to wait for ever
 
 
 def prepare(program: Program, image: Bundle) -> None:
@@ -42,11 +44,13 @@ def prepare(program: Program, image: Bundle) -> None:
 
 def run() -> str:
     """Run the program to the end of the machine; why that is not possible, if it is not."""
+    transport.ATTACHED.patience = U64(PATIENCE)
     try:
         program = Program(Programs(held("programs")).create(PATH))
         prepare(program, image_bundle())
         Supervisor(held("supervisor")).hand_over(program.process())
         program.start(U64(0))
+        transport.ATTACHED.patience = U64(0)
         program.wait()
         return "it has ended"
     except (BadBundle, BadProgram, NotFound, Denied, NameTooLong):

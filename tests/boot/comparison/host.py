@@ -67,7 +67,8 @@ def run(row: Row, directory: Path) -> Answer:
         return Answer(late.stdout or b"", None, late.stderr or b"")
     # In CloudOS all files are root's, on the host the user's.
     output = OWNERS.sub(rb"\1 root root ", done.stdout) if row.program == "ls" else done.stdout
-    return Answer(output, done.returncode, done.stderr)
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return Answer(output, status, done.stderr)
 
 
 def lacks(row: Row) -> str:

@@ -17,6 +17,7 @@ WITHOUT = ("cloudos/apps/shell", "cloudos/services/console", "cloudos/drivers/se
 
 COMPONENT = """[[components]]
 path = "tests/boot/comparison"
+label = "shell"
 needs = {{ stdout = "init", stderr = "init" }}
 arguments = ["{directory}"]
 
@@ -37,7 +38,7 @@ def manifest(folder: Path, rows: list[Row], directory: Path) -> Path:
     parts = re.split(r"\n(?=\[\[)", SYSTEM.read_text())
     kept = [part for part in parts if not any(f'path = "{path}"' in part for path in WITHOUT)]
     assert len(kept) == len(parts) - len(WITHOUT)
-    head = kept[0].replace('"/usr/share/man"', '"/usr/share/man", "/usr/lib"')
+    head = kept[0].replace('"/usr/share/man"', '"/usr/share/man", "/usr/lib"').replace('"8M"', '"64M"')
     text = "\n".join(
         [head, *kept[1:], COMPONENT.format(directory=directory), *(FILE.format(path=path) for path in FILES)]
     )

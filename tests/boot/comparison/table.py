@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 from tests.unit.apps.commands import COMMANDS
+from tests.unit.apps.shell.process_scripts import PROCESS_SCRIPTS
 from tests.unit.apps.shell.scripts import SCRIPTS
 
 BUILTINS = {"[", "echo", "false", "printf", "pwd", "test", "true"}
@@ -20,7 +21,7 @@ AFTERWARDS = (
 )
 """Names, permissions and contents."""
 
-ABSENT = ("sed", "rev", "awk", "xargs", "id")
+ABSENT = ("rev", "awk", "id")
 """Programs that rows use and that the system does not have."""
 
 
@@ -49,19 +50,20 @@ def utility_row(name: str, line: str) -> Row:
         # The order of a directory is nobody's promise.
         script = f'{{ {script}; echo "status $?"; }} | sort'
     changes = name in CHANGING or "out" in words or (name == "sort" and "-o" in words)
+    changes = changes or (name == "sed" and ("-i" in words or "w out" in line))
     return Row(script + AFTERWARDS if changes else script, True, name)
 
 
 def rows() -> list[Row]:
     """All rows that use only what the system has."""
     found = [utility_row(name, line) for name, lines in COMMANDS.items() for line in lines]
-    found += [Row(script, False, "sh") for script in SCRIPTS if not absent(script)]
+    found += [Row(script, False, "sh") for script in (*SCRIPTS, *PROCESS_SCRIPTS) if not absent(script)]
     return list(dict.fromkeys(found))
 
 
 def left_out() -> list[str]:
     """Scripts of the table that use a program that the system does not have."""
-    return [script for script in SCRIPTS if absent(script)]
+    return [script for script in (*SCRIPTS, *PROCESS_SCRIPTS) if absent(script)]
 
 
 def absent(script: str) -> bool:

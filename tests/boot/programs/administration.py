@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.apps.administration.__main__ import call
+from cloudos.apps.administration.__main__ import ADMINISTRATION
 from cloudos.lang import U8
 from cloudos.sdk import List, Text, print, stdout
 from cloudos.sdk.console import connections
@@ -20,7 +20,7 @@ def main(arguments: List[Text]) -> U8:
     for line in Text(LINES).split("|"):
         words = line.words()
         print(f"$ {line}")
-        status = call(words[0], words)
+        status = ADMINISTRATION.call(words[0], words)
         stdout.flush()
         if status is not None and status != 0:
             print(f"status {status}")

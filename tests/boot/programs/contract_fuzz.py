@@ -7,17 +7,19 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import initial, tags
-from cloudos.abi.errors import NotFound
-from cloudos.contracts.errors import BadMessage, BadOperation, ServiceGone
+from cloudos.abi.errors import BadHandle, NotFound
+from cloudos.contracts.errors import BadMessage, BadOperation, Dropped, ServiceGone
 from cloudos.lang import I64, U8, U16, U32, U64, Array, Ptr, UserPtr, code_address, data, place, struct
 from cloudos.sdk import ipc, print, system, transport
 from cloudos.sdk.ipc import Message
 from cloudos.sdk.processes import Child
-from tests.boot.programs.contract_sample import SERVER, Colour, Pair, Sample, serve
+from tests.boot.programs.contract_sample import PATIENCE, SERVER, Colour, Pair, Sample, serve
 from tests.boot.programs.contract_versions import New, Old, serve_new, serve_old
 
 MESSAGES = 100_000
-ANSWERS = 40_000
+ANSWERS = 44_000
+ONE_WAY = 40_000
+TELL = 11
 WARM = 1_000
 # Some pages are given back a little later; thousands of lost handles would need more.
 SLACK = 65536
@@ -153,13 +155,13 @@ def expected(message: Message) -> U64:
     """The label that the answer must have."""
     contract = message.label >> 16
     number = message.label & 0xFFFF
-    if contract != CONTRACT or number > 10:
+    if contract != CONTRACT or number > TELL:
         return U64(BAD_OPERATION)
     if number == 0:
         return U64(0)
     length = transport.length_of(message)
     handles = transport.handles_of(message)
-    if handles != (2 if number == 8 else 0) or not right_length(message, number, length):
+    if handles != (2 if number == 8 else 1 if number == TELL else 0) or not right_length(message, number, length):
         return U64(BAD_MESSAGE)
     w = message.words
     if number == 2 and (w[0] > 0xFF or w[1] > 0xFFFF or w[2] > 0xFFFF_FFFF or w[4] > 1):
@@ -167,6 +169,8 @@ def expected(message: Message) -> U64:
     if number == 4 and w[2] > 1:
         return U64(BAD_MESSAGE)
     if number == 7 and w[0] != 1 and w[0] != 2 and w[0] != 200:
+        return U64(BAD_MESSAGE)
+    if number == TELL and w[0] > 0xFFFF_FFFF:
         return U64(BAD_MESSAGE)
     if (number == 1 and w[0] == 99) or (number == 8 and w[0] == 0):
         return U64(NOT_FOUND)
@@ -181,6 +185,8 @@ def right_length(message: Message, number: U64, length: U64) -> bool:
         return length == 16
     if number == 5:
         return message.words[0] <= length and message.words[1] == length - message.words[0]
+    if number == TELL:
+        return message.words[1] == length
     return length == 0
 
 
@@ -199,7 +205,7 @@ def fuzz_server(endpoint: U64) -> None:
     for round in U64.range(MESSAGES):
         if round == WARM:
             before = used()
-        number = RANDOM.below(U64(13))
+        number = RANDOM.below(U64(14))
         label = U64(CONTRACT << 16) | number
         if RANDOM.below(U64(20)) == 0:
             label = RANDOM.next() >> 32
@@ -245,6 +251,8 @@ def ask(sample: Sample, kind: U64) -> None:
             system.handle_close(second)
         case 8:
             sample.later()
+        case 9:
+            sample.tell(U32(1), data(b"a"), system.handle_derive(GIVEN.handle, U64(32767), U64(0)))
         case _:
             sample.nothing()
 
@@ -259,13 +267,54 @@ def fuzz_client(endpoint: U64) -> None:
         if index == WARM:
             before = used()
         try:
-            ask(sample, index % 10)
+            ask(sample, index % 11)
             values += 1
-        except (ServiceGone, BadMessage, BadOperation, NotFound):
+        except (ServiceGone, BadMessage, BadOperation, Dropped, NotFound):
             errors += 1
     assert used() < before + SLACK, "handles were lost"
     print(f"client: {values + errors} answers")
     assert values > 5_000 and errors > 5_000
+
+
+def fuzz_one_way(endpoint: U64) -> None:
+    """Send messages of all kinds that are not to be answered: handles come to an end, and the server goes on."""
+    message = Message()
+    GIVEN.handle = endpoint
+    before = U64(0)
+    for round in U64.range(ONE_WAY):
+        if round == WARM:
+            before = used()
+        label = U64(CONTRACT << 16) | RANDOM.below(U64(14))
+        disturb(message, label if RANDOM.below(U64(20)) != 0 else RANDOM.next() >> 32)
+        error = ipc.enter(Ptr.to(message).address, U64(transport.SEND), endpoint)
+        assert error == 0, "the server has ended, or has no room for handles any more"
+    assert used() < before + SLACK, "handles were lost"
+    print(f"one way: {ONE_WAY} messages, then {Sample(endpoint).add(U64(1), U64(2))}")
+
+
+def try_one_way(sample: Sample) -> None:
+    """It arrives where somebody receives; elsewhere it costs its patience and is dropped, and the handle is kept."""
+    given = system.handle_derive(sample.handle, U64(32767), U64(0))
+    sample.tell(U32(1), data(b"a"), given)
+    try:
+        system.handle_close(given)
+        print("the handle has not left")
+    except BadHandle:
+        print("told")
+    nobody = system.endpoint_create(U64(QUOTA))
+    given = system.handle_derive(sample.handle, U64(32767), U64(0))
+    before = system.clock_read()
+    try:
+        Sample(nobody).tell(U32(1), data(b"a"), given)
+    except Dropped:
+        took = system.clock_read() - before
+        print(f"dropped in time {PATIENCE <= took <= PATIENCE * 20}")
+    system.handle_close(given)
+    system.handle_close(nobody)
+    try:
+        Sample(nobody).tell(U32(1), data(b"a"), sample.handle)
+    except ServiceGone:
+        print("gone")
 
 
 def try_values(sample: Sample) -> None:
@@ -308,6 +357,9 @@ def try_versions(old: U64, new: U64) -> None:
         New(old).triple(U64(4))
     except BadOperation:
         print("bad operation")
+    New(old).keep(U64(1))
+    New(new).keep(U64(1))
+    print(f"old server after what is one way: {Old(old).double(U64(4))}")
 
 
 def start(child: Child, function: U64) -> U64:
@@ -335,4 +387,6 @@ def main() -> None:
     try_handles(Sample(badged), endpoint)
     try_versions(start(Child(), U64(1)), start(Child(), U64(2)))
     fuzz_server(endpoint)
+    try_one_way(Sample(badged))
+    fuzz_one_way(endpoint)
     fuzz_client(start(Child(), U64(3)))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from cloudos.abi.errors import NotFound
-from cloudos.contracts.errors import ServiceGone
+from cloudos.contracts.errors import Dropped, ServiceGone
 from cloudos.lang import I64, U8, U16, U32, U64, IntEnum, Slice, enum, struct
+from cloudos.sdk import transport
 from cloudos.sdk.contract import contract, operation
 from cloudos.sdk.service import CALLER, Later, server
+
+PATIENCE = 1_000_000
 
 
 @enum(U8)
@@ -83,6 +86,11 @@ class Sample:
         """Nothing."""
         raise NotImplementedError
 
+    @operation(11, raises=(Dropped, ServiceGone), moves=("given",), one_way=True, patience=PATIENCE)
+    def tell(self, number: U32, text: Slice[U8], given: U64) -> None:
+        """Add the number and the bytes to what was told. The server closes the handle."""
+        raise NotImplementedError
+
 
 @struct
 class SampleServer:
@@ -90,6 +98,7 @@ class SampleServer:
 
     waits: U64 = U64(0)
     calls: U64 = U64(0)
+    told: U64 = U64(0)
 
     def add(self, left: U64, right: U64) -> U64:
         """See the contract."""
@@ -156,6 +165,12 @@ class SampleServer:
     def nothing(self) -> None:
         """See the contract."""
         self.calls += 1
+
+    def tell(self, number: U32, text: Slice[U8], given: U64) -> None:
+        """See the contract."""
+        self.calls += 1
+        self.told = self.told.wrapping_add(U64(number)).wrapping_add(total(text))
+        transport.close(given)
 
 
 def total(text: Slice[U8]) -> U64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.contracts.errors import ServiceGone
+from cloudos.contracts.errors import Dropped, ServiceGone
 from cloudos.lang import U64, struct
 from cloudos.sdk.contract import CONTRACTS, contract, operation
 from cloudos.sdk.service import server
@@ -42,10 +42,17 @@ class New:
         """Three times the number."""
         raise NotImplementedError
 
+    @operation(3, raises=(Dropped, ServiceGone), since=2, one_way=True)
+    def keep(self, number: U64) -> None:
+        """Keep a number."""
+        raise NotImplementedError
+
 
 @struct
 class Server:
     """Implements both."""
+
+    kept: U64 = U64(0)
 
     def double(self, number: U64) -> U64:
         """Twice the number."""
@@ -54,6 +61,10 @@ class Server:
     def triple(self, number: U64) -> U64:
         """Three times the number."""
         return number * 3
+
+    def keep(self, number: U64) -> None:
+        """Keep a number."""
+        self.kept = number
 
 
 SERVER = Server()

@@ -15,7 +15,7 @@ MILLISECOND = 1_000_000
 def main() -> None:
     machine, quota = U64(initial.DEVICE), U64(initial.QUOTA)
     ports = Ports(system.device_create(machine, quota, U64(devices.PORTS), U64(0x70), U64(2)))
-    driver.set_time(RealTimeClock(ports), U64(0))
+    driver.set_time(RealTimeClock(ports), U64(0), U64(0))
     before = driver.SERVER.now()
     system.thread_sleep(U64(20 * MILLISECOND))
     passed = driver.SERVER.now() - before

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.objects import ALL_RIGHTS_BITS, Kind, Rights
+from cloudos.abi.objects import ALL_RIGHTS_BITS, DERIVED, Kind, Rights
 from cloudos.lang import U32, U64, Array, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
@@ -95,6 +95,29 @@ def inspecting_tells_kind_and_rights() -> None:
     assert system.handle_inspect(endpoint()) & 255 == U64(Kind.ENDPOINT), "endpoint"
     signals = system.handle_derive(notification(), SIGNAL, U64(0))
     assert system.handle_inspect(signals) == U64(Kind.NOTIFICATION) | SIGNAL << 8, "both"
+
+
+def inspecting_tells_whether_something_was_derived() -> None:
+    """handle_inspect says whether a handle exists that was derived from this one, directly or not, in any process."""
+    handle = notification()
+    assert system.handle_inspect(handle) & DERIVED == 0, "nothing yet"
+    first = _copy(handle)
+    second = _copy(first)
+    assert system.handle_inspect(first) & DERIVED != 0, "directly"
+    system.handle_close(first)
+    assert system.handle_inspect(handle) & DERIVED != 0, "what was derived from the one that is gone"
+    assert system.handle_inspect(second) & DERIVED == 0, "not the derived one"
+    system.handle_close(second)
+    assert system.handle_inspect(handle) & DERIVED == 0, "nothing any more"
+    quota = system.quota_create(QUOTA, U64(65536))
+    process = system.process_create(quota, U64(0))
+    _install(process, handle, U64(0), U64(0))
+    assert system.handle_inspect(handle) & DERIVED != 0, "in another process"
+    system.process_kill(process)
+    while system.handle_inspect(handle) & DERIVED != 0:
+        system.thread_yield()
+    system.handle_close(process)
+    system.handle_close(quota)
 
 
 def a_derived_handle_names_the_same_object() -> None:

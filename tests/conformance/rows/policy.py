@@ -54,7 +54,7 @@ RECORD_SIZE = 48
 @struct
 class Matrix:
     """Four labels: the first may do everything to itself and the second, nothing to the third, all but share memory to
-    the last."""
+    the last; the second may control the last."""
 
     allowed: Array[U8, Literal[16]]
     loaded: bool = False
@@ -76,6 +76,7 @@ def _loaded() -> None:
     MATRIX.allowed[0] = U8(ALL_OPERATIONS)
     MATRIX.allowed[1] = U8(ALL_OPERATIONS)
     MATRIX.allowed[3] = U8(ALL_BUT_SHARE)
+    MATRIX.allowed[7] = U8(Operation.CONTROL)
     system.policy_load(POLICY, UserPtr.at(U8, _address()), U64(16))
     MATRIX.loaded = True
 
@@ -323,6 +324,28 @@ def _serves(handle: U64) -> None:
     ipc.receive(handle, message)
     while True:
         ipc.reply_and_receive(handle, message)
+
+
+def who_may_control_a_label_makes_processes_of_it() -> None:
+    """A process that is not of label 0 makes processes of its own label and of those that the matrix lets it control;
+    process_create with any other label is Denied."""
+    _loaded()
+    child = Child()
+    child.make_labelled(QUOTA, U64(1))
+    child.start(code_address(_makes), system.process_install(child.process, QUOTA, U64(0), U64(0)))
+    assert child.wait() == 256 + (1 << 1 | 1 << 3), "its own, and the one that it controls"
+
+
+def _makes(quota: U64) -> None:
+    """Try all labels; those that went as bits, 0xFF when one was not merely denied."""
+    made = U64(0)
+    for label in U64.range(4):
+        error = _create(quota, label)
+        if error == 0:
+            made = made | U64(1) << label
+        elif error != DENIED:
+            made = U64(0xFF)
+    system.process_exit(U8(made & 0xFF))
 
 
 def lives_of_processes_are_on_record() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi.errors import BadHandle, Denied
+from cloudos.abi.objects import DERIVED
 from cloudos.lang import U8, U64, Array, code_address, place, struct, zeroed
 from cloudos.sdk import List, Text, print, system
 from cloudos.sdk.ipc import Message, call, receive, reply_and_receive
@@ -138,7 +139,7 @@ class Model:
         for other in U64.range(NODES):
             if self.nodes[other].alive and self.nodes[other].parent == index:
                 self.nodes[other].parent = node.parent
-        self.check(node)
+        self.check(node, U64(0))
         self.closed = self.closed + 1
 
     def below(self, index: U64, top: U64) -> bool:
@@ -164,14 +165,18 @@ class Model:
         self.revoked = self.revoked + 1
         self.check_all()
 
-    def check(self, node: Node) -> None:
-        """The kernel's view of a handle is the model's."""
-        expected = node.shape if node.alive else U64(STALE)
+    def check(self, node: Node, derived: U64) -> None:
+        """The kernel's view of a handle is the model's. `derived`: DERIVED when there are nodes below it, or 0."""
+        expected = node.shape | derived if node.alive else U64(STALE)
         assert node.handle == 0 or self.on(node, U64(INSPECT), U64(0)) == expected, "another handle than expected"
 
     def check_all(self) -> None:
+        derived = Array[U64, Literal[96]]()
         for index in U64.range(NODES):
-            self.check(self.nodes[index])
+            if index != ROOT and self.nodes[index].alive:
+                derived[self.nodes[index].parent] = U64(DERIVED)
+        for index in U64.range(NODES):
+            self.check(self.nodes[index], derived[index])
 
 
 MODEL = place(Model())

@@ -97,6 +97,13 @@ def use_programs() -> None:
         transport.close(handle)
 
 
+def number_before_space(line: Text) -> U64:
+    """The number that a line begins with."""
+    space = line.find(" ")
+    assert space is not None, "a record has a number"
+    return U64(line.slice(U64(0), space).to_integer())
+
+
 def use_log(round: U64) -> None:
     """One round, with a pause. Raises ServiceGone. Panics when the record is not to be found."""
     log = Log(held("log"))
@@ -107,7 +114,8 @@ def use_log(round: U64) -> None:
         count = log.read(position, U64(DEBUG), ROOM.bytes.slice())
         assert count > 0, "a record is lost"
         line = Text.from_bytes(ROOM.bytes.slice()[0:count])
-        position = U64(line.split(" ")[0].to_integer()) + 1
+        # Not split: of what others wrote there may be very many words, whose memory would count as this load's.
+        position = number_before_space(line) + 1
         found = line.slice(line.length - min(line.length, text.length), line.length) == text
     LATEST.number = position
     system.thread_sleep(U64(PAUSE))

@@ -6,6 +6,7 @@ A line may name files of `FILES`, and change them: every one runs on fresh copie
 
 from __future__ import annotations
 
+from tests.unit.apps.editing_commands import EDITING_COMMANDS
 from tests.unit.apps.file_commands import FILE_COMMANDS
 from tests.unit.apps.text_commands import TEXT_COMMANDS
 
@@ -29,5 +30,8 @@ FILES: dict[str, bytes] = {
 }
 """By path, what every command line finds."""
 
-COMMANDS: dict[str, tuple[str, ...]] = {**TEXT_COMMANDS, **FILE_COMMANDS}
+COMMANDS: dict[str, tuple[str, ...]] = {
+    name: (*TEXT_COMMANDS.get(name, ()), *FILE_COMMANDS.get(name, ()), *EDITING_COMMANDS.get(name, ()))
+    for name in {**TEXT_COMMANDS, **FILE_COMMANDS, **EDITING_COMMANDS}
+}
 """By utility, its command lines as a shell would split them."""

@@ -14,6 +14,7 @@ from cloudos.contracts.devices import Clock
 from cloudos.contracts.logs import WARNING, Log
 from cloudos.drivers.rtc import main
 from cloudos.drivers.rtc.chip import RealTimeClock
+from cloudos.drivers.rtc.kept import TOLERANCE, Kept, continued
 from cloudos.lang import U64, Slice
 from cloudos.sdk import local_calls, models
 from cloudos.sdk.devices import Ports
@@ -163,7 +164,7 @@ def run(chip: Any) -> tuple[int, LogServer]:
     local_calls.install(8, server((Log, log)).__dispatch__)  # type: ignore[attr-defined]
     local_calls.install(7, main.serve.__dispatch__)  # type: ignore[attr-defined]
     system.now = 5_000_000_000
-    main.set_time(RealTimeClock(Ports(U64(PORTS))), U64(8))
+    main.set_time(RealTimeClock(Ports(U64(PORTS))), U64(8), U64(0))
     system.now += 2_000_000_000
     return int(Clock(U64(7)).now()), log
 
@@ -180,5 +181,27 @@ def test_without_a_clock_time_counts_from_1970_and_the_log_says_so() -> None:
     chip = ModelRtc(datetime(2026, 1, 1))
     chip.valid = False
     found, log = run(chip)
-    assert found == 2_000_000_000
+    # The machine was started seven seconds before.
+    assert found == 7_000_000_000
     assert log.written == [(WARNING, b"the real-time clock shows no time: it counts from 1970-01-01")]
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(-TOLERANCE, TOLERANCE))
+def test_a_later_life_goes_on_with_the_time_of_the_first(ahead: int, difference: int) -> None:
+    kept = Kept()
+    first = continued(kept, U64(ahead))
+    assert first == ahead, "nothing was kept: what the chip shows"
+    shown = min(max(ahead + difference, 0), 2**64 - 1)
+    assert continued(kept, U64(shown)) == ahead
+    assert continued(kept, U64(ahead)) == ahead
+
+
+@pytest.mark.parametrize("damage", ["magic", "ahead", "check"])
+def test_what_is_damaged_or_far_off_is_not_trusted(damage: str) -> None:
+    kept = Kept()
+    continued(kept, U64(10**18))
+    setattr(kept, damage, getattr(kept, damage) ^ U64(4))
+    assert continued(kept, U64(10**18 + 7)) == 10**18 + 7
+    assert continued(kept, U64(10**18 + 7 + TOLERANCE + 1)) == 10**18 + 7 + TOLERANCE + 1
+    # From then on it is sound again.
+    assert continued(kept, U64(10**18 + 8 + TOLERANCE)) == 10**18 + 7 + TOLERANCE + 1

@@ -32,6 +32,18 @@ def test_damage_is_found_or_harmless(entries: list[Entry], draw: st.DataObject) 
     assert len(found) == len(entries)
 
 
+def test_short_files_follow_each_other_and_others_can_be_mapped() -> None:
+    texts = [Entry(Kind.FILE, b"/t%d" % number, b"%d" % number * 300) for number in range(100)]
+    long = [Entry(Kind.FILE, b"/l%d" % number, bytes([number]) * 5000) for number in range(3)]
+    data = bundle.encode([Entry(Kind.PROGRAM, b"init", b"ELF"), *long[:1], *texts, *long[1:]])
+    # All texts, names and the table, then the program's page and two for each long file.
+    assert len(data) <= 100 * (300 * 2 + 16 + 48) + 8192 + (1 + 3 * 2) * bundle.PAGE
+    offsets = [bundle.ENTRY.unpack_from(data, bundle.HEADER.size + bundle.ENTRY.size * index) for index in range(104)]
+    for kind, _, _, offset, length, _ in offsets:
+        if kind == Kind.PROGRAM or length >= bundle.PAGE:
+            assert offset % bundle.PAGE == 0
+
+
 def test_contents_are_in_the_order_that_programs_expect() -> None:
     entries = bundle.contents(b"ELF", [b"prog", b"", b"b"], {b"KEY": b"a=b"}, {b"/x": b"", b"y": b"2"})
     assert [(entry.kind, entry.name, entry.data) for entry in entries] == [

@@ -34,6 +34,7 @@ contract = "cloudos.contracts.logs:Log"
 [needs.files]
 contract = "cloudos.contracts.files:Files"
 mint = true
+told = true
 
 [needs.clock]
 contract = "cloudos.contracts.devices:Clock"
@@ -86,10 +87,10 @@ def test_every_key_of_a_component(tmp_path: Path) -> None:
     one = read_component(write(tmp_path, FULL))
     assert (one.name, one.description, one.program) == ("uart", "a driver", tmp_path / "main.py")
     assert one.offers == (SERIAL, "cloudos.contracts.streams:Stream")
-    assert [(n.name, n.use, n.optional) for n in one.needs] == [
-        ("log", "use", False),
-        ("files", "mint", False),
-        ("clock", "use", True),
+    assert [(n.name, n.use, n.optional, n.told) for n in one.needs] == [
+        ("log", "use", False, False),
+        ("files", "mint", False, True),
+        ("clock", "use", True, False),
     ]
     assert [(r.kind, r.name, r.first, r.length) for r in one.resources] == [
         ("ports", "data", 0x3E8, 8),
@@ -129,7 +130,7 @@ def test_what_a_component_need_not_say(tmp_path: Path) -> None:
         ("devices:Serial", "streams:Stream", "offers", "a contract is named twice"),
         ("offers = [", "offers = [1, ", "offers", "is not a list of texts"),
         ("[needs.log]", "[needs.offer]", "[needs.offer]", "a name that init itself uses"),
-        ('name = "line"', 'name = "data"', "[[interrupt]]", "'data' is named already in line 19"),
+        ('name = "line"', 'name = "data"', "[[interrupt]]", "'data' is named already in line 20"),
         ("first = 0x3E8", "first = 0x1_0000", "first", "65536 is out of range"),
         ("length = 8\n", "length = 65535\n", "length", "65535 is out of range"),
         ("first = 0x3E8", "", "[[ports]]", "'first' is missing in ports 1"),
@@ -329,6 +330,16 @@ def forbidden_call(folder: Path) -> Path:
     return image(folder, "a", "b", head='policy = "./policy.toml"\n')
 
 
+def unknown_program_label(folder: Path) -> Path:
+    component(folder, "a")
+    return image(folder, "a", head='program_label = "guest"\n')
+
+
+def less_than_needed(folder: Path) -> Path:
+    component(folder, "a")
+    return image(folder, "a", head='usual = "32M"\n')
+
+
 def bad_policy(folder: Path) -> Path:
     component(folder, "a")
     (folder / "policy.toml").write_text(POLICY.replace('"call"', '"fly"'))
@@ -409,6 +420,8 @@ IN_IMAGE, IN_POLICY = "test.toml", "policy.toml"
         (policy_without_label, IN_IMAGE, 6, "a has no label, but the image has a policy"),
         (unknown_label, IN_IMAGE, 7, "the policy has no label 'guest'"),
         (forbidden_call, "b/component.toml", 5, "b (driver) needs a (service), which the policy does not let it call"),
+        (unknown_program_label, IN_IMAGE, 4, "the policy has no label 'guest'"),
+        (less_than_needed, IN_IMAGE, 4, "32M is out of range"),
         (bad_policy, IN_POLICY, 11, "there is no operation 'fly'"),
         (no_policy_file, IN_IMAGE, 4, "cannot read"),
         (same_ports, "b/component.toml", 4, "ports 'p' of b overlaps 'p' of a"),
@@ -477,6 +490,7 @@ WIRED = st.builds(
     arguments=st.lists(TEXT, max_size=3),
     offer=st.one_of(st.just(""), WORD),
     needs=st.lists(st.tuples(WORD, WORD, st.sampled_from(USES)), max_size=3),
+    told=st.lists(WORD, max_size=3),
     resources=st.lists(st.tuples(st.sampled_from(RESOURCES), WORD, NUMBER, NUMBER), max_size=3),
     grants=st.lists(st.tuples(WORD, st.sampled_from(GRANTS)), max_size=3),
 )

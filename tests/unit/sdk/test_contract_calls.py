@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudos.abi.errors import NotFound
-from cloudos.contracts.errors import BadMessage, ServiceGone
+from cloudos.contracts.errors import BadMessage, Dropped, ServiceGone
 from cloudos.lang import I64, U8, U16, U32, U64, Array, data
 from cloudos.sdk import local_calls, models
+from cloudos.sdk.contract import CONTRACTS, contract, operation
 from cloudos.sdk.local_system import LocalModel
 from cloudos.sdk.service import CALLER, answer
 from tests.boot.programs.contract_sample import SERVER, Colour, Pair, Sample, serve
@@ -140,3 +141,54 @@ def test_servers_call_each_other_without_disturbing_their_callers() -> None:
 
 def test_the_version() -> None:
     assert sample().contract_version() == 1  # type: ignore[attr-defined]
+
+
+def test_what_is_one_way_arrives_with_its_handle(model: LocalModel) -> None:
+    model.closed.clear()
+    before = SERVER.told
+    sample().tell(U32(4), data(b"\x01\x02"), U64(33))
+    assert SERVER.told - before == 7
+    assert model.closed == [33]
+
+
+def test_a_server_that_hangs_or_has_ended_does_not_hold_up_what_is_one_way() -> None:
+    before = SERVER.calls
+    local_calls.install(8, serve.__dispatch__)  # type: ignore[attr-defined]
+    local_calls.hang(8)
+    with pytest.raises(Dropped):
+        Sample(U64(8)).tell(U32(4), data(b""), U64(33))
+    local_calls.remove(8)
+    with pytest.raises(ServiceGone):
+        Sample(U64(8)).tell(U32(4), data(b""), U64(33))
+    assert SERVER.calls == before
+
+
+@pytest.mark.parametrize(
+    "declared, message",
+    [
+        ({"raises": (Dropped, ServiceGone, NotFound), "one_way": True}, "Denied at most"),
+        ({"raises": (ServiceGone,), "one_way": True}, "Dropped"),
+        ({"raises": (Dropped, ServiceGone), "one_way": True, "patience": -1}, "patience"),
+        ({"raises": (Dropped, ServiceGone)}, "only what is one way"),
+        ({"raises": (ServiceGone,), "patience": 5}, "only what is one way"),
+        ({"raises": (Dropped, ServiceGone), "one_way": True, "returns_handle": True}, "gives nothing"),
+    ],
+)
+def test_what_cannot_be_one_way_is_refused(declared: dict[str, Any], message: str) -> None:
+    class WithResult:
+        def send(self) -> U64:
+            raise NotImplementedError
+
+    class Wrong:
+        handle: U64
+        send: Any
+
+    def nothing(self) -> None:  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+    function: Any = WithResult.send if "returns_handle" in declared else nothing
+    function.__name__ = "send"
+    Wrong.send = operation(1, **declared)(function)
+    with pytest.raises(TypeError, match=message):
+        contract(number=999, version=1)(Wrong)
+    assert 999 not in CONTRACTS

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudos.abi import tags
-from cloudos.abi.errors import NotFound
-from cloudos.contracts.errors import BadMessage, BadOperation, ServiceGone
+from cloudos.abi.errors import BadHandle, Denied, NotFound, PeerGone, WrongKind, numbered
+from cloudos.contracts.errors import BadMessage, BadOperation, Dropped, ServiceGone
 from cloudos.lang import I64, U8, U16, U32, U64, Array, Ptr, data
 from cloudos.sdk import ipc, local_calls, models, transport
 from cloudos.sdk.ipc import Message
@@ -22,6 +22,7 @@ from tests.boot.programs.contract_sample import SERVER, Colour, Pair, Sample, se
 HANDLE = 7
 CONTRACT = 900
 SENT = (51, 52, 53, 54)
+TELL = 11
 BAD_MESSAGE, BAD_OPERATION, NOT_FOUND = 301, 302, int(NotFound.code)
 
 
@@ -73,12 +74,12 @@ def messages(draw: st.DrawFn, labels: st.SearchStrategy[int]) -> Sent:
 def expected(sent: Sent) -> int:
     """The label of the answer, from the documentation of contracts and not from what is generated."""
     contract, number = sent.label >> 16, sent.label & 0xFFFF
-    if contract != CONTRACT or number > 10:
+    if contract != CONTRACT or number > 11:
         return BAD_OPERATION
     if number == 0:
         return 0
-    lengths = {3: sent.words[0], 4: 16, 5: sent.words[0] + sent.words[1]}
-    handles = 2 if number == 8 else 0
+    lengths = {3: sent.words[0], 4: 16, 5: sent.words[0] + sent.words[1], 11: sent.words[1]}
+    handles = {8: 2, 11: 1}.get(number, 0)
     if len(sent.bytes) != lengths.get(number, 0) or sent.handles != handles:
         return BAD_MESSAGE
     first = sent.words
@@ -86,6 +87,7 @@ def expected(sent: Sent) -> int:
         2: first[0] < 1 << 8 and first[1] < 1 << 16 and first[2] < 1 << 32 and first[4] < 2,
         4: first[2] < 2,
         7: first[0] in list(Colour),
+        11: first[0] < 1 << 32,
     }
     if not good.get(number, True):
         return BAD_MESSAGE
@@ -107,7 +109,7 @@ def put(message: Any, sent: Sent) -> None:
 
 
 labels = st.one_of(
-    st.integers(CONTRACT << 16, (CONTRACT << 16) + 11), st.integers(0, 2**32 - 1), st.sampled_from([0, 300, 901 << 16])
+    st.integers(CONTRACT << 16, (CONTRACT << 16) + 12), st.integers(0, 2**32 - 1), st.sampled_from([0, 300, 901 << 16])
 )
 
 
@@ -121,9 +123,35 @@ def test_the_server_answers_every_message_as_documented(model: LocalModel, sent:
     assert ipc.enter(Ptr.to(message).address, U64(transport.CALL), U64(HANDLE)) == 0
     label = int(message.label)
     assert label == expected(sent)
-    assert model.closed == ([] if label == 0 and sent.label & 0xFFFF else list(SENT[: sent.handles]))
+    passed = label == 0 and sent.label & 0xFFFF not in (0, TELL)
+    assert model.closed == ([] if passed else list(SENT[: sent.handles]))
     reached = label in (0, NOT_FOUND) and sent.label & 0xFFFF != 0
     assert SERVER.calls - before == (1 if reached else 0)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(messages(labels))
+def test_of_what_cannot_be_answered_the_server_does_only_what_is_one_way(model: LocalModel, sent: Sent) -> None:
+    message = Message()
+    put(message, sent)
+    model.closed.clear()
+    before, told = SERVER.calls, SERVER.told
+    assert ipc.enter(Ptr.to(message).address, U64(transport.SEND), U64(HANDLE)) == 0
+    wanted = sent.label == CONTRACT << 16 | TELL and expected(sent) == 0
+    assert SERVER.calls - before == (1 if wanted else 0)
+    added = sent.words[0] + sum(sent.bytes) if wanted else 0
+    assert SERVER.told == told.wrapping_add(added)
+    assert model.closed == list(SENT[: sent.handles])
+
+
+@pytest.mark.parametrize("code, error", [(code, error) for code, error in numbered()])
+def test_what_the_kernel_refuses_is_told_to_the_client(
+    monkeypatch: pytest.MonkeyPatch, code: int, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(local_calls, "enter", lambda message, number, handle: U64(code))
+    gone = error in (BadHandle, WrongKind, PeerGone, Denied)
+    with pytest.raises(ServiceGone if gone else Dropped):
+        Sample(U64(HANDLE)).tell(U32(1), data(b"text"), U64(SENT[0]))
 
 
 CAUGHT: tuple[type[Exception], ...] = (ServiceGone, BadMessage, BadOperation)

@@ -10,7 +10,7 @@ from cloudos.contracts.errors import BadOperation
 from cloudos.lang import U64
 from cloudos.sdk import local_calls, models
 from cloudos.sdk.local_system import LocalModel
-from tests.boot.programs.contract_versions import New, Old, serve_new, serve_old
+from tests.boot.programs.contract_versions import SERVER, New, Old, serve_new, serve_old
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +36,12 @@ def test_a_new_client_learns_that_an_old_server_lacks_an_operation() -> None:
     with pytest.raises(BadOperation):
         client.triple(U64(4))
     assert New(U64(2)).triple(U64(4)) == 12
+
+
+def test_what_is_one_way_does_nothing_at_an_old_server_which_says_its_version() -> None:
+    SERVER.kept = U64(1)
+    New(U64(1)).keep(U64(5))
+    assert SERVER.kept == 1
+    assert New(U64(1)).contract_version() == 1  # type: ignore[attr-defined]
+    New(U64(2)).keep(U64(5))
+    assert SERVER.kept == 5

@@ -95,6 +95,77 @@ def test_the_rest_of_a_chunk_is_not_lost() -> None:
     assert kept == heap.FIRST_CHUNK - 16
 
 
+def test_a_quota_is_used_up_to_its_last_pages(small_machine: models.SystemModel) -> None:
+    # Chunks have grown to 1 MiB long before: the last ones must be smaller, whatever is asked for.
+    for size in (5000, 40):
+        while not allocate(U64(size)).is_null():
+            pass
+    left = small_machine.memory_limit - sum(region.size for region in small_machine.mapped.values())
+    assert left < heap.PAGE
+    assert allocate(U64(16)).is_null()
+
+
+def test_few_chunks_are_mapped_when_the_quota_is_nearly_full(small_machine: models.SystemModel) -> None:
+    # A page for each block would be a mapping for each block.
+    allocate(U64((8 << 20) - 600_000))
+    before = len(small_machine.mapped)
+    while not allocate(U64(64)).is_null():
+        pass
+    assert len(small_machine.mapped) - before < 16
+
+
+def test_without_new_memory_small_blocks_are_cut_from_large_free_ones() -> None:
+    blocks = []
+    while not (pointer := allocate(U64(4096))).is_null():
+        block(pointer, 4096).fill(U8(0xEE))
+        blocks.append(pointer)
+    for pointer in blocks:
+        release(pointer, U64(4096))
+    count = 0
+    while not (pointer := allocate(U64(48))).is_null():
+        assert bytes(block(pointer, 48)) == bytes(48)
+        count += 1
+    assert count >= len(blocks) * (4096 // 48)
+
+
+def test_without_new_memory_small_free_blocks_are_joined_to_large_ones() -> None:
+    small = []
+    while not (pointer := allocate(U64(48))).is_null():
+        small.append(pointer)
+        if len(small) == 20_000:
+            # The rest in blocks that stay, so that this does not take long.
+            while not allocate(U64(60_000)).is_null():
+                pass
+    for pointer in small[1:]:
+        release(pointer, U64(48))
+    large = []
+    while not (pointer := allocate(U64(4096))).is_null():
+        assert bytes(block(pointer, 4096)) == bytes(4096)
+        large.append(pointer)
+    assert len(large) >= len(small) * 48 // 4096 * 9 // 10
+    block(small[0], 48).fill(U8(7))
+    assert bytes(block(small[0], 48)) == bytes([7]) * 48
+
+
+@pytest.mark.parametrize(("size", "largest"), [(4096, 4096), (20_000, 4096), (60_000, 60_000), (200_000, 200_000)])
+def test_where_there_is_room_blocks_can_be_had(size: int, largest: int) -> None:
+    live = []
+    while heap.has_room(U64(size), U64(largest)):
+        left = size
+        while left > 0:
+            part = min(left, largest)
+            # As much as is that when it is rounded up.
+            asked = part if part > heap.MEDIUM_LIMIT else int(class_size(largest_class_within(U64(part // 16 * 16))))
+            pointer = allocate(U64(asked))
+            assert not pointer.is_null()
+            live.append((pointer, asked))
+            left -= max(asked, 16)
+    assert len(live) * largest > 4 << 20
+    for pointer, asked in live:
+        release(pointer, U64(asked))
+    assert heap.has_room(U64(size), U64(largest))
+
+
 def test_exhaustion_is_null_and_leaves_the_heap_usable() -> None:
     live = []
     while True:

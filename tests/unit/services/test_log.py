@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudos.contracts.errors import NoSpace, ServiceGone
+from cloudos.contracts.errors import Dropped, NoSpace, ServiceGone
 from cloudos.contracts.logs import DEBUG, ERROR, INFORMATION, Log
 from cloudos.lang import U8, U64, Array, data
 from cloudos.sdk import List, Text, local_calls, models
@@ -223,3 +223,23 @@ def test_without_the_handle_no_file_is_tried() -> None:
     world = World("file=/var/log/messages")
     world.write(b"first")
     assert world.server.deadline() == 2**64 - 1
+
+
+def test_notes_are_kept_like_records_and_those_that_are_not_are_counted() -> None:
+    world = World()
+    for number in range(450):
+        Log(U64(SHELL)).note(U64(INFORMATION), data(b"note %d" % number))
+    kept = len(world.all())
+    assert 0 < kept < 450
+    assert world.all()[0].endswith(b"note 0")
+    world.model.now += 10_000_000_000
+    world.write(b"later")
+    assert any(b"%d records of" % (450 - kept) in line for line in world.all())
+
+
+def test_a_log_that_hangs_holds_up_nobody() -> None:
+    world = World()
+    local_calls.hang(SHELL)
+    with pytest.raises(Dropped):
+        Log(U64(SHELL)).note(U64(INFORMATION), data(b"lost"))
+    assert world.all() == []

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from cloudos.abi.errors import BadArgument, NotFound
+from cloudos.abi.errors import NotFound
 from cloudos.apps.administration.__main__ import main
 from cloudos.contracts.audits import Audit
 from cloudos.contracts.console import Console
@@ -124,10 +124,11 @@ class ProgramsModel(Model):
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         if self.refusal is not None:
             raise self.refusal
-        if signal == 0:
-            raise BadArgument
-        if not any(int(line.split()[2 if group else 0]) == number for line in self.programs):
+        running = [line.split() for line in self.programs if line.split()[3] == b"running"]
+        if not any(int(words[2 if group else 0]) == number for words in running):
             raise NotFound
+        if signal == 0:
+            return
         self.killed.append((int(number), bool(group), int(signal)))
 
 

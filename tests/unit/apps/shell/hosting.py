@@ -36,9 +36,17 @@ class StandardStreams(host_programs.HostSystem):
     def __init__(self, streams: tuple[int, int, int]) -> None:
         super().__init__()
         self.streams = streams
+        self.again = self.run_again
 
     def standard_stream(self, number: U64) -> U64:
-        return U64(self.streams[int(number)] + 1)
+        if int(number) < len(self.streams):
+            return U64(self.streams[int(number)] + 1)
+        return super().standard_stream(number)
+
+    def run_again(self) -> int:
+        """In a child: the shell's `main` with the streams of the child."""
+        self.streams = (0, 1, 2)
+        return int(main(texts("sh")))
 
 
 def texts(*values: str) -> List[Text]:
@@ -74,6 +82,19 @@ def run_shell(arguments: list[str], directory: Path, given: bytes = b"") -> Outc
     return Outcome(target.read_bytes(), status)
 
 
+def run_apart(arguments: list[str], directory: Path, given: bytes = b"") -> Outcome:
+    """`run_shell` in a child process, for scripts that send signals to their shell."""
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            status = run_shell(arguments, directory, given).status
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return Outcome((directory.parent / "stdout").read_bytes(), status if status >= 0 else 128 - status)
+
+
 def run_dash(arguments: list[str], directory: Path, given: bytes = b"") -> Outcome:
     """Run dash on the same."""
     done = subprocess.run(
@@ -84,5 +105,6 @@ def run_dash(arguments: list[str], directory: Path, given: bytes = b"") -> Outco
         capture_output=True,
         timeout=TIMEOUT,
         check=False,
+        umask=0o022,
     )
-    return Outcome(done.stdout, done.returncode)
+    return Outcome(done.stdout, done.returncode if done.returncode >= 0 else 128 - done.returncode)

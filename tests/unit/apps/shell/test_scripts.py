@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.apps.shell.hosting import Outcome, run_dash, run_shell
+from tests.unit.apps.shell.hosting import Outcome, run_apart, run_dash, run_shell
+from tests.unit.apps.shell.process_scripts import PROCESS_SCRIPTS
 from tests.unit.apps.shell.scripts import SCRIPTS
 
 pytestmark = pytest.mark.skipif(shutil.which("dash") is None, reason="dash is not installed")
 
 
-def both(script: str, directory: Path) -> tuple[Outcome, Outcome]:
+def both(
+    script: str, directory: Path, ours: Callable[[list[str], Path], Outcome] = run_shell
+) -> tuple[Outcome, Outcome]:
     """What the two shells make of a script, each in an empty directory of the same path."""
     place = directory / "work"
     results = []
-    for runner in (run_dash, run_shell):
+    for runner in (run_dash, ours):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         (directory / "script").write_text(script)
@@ -28,6 +32,12 @@ def both(script: str, directory: Path) -> tuple[Outcome, Outcome]:
 @pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
 def test_as_dash(script: str, tmp_path: Path) -> None:
     expected, found = both(script, tmp_path)
+    assert found == expected, f"{script}\ndash: {expected}\nshell: {found}"
+
+
+@pytest.mark.parametrize("script", PROCESS_SCRIPTS, ids=range(len(PROCESS_SCRIPTS)))
+def test_processes_as_dash(script: str, tmp_path: Path) -> None:
+    expected, found = both(script, tmp_path, run_apart)
     assert found == expected, f"{script}\ndash: {expected}\nshell: {found}"
 
 

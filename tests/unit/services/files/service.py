@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cloudos.abi.objects import DERIVED
 from cloudos.contracts.streams import Status
 from cloudos.lang import I64, U8, U64, Error, Region, Slice, data, new_slice
 from cloudos.sdk import models
@@ -14,6 +15,7 @@ from cloudos.sdk.collections.map import Map
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.hosted import make_bundle
 from cloudos.sdk.service import CALLER
+from cloudos.services.files import streams
 from cloudos.services.files.main import FileServer, StreamServer
 from cloudos.services.files.setup import standard_names
 from cloudos.services.files.streams import OpenFile, OpenFiles
@@ -28,13 +30,25 @@ class Handles(models.SystemModel):
     room = 1 << 40
     now = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Streams that nobody has a handle to any more.
+        self.gone: set[int] = set()
+
     def handle_derive(self, handle: U64, rights: U64, badge: U64) -> U64:
         from cloudos.abi.errors import TooManyHandles
 
         if self.room == 0:
             raise TooManyHandles
         self.room -= 1
-        return badge
+        # One that is derived from a handle with a badge keeps it.
+        return badge if badge != 0 else handle
+
+    def handle_inspect(self, handle: U64) -> U64:
+        return U64(0 if int(handle) in self.gone else DERIVED)
+
+    def handle_close(self, handle: U64) -> None:
+        return
 
     def clock_read(self) -> U64:
         self.now += 1
@@ -63,9 +77,10 @@ class Service:
         texts = List[Text]()
         for argument in ("files", *arguments):
             texts.append(Text(argument))
-        self.names = standard_names(texts, attached(make_bundle([], {}, image or {})), U64(0))
-        self.open_files = OpenFiles(U64(life), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
-        self.files = FileServer(U64(0), self.names, self.open_files, U64(0))
+        self.image = attached(make_bundle([], {}, image or {}))
+        self.names = standard_names(texts, self.image, U64(0))
+        self.open_files = OpenFiles(U64(life), U64(streams.MAXIMUM), Map[U64, OpenFile](), Map[U64, U64](), U64(0))
+        self.files = FileServer(U64(0), self.names, self.open_files, self.image.content.pointer.address.value)
         self.streams = StreamServer(self.open_files, U64(0))
 
     def _call(self, badge: int, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -24,7 +24,7 @@ from cloudos.contracts.errors import (
 from cloudos.contracts.files import APPEND, CREATE, READ, WRITE
 from cloudos.contracts.streams import CURRENT, END, START
 from cloudos.lang import U64, data
-from cloudos.services.files import streams
+from cloudos.services.files import setup, streams
 from cloudos.services.files.life import MAGIC, Kept, count_life
 from cloudos.services.files.memory_files import CHUNK, CHUNK_COST, LONGEST_FILE, NODE_COST
 from cloudos.services.files.paths import parse_path
@@ -340,6 +340,29 @@ def test_bad_arguments(argument: str) -> None:
         Service(argument)
 
 
+@pytest.mark.parametrize("argument", ["root=101%", "root=-1%", "root=%", "root=1%%"])
+def test_a_part_of_the_quota_is_up_to_all_of_it(argument: str) -> None:
+    with pytest.raises(BadArgument):
+        Service(argument)
+
+
+def test_limits_may_be_parts_of_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "usage", lambda quota: (U64(0), U64(1_000_000)))
+    service = Service("root=40%", "tmp=25%")
+    assert int(service.ask("space", b"/")[0]) == 400_000
+    assert int(service.ask("space", b"/tmp")[0]) == 250_000
+
+
+def test_programs_of_the_image_are_found_in_it_and_nothing_else(service: Service) -> None:
+    offset, length = (int(number) for number in service.ask("in_image", b"/bin/tool"))
+    assert bytes(int(byte) for byte in service.image.content[offset : offset + length]) == IMAGE["/bin/tool"]
+    service.close(service.open(b"/tmp/tool", RW | CREATE, 0o700))
+    for path in (b"/readme", b"/etc/conf.d/net", b"/bin", b"/tmp/tool", b"/dev/null"):
+        assert int(service.ask("in_image", path)[1]) == 0
+    with pytest.raises(NotFound):
+        service.ask("in_image", b"/bin/missing")
+
+
 # Lists.
 
 
@@ -374,7 +397,11 @@ def test_a_session_has_so_many_streams(service: Service) -> None:
     for _ in range(MAXIMUM_OF_SESSION):
         with pytest.raises(NoSpace):
             service.open(b"/readme", READ, session=9)
+    # One for the service, one for the caller.
     service.machine.room = 1
+    with pytest.raises(NoSpace):
+        service.open(b"/readme", READ, session=9)
+    service.machine.room = 2
     service.open(b"/readme", READ, session=9)
 
 
@@ -403,25 +430,39 @@ def test_the_end_of_a_session(service: Service) -> None:
         service.open(b"/readme", READ)
 
 
-def test_what_nobody_may_hold_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_holds_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     maximum = 100
     monkeypatch.setattr(streams, "MAXIMUM", maximum)
     service = Service(image=IMAGE)
+    opened = []
     for session in range(2, 2 + maximum):
         stream = service.open(b"/readme", READ, session=session)
         service.share(stream)
         if session % 2 == 0:
             service.close(stream)
             service.end(session)
-    service.open(b"/readme", READ, session=9999)
-    service.open(b"/readme", READ, session=9999)
-    assert int(service.open_files.files.length) == maximum
-    held = [session for session in range(3, 2 + maximum, 2)]
-    for _ in range(maximum // 2 - 2):
-        service.open(b"/readme", READ, session=9998)
+        opened.append(stream)
     with pytest.raises(NoSpace):
-        service.open(b"/readme", READ, session=9997)
-    assert [int(service.stream_status(1 << 62 | 5 << 32 | one - 2).length) for one in held] == [5] * len(held)
+        service.open(b"/readme", READ, session=9999)
+    service.machine.gone.update(opened[:10])
+    for _ in range(10):
+        service.open(b"/readme", READ, session=9999)
+    with pytest.raises(NoSpace):
+        service.open(b"/readme", READ, session=9999)
+    for stream in opened[:10]:
+        with pytest.raises(ServiceGone):
+            service.stream_status(stream)
+    assert [int(service.stream_status(one).length) for one in opened[10:]] == [5] * (maximum - 10)
+
+
+def test_streams_of_who_died_do_not_count(service: Service) -> None:
+    held = [service.open(b"/readme", READ) for _ in range(MAXIMUM_OF_SESSION)]
+    service.machine.gone.update(held[:3])
+    for _ in range(3):
+        service.open(b"/readme", READ)
+    with pytest.raises(NoSpace):
+        service.open(b"/readme", READ)
+    assert service.read(held[3], 5) == b"hello"
 
 
 def test_badges_that_name_nothing(service: Service) -> None:
