@@ -96,12 +96,10 @@ def enter(frame: trap.UserFrame) -> bool:
     """
     kind = frame.kind()
     line = frame.line()
-    is_system_call = frame.is_system_call
     scheduler.lock(Ptr.to(frame))
     if not PROCESSOR.current.is_null():
         return False
-    if not is_system_call:
-        interrupt(kind, line)
+    interrupt(kind, line)
     scheduler.run_next(timer.now())
     return True
 
@@ -149,11 +147,10 @@ def interrupt(kind: TrapKind, line: U64) -> None:
         interrupts.acknowledge()
     elif kind == TrapKind.TIMER:
         timer_interrupt()
-    elif kind == TrapKind.CONSOLE:
+    elif kind == TrapKind.CONSOLE or kind == TrapKind.PROCESSOR:
         interrupts.acknowledge()
-        termination.obey_host()
-    elif kind == TrapKind.PROCESSOR:
-        interrupts.acknowledge()
+        if kind == TrapKind.CONSOLE:
+            termination.obey_host()
 
 
 @never_inlined

@@ -372,9 +372,8 @@ def let_go() -> None:
     if not loaded.is_null():
         trap.save_vectors(Ptr.to(loaded.value.vectors).address)
         PROCESSOR.loaded = null()
-    if PROCESSOR.line.root != mmu.KERNEL.pages.root:
-        PROCESSOR.line.root = mmu.KERNEL.pages.root
-        mmu.KERNEL.pages.activate()
+    PROCESSOR.line.root = mmu.KERNEL.pages.root
+    mmu.KERNEL.pages.activate()
 
 
 @never_inlined

@@ -91,7 +91,7 @@ pvh_entry:
   ud2
 
 .code16
-.globl processor_start, processor_start_end, start_stack
+.globl processor_start, start_stack
 processor_start:
   movl $0x620, %eax
   movl %eax, %cr4
@@ -108,7 +108,6 @@ processor_start:
 boot_gdt_pointer:
   .word 23
   .long boot_gdt - KERNEL_BASE
-processor_start_end:
 .code64
 .p2align 3
 boot_gdt:
@@ -142,5 +141,4 @@ start_stack:
 
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
 START = LinkerSymbol("processor_start")
-START_END = LinkerSymbol("processor_start_end")
 START_STACK = LinkerSymbol("start_stack")

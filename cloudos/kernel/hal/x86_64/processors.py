@@ -43,11 +43,12 @@ COMMAND_START = 0x4600
 PENDING = 1 << 12
 # The page, below the firmware's, where the code for a processor that starts is put.
 START_PAGE = 8
+# It is no longer; what follows it does no harm.
+START_BYTES = 128
 SIGNATURE = 0x4349_5041  # "APIC"
 MADT_ENTRIES = 44
 KIND_LOCAL_APIC = 0
 ENABLED = 1
-LARGEST_IDENTIFIER = 254
 INIT_NS = 100_000
 # A processor that takes its time, as under emulation, is told again and again; one that has begun does not mind.
 START_NS = 1_000_000
@@ -95,7 +96,7 @@ def find(frames: FrameSource) -> U64:
         # Kind, length, processor, identifier.
         head = acpi.number(at)
         identifier = head >> 24
-        if head & 0xFF == KIND_LOCAL_APIC and identifier <= LARGEST_IDENTIFIER and identifier != own:
+        if head & 0xFF == KIND_LOCAL_APIC and identifier != own:
             if acpi.number(at.offset(4)) & ENABLED != 0:
                 KNOWN.identifiers[count] = U8.truncate(identifier)
                 count = count + 1
@@ -106,7 +107,7 @@ def find(frames: FrameSource) -> U64:
 def prepare() -> None:
     """Before the first other processor is started."""
     timer.settle()
-    code = Slice.of(Ptr.at(U8, boot.START.address), boot.START_END.address.distance(boot.START.address))
+    code = Slice.of(Ptr.at(U8, boot.START.address), U64(START_BYTES))
     Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
     LOCK.taken.store(U32(1), Order.RELAXED)
     LOCK.several = U32(1)
