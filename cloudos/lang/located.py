@@ -14,9 +14,10 @@ V = TypeVar("V")
 def located(kind: type[V], where: Callable[[], VirtAddr]) -> V:
     """The struct of class `kind` that lies at the address `where()`: what each processor keeps for itself.
 
-    Compiled, every use is a call of `where`, which should be a machine primitive without side effects; where its
-    template names a segment, fields are loaded and stored through that. The fields are those of whatever struct lies there at the moment; whole ones cannot be stored or copied through it. Raises
-    TypeError when `kind` is not a struct.
+    Compiled, every use is a call of `where`, which raises nothing and should be a machine primitive without side
+    effects; where its template names a segment, fields are loaded and stored through that. The fields are those of
+    whatever struct lies there at the moment; whole ones cannot be stored or copied through it. Raises TypeError when
+    `kind` is not a struct.
     """
     if not hasattr(kind, "__struct__"):
         raise TypeError(f"only structs are located, not {kind!r}")

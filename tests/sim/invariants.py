@@ -210,7 +210,9 @@ def check_queues(found: Inventory) -> None:
     for processor in found.processors:
         for priority, threads in found.ready(processor).items():
             put(threads, int(STATES.READY), priority)
-            assert all(found.thread(thread)["processor"] == processor for thread in threads), "ready on another processor"
+            assert all(found.thread(thread)["processor"] == processor for thread in threads), (
+                "ready on another processor"
+            )
     for address, values in found.objects.items():
         if "senders.first" in values:
             put(found.queue(values["senders.first"], values["senders.last"]), int(STATES.SENDING), address)
@@ -241,7 +243,9 @@ def check_processors(found: Inventory) -> None:
     """Nobody's registers are in two places, and what a processor has in use belongs to the thread that runs there."""
     threads = found.of_kind(Kind.THREAD)
     loaded = [int(one.loaded.address.value) for one in found.processors.values()]
-    assert len({one for one in loaded if one}) == sum(one != 0 for one in loaded), "two processors have one thread loaded"
+    assert len({one for one in loaded if one}) == sum(one != 0 for one in loaded), (
+        "two processors have one thread loaded"
+    )
     running = [int(one.current.address.value) for one in found.processors.values()]
     assert len({one for one in running if one}) == sum(one != 0 for one in running), "a thread runs twice"
     for one in found.processors.values():

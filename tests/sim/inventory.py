@@ -185,7 +185,11 @@ class Inventory:
     def _collect(self) -> None:
         for address in self.pending:
             self._visit(address)
-        for shape, static in (("first", FIRST), ("streams", STREAMS), *(("processor", one) for one in self.processors.values())):
+        for shape, static in (
+            ("first", FIRST),
+            ("streams", STREAMS),
+            *(("processor", one) for one in self.processors.values()),
+        ):
             self._follow(STATIC[shape], STATIC[shape].at(static))
         self._visit(address_of(ROOT))
         for processor in self.processors:

@@ -1,7 +1,7 @@
 """The machine that this kernel is built for.
 
-Generic code imports `boot, console, cpu, interrupts, mmu, platform, power, processors, timer, trap` from here and never names an
-architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
+Generic code imports `boot, console, cpu, interrupts, mmu, platform, power, processors, timer, trap` from here and never
+names an architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
 """
 
 from __future__ import annotations

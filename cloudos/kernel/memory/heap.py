@@ -20,7 +20,21 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects.header import Quota
-from cloudos.lang import U8, U16, U64, Array, PhysAddr, Ptr, VirtAddr, inlined, never_inlined, null, place, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U16,
+    U64,
+    Array,
+    PhysAddr,
+    Ptr,
+    VirtAddr,
+    inlined,
+    never_inlined,
+    null,
+    place,
+    struct,
+    zeroed,
+)
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -151,7 +165,6 @@ class Heap:
             self.partial[kind] = slab.next
         else:
             slab.previous.value.next = slab.next
-
 
 
 def _size(kind: U64) -> U64:

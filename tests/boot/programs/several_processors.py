@@ -1,10 +1,10 @@
 """Threads and processes on several processors at once: what the first argument names, so often as the second says.
 
-    spread      threads that run at the same time; prints on how many processors
-    messages    pairs of threads that call each other
-    still       a thread that is suspended stands still, and goes on; its registers can be read
-    copies      a clone is not changed by a thread that goes on writing to its origin
-    ends        processes that compute, call, and touch memory are killed, or lose their memory, at any moment
+spread      threads that run at the same time; prints on how many processors
+messages    pairs of threads that call each other
+still       a thread that is suspended stands still, and goes on; its registers can be read
+copies      a clone is not changed by a thread that goes on writing to its origin
+ends        processes that compute, call, and touch memory are killed, or lose their memory, at any moment
 """
 
 from __future__ import annotations
@@ -13,9 +13,23 @@ from typing import Literal
 
 from cloudos.abi import initial, layout
 from cloudos.abi.errors import TimedOut
-from cloudos.abi.messages import NEVER
-from cloudos.abi.objects import ALL_RIGHTS_BITS, MEMORY_ON_DEMAND
-from cloudos.lang import U8, U32, U64, Array, Atomic, Ptr, Template, UserPtr, VirtAddr, code_address, machine, place, struct, zeroed
+from cloudos.abi.objects import MEMORY_ON_DEMAND
+from cloudos.lang import (
+    U8,
+    U32,
+    U64,
+    Array,
+    Atomic,
+    Ptr,
+    Template,
+    UserPtr,
+    VirtAddr,
+    code_address,
+    machine,
+    place,
+    struct,
+    zeroed,
+)
 from cloudos.sdk import List, Text, print, system
 from cloudos.sdk.ipc import Message, call, receive, reply_and_receive
 from cloudos.sdk.memory import READ, WRITE, Memory, unmap
@@ -274,7 +288,7 @@ def wait_a_little(bell: U64) -> None:
         for _ in U64.range(random(U64(3000))):
             pass
         return
-    try:
+    try:  # noqa: SIM105
         system.notification_wait(bell, system.clock_read() + random(U64(200_000)))
     except TimedOut:
         pass

@@ -124,7 +124,9 @@ class Processor:
 
 def _of_processor(name: str) -> Any:
     """A register of the processor that runs."""
-    return property(lambda self: getattr(self.processor, name), lambda self, value: setattr(self.processor, name, value))
+    return property(
+        lambda self: getattr(self.processor, name), lambda self, value: setattr(self.processor, name, value)
+    )
 
 
 class Board:
@@ -282,7 +284,8 @@ class Board:
     def translate(self, address: int, access: Access) -> int | Denied:
         """The physical address for an access in user mode. Uses a translation buffer, as real processors do."""
         page = address // PAGE
-        cached = self.translations.get(page)
+        known = self.processor.translations
+        cached = known.get(page)
         if cached is None or not _allows(cached[0], access):
             found = self.walk(address)
             if found is None:
@@ -291,7 +294,7 @@ class Board:
             if not _allows(entry, access):
                 return Denied(address, True, access)
             base = (entry & FRAME) + (address & ((PAGE << 9 * level) - 1)) // PAGE * PAGE
-            cached = self.translations[page] = (entry, base, level)
+            cached = known[page] = (entry, base, level)
         return cached[1] + address % PAGE
 
 

@@ -405,7 +405,8 @@ class Simulation:
             frame.sp = frame.sp if instruction.sp is None else U64(instruction.sp)
             frame.fp = frame.fp if instruction.fp is None else U64(instruction.fp)
         elif isinstance(instruction, Vector):
-            self.board.vectors, result = instruction.value, self.board.vectors
+            processor = self.board.processor
+            processor.vectors, result = instruction.value, processor.vectors
             return result
         else:
             raise TypeError(f"user code yielded {instruction!r}, which is no instruction")

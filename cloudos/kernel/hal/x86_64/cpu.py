@@ -193,9 +193,7 @@ def zero(address: VirtAddr, length: U64) -> None:
 
 
 @machine(
-    x86_64=Template(
-        "bsrq %[value], %[result]", result="=r", inputs={"value": "r"}, clobbers=("cc",), volatile=False
-    )
+    x86_64=Template("bsrq %[value], %[result]", result="=r", inputs={"value": "r"}, clobbers=("cc",), volatile=False)
 )
 def highest_bit(value: U64) -> U64:
     """The number of the highest bit that is set; there must be one."""

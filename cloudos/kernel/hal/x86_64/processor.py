@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U16, U32, U64, Array, Atomic, Ptr, Template, VirtAddr, located, machine, offset_of, place, struct, zeroed
+from cloudos.lang import (
+    U16,
+    U32,
+    U64,
+    Array,
+    Atomic,
+    Ptr,
+    Template,
+    VirtAddr,
+    located,
+    machine,
+    offset_of,
+    place,
+    struct,
+    zeroed,
+)
 
 # A processor's stacks, one after the other as `boot.py` lays out the first one's: in pages.
 TRAP_STACKS = 4

@@ -8,6 +8,8 @@ that are mapped for it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
 from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, timer, trap
@@ -30,8 +32,6 @@ from cloudos.lang import (
     struct,
     zeroed,
 )
-
-from typing import Literal
 
 __all__ = ["OutOfMemory", "State", "this"]
 
@@ -114,7 +114,7 @@ def prepare() -> None:
 
 
 def start(number: U64, own: State, frames: FrameSource) -> bool:
-    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: it did not. Raises OutOfMemory."""
+    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: not. Raises OutOfMemory."""
     stack = mmu.map_stacks(frames).value - 16
     Ptr.at(U64, VirtAddr(stack)).value = Ptr.to(own).address.value
     Ptr.at(U64, boot.START_STACK.address).value = stack

@@ -12,9 +12,8 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.x86_64 import cpu, vectors
+from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
-from cloudos.kernel.hal.x86_64 import processor
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, SEVERAL, USER_STACK, State
 from cloudos.lang import (
     U8,
@@ -23,7 +22,6 @@ from cloudos.lang import (
     U64,
     Array,
     Assembly,
-    LinkerSymbol,
     Ptr,
     Slice,
     Template,
