@@ -281,8 +281,9 @@ def graph(name: str, svg: Path | None) -> None:
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--machine", type=click.Choice(["microvm", "q35"]), default="microvm", show_default=True)
+@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
-def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool) -> int:
+def shell(name: str, memory: int | None, timeout: float | None, machine: str, cpus: int, kernel_log: bool) -> int:
     """Boot a system image with its console on this terminal, until the machine is off.
 
     The exit status is the machine's, with the exceptions of `run`. Ctrl-] three times within a second stops a
@@ -291,7 +292,7 @@ def shell(name: str, memory: int | None, timeout: float | None, machine: str, ke
     from cloudos.host import shell as command
     from cloudos.host.session import Limits
 
-    return command.run(command.Request(name, machine, memory, Limits(timeout, kernel_log)))
+    return command.run(command.Request(name, machine, memory, Limits(timeout, kernel_log), cpus))
 
 
 @cli.command()

@@ -39,14 +39,21 @@ OF_ONE_PROCESSOR = {
         "a_signal_to_a_more_urgent_thread_switches_at_once",
     },
 }
-PATIENCE = 30
+# Milliseconds until all is given back, with processors that take turns on the host; others count on the usual one.
+PATIENCE = {"memory_objects": 30, "processes": 30, "spaces": 30}
 
 
 @pytest.mark.parametrize("module", module_names())
 def test_the_rows_of_a_file_hold_with_four_processors(module: str, tmp_path: Path) -> None:
+    """Time is the host's here, and may pass between any two instructions: a row that fails is tried again, twice."""
     rows = [row for row in rows_of(module) if row.name not in OF_ONE_PROCESSOR.get(module, ())]
-    verdicts = run(module, rows, tmp_path, boot=boot_several, patience=PATIENCE)
-    failures = [f"{verdict.row.name}: {verdict.failure}" for verdict in verdicts if verdict.failure]
+    failures: list[str] = []
+    for _ in range(3):
+        verdicts = run(module, rows, tmp_path, boot=boot_several, patience=PATIENCE.get(module, 1))
+        failures = [f"{verdict.row.name}: {verdict.failure}" for verdict in verdicts if verdict.failure]
+        rows = [verdict.row for verdict in verdicts if verdict.failure]
+        if not rows:
+            break
     assert not failures, "\n\n".join(failures)
 
 
