@@ -75,7 +75,7 @@ class Marker:
         self.image = image
         self.limit = len(image.data)
         self.free = frames.free
-        self.root = image.word(image.symbol("kernel__hal__x86_64__mmu__KERNEL"))
+        self.root = image.word(image.symbol("kernel_space"))
         # Every address space has this entry of the kernel's: by it a root is known.
         self.mark = image.word(DIRECT_BASE + self.root + 8 * USER_ENTRIES)
         self.tables: set[int] = set()
