@@ -300,9 +300,12 @@ def graph(name: str, svg: Path | None, arch: str) -> None:
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @MACHINE
+@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
 @ARCH
-def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool, arch: str) -> int:
+def shell(
+    name: str, memory: int | None, timeout: float | None, machine: str, cpus: int, kernel_log: bool, arch: str
+) -> int:
     """Boot a system image with its console on this terminal, until the machine is off.
 
     The exit status is the machine's, with the exceptions of `run`. Ctrl-] three times within a second stops a
@@ -311,7 +314,8 @@ def shell(name: str, memory: int | None, timeout: float | None, machine: str, ke
     from cloudos.host import shell as command
     from cloudos.host.session import Limits
 
-    return command.run(command.Request(name, arch, machine_of(arch, machine), memory, Limits(timeout, kernel_log)))
+    limits = Limits(timeout, kernel_log)
+    return command.run(command.Request(name, arch, machine_of(arch, machine), memory, limits, cpus))
 
 
 @cli.command()

@@ -35,7 +35,12 @@ class Outcome:
 
 
 def run(
-    built: image.Image, *arguments: str, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
+    built: image.Image,
+    *arguments: str,
+    memory: int = 64 << 20,
+    seconds: float = 60.0,
+    memory_image: Path | None = None,
+    processors: int = 1,
 ) -> Outcome:
     """Boot the kernel with a program under instruction counting. `memory` in bytes; `seconds` of real time at most.
 
@@ -45,15 +50,23 @@ def run(
     """
     words = [b"program", *(os.fsencode(argument) for argument in arguments)]
     content = bundle.encode(bundle.contents(stripped(built.program.read_bytes()), words, {}, {}))
-    return run_bundle(built.kernel, content, memory=memory, seconds=seconds, memory_image=memory_image)
+    return run_bundle(
+        built.kernel, content, memory=memory, seconds=seconds, memory_image=memory_image, processors=processors
+    )
 
 
 def run_bundle(
-    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
+    kernel: Path,
+    content: bytes,
+    *,
+    memory: int = 64 << 20,
+    seconds: float = 60.0,
+    memory_image: Path | None = None,
+    processors: int = 1,
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
     emulator, chosen = _emulation(kernel)
-    options = Options(memory=memory, counted=True, memory_image=memory_image)
+    options = Options(memory=memory, counted=processors == 1, memory_image=memory_image, processors=processors)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
         with start(emulator.path, options, chosen, kernel, content) as machine:

@@ -184,9 +184,6 @@ class ScheduleHandler:
 
     unused: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""
 

@@ -420,7 +420,6 @@ def _fill(capability: Ptr[Capability], object: Ptr[Header], rights: Rights, badg
     entry.last = null()
     entry.waiters = null()
     cleanup.retain(object)
-    cleanup.CLASSES.of[U64(object.value.kind)].handler.capability_added(object, rights)
 
 
 def _give_back(table: CapabilityTable, capability: Ptr[Capability]) -> None:

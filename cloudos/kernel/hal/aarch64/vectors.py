@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.kernel.hal.aarch64 import cpu
-from cloudos.kernel.hal.aarch64.processor import PROCESSOR
+from cloudos.kernel.hal.aarch64.processor import OWN
 from cloudos.lang import U64, Array, Template, VirtAddr, inlined, machine, struct, zeroed
 
 
@@ -66,25 +66,25 @@ def save_vectors(state: VirtAddr) -> None:
 @inlined
 def load_vectors(state: VirtAddr) -> None:
     """From here on these are the current thread's; also if they are in the processor, its first use is a trap."""
-    PROCESSOR.vectors = state.value
-    if PROCESSOR.vectors_open != 0:
-        PROCESSOR.vectors_open = U64(0)
+    OWN.vectors = state.value
+    if OWN.vectors_open != 0:
+        OWN.vectors_open = U64(0)
         cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
 
 
 def forget_vectors(state: VirtAddr) -> None:
     """A VectorState is about to go: what is in the processor is not to be saved there."""
-    if PROCESSOR.vector_owner == state.value:
-        PROCESSOR.vector_owner = U64(0)
+    if OWN.vector_owner == state.value:
+        OWN.vector_owner = U64(0)
 
 
 def take_vectors() -> None:
     """The current thread uses the vector registers."""
-    owner = PROCESSOR.vector_owner
-    if owner != PROCESSOR.vectors:
+    owner = OWN.vector_owner
+    if owner != OWN.vectors:
         if owner != 0:
             _store(VirtAddr(owner))
-        PROCESSOR.vector_owner = PROCESSOR.vectors
-        _load(VirtAddr(PROCESSOR.vectors))
-    PROCESSOR.vectors_open = U64(1)
+        OWN.vector_owner = OWN.vectors
+        _load(VirtAddr(OWN.vectors))
+    OWN.vectors_open = U64(1)
     cpu.set_vector_access(U64(cpu.VECTORS_ALL))

@@ -12,10 +12,9 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.x86_64 import cpu, vectors
-from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
+from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
-from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
+from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, SEVERAL, USER_STACK, State
 from cloudos.lang import (
     U8,
     U16,
@@ -23,7 +22,6 @@ from cloudos.lang import (
     U64,
     Array,
     Assembly,
-    LinkerSymbol,
     Ptr,
     Slice,
     Template,
@@ -32,6 +30,7 @@ from cloudos.lang import (
     external,
     inlined,
     machine,
+    never_inlined,
     place,
     struct,
     zeroed,
@@ -45,6 +44,7 @@ USER_FLAGS = 0x202
 USER_SETTABLE_FLAGS = 0xDD5
 # As they stand in a UserFrame, from its end to its start.
 REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+REGISTER_COUNT = len(REGISTERS)
 SAVE = "".join(f"  pushq %{register}\n" for register in REGISTERS)
 RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
@@ -83,10 +83,14 @@ trap_in_frame:
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
 {CLEAR_AC}
-  xorl %ebp, %ebp
+  cmpb $0, kernel_lock+{SEVERAL}(%rip)
+  jne wait_in_trap
+go_on_in_trap:
   call kernel_user_trap
 # Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
 return_to_user:
+enter_user:
+  movb $0, kernel_lock(%rip)
   movq %gs:{FRAME}, %rsp
   cmpl ${BY_SYSTEM_CALL}, {VECTOR}(%rsp)
   jne 1f
@@ -97,18 +101,17 @@ return_to_user:
   swapgs
   sysretq
 1:
+  swapgs
+return_from_trap:
 {RESTORE}
   addq $16, %rsp
-  swapgs
   iretq
 
 trap_in_kernel:
 {SAVE}{CLEAR_AC}
   movq %rsp, %rdi
   call kernel_trap
-{RESTORE}
-  addq $16, %rsp
-  iretq
+  jmp return_from_trap
 
 # On a stack of its own. From user mode, GS is certain: go on in the thread's frame as other traps do.
 trap_paranoid:
@@ -135,12 +138,9 @@ trap_paranoid:
   movq %rsp, %rdi
   call kernel_trap
   testl %ebx, %ebx
-  jz 2f
+  jz return_from_trap
   swapgs
-2:
-{RESTORE}
-  addq $16, %rsp
-  iretq
+  jmp return_from_trap
 
 # Saves all registers in the frame of the current thread. The return address lies below the page at USER_END, where
 # nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
@@ -159,9 +159,13 @@ system_call_entry:
   movq %rsp, %rbx
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
+  cmpb $0, kernel_lock+{SEVERAL}(%rip)
+  jne wait_in_system_call
+go_on_in_system_call:
   call kernel_system_call
   testb %al, %al
   jnz return_to_user
+  movb $0, kernel_lock(%rip)
   movq %rbx, %rsp
 {_load(["rax", "rdi", "rsi", "rdx", "r10", "r8", "r9", "rbx"])}
   movq {IP}(%rsp), %rcx
@@ -170,21 +174,25 @@ system_call_entry:
   swapgs
   sysretq
 
-# The end of the boot: from the kernel's first thread of control to the current thread.
-enter_user:
-  movq %gs:{KERNEL_STACK}, %rsp
-  fninit
-  pushq $0x1f80
-  ldmxcsr (%rsp)
-  jmp return_to_user
+# Another processor is in the kernel. False: it is our turn now. True: our thread was stopped meanwhile.
+wait_in_system_call:
+  pushq $go_on_in_system_call
+  jmp 1f
+wait_in_trap:
+  pushq $go_on_in_trap
+1:
+  call kernel_enter
+  movq %gs:{FRAME}, %rdi
+  testb %al, %al
+  jnz return_to_user
+  retq
 """,
 )
 
 # In the order of a UserFrame, four characters each.
 REGISTER_NAMES = data("".join(f"{name:>4}" for name in reversed(REGISTERS)).encode())
-TRAP_STACKS = LinkerSymbol("trap_stacks")
-STACK_GUARD = LinkerSymbol("kernel_stack_guard")
-KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
+STACK_BYTES = processor.STACK_PAGES * 4096
+STACKS_BYTES = (processor.TRAP_STACKS + processor.GUARD_PAGES) * 4096 + STACK_BYTES
 
 
 @struct(align=16)
@@ -250,6 +258,8 @@ class UserFrame:
                 return TrapKind.TIMER
             if vector == vectors.VECTOR_CHANNEL:
                 return TrapKind.CHANNEL
+            if vector == vectors.VECTOR_PROCESSOR:
+                return TrapKind.PROCESSOR
             return TrapKind.CONSOLE if vector == vectors.VECTOR_CONSOLE else TrapKind.SPURIOUS
         if vector == 2:
             return TrapKind.NON_MASKABLE
@@ -262,9 +272,14 @@ class UserFrame:
         """Whether the timer interrupted: what `kind` says too, at less cost."""
         return self.vector == vectors.VECTOR_TIMER
 
+    @property
+    def is_system_call(self) -> bool:
+        """Whether the thread made a system call."""
+        return self.vector == BY_SYSTEM_CALL
+
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - vectors.VECTOR_LINES
+        return self.vector.wrapping_sub(vectors.VECTOR_LINES)
 
     # Bits of a page fault's error code: present, write, user, reserved bit, instruction fetch.
     @property
@@ -364,6 +379,7 @@ class UserFrame:
         self.r14 = sender.r14
         self.r15 = sender.r15
 
+    @never_inlined
     def set_message(self, badge: U64, tag: U64, word0: U64, word1: U64, word2: U64, word3: U64) -> None:
         """Return success and a message of the kernel's own; the other words are zero."""
         self.rax = U64(0)
@@ -389,21 +405,8 @@ class UserFrame:
 
     def set_registers(self, other: UserFrame) -> None:
         """Take the general registers, position and arithmetic flags that a debugger wants."""
-        self.r15 = other.r15
-        self.r14 = other.r14
-        self.r13 = other.r13
-        self.r12 = other.r12
-        self.r11 = other.r11
-        self.r10 = other.r10
-        self.r9 = other.r9
-        self.r8 = other.r8
-        self.rbp = other.rbp
-        self.rdi = other.rdi
-        self.rsi = other.rsi
-        self.rdx = other.rdx
-        self.rcx = other.rcx
-        self.rbx = other.rbx
-        self.rax = other.rax
+        registers = Slice.of(Ptr.to(self).cast(U64), U64(REGISTER_COUNT))
+        registers.copy_from(Slice.of(Ptr.to(other).cast(U64), U64(REGISTER_COUNT)))
         self.flags = (other.flags & USER_SETTABLE_FLAGS) | USER_FLAGS
         self.set_position(other.ip, other.sp)
 
@@ -447,10 +450,9 @@ class Gate:
 
 @struct
 class Tables:
-    """Global and interrupt descriptor tables."""
+    """The interrupt descriptor table, which all processors share."""
 
-    gates: Array[Gate, Literal[84]] = zeroed()
-    descriptors: Array[U64, Literal[7]] = zeroed()
+    gates: Array[Gate, Literal[85]] = zeroed()
 
 
 @struct
@@ -463,19 +465,23 @@ class TablePointer:
 
 
 TABLES = place(Tables())
-GDT_POINTER = place(TablePointer())
-IDT_POINTER = place(TablePointer())
+POINTER = place(TablePointer())
 
 
 @machine(
     x86_64=Template(
-        "lgdt 6(%[gdt]); lidt 6(%[idt]); movw $0x28, %%ax; ltr %%ax; pushq $8; leaq 1f(%%rip), %%rax; pushq %%rax; "
+        "lgdt 6(%[pointer]); movw $0x28, %%ax; ltr %%ax; pushq $8; leaq 1f(%%rip), %%rax; pushq %%rax; "
         "lretq; 1: movl $0x10, %%eax; movl %%eax, %%ss; movl %%eax, %%ds; movl %%eax, %%es",
-        inputs={"gdt": "r", "idt": "r"},
+        inputs={"pointer": "r"},
         clobbers=("rax", "memory"),
     )
 )
-def _load_tables(gdt: VirtAddr, idt: VirtAddr) -> None:
+def _load_descriptors(pointer: VirtAddr) -> None:
+    pass
+
+
+@machine(x86_64=Template("lidt 6(%[pointer])", inputs={"pointer": "r"}, clobbers=("memory",)))
+def _load_gates(pointer: VirtAddr) -> None:
     pass
 
 
@@ -509,14 +515,14 @@ def enter_user() -> NoReturn:
 @inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
-    PROCESSOR.frame = frame.address.value
+    OWN.frame = frame.address.value
     # Traps: the processor itself pushes below this address, which is a multiple of 16.
-    TASK_STATE.set_stack(frame.offset(1).address.value)
+    processor.set_trap_stack(frame.offset(1).address.value)
 
 
-def _fill_descriptors() -> None:
-    table = TABLES.descriptors
-    base = Ptr.to(TASK_STATE).address.value
+def _fill_descriptors(own: State) -> None:
+    table = own.descriptors
+    base = Ptr.to(own.task).address.value
     table[1] = U64(0x00AF_9B00_0000_FFFF)
     table[2] = U64(0x00CF_9300_0000_FFFF)
     table[3] = U64(0x00CF_F300_0000_FFFF)
@@ -528,9 +534,8 @@ def _fill_descriptors() -> None:
 def _fill_gates() -> None:
     target = vectors.STUBS.address.value
     size = U64(vectors.EXCEPTION_STUB_SIZE)
+    # Between the exceptions and the interrupts are vectors that never come.
     for vector in U64.range(vectors.VECTORS):
-        if vector == vectors.EXCEPTIONS:
-            size = U64(0)
         if vector == vectors.VECTOR_LINES:
             target = vectors.INTERRUPT_STUBS.address.value
             size = U64(vectors.INTERRUPT_STUB_SIZE)
@@ -539,8 +544,7 @@ def _fill_gates() -> None:
         gate.offset_middle = U16.truncate(target >> 16)
         gate.offset_high = U32(target >> 32)
         gate.selector = U16(8)
-        if size != 0:
-            gate.kind = U8(0x8E)
+        gate.kind = U8(0x8E)
         target = target + size
     TABLES.gates[1].stack = U8(vectors.PARANOID[1])
     TABLES.gates[2].stack = U8(vectors.PARANOID[2])
@@ -550,22 +554,27 @@ def _fill_gates() -> None:
     TABLES.gates[3].kind = U8(0xEE)
 
 
-def start() -> None:
-    """Load descriptor tables, trap table and stacks: from here on a fault is reported, not a reset."""
-    top = KERNEL_STACK_TOP.address.value
-    TASK_STATE.set_stack(top)
-    for index in U64.range(4):
-        stack = TRAP_STACKS.address.value + (index + 1) * TRAP_STACK_SIZE
-        TASK_STATE.interrupt_stacks[index * 2] = U32.truncate(stack)
-        TASK_STATE.interrupt_stacks[index * 2 + 1] = U32(stack >> 32)
-    PROCESSOR.kernel_stack = top
-    _fill_descriptors()
+def start(own: State, stack: U64) -> None:
+    """Load descriptor tables, trap table and stacks: from here on a fault is reported, not a reset.
+
+    `own`: of this processor, whose stacks end at `stack`. The first processor calls this first.
+    """
+    own.kernel_stack = stack
+    own.task.stack_low = U32.truncate(stack)
+    own.task.stack_high = U32(stack >> 32)
+    for index in U64.range(processor.TRAP_STACKS):
+        top = stack - STACKS_BYTES + (index + 1) * 4096
+        own.task.interrupt_stacks[index * 2] = U32.truncate(top)
+        own.task.interrupt_stacks[index * 2 + 1] = U32(top >> 32)
+    own.task.port_map_offset = U16(104)
+    _fill_descriptors(own)
     _fill_gates()
-    GDT_POINTER.limit = U16(7 * 8 - 1)
-    GDT_POINTER.base = Ptr.to(TABLES.descriptors).address.value
-    IDT_POINTER.limit = U16(vectors.VECTORS * 16 - 1)
-    IDT_POINTER.base = Ptr.to(TABLES.gates).address.value
-    _load_tables(Ptr.to(GDT_POINTER).address, Ptr.to(IDT_POINTER).address)
+    POINTER.limit = U16(7 * 8 - 1)
+    POINTER.base = Ptr.to(own.descriptors).address.value
+    _load_descriptors(Ptr.to(POINTER).address)
+    POINTER.limit = U16(vectors.VECTORS * 16 - 1)
+    POINTER.base = Ptr.to(TABLES.gates).address.value
+    _load_gates(Ptr.to(POINTER).address)
 
 
 def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
@@ -589,10 +598,10 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
 
 def on_kernel_stack(address: U64) -> bool:
     """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    return address % 8 == 0 and TRAP_STACKS.address.value <= address and address < KERNEL_STACK_TOP.address.value
+    return address % 8 == 0 and OWN.kernel_stack.wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
 
 
 def stack_word(address: U64) -> U64:
     """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    overflown = address.wrapping_sub(STACK_GUARD.address.value) < 4096
+    overflown = OWN.kernel_stack.wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
     return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value
