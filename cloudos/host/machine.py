@@ -103,7 +103,9 @@ def machine_type(options: Options) -> list[str]:
         # Version 2 of the interrupt controller, which is the default, serves 8 processors at most.
         machine += ",gic-version=3"
     if options.memory_image is None:
-        return ["-M", machine]
+        # What the guest never touches is never taken from the host, so a machine may be larger than its host.
+        backend = f"memory-backend-ram,id=ram,size={options.memory // 1024}K,reserve=off"
+        return ["-M", f"{machine},memory-backend=ram", "-object", backend]
     path = str(options.memory_image).replace(",", ",,")
     backend = f"memory-backend-file,id=ram,size={options.memory // 1024}K,mem-path={path},share=on"
     return ["-M", f"{machine},memory-backend=ram", "-object", backend]

@@ -7,7 +7,7 @@ from cloudos.lang import U64, Ptr, Template, VirtAddr, located, machine, offset_
 
 @struct(align=64)
 class State:
-    """Stands at the beginning of what the kernel keeps for a processor, where its stack begins, which grows down from it.
+    """Stands at the beginning of what the kernel keeps for a processor, where its stack begins and grows down.
 
     `frame`: where the current thread's registers are; the entry code finds it through `offset_of`.
     """

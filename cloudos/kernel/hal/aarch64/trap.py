@@ -352,7 +352,7 @@ class UserFrame:
 
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - FIRST_LINE
+        return self.vector.wrapping_sub(FIRST_LINE)
 
     @property
     def is_protection_violation(self) -> bool:
