@@ -13,7 +13,7 @@ platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
 processors  State, this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
 timer       start, now, set_alarm, handle_interrupt
-trap        enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
+trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 

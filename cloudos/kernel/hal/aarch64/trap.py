@@ -18,7 +18,7 @@ from cloudos.kernel.hal.aarch64.boot import HEADER, HYPERVISOR, STACK_BIT, TABLE
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
 from cloudos.kernel.hal.aarch64.processor import FRAME, HAS_REGISTERS, INTERRUPT, OWN
-from cloudos.kernel.hal.aarch64.vectors import VectorState, forget_vectors, load_vectors, save_vectors
+from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
     U8,
@@ -36,11 +36,10 @@ from cloudos.lang import (
     struct,
 )
 
-__all__ = ["VectorState", "forget_vectors", "load_vectors", "save_vectors"]
+__all__ = ["VectorState", "load_vectors", "save_vectors", "vectors_matter"]
 
 # Offsets in a UserFrame.
 X30, IP, VECTOR = 240, 256, 272
-FRAME_SIZE = 288
 # Why the kernel was entered: the number of an interrupt, or one of these.
 INTERRUPTS_END = 1024
 SYNCHRONOUS, SYSTEM_ERROR, SYSTEM_CALL = 1024, 1025, 1026

@@ -57,8 +57,8 @@ class Lock:
 class State:
     """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
 
-    `address`: where this is. `frame`: where the current thread's registers are kept; `vectors`: its vector registers,
-    which it may use while `vectors_open`.
+    `address`: where this is. `frame`: where the current thread's registers are kept. `vectors_open`: it may use the
+    vector registers.
     """
 
     address: VirtAddr = zeroed()
@@ -67,7 +67,6 @@ class State:
     frame: U64 = U64(0)
     has_smap: U32 = U32(0)
     running: Atomic[U32] = Atomic(U32(0))
-    vectors: VirtAddr = zeroed()
     vectors_open: U32 = U32(0)
     task: TaskState = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
@@ -79,7 +78,6 @@ ADDRESS = offset_of(State, "address")
 KERNEL_STACK = offset_of(State, "kernel_stack")
 USER_STACK = offset_of(State, "user_stack")
 FRAME = offset_of(State, "frame")
-VECTORS = offset_of(State, "vectors")
 VECTORS_OPEN = offset_of(State, "vectors_open")
 HAS_SMAP = offset_of(State, "has_smap")
 TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")

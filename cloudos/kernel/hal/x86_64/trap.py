@@ -16,11 +16,12 @@ from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, SEVERAL, USER_STACK, State
 from cloudos.kernel.hal.x86_64.vector_registers import (
+    FRAME_SIZE,
     TAKE_VECTORS,
     VectorState,
-    forget_vectors,
     load_vectors,
     save_vectors,
+    vectors_matter,
 )
 from cloudos.lang import (
     U8,
@@ -43,7 +44,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["VectorState", "forget_vectors", "load_vectors", "save_vectors"]
+__all__ = ["VectorState", "load_vectors", "save_vectors", "vectors_matter"]
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
@@ -59,7 +60,6 @@ RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
 OFFSET = {register: 8 * index for index, register in enumerate(reversed(REGISTERS))}
 VECTOR, IP, FLAGS, SP = 120, 136, 152, 160
-FRAME_SIZE = 176
 # In the place of a vector: the thread entered by SYSCALL, so that rcx and r11 are free.
 BY_SYSTEM_CALL = 256
 # IRET to an address that is not canonical would fault in the kernel.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.kernel.hal.x86_64.boot import CONTROL, TASK_SWITCHED
-from cloudos.kernel.hal.x86_64.processor import OWN, VECTORS, VECTORS_OPEN
+from cloudos.kernel.hal.x86_64.processor import FRAME, OWN, VECTORS_OPEN
 from cloudos.lang import U16, U32, U64, Array, Ptr, Template, VirtAddr, inlined, machine, offset_of, struct, zeroed
 
 
@@ -36,6 +36,8 @@ class VectorState:
 
 USED = offset_of(VectorState, "used")
 
+# Of a UserFrame, which a VectorState follows in a thread.
+FRAME_SIZE = 176
 # The trap of a first use, entered with GS still the user's, the rest of the trap's frame already in the thread's.
 TAKE_VECTORS = f"""trap_vectors:
   testb $3, 24(%rsp)
@@ -43,9 +45,9 @@ TAKE_VECTORS = f"""trap_vectors:
   swapgs
   pushq %rax
   clts
-  movq %gs:{VECTORS}, %rax
-  fxrstor64 (%rax)
-  movb $1, {USED}(%rax)
+  movq %gs:{FRAME}, %rax
+  fxrstor64 {FRAME_SIZE}(%rax)
+  movb $1, {FRAME_SIZE + USED}(%rax)
   movb $1, %gs:{VECTORS_OPEN}
   popq %rax
   addq $16, %rsp
@@ -70,29 +72,22 @@ def _set_control(value: U64) -> None:
 
 
 @inlined
-def save_vectors(state: VirtAddr) -> None:
+def vectors_matter(state: VectorState) -> bool:
+    """Whether a switch to this thread has to save or load any."""
+    return state.used | OWN.vectors_open != 0
+
+
+@inlined
+def save_vectors(state: VectorState) -> None:
     """Keep the registers in a VectorState, if its thread ever used them."""
     if OWN.vectors_open != 0:
-        _store(state)
+        _store(Ptr.to(state).address)
 
 
 @inlined
-def load_vectors(state: VirtAddr) -> None:
-    """From here on these are the current thread's."""
-    used = Ptr.at(VectorState, state).value.used
-    OWN.vectors = state
-    if used | OWN.vectors_open != 0:
-        _exchange(state, used)
-
-
-def _exchange(state: VirtAddr, used: U32) -> None:
-    """Load the registers; for a thread that never used them they are what it would be given."""
-    _load(state)
-    OWN.vectors_open = used
-    if used == 0:
+def load_vectors(state: VectorState) -> None:
+    """Load the registers; for a thread that never used them they are what it would be given at its first use."""
+    _load(Ptr.to(state).address)
+    OWN.vectors_open = state.used
+    if state.used == 0:
         _set_control(U64(CONTROL | TASK_SWITCHED))
-
-
-@inlined
-def forget_vectors(state: VirtAddr) -> None:
-    """A VectorState is about to go. They are saved at every switch here, so nobody will write there later."""
