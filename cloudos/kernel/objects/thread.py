@@ -14,7 +14,22 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.lang import U8, U32, U64, IntEnum, Ptr, VirtAddr, enum, fast, inlined, null, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U32,
+    U64,
+    IntEnum,
+    Ptr,
+    VirtAddr,
+    enum,
+    fast,
+    inlined,
+    null,
+    offset_of,
+    size_of,
+    struct,
+    zeroed,
+)
 
 # So that the length of a chain of servers is bounded, and with it the work of telling them of a change.
 MAXIMUM_DEPTH = 64
@@ -115,6 +130,10 @@ class Thread:
         if self.borrowed.is_null():
             return self.schedule
         return self.borrowed
+
+
+# The hardware layer knows the way from one to the other.
+assert offset_of(Thread, "vectors") == offset_of(Thread, "frame") + size_of(trap.UserFrame)
 
 
 @struct
