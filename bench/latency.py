@@ -114,15 +114,15 @@ def revoke(handle: U64) -> None:
     SHARED.done = U64(1)
 
 
-def work(argument: U64) -> None:
-    """What keeps the kernel busy for long, each a few times."""
+def work(schedule: U64) -> None:
+    """What keeps the kernel busy for long, each a few times. What it starts is not more urgent than it."""
     quota = U64(initial.QUOTA)
     for _ in U64.range(5):
         address = system.memory_map(U64(1 << 20))
         system.memory_unmap(address, U64(1 << 20))
         child = Child()
         child.make(quota)
-        child.start(code_address(nothing), argument)
+        child.start_on(code_address(nothing), U64(0), schedule)
         system.thread_sleep(U64(MILLISECOND))
         system.handle_close(child.thread)
         system.handle_close(child.process)
@@ -167,5 +167,5 @@ def main() -> None:
     less_urgent(code_address(revoke), parent, schedule)
     print(f"revoke_10000_longest_step {longest(never)}")
     calibrate()
-    less_urgent(code_address(work), U64(0), schedule)
+    less_urgent(code_address(work), schedule, schedule)
     print(f"longest_interrupts_off {longest(never)}")

@@ -47,7 +47,7 @@ class TaskState:
 
 @struct
 class Lock:
-    """The kernel lock. `several`: it is taken at all. The entry and exit code knows where both are."""
+    """The kernel lock. `several`: it is taken at all."""
 
     taken: Atomic[U32] = Atomic(U32(0))
     several: U32 = U32(0)
@@ -78,7 +78,6 @@ USER_STACK = offset_of(State, "user_stack")
 FRAME = offset_of(State, "frame")
 HAS_SMAP = offset_of(State, "has_smap")
 TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")
-SEVERAL = offset_of(Lock, "several")
 
 
 # Under CPython there is one processor, whose data the rest of the kernel has named.
