@@ -187,7 +187,7 @@ STACK_GUARD = LinkerSymbol("kernel_stack_guard")
 KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
 
 
-@struct(align=16)
+@struct
 class UserFrame:
     """All general registers of a thread; also those of the kernel at a trap in the kernel.
 
