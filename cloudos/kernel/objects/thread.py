@@ -14,7 +14,22 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.lang import U8, U32, U64, IntEnum, Ptr, VirtAddr, enum, fast, inlined, null, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U32,
+    U64,
+    IntEnum,
+    Ptr,
+    VirtAddr,
+    enum,
+    fast,
+    inlined,
+    null,
+    offset_of,
+    size_of,
+    struct,
+    zeroed,
+)
 
 # So that the length of a chain of servers is bounded, and with it the work of telling them of a change.
 MAXIMUM_DEPTH = 64
@@ -103,9 +118,9 @@ class Thread:
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)
+    frame: trap.UserFrame = zeroed()
     # Bound notification.
     notification: Ptr[Header] = null()
-    frame: trap.UserFrame = zeroed()
     vectors: trap.VectorState = zeroed()
     reply: Reply = zeroed()
 
@@ -115,6 +130,10 @@ class Thread:
         if self.borrowed.is_null():
             return self.schedule
         return self.borrowed
+
+
+# Processors put registers there that align their stack pointer first. A copy elsewhere needs no such place.
+assert offset_of(Thread, "frame") % 16 == 0 and size_of(trap.UserFrame) % 16 == 0, "move a field behind the frame"
 
 
 @struct

@@ -201,7 +201,7 @@ STACK_BYTES = processor.STACK_PAGES * 4096
 STACKS_BYTES = (processor.TRAP_STACKS + processor.GUARD_PAGES) * 4096 + STACK_BYTES
 
 
-@struct(align=16)
+@struct
 class UserFrame:
     """All general registers of a thread; also those of the kernel at a trap in the kernel.
 
