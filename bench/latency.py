@@ -53,7 +53,7 @@ def random(limit: U64) -> U64:
 def lateness(never: U64) -> U64:
     """Wait for a deadline some thousand instructions ahead; how late it was noticed.
 
-    The clock, which is a few dozen parts per million slower, is read after the counter: at most the result is too large.
+    The clock, which is a few dozen parts per million slower, is read after the counter: it is never too small.
     """
     counter = cycles()
     ahead = 2_000 + random(U64(10_000))
@@ -113,7 +113,7 @@ def revoke(handle: U64) -> None:
 
 
 def work(schedule: U64) -> None:
-    """What keeps the kernel busy for long, each a few times; what it starts is no more urgent than itself."""
+    """What keeps the kernel busy for long, each a few times. What it starts is not more urgent than it."""
     quota = U64(initial.QUOTA)
     for _ in U64.range(40):
         address = system.memory_map(U64(1 << 20))

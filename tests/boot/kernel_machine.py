@@ -127,7 +127,9 @@ def boot(
     module = folder() / f"bundle-{os.getpid()}"
     module.write_bytes(content)
     architecture = architecture_of(kind)
-    line = [qemu.require(architecture).path, *machine.machine_type(machine.Options(kind)), "-accel", "tcg"]
+    size = int(memory[:-1]) << {"M": 20, "G": 30}[memory[-1]]
+    chosen = machine.machine_type(machine.Options(kind, size))
+    line = [qemu.require(architecture).path, *chosen, "-accel", "tcg"]
     line += ["-cpu", accelerator.EMULATED_CPUS[architecture], "-m", memory, "-nodefaults"]
     line += ["-no-user-config", "-display", "none", "-no-reboot"]
     line += ["-kernel", str(loadable(image or kernel(kind), kind)), "-initrd", str(module)]

@@ -118,10 +118,10 @@ class Thread:
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)
-    # Bound notification.
-    notification: Ptr[Header] = null()
     frame: trap.UserFrame = zeroed()
     vectors: trap.VectorState = zeroed()
+    # Bound notification.
+    notification: Ptr[Header] = null()
     reply: Reply = zeroed()
 
     @inlined
@@ -134,6 +134,8 @@ class Thread:
 
 # The hardware layer knows the way from one to the other.
 assert offset_of(Thread, "vectors") == offset_of(Thread, "frame") + size_of(trap.UserFrame)
+# Processors put registers there that align their stack pointer first. A copy elsewhere needs no such place.
+assert offset_of(Thread, "frame") % 16 == 0 and size_of(trap.UserFrame) % 16 == 0, "move a field behind the frame"
 
 
 @struct

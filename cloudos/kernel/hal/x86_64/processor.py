@@ -47,7 +47,7 @@ class TaskState:
 
 @struct
 class Lock:
-    """The kernel lock. `several`: it is taken at all. The entry and exit code knows where both are."""
+    """The kernel lock. `several`: it is taken at all."""
 
     taken: Atomic[U32] = Atomic(U32(0))
     several: U32 = U32(0)
@@ -81,7 +81,6 @@ FRAME = offset_of(State, "frame")
 VECTORS_OPEN = offset_of(State, "vectors_open")
 HAS_SMAP = offset_of(State, "has_smap")
 TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")
-SEVERAL = offset_of(Lock, "several")
 
 
 # Under CPython there is one processor, whose data the rest of the kernel has named.

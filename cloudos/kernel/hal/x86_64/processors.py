@@ -41,6 +41,7 @@ REGISTER_TARGET = 0x310
 COMMAND_INIT = 0x4500
 COMMAND_START = 0x4600
 PENDING = 1 << 12
+CALL_BYTES = 5
 # The page, below the firmware's, where the code for a processor that starts is put.
 START_PAGE = 8
 # It is no longer; what follows it does no harm.
@@ -111,6 +112,14 @@ def prepare() -> None:
     Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
     LOCK.taken.store(U32(1), Order.RELAXED)
     LOCK.several = U32(1)
+    _call_instead(trap.CALL_USER_TRAP.address, trap.LOCKED_USER_TRAP.address)
+    _call_instead(trap.CALL_SYSTEM_CALL.address, trap.LOCKED_SYSTEM_CALL.address)
+
+
+def _call_instead(place: VirtAddr, target: VirtAddr) -> None:
+    """Change the call at a place of the entry code, which costs nothing where there is one processor."""
+    distance = Ptr.at(U32, mmu.direct(PhysAddr(place.value + 1 - boot.KERNEL_BASE)))
+    distance.value = U32.truncate(target.value.wrapping_sub(place.value + CALL_BYTES))
 
 
 def start(number: U64, own: State, frames: FrameSource) -> bool:

@@ -14,7 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
-from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, SEVERAL, USER_STACK, State
+from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, USER_STACK, State
 from cloudos.kernel.hal.x86_64.vector_registers import (
     FRAME_SIZE,
     TAKE_VECTORS,
@@ -30,6 +30,7 @@ from cloudos.lang import (
     U64,
     Array,
     Assembly,
+    LinkerSymbol,
     Ptr,
     Slice,
     Template,
@@ -79,6 +80,7 @@ ENTRY = Assembly(
     x86_64=f"""
 .text
 .globl trap_stubs, interrupt_stubs, system_call_entry, enter_user
+.globl call_user_trap, call_system_call, locked_user_trap, locked_system_call
 .p2align 4
 {vectors.STUBS_TEXT}
 # From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
@@ -92,14 +94,10 @@ trap_in_frame:
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
 {CLEAR_AC}
-  cmpb $0, kernel_lock+{SEVERAL}(%rip)
-  jne wait_in_trap
-go_on_in_trap:
+call_user_trap:
   call kernel_user_trap
 # Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
 return_to_user:
-enter_user:
-  movb $0, kernel_lock(%rip)
   movq %gs:{FRAME}, %rsp
   cmpl ${BY_SYSTEM_CALL}, {VECTOR}(%rsp)
   jne 1f
@@ -169,13 +167,10 @@ system_call_entry:
   movq %rsp, %rbx
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
-  cmpb $0, kernel_lock+{SEVERAL}(%rip)
-  jne wait_in_system_call
-go_on_in_system_call:
+call_system_call:
   call kernel_system_call
   testb %al, %al
   jnz return_to_user
-  movb $0, kernel_lock(%rip)
   movq %rbx, %rsp
 {_load(["rax", "rdi", "rsi", "rdx", "r10", "r8", "r9", "rbx"])}
   movq {IP}(%rsp), %rcx
@@ -184,28 +179,39 @@ go_on_in_system_call:
   swapgs
   sysretq
 
-# Another processor is in the kernel. False: it is our turn now. True: our thread was stopped meanwhile.
-wait_in_system_call:
-  pushq $go_on_in_system_call
+# What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back. A
+# thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
+locked_system_call:
+  pushq $kernel_system_call
   jmp 1f
-wait_in_trap:
-  pushq $go_on_in_trap
+locked_user_trap:
+  pushq $kernel_user_trap
 1:
   call kernel_enter
   movq %gs:{FRAME}, %rdi
   testb %al, %al
-  jnz return_to_user
+  jnz 2f
+  call *(%rsp)
+2:
+  movb $0, kernel_lock(%rip)
+  popq %rdx
   retq
+# The end of the boot: to the current thread.
+enter_user:
+  movb $0, kernel_lock(%rip)
+  jmp return_to_user
 """,
 )
 
+CALL_USER_TRAP, LOCKED_USER_TRAP = LinkerSymbol("call_user_trap"), LinkerSymbol("locked_user_trap")
+CALL_SYSTEM_CALL, LOCKED_SYSTEM_CALL = LinkerSymbol("call_system_call"), LinkerSymbol("locked_system_call")
 # In the order of a UserFrame, four characters each.
 REGISTER_NAMES = data("".join(f"{name:>4}" for name in reversed(REGISTERS)).encode())
 STACK_BYTES = processor.STACK_PAGES * 4096
 STACKS_BYTES = (processor.TRAP_STACKS + processor.GUARD_PAGES) * 4096 + STACK_BYTES
 
 
-@struct(align=16)
+@struct
 class UserFrame:
     """All general registers of a thread; also those of the kernel at a trap in the kernel.
 
