@@ -546,3 +546,12 @@ def process_hand_over(process: ProcessToControl) -> None:
     PeerGone: the other has ended.
     """
     raise NotImplementedError
+
+
+@system_call(number=63, raises=(BadArgument,))
+def device_reset(device: DeviceToDivide) -> NoReturn:
+    """Reset the machine, when the host has taken what the console's streams hold: everything begins anew.
+
+    BadArgument: the device is not all of the machine.
+    """
+    raise NotImplementedError

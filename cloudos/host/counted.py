@@ -80,7 +80,7 @@ def console(
     QEMU cannot be started.
     """
     emulator, chosen = _emulation(kernel)
-    options = Options(machine, memory, counted=True, console=True)
+    options = Options(machine, memory, counted=True, console=True, restarts=True)
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
         try:

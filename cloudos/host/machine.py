@@ -53,6 +53,8 @@ class Options:
     console: bool = False
     """Whether there is a device for a terminal: a 16550A at I/O port 0x3E8 with interrupt line 5; on `virt` a virtio
     console, with the first of the lines of such devices."""
+    restarts: bool = False
+    """Whether a machine that resets itself starts again; otherwise that is its end."""
 
 
 @dataclass
@@ -79,7 +81,8 @@ class Machine:
 
 def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle_fd: int) -> list[str]:
     """The QEMU command without its channels."""
-    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none"]
+    line += [] if options.restarts else ["-no-reboot"]
     line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
     line += [] if is_virt(options.machine) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]

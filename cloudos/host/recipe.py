@@ -42,9 +42,11 @@ def kernel_text(architecture: str) -> str:
 def command(architecture: str, memory: str, log: str, program: str, console: str = "") -> str:
     """The command, in lines that end with a backslash. `memory` as QEMU takes it; `log` is QEMU's word for where the
     kernel's log goes, `program` the file for what init or the program say; `console`: QEMU's chardev for it, if any."""
+    # A system image may restart its machine; of a program that is a failure.
+    reset = "" if console else "-no-reboot "
     lines = [
         f"qemu-system-{architecture} {MACHINE[architecture]} -m {memory} -nodefaults -no-user-config \\",
-        f"    -display none -no-reboot -kernel {LOADED[architecture]} -initrd {BUNDLE} \\",
+        f"    -display none {reset}-kernel {LOADED[architecture]} -initrd {BUNDLE} \\",
         f"    -serial {log} {OFF[architecture]}\\",
         "    -global virtio-mmio.force-legacy=false \\",
         f"    -device virtio-serial-device,max_ports=2,id=program{PROGRAM_BUS[architecture]} \\",

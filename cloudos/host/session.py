@@ -197,9 +197,19 @@ class Session:
         data = receive(self.machine.log)
         if data == b"":
             self.log_open = False
+        before = self.log.restarts
         for message in self.log.feed(data or b""):
             if self.limits.log_to_stderr:
                 self.emit(self.error_fd, message.encode() + b"\n")
+        if self.log.restarts != before:
+            self.restarted()
+        if self.log.lost:
+            self.machine.kill()
+
+    def restarted(self) -> None:
+        """The machine begins anew."""
+        self.decoder = frames.Decoder()
+        self.boot_line = b""
 
     def read_program(self) -> None:
         """Take what the program prints. Raises ToolError when the guest breaks the protocol."""

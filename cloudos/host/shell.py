@@ -37,7 +37,7 @@ def run(request: Request) -> int:
             f"the image {system.manifest.name} needs {describe(least)} of memory",
             f"leave --memory out, or give {describe(least)} or more",
         )
-    options = Options(request.machine, memory, console=True)
+    options = Options(request.machine, memory, console=True, restarts=True)
     emulator = qemu.require(request.architecture)
     chosen = accelerator.choose(emulator, lambda: made.kernel)
     with start(emulator.path, options, chosen, made.kernel, made.content) as machine:

@@ -10,7 +10,7 @@ image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, copy_kernel_half, largest_level, page_bytes, map_device
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
-power       off
+power       off, reset
 timer       start, now, set_alarm, handle_interrupt
 trap        start, enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
@@ -230,3 +230,6 @@ class Power(Protocol):
 
     def off(self) -> NoReturn:
         """Switch the machine off."""
+
+    def reset(self) -> NoReturn:
+        """Let the machine start from its beginning. What memory holds may stay there."""
