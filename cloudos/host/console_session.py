@@ -92,9 +92,11 @@ class ConsoleSession(Session):
         if data == b"":
             self.console_open = False
         elif data:
+            # What is shown after a restart comes later than the record of it.
             if self.log_open:
-                # What is shown after a restart comes later than the record of it.
                 self.read_log()
+            if self.program_open:
+                self.read_program()
             self.listening = True
             self.show(data)
 

@@ -197,8 +197,12 @@ class Session:
         data = receive(self.machine.log)
         if data == b"":
             self.log_open = False
+        self.note_log(data or b"")
+
+    def note_log(self, data: bytes) -> None:
+        """What the kernel says, on the log or as a stream of the program channel."""
         before = self.log.restarts
-        for message in self.log.feed(data or b""):
+        for message in self.log.feed(data):
             if self.limits.log_to_stderr:
                 self.emit(self.error_fd, message.encode() + b"\n")
         if self.log.restarts != before:
@@ -220,7 +224,10 @@ class Session:
             self.program_open = False
         try:
             for stream, payload in self.decoder.feed(data or b""):
-                self.take(stream, payload)
+                if stream == frames.LOG:
+                    self.note_log(payload)
+                else:
+                    self.take(stream, payload)
         except frames.FrameError as error:
             raise ToolError(f"the guest broke the console protocol: {error}") from error
 
