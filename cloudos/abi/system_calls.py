@@ -212,8 +212,9 @@ def thread_bind(notification: NotificationToWait) -> None:
 def process_create(quota: QuotaToSpend, label: U64) -> U64:
     """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
 
-    It ends when the caller's process ends, as if it was killed. Denied also: a process that is not of label 0 may
-    choose its own label, and those that the policy lets it control.
+    It ends when the caller's process ends, as if it was killed. Bits 8 to 16 of `label` say how many frames of 63
+    handles it may hold at most, then TooManyHandles; 0: as many as `quota` pays for. Denied also: a process that is
+    not of label 0 may choose its own label, and those that the policy lets it control.
     """
     raise NotImplementedError
 

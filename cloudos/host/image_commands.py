@@ -46,6 +46,7 @@ class ComponentRow:
     component: str
     memory: int
     share: int
+    handles: int
     state: int
     priority: int
     time: str
@@ -134,6 +135,7 @@ def component_row(one: Component) -> ComponentRow:
         component=one.name,
         memory=one.memory,
         share=one.share,
+        handles=one.quota.handles,
         state=one.state,
         priority=schedule.priority,
         time=f"{milliseconds(schedule.budget)} of {milliseconds(schedule.period)} ms",
