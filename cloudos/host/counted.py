@@ -85,15 +85,21 @@ def _emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
 
 @contextmanager
 def console(
-    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 120.0, machine: str = ""
+    kernel: Path,
+    content: bytes,
+    *,
+    memory: int = 64 << 20,
+    seconds: float = 120.0,
+    machine: str = "",
+    serial: bool = False,
 ) -> Iterator[Script]:
     """Boot a bundle, such as that of a system image, with a console that the caller types on.
 
-    `memory` in bytes; `seconds` of real time at most. The machine is gone when the context ends. Raises ToolError when
-    QEMU cannot be started.
+    `serial`: see `Options.serial_console`. `memory` in bytes; `seconds` of real time at most. The machine is gone when
+    the context ends. Raises ToolError when QEMU cannot be started.
     """
     emulator, chosen = _emulation(kernel)
-    options = Options(machine, memory, counted=True, console=True)
+    options = Options(machine, memory, counted=True, console=True, serial_console=serial, restarts=True)
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
         try:
@@ -114,7 +120,8 @@ def system_console(
 
     made = system_image.build(system_image.load(name, architecture), architecture)
     memory = made.system.manifest.usual
-    with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
+    serial = made.takes_serial_port
+    with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine, serial=serial) as script:
         yield script
 
 

@@ -10,7 +10,7 @@ image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
-power       off
+power       off, reset
 processors  State, this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
@@ -281,3 +281,6 @@ class Power(Protocol):
 
     def off(self) -> NoReturn:
         """Switch the machine off."""
+
+    def reset(self) -> NoReturn:
+        """Let the machine start from its beginning. What memory holds may stay there."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cloudos.abi.devices import LEVEL, LINES, MEMORY
 from cloudos.kernel.hal.aarch64 import cpu, mmu
-from cloudos.kernel.hal.aarch64.device_tree import MACHINE
+from cloudos.kernel.hal.aarch64.device_tree import LEFT_TO_DRIVER, MACHINE
 from cloudos.kernel.hal.aarch64.processor import OWN
 from cloudos.kernel.hal.interface import MAXIMUM_LINES, RESOURCE_END, FrameSource
 from cloudos.kernel.hal.shared.kept import keep
@@ -157,7 +157,7 @@ def start(frames: FrameSource) -> None:
         cpu.device_write_u32(register(second, U64(INTERFACE_PRIORITY)), U32(LOWEST_PRIORITY))
         cpu.device_write_u32(register(second, U64(INTERFACE_CONTROL)), U32(1))
         _set_bit(U64(OPEN), U64(TIMER))
-    if machine.uart != 0:
+    if machine.uart > LEFT_TO_DRIVER:
         CONTROLLER.console = machine.uart_line + FIRST_LINE
         _take_line(machine.uart_line)
 

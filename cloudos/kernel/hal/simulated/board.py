@@ -46,6 +46,10 @@ class PoweredOff(BaseException):
     """The kernel switched the machine off."""
 
 
+class Reset(PoweredOff):
+    """The kernel reset the machine."""
+
+
 class Stuck(BaseException):
     """The processor sleeps, and nothing will ever wake it."""
 
