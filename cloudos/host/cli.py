@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "stress", "repo")
+KINDS = ("unit", "dual", "sim", "boot", "conformance", "fuzz", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -329,6 +329,30 @@ def test(kind: str, options: tuple[str, ...], long: bool) -> int:
     if long:
         os.environ["CLOUDOS_LONG_TESTS"] = "1"
     return command.test(kind, options)
+
+
+@cli.command()
+@click.argument("target", required=False)
+@click.option("--list", "listed", is_flag=True, help="Show the targets.")
+@click.option("--seconds", type=click.IntRange(1, LONGEST_TIMEOUT), default=60, show_default=True, metavar="N")
+@click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, help="Repeats a search; 0: a new one.")
+@click.option(
+    "--replay",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Run this input once instead.",
+)
+def fuzz(target: str | None, listed: bool, seconds: int, seed: int, files: tuple[str, ...]) -> int:
+    """Look for inputs that break the boundary TARGET; status 1 and the input's path when one does."""
+    from cloudos.host import fuzzing as command
+
+    if listed:
+        return command.targets()
+    if target is None:
+        raise click.UsageError("name a target; --list shows them")
+    return command.replay(target, files) if files else command.fuzz(target, seconds, seed)
 
 
 def report(error: ToolError) -> None:
