@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from collections.abc import Sequence
 from pathlib import Path
 
 from cloudos.host import bundle, system_wiring, wiring
 from cloudos.host.bundle import Entry, Kind
 from cloudos.host.manifest import SYSTEM, read_image
+from cloudos.host.wiring import Wired
 from tests.sim.world import user
+from tests.simulation.plans import CLIENTS
 
 MANIFEST = Path(__file__).parent / "image.toml"
 ROOT = Path(__file__).parents[2]
@@ -32,12 +35,16 @@ class SystemImage:
 
     def __init__(self, manifest: Path = MANIFEST) -> None:
         system = system_wiring.check(read_image(manifest, "x86_64"))
-        self.wired = system_wiring.wired(system)
+        self.wired: list[Wired] = []
         self.names = ["init"]
         self.programs = ["cloudos.services.init.main"]
         files: dict[str, bytes] = {}
-        for one in system.placed:
-            files[f"{SYSTEM}/{one.component.name}"] = self._add(one.component.name, one.component.program)
+        for one, wired in zip(system.placed, system_wiring.wired(system), strict=True):
+            copies = [f"client{number}" for number in range(1, CLIENTS + 1)] if wired.name == "client" else [wired.name]
+            for name in copies:
+                program = f"{SYSTEM}/{name}"
+                self.wired.append(replace(wired, name=name, program=program))
+                files[program] = self._add(name, one.component.program)
         for entry in system.manifest.programs:
             for guest in entry.paths:
                 files[guest] = self._add(guest, entry.source)

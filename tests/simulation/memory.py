@@ -68,6 +68,11 @@ class Mapped(Region):
         """A pointer is a number here: others may read it, and change it."""
         self.write(offset, 8, raw)
 
+    def copy_from(self, offset: int, source: Region, source_offset: int, size: int) -> None:
+        """Move bytes from another region, or from this one."""
+        self.check(offset, size, write=True, scalar=False)
+        self.data[offset : offset + size] = source.content(source_offset, size)
+
     def clear(self, offset: int, size: int) -> None:
         """Fill with zero bytes."""
         self.check(offset, size, write=True, scalar=False)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from cloudos.lang import U64, current_address_space
-from tests.sim.world import user
+from tests.sim.world import board, user
 from tests.simulation.modules import PRIVATE_START, Modules
 
 MESSAGE = struct.Struct("<11Q")
@@ -43,6 +43,9 @@ class Process:
         self.thread: Thread | None = None
         modules["cloudos.sdk.models"]._current = self
         modules["cloudos.sdk.system"]._model = self.call
+        random = modules.modules.get("cloudos.sdk.hardware_random")
+        if random is not None:
+            random.MODEL.word = lambda: board.current().random.getrandbits(64)
 
     def enter(self, instruction: user.Instruction) -> Any:
         """Have the machine execute an instruction; its result."""

@@ -1,20 +1,41 @@
-"""A client."""
+"""A client of all services: does what the plan says, and tells the simulation what came of it.
+
+This code runs in a process of the simulated machine, on the SDK and the contracts of any program, but only under
+CPython, so it may use all of Python. `driver` is the simulation's side of it.
+"""
+
 from __future__ import annotations
 
-from cloudos.contracts.names import Names
-from cloudos.lang import U64, data
+from typing import Any
+
+from cloudos.lang import U64
 from cloudos.sdk import system
-from cloudos.sdk.component import held
-from cloudos.sdk.process import exit
-from cloudos.lang import U8
+from tests.simulation.client.operations import OPERATIONS, Failed, Session
+
+PAUSE = 1_000_000
+LONG_PAUSE = 100_000_000
+
+# Set before each start.
+driver: Any = None
+
 
 def main() -> None:
-    names = Names(held("names"))
-    for i in range(200):
-        names.publish(data(b"one"), U64(3), held("names"))
-        got = names.look_up(data(b"one"))
-        system.handle_close(got)
-        names.withdraw(data(b"one"))
-    import builtins
-    builtins.print("client done")
-    system.thread_sleep(U64(10**18))
+    """Do what the plan says, and ask again when there is nothing."""
+    session = Session()
+    pause = PAUSE
+    while True:
+        operation = driver.next()
+        if operation is None:
+            system.thread_sleep(U64(pause))
+            continue
+        if operation.name == "stop":
+            driver.stopped()
+            pause = LONG_PAUSE
+            continue
+        driver.begin(operation)
+        failed, result = None, None
+        try:
+            result = OPERATIONS[operation.name](session, *operation.arguments)
+        except Failed as failure:
+            failed = failure
+        driver.finish(operation, failed.stage if failed else "", failed.error if failed else "", result)
