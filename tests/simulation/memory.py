@@ -64,6 +64,16 @@ class Mapped(Region):
         self.data = _Bytes(start, enter)  # type: ignore[assignment]
         self.plain = False
 
+    def read(self, offset: int, size: int) -> int:
+        """The number of `size` bytes at `offset`."""
+        self.check(offset, size)
+        return int.from_bytes(self.data[offset : offset + size], "little")
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Store the low `size` bytes of a number."""
+        self.check(offset, size, write=True)
+        self.data[offset : offset + size] = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+
     def write_shadowed(self, offset: int, raw: int, value: Any) -> None:
         """A pointer is a number here: others may read it, and change it."""
         self.write(offset, 8, raw)

@@ -18,6 +18,7 @@ import cloudos
 import cloudos.lang
 from cloudos.lang import Ptr, Region, Slice
 from cloudos.lang.slices import read_only
+from tests.simulation import digests
 
 OWN = ("cloudos.sdk", "cloudos.services", "cloudos.contracts", "cloudos.drivers", "cloudos.apps", "tests.simulation.client")
 PRIVATE_START = 0x5000_0000_0000
@@ -74,6 +75,8 @@ class Modules:
             for name in ("cloudos.sdk.start", "cloudos.sdk.ipc", "cloudos.sdk.system"):
                 importlib.import_module(name)
             self.modules = {name: module for name, module in sys.modules.items() if is_own(name)}
+        if "cloudos.sdk.sha256" in self.modules:
+            digests.install(self.modules["cloudos.sdk.sha256"])
         self.program = program
         self._kept = Kept(self.modules.values())
 

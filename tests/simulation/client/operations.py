@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 from cloudos.contracts.audits import Audit
@@ -91,13 +91,25 @@ def all_parts(read: Callable[[U64, Slice[U8]], U64]) -> list[bytes]:
 @contextmanager
 def closing(handle: U64) -> Iterator[Stream]:
     """A stream that is closed in the end, whatever happens."""
-    stream = Stream(handle)
     try:
-        yield stream
+        yield Stream(handle)
+    except Failed:
+        give_up(handle)
+        raise
+    try:
         with stage("close"):
-            stream.close()
+            Stream(handle).close()
     finally:
         transport.close(handle)
+
+
+def give_up(handle: U64) -> None:
+    """Close a stream of an operation that failed."""
+    try:
+        Stream(handle).close()
+    except Error:
+        pass
+    transport.close(handle)
 
 
 def write_all(stream: Stream, content: bytes) -> None:
@@ -201,14 +213,11 @@ def list_files(session: Session, path: bytes) -> list[bytes]:
 def pass_through_pipe(session: Session, content: bytes) -> bytes:
     with stage("make"):
         reader, writer = session.pipes.make()
-    try:
-        with closing(writer) as stream, stage("write"):
-            write_all(stream, content)
-        with closing(reader) as stream, stage("read"):
-            reader = U64(0)
-            return read_all(stream)
-    finally:
-        transport.close(reader)
+    with closing(reader) as source:
+        with closing(writer) as target, stage("write"):
+            write_all(target, content)
+        with stage("read"):
+            return read_all(source)
 
 
 # Records
@@ -286,9 +295,11 @@ def prepared(session: Session, arguments: tuple[bytes, ...]) -> Iterator[Program
             for argument in (b"worker", *arguments):
                 program.add_argument(data(argument))
         yield program
-        with stage("close"):
-            program.close()
     finally:
+        try:
+            program.close()
+        except Error:
+            pass
         transport.close(program.handle)
 
 
@@ -313,20 +324,18 @@ def kill_program(session: Session, arguments: tuple[bytes, ...]) -> int:
 def program_output(session: Session, arguments: tuple[bytes, ...]) -> tuple[bytes, int]:
     with stage("pipe"):
         reader, writer = session.programs.pipe()
-    try:
-        with prepared(session, arguments) as program:
-            with closing(writer):
-                with stage("give"):
-                    program.give(data(b"stdout"), writer)
-                with stage("start"):
-                    program.start(U64(0))
-            with closing(reader) as stream, stage("read"):
-                found = read_all(stream)
-            reader = U64(0)
-            with stage("wait"):
-                return found, int(program.wait())
-    finally:
-        transport.close(reader)
+    with ExitStack() as later:
+        source = later.enter_context(closing(reader))
+        with closing(writer):
+            program = later.enter_context(prepared(session, arguments))
+            with stage("give"):
+                program.give(data(b"stdout"), writer)
+            with stage("start"):
+                program.start(U64(0))
+        with stage("read"):
+            found = read_all(source)
+        with stage("wait"):
+            return found, int(program.wait())
 
 
 def sleep(session: Session, duration: int) -> None:
