@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cloudos.host import bundle, system_wiring, wiring
 from cloudos.host.bundle import Entry, Kind
 from cloudos.host.manifest import SYSTEM, read_image
 from cloudos.host.wiring import Wired
-from tests.sim.world import user
+from tests.sim.world import kernel_module, user
 from tests.simulation.plans import CLIENTS
 
 MANIFEST = Path(__file__).parent / "image.toml"
 ROOT = Path(__file__).parents[2]
 PAGE = 4096
+FIRST_MACHINE = kernel_module("hal.simulated.platform").ELF_MACHINE
 X86_64 = 62
 
 
@@ -51,7 +52,7 @@ class SystemImage:
         for file in system.manifest.files:
             files[file.guest] = file.source.read_bytes()
         entries = [
-            Entry(Kind.PROGRAM, b"init", executable(0, user.ELF_MACHINE)),
+            Entry(Kind.PROGRAM, b"init", executable(0, FIRST_MACHINE)),
             Entry(Kind.ARGUMENT, b"", b"init"),
             Entry(Kind.WIRING, b"", wiring.encode(self.wired).encode()),
         ]

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import importlib
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import Any
 
 import cloudos
-import cloudos.lang
+import cloudos.lang.generated
 from cloudos.lang import Ptr, Region, Slice
 from cloudos.lang.slices import read_only
 from tests.simulation import digests
 
-OWN = ("cloudos.sdk", "cloudos.services", "cloudos.contracts", "cloudos.drivers", "cloudos.apps", "tests.simulation.client")
+OWN = (
+    "cloudos.sdk",
+    "cloudos.services",
+    "cloudos.contracts",
+    "cloudos.drivers",
+    "cloudos.apps",
+    "tests.simulation.client",
+)
 PRIVATE_START = 0x5000_0000_0000
 PRIVATE_END = 0x6000_0000_0000
 """Addresses of what CPython keeps for processes: their static data, variables and heap."""
@@ -40,9 +49,50 @@ class _Constants:
     def __call__(self, content: bytes) -> Any:
         known = self.known.get(content)
         if known is None:
-            known = self.known[content] = read_only(content).pointer.region
+            known = read_only(content).pointer.region
             assert known is not None and PRIVATE_START <= known.address < PRIVATE_END
+            self.known[content] = known
         return Slice.of(Ptr.at(cloudos.lang.U8, cloudos.lang.VirtAddr(known.address)), len(content))
+
+
+class _Compiled:
+    """Code of texts that were compiled before: sources, generated functions and annotations are the same each time."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[Any, str], Any] = {}
+
+    def __call__(self, source: Any, filename: str, mode: str, *arguments: Any, **options: Any) -> Any:
+        code = self.known.get((source, mode))
+        if code is None:
+            code = self.known[source, mode] = compile(source, filename, mode, *arguments, **options)
+        return code
+
+
+_COMPILED = _Compiled()
+_SOURCES: dict[str, Any] = {}
+_get_code = SourceFileLoader.get_code
+
+
+def _known_code(loader: SourceFileLoader, name: str) -> Any:
+    code = _SOURCES.get(name)
+    if code is None:
+        code = _SOURCES[name] = _get_code(loader, name)
+    return code
+
+
+@contextmanager
+def _compiled_once() -> Iterator[None]:
+    """What is imported within is compiled only if it was not before."""
+    users: tuple[Any, ...] = (typing, cloudos.lang.generated)
+    for user in users:
+        user.compile = _COMPILED
+    SourceFileLoader.get_code = _known_code  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        SourceFileLoader.get_code = _get_code  # type: ignore[method-assign]
+        for user in users:
+            del user.compile
 
 
 @contextmanager
@@ -70,7 +120,7 @@ class Modules:
     """A copy of a program's modules."""
 
     def __init__(self, program: str) -> None:
-        with _apart():
+        with _apart(), _compiled_once():
             importlib.import_module(program)
             for name in ("cloudos.sdk.start", "cloudos.sdk.ipc", "cloudos.sdk.system"):
                 importlib.import_module(name)

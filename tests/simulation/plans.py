@@ -69,7 +69,9 @@ def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS) -> Plan:
     """The plan of a seed."""
     draw = Random(f"plan {seed}")
     chosen = [kind for kind in faults if draw.random() < 0.6]
-    operations = [operation for client in range(1, CLIENTS + 1) for operation in _operations(draw, client, steps, chosen)]
+    operations = [
+        operation for client in range(1, CLIENTS + 1) for operation in _operations(draw, client, steps, chosen)
+    ]
     found: list[Fault] = []
     for kind in chosen:
         if kind in EVENTS:
@@ -87,8 +89,9 @@ def first_operations(client: int) -> list[Operation]:
         ("publish", (name, 1)), ("look_up", (name,)), ("withdraw", (name,)),
         ("write_file", (path, b"first", False)), ("read_file", (path,)), ("remove_file", (path,)),
         ("pass_through_pipe", (b"first",)),
-        ("write_record", (b"client%d record 0" % client,)), ("read_records", ()), ("verify_audit", ()), ("read_audit", (0,)),
-        ("random_bytes", (8,)), ("read_policy", ()), ("list_components", ()),
+        ("write_record", (b"client%d record 0" % client,)), ("read_records", ()), ("verify_audit", ()),
+        ("read_audit", (0,)), ("random_bytes", (8,)), ("read_policy", ()), ("list_components", ()),
+        ("use_closed_handle", (1,)), ("revoke_children", (2,)), ("remap_memory", (1, b"first")),
         ("program_output", ((b"print", b"1", b"first"),)), ("kill_program", ((b"sleep", b"100000"),)),
     ]  # fmt: skip
     return [Operation(client, *one) for one in content]
@@ -104,7 +107,9 @@ EVENTS: dict[str, Callable[[Random, int], Fault]] = {
     "delay": lambda draw, step: Fault(
         step, "delay", draw.choice(SERVICES), draw.choice([100_000, 900_000, 1_000_000, 1_100_000, 5_000_000, SECOND])
     ),
-    "clock": lambda draw, step: Fault(step, "clock", "", draw.choice([1_000, 1_000_000, 50_000_000, SECOND, 20 * SECOND])),
+    "clock": lambda draw, step: Fault(
+        step, "clock", "", draw.choice([1_000, 1_000_000, 50_000_000, SECOND, 20 * SECOND])
+    ),
     "interrupt": lambda draw, step: Fault(step, "interrupt", draw.choice(["timer", "timer", "console", "channel"])),
     "order": lambda draw, step: Fault(step, "order"),
 }
@@ -178,6 +183,15 @@ def _others(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
     )
 
 
+def _kernel(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
+    which = draw.randrange(3)
+    if which == 0:
+        return "use_closed_handle", (draw.randint(1, 3),)
+    if which == 1:
+        return "revoke_children", (draw.randint(1, 6),)
+    return "remap_memory", (draw.randint(1, 3), draw.randbytes(draw.choice([1, 100, 4_096])))
+
+
 def _programs(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
     which = draw.randrange(5)
     if which < 2:
@@ -197,4 +211,5 @@ KINDS: dict[str, Callable[[Random, int], tuple[str, tuple[Any, ...]]]] = {
     "records": _records,
     "programs": _programs,
     "others": _others,
+    "kernel": _kernel,
 }

@@ -46,6 +46,11 @@ def run_here(world: World, plan: Plan) -> Result:
         problem, detail = "the machine was switched off", world.board.log.decode(errors="replace")[-2000:]
     except BaseException as error:
         problem, detail = f"{type(error).__name__}: {error}".split("\n")[0], traceback.format_exc()
+    if problem:
+        for driver in world.drivers.values():
+            if driver.current is not None:
+                world.note(f"{driver.current} has not ended")
+        world.note(f"{world.current_name() or 'the machine'} was running")
     return Result(plan, problem, detail, tuple(world.history), world.steps, time.perf_counter() - start)
 
 

@@ -15,16 +15,16 @@ from greenlet import getcurrent
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.lang import U64, current_address_space
+from tests.sim.accounting import FRAMES, HEAP, check_frames
 from tests.sim.invariants import check
 from tests.sim.inventory import PENDING, PROCESSOR, Inventory
-from tests.sim.accounting import FRAMES, HEAP, check_frames
 from tests.sim.world import KERNEL, board, kernel_module, machine, trap, user
 from tests.simulation.driver import Driver
 from tests.simulation.image import SystemImage
 from tests.simulation.memory import map_user_half, private_memory
 from tests.simulation.modules import Modules
 from tests.simulation.plans import CLIENTS, Fault, Operation, Plan, first_operations
-from tests.simulation.threads import Process, Thread, UserZone, program_body
+from tests.simulation.threads import Process, Thread, UserZone, ignore_ends, program_body
 
 TERMINATION = kernel_module("objects.termination")
 SLEEP, YIELD = user.NUMBERS["thread_sleep"], user.NUMBERS["thread_yield"]
@@ -86,7 +86,9 @@ class Allocations:
 
 
 def _enter(instruction: user.Instruction) -> Any:
-    return getcurrent().parent.switch(instruction)
+    machine_itself = getcurrent().parent
+    assert machine_itself is not None, "memory of a process was used outside of it"
+    return machine_itself.switch(instruction)
 
 
 class World(machine.Simulation):
@@ -126,6 +128,7 @@ class World(machine.Simulation):
             return
         cls.is_prepared = True
         map_user_half(_enter)
+        ignore_ends()
         Allocations.install()
         end_process = TERMINATION.end_process
 
@@ -295,6 +298,7 @@ class World(machine.Simulation):
     def work(self, plan: Plan) -> None:
         """Do what a plan says, from now on."""
         self.steps = 0
+        self.history.clear()
         self.plan = plan
         self.entries = self.instructions = 0
         self.board.random = Random(f"machine {plan.seed}")

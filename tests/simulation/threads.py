@@ -7,6 +7,7 @@ which run on a greenlet and hand over each system call, and each access to memor
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -51,9 +52,11 @@ class Process:
         """Have the machine execute an instruction; its result."""
         thread = self.thread
         current = getcurrent()
-        if thread is None or thread.stack is not current or thread.ending:
+        if thread is None or thread.stack is not current:
             # An object of a process that has ended goes: the kernel has closed all its handles.
             return NOTHING
+        if thread.ending:
+            raise GreenletExit
         return current.parent.switch(instruction)
 
     def call(self, number: U64, registers: list[U64]) -> tuple[U64, U64]:
@@ -115,11 +118,23 @@ class Thread:
         self.release(self.process)
 
 
+def ignore_ends() -> None:
+    """A process may end in the midst of an object's end, where CPython would report what ends it."""
+    usual = sys.unraisablehook
+
+    def hook(report: Any) -> None:
+        if report.exc_type is not GreenletExit:
+            usual(report)
+
+    sys.unraisablehook = hook
+
+
 def program_body(modules: Modules, main: Callable[..., Any], address: int, length: int) -> Callable[[], NoReturn]:
     """What the first thread of a process runs: the SDK's entry, with the module's main function."""
 
     def body() -> NoReturn:
         modules["cloudos.sdk.hosted"]._main = main
         modules["cloudos.sdk.start"].start(U64(address), U64(length))
+        raise AssertionError("a program came to its end without a system call")
 
     return body

@@ -12,7 +12,7 @@ from cloudos.lang import U64
 from cloudos.sdk import system
 from tests.simulation.client.operations import OPERATIONS, Failed, Session
 
-PAUSE = 1_000_000
+PAUSE = 20_000_000
 LONG_PAUSE = 100_000_000
 
 # Set before each start.

@@ -1,11 +1,13 @@
-"""What clients do. Each operation gives a plain value, or raises Failed with the stage it came to and the error's name."""
+"""What clients do. Each operation gives a plain value, or raises Failed with its stage and the error's name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal
 
+from cloudos.abi import initial
+from cloudos.abi.objects import MEMORY_PAID, Rights
 from cloudos.contracts.audits import Audit
 from cloudos.contracts.devices import Entropy
 from cloudos.contracts.files import APPEND, CREATE, READ, TRUNCATE, WRITE, Files
@@ -19,8 +21,12 @@ from cloudos.contracts.supervisor import Supervisor
 from cloudos.lang import U8, U64, Array, Error, Slice, data, place, struct, zeroed
 from cloudos.sdk import system, transport
 from cloudos.sdk.component import held
+from cloudos.sdk.memory import PAGE, Memory, unmap, view
+from cloudos.sdk.memory import READ as MAP_READ
+from cloudos.sdk.memory import WRITE as MAP_WRITE
 
 PORTION = 4000
+CALL_RIGHTS = Rights.SEND | Rights.DERIVE | Rights.INSPECT
 
 
 @struct
@@ -105,10 +111,8 @@ def closing(handle: U64) -> Iterator[Stream]:
 
 def give_up(handle: U64) -> None:
     """Close a stream of an operation that failed."""
-    try:
+    with suppress(Error):
         Stream(handle).close()
-    except Error:
-        pass
     transport.close(handle)
 
 
@@ -296,10 +300,8 @@ def prepared(session: Session, arguments: tuple[bytes, ...]) -> Iterator[Program
                 program.add_argument(data(argument))
         yield program
     finally:
-        try:
+        with suppress(Error):
             program.close()
-        except Error:
-            pass
         transport.close(program.handle)
 
 
@@ -338,6 +340,74 @@ def program_output(session: Session, arguments: tuple[bytes, ...]) -> tuple[byte
             return found, int(program.wait())
 
 
+# The kernel
+
+
+def use_closed_handle(session: Session, between: int) -> str:
+    """Close a handle, make others in its place, and use it: the name of the error."""
+    with stage("derive"):
+        closed = system.handle_derive(held("names"), U64(CALL_RIGHTS), U64(0))
+    transport.close(closed)
+    others: list[U64] = []
+    try:
+        with stage("derive others"):
+            for _ in range(between):
+                others.append(system.handle_derive(held("files"), U64(CALL_RIGHTS), U64(0)))
+        return outcome_of(lambda: system.handle_inspect(closed))
+    finally:
+        for other in others:
+            transport.close(other)
+
+
+def revoke_children(session: Session, children: int) -> list[str]:
+    """Take back what was derived from a handle: the names of the errors that using it then gives."""
+    with stage("create"):
+        parent = system.endpoint_create(U64(initial.QUOTA))
+    derived: list[U64] = []
+    try:
+        with stage("derive children"):
+            for number in range(children):
+                origin = derived[-1] if number % 3 == 2 else parent
+                derived.append(system.handle_derive(origin, U64(CALL_RIGHTS), U64(0)))
+        with stage("revoke"):
+            system.handle_revoke(parent)
+        return [outcome_of(lambda child=child: system.handle_inspect(child)) for child in derived]  # type: ignore[misc]
+    finally:
+        for handle in (*derived, parent):
+            transport.close(handle)
+
+
+def outcome_of(function: Callable[[], Any]) -> str:
+    """The name of the error that something gives; "" for none."""
+    try:
+        function()
+    except Error as error:
+        return type(error).__name__
+    return ""
+
+
+def remap_memory(session: Session, pages: int, content: bytes) -> list[bytes]:
+    """Show memory at two places after each other; what is read: at the first place, and at the second."""
+    memory = Memory()
+    length = U64(pages * PAGE)
+    with stage("create"):
+        memory.create(U64(initial.QUOTA), length, U64(MEMORY_PAID))
+    found = []
+    try:
+        for writes in (True, False):
+            with stage("map"):
+                address = memory.map(U64(0), length, U64(MAP_READ | MAP_WRITE))
+            shown = view(address, length)[length - len(content) : length]
+            if writes:
+                shown.copy_from(data(content))
+            found.append(bytes(shown))
+            with stage("unmap"):
+                unmap(address, length)
+        return found
+    finally:
+        memory.close()
+
+
 def sleep(session: Session, duration: int) -> None:
     system.thread_sleep(U64(duration))
 
@@ -356,6 +426,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         write_record, note_record, read_records, verify_audit, read_audit,
         random_bytes, read_policy, list_components, restart_component,
         run_program, kill_program, program_output,
+        use_closed_handle, revoke_children, remap_memory,
         sleep, shut_down,
     )
 }  # fmt: skip

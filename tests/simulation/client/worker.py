@@ -1,4 +1,4 @@
-"""The program that clients start: `worker exit N`, `worker print N TEXT`, `worker sleep MILLISECONDS`, `worker panic`."""
+"""The program that clients start: `exit N`, `print N TEXT`, `sleep MILLISECONDS`, `panic`."""
 
 from __future__ import annotations
 
