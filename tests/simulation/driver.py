@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Nanoseconds of the machine's clock that an operation may take, apart from what faults added.
 PATIENCE = 60_000_000_000
+TYPE_AGAIN = 5_000_000_000
 
 
 class Driver:
@@ -30,6 +31,9 @@ class Driver:
         self.done = 0
         self.current: Operation | None = None
         self.since = 0
+        self.typed = 0
+        # What was written to the terminal.
+        self.shown: list[bytes] = []
         self._before: dict[str, int] = {}
 
     def plan(self, operations: Iterable[Operation]) -> None:
@@ -62,15 +66,24 @@ class Driver:
         self.current = operation
         self.since = self.world.board.clock - self.world.added
         self._before = dict(self.world.lives)
+        if operation.name == "read_terminal":
+            self.typed = 1
+            self.world.serial.type(operation.arguments[0] + b"\r")
 
     def finish(self, operation: Operation, stage: str, error: str, result: Any) -> None:
         """It ended. Raises Broken when that is not what was promised."""
         world = self.world
         self.current = None
         self.done += 1
+        if operation.name == "write_terminal" and not error:
+            self.shown.append(operation.arguments[0])
         world.note(f"{operation} -> {f'{error} ({stage})' if error else _short(result)}")
         after = dict(world.lives)
-        self.models.check(Outcome(operation, stage, error, result, self._before, after, world.troubled, world.short))
+        self.models.check(
+            Outcome(
+                operation, stage, error, result, self._before, after, world.troubled, world.short, world.board.clock
+            )
+        )
 
     def stopped(self) -> None:
         """Nothing more will be done."""
@@ -80,6 +93,10 @@ class Driver:
         """No operation waits for ever."""
         if self.current is not None:
             waited = self.world.board.clock - self.world.added - self.since
+            if self.current.name == "read_terminal" and waited > TYPE_AGAIN * self.typed and self.world.troubled:
+                # What was typed may be lost with the driver: somebody presses the key again.
+                self.typed += 1
+                self.world.serial.type(b"\r")
             assert waited < PATIENCE, f"{self.current} has waited for {waited / 1e9:.0f} s"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.devices import EPOCH, SECOND
 from tests.simulation.plans import FILES, NAMES, SERVICES, Operation
 
 UNKNOWN = object()
@@ -27,7 +28,7 @@ class Outcome:
     """What came of an operation: `error` at `stage`, or `result`. Lives of components before and after it.
 
     `troubled`: something has gone wrong in this run already, so that errors are excused. `short`: there has been no
-    memory, so that programs may have ended by that.
+    memory, so that programs may have ended by that. `time`: of the machine's clock.
     """
 
     operation: Operation
@@ -38,6 +39,7 @@ class Outcome:
     after: Mapping[str, int]
     troubled: bool
     short: bool
+    time: int
 
     def expect(self, condition: bool, text: str) -> None:
         """A promise."""
@@ -343,6 +345,12 @@ class Others(Model):
         outcome.allow()
         outcome.expect(bool(outcome.error) or outcome.result[0] == [], "there is no policy, but it has labels")
 
+    def read_clock(self, outcome: Outcome) -> None:
+        outcome.allow()
+        if not outcome.error:
+            now = outcome.time // SECOND + EPOCH
+            outcome.expect(abs(outcome.result // SECOND - now) <= 30 or outcome.troubled, f"it should be {now}")
+
     def list_components(self, outcome: Outcome) -> None:
         outcome.allow()
         if not outcome.error:
@@ -357,6 +365,25 @@ class Others(Model):
 
     def shut_down(self, outcome: Outcome) -> None:
         outcome.expect(False, "the machine was not switched off")
+
+
+class Terminal(Model):
+    """Lines that are typed arrive; what is written is shown."""
+
+    service = "console"
+    CHAIN = ("console", "serial16550")
+
+    def is_same_chain(self, outcome: Outcome) -> bool:
+        """Whether console and driver were there from the first operation on, so that nothing typed earlier is left."""
+        return all(outcome.after[name] == 1 for name in self.CHAIN) and outcome.after[f"client{self.client}"] == 1
+
+    def read_terminal(self, outcome: Outcome, text: bytes) -> None:
+        outcome.allow()
+        if not outcome.error and self.is_same_chain(outcome):
+            outcome.expect(outcome.result == text + b"\n", "another line came")
+
+    def write_terminal(self, outcome: Outcome, text: bytes) -> None:
+        outcome.allow()
 
 
 class Kernel(Model):
@@ -383,7 +410,7 @@ class Kernel(Model):
         outcome.expect(bool(outcome.error) or outcome.result == [content] * 2, "memory does not hold what was written")
 
 
-KINDS = (Names, Files, Records, Pipes, Programs, Others, Kernel)
+KINDS = (Names, Files, Records, Pipes, Programs, Others, Terminal, Kernel)
 
 
 class Models:

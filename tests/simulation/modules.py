@@ -101,7 +101,7 @@ def _apart() -> Iterator[None]:
     packages = {name: vars(cloudos).get(name) for name in ("sdk", "services", "contracts", "drivers", "apps")}
     others = {name: sys.modules.pop(name) for name in list(sys.modules) if is_own(name)}
     constants = cloudos.lang.data
-    cloudos.lang.data = _Constants()  # type: ignore[assignment]
+    cloudos.lang.data = _Constants()
     try:
         yield
     finally:

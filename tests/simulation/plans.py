@@ -14,10 +14,13 @@ CLIENTS = 3
 NAMES = 4
 FILES = 3
 LARGEST = 9_000
-PROGRAM_SHARE = 6
+# The client whose session of the console is shown, and typed to.
+TYPIST = 1
 
 # What clients use, and what may be killed, held up and restarted.
-SERVICES = ("log", "audit", "policy", "names", "files", "pipes", "loader", "entropy")
+SERVICES = (
+    "log", "audit", "policy", "names", "files", "pipes", "loader", "entropy", "console", "serial16550", "rtc"
+)  # fmt: skip
 FAULTS = ("kill", "restart", "memory", "delay", "clock", "interrupt", "order")
 SECOND = 1_000_000_000
 
@@ -91,6 +94,7 @@ def first_operations(client: int) -> list[Operation]:
         ("pass_through_pipe", (b"first",)),
         ("write_record", (b"client%d record 0" % client,)), ("read_records", ()), ("verify_audit", ()),
         ("read_audit", (0,)), ("random_bytes", (8,)), ("read_policy", ()), ("list_components", ()),
+        ("read_clock", ()), ("write_terminal", (b"first\n",)), ("read_terminal", (b"first",)),
         ("use_closed_handle", (1,)), ("revoke_children", (2,)), ("remap_memory", (1, b"first")),
         ("program_output", ((b"print", b"1", b"first"),)), ("kill_program", ((b"sleep", b"100000"),)),
     ]  # fmt: skip
@@ -178,9 +182,17 @@ def _others(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
             ("random_bytes", (draw.choice([1, 32, 4_032]),)),
             ("read_policy", ()),
             ("list_components", ()),
+            ("read_clock", ()),
             ("sleep", (draw.choice([1_000, 1_000_000, 100_000_000]),)),
         ]
     )
+
+
+def _terminal(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
+    text = b"typed %d" % draw.getrandbits(40)
+    if client == TYPIST and draw.random() < 0.5:
+        return "read_terminal", (text,)
+    return ("write_terminal", (text + b"\n",)) if client == TYPIST else ("read_clock", ())
 
 
 def _kernel(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
@@ -212,4 +224,5 @@ KINDS: dict[str, Callable[[Random, int], tuple[str, tuple[Any, ...]]]] = {
     "programs": _programs,
     "others": _others,
     "kernel": _kernel,
+    "terminal": _terminal,
 }

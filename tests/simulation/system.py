@@ -19,6 +19,7 @@ from tests.sim.accounting import FRAMES, HEAP, check_frames
 from tests.sim.invariants import check
 from tests.sim.inventory import PENDING, PROCESSOR, Inventory
 from tests.sim.world import KERNEL, board, kernel_module, machine, trap, user
+from tests.simulation.devices import CLOCK_PORTS, SERIAL_PORTS, Clock, Serial
 from tests.simulation.driver import Driver
 from tests.simulation.image import SystemImage
 from tests.simulation.memory import map_user_half, private_memory
@@ -120,7 +121,8 @@ class World(machine.Simulation):
         self.used: Counter[str] = Counter()
         self._ended: list[int] = []
         self._deferred: dict[int, tuple[user.Instruction, Any]] = {}
-        self.prepare(lambda made: setattr(made, "private_memory", private_memory))
+        self.serial: Serial
+        self.prepare(self._fit)
 
     @classmethod
     def _prepare_once(cls) -> None:
@@ -138,6 +140,13 @@ class World(machine.Simulation):
             end_process(process, result)
 
         TERMINATION.end_process = end
+
+    def _fit(self, made: board.Board) -> None:
+        """Put devices into the machine."""
+        made.private_memory = private_memory
+        self.serial = Serial(made)
+        made.port_devices[SERIAL_PORTS] = self.serial
+        made.port_devices[CLOCK_PORTS] = Clock(made)
 
     # Processes
 
@@ -329,6 +338,7 @@ class World(machine.Simulation):
         self.settle()
         check(self)
         self.check_handles()
+        self.check_terminal()
         self.switch_off()
 
     def switch_off(self) -> None:
@@ -351,6 +361,16 @@ class World(machine.Simulation):
         for process, slots in found.slots.items():
             count[self.names.get(process, "?")] += sum(slot["object"] != 0 for slot in slots.values())
         return count
+
+    def check_terminal(self) -> None:
+        """What clients wrote to the terminal was shown, in their order, if nobody on the way to it was restarted."""
+        place = 0
+        for text in next(iter(self.drivers.values())).shown:
+            place = self.serial.sent.find(text.replace(b"\n", b"\r\n"), place)
+            if place < 0:
+                restarted = any(self.lives[name] != 1 for name in ("console", "serial16550", "client1"))
+                assert restarted, f"the terminal has not shown {text!r}"
+                return
 
     def check_handles(self) -> None:
         """In the end, every component has the handles that it has after its start, or after it was used."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from cloudos.abi import initial
 from cloudos.abi.objects import MEMORY_PAID, Rights
 from cloudos.contracts.audits import Audit
-from cloudos.contracts.devices import Entropy
+from cloudos.contracts.devices import Clock, Entropy
 from cloudos.contracts.files import APPEND, CREATE, READ, TRUNCATE, WRITE, Files
 from cloudos.contracts.logs import DEBUG, INFORMATION, Log
 from cloudos.contracts.names import Names
@@ -69,6 +69,8 @@ class Session:
         self.entropy = Entropy(held("entropy"))
         self.policies = Policies(held("policies"))
         self.programs = Programs(held("programs"))
+        self.clock = Clock(held("clock"))
+        self.terminal = Stream(held("terminal"))
         self.supervisor = Supervisor(held("supervisor"))
         # Of the log: the number of the next record to be read.
         self.position = 0
@@ -276,6 +278,28 @@ def read_policy(session: Session) -> tuple[list[bytes], int]:
         return labels, int(session.policies.allowed(U64(0), U64(0)))
 
 
+def read_clock(session: Session) -> int:
+    with stage("now"):
+        return int(session.clock.now())
+
+
+def read_terminal(session: Session, text: bytes) -> bytes:
+    """A line that somebody types: `text`."""
+    found = b""
+    with stage("read"):
+        while not found.endswith(b"\n"):
+            count = session.terminal.read(room())
+            if count == 0:
+                return found
+            found += taken(count)
+    return found
+
+
+def write_terminal(session: Session, text: bytes) -> None:
+    with stage("write"):
+        write_all(session.terminal, text)
+
+
 def list_components(session: Session) -> list[bytes]:
     with stage("list"):
         return all_parts(session.supervisor.list)
@@ -424,7 +448,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         write_file, read_file, file_length, remove_file, rename_file, list_files,
         pass_through_pipe,
         write_record, note_record, read_records, verify_audit, read_audit,
-        random_bytes, read_policy, list_components, restart_component,
+        random_bytes, read_policy, read_clock, read_terminal, write_terminal, list_components, restart_component,
         run_program, kill_program, program_output,
         use_closed_handle, revoke_children, remap_memory,
         sleep, shut_down,
