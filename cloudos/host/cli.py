@@ -355,6 +355,15 @@ def fuzz(target: str | None, listed: bool, seconds: int, seed: int, files: tuple
     return command.replay(target, files) if files else command.fuzz(target, seconds, seed)
 
 
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def simulate(options: tuple[str, ...]) -> int:
+    """Run init, services and random clients on the simulated machine, with faults: see --help."""
+    from cloudos.host import simulate as command
+
+    return command.simulate(options)
+
+
 def report(error: ToolError) -> None:
     """Print an error in two parts: what was wrong, what to do next."""
     print(f"cloudos: {error.message}", file=sys.stderr)
