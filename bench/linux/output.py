@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn
 
-from cloudos.lang import U8, U32, U64, Array, Slice, exported, struct, unreachable, write_text, zeroed
 from bench.linux import calls
+from cloudos.lang import U8, U32, U64, Array, Slice, exported, struct, unreachable, write_text, zeroed
 
 STANDARD_OUTPUT = 1
 

@@ -22,11 +22,16 @@ from cloudos.host.session import Ended, Limits, Session
 class Outcome:
     """What a run gave: everything the program printed, the kernel's log, and why it was over."""
 
-    output: str
+    printed: bytes
     errors: str
     log: Log
     ended: Ended
     messages: str
+
+    @property
+    def output(self) -> str:
+        """What was printed, as text."""
+        return self.printed.decode(errors="replace")
 
     @property
     def in_order(self) -> bool:
@@ -52,7 +57,7 @@ def run_bundle(
     kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 60.0, memory_image: Path | None = None
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
-    emulator, chosen = _emulation(kernel)
+    emulator, chosen = emulation(kernel)
     options = Options(memory=memory, counted=True, memory_image=memory_image)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
@@ -63,7 +68,7 @@ def run_bundle(
             os.close(descriptor)
 
 
-def _emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
+def emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
     """The emulator for a kernel's architecture. Raises ToolError."""
     architecture = elf.architecture(kernel.read_bytes())
     reason = "instructions can be counted only there"
@@ -79,7 +84,7 @@ def console(
     `memory` in bytes; `seconds` of real time at most. The machine is gone when the context ends. Raises ToolError when
     QEMU cannot be started.
     """
-    emulator, chosen = _emulation(kernel)
+    emulator, chosen = emulation(kernel)
     options = Options(machine, memory, counted=True, console=True)
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
@@ -118,6 +123,4 @@ def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
     session.run()
     stop_machine(machine)
     output, errors = (os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in streams[1:])
-    return Outcome(
-        output.decode(errors="replace"), errors.decode(errors="replace"), session.log, session.ended, machine.messages()
-    )
+    return Outcome(output, errors.decode(errors="replace"), session.log, session.ended, machine.messages())
