@@ -7,11 +7,12 @@ after the deadline is the way from the timer's interrupt to the thread, and the 
 
 from __future__ import annotations
 
+from bench.counter import cycles
 from cloudos.abi import devices, initial
 from cloudos.abi.errors import Denied, TimedOut, WouldBlock
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import ALL_RIGHTS_BITS
-from cloudos.lang import U8, U64, Atomic, Order, Template, VirtAddr, code_address, machine, place, struct
+from cloudos.lang import U8, U64, Atomic, Order, VirtAddr, code_address, place, struct
 from cloudos.sdk import print, system
 from cloudos.sdk.devices import Line, Ports
 from cloudos.sdk.processes import Child
@@ -19,15 +20,6 @@ from cloudos.sdk.threads import start_on
 
 MILLISECOND = 1_000_000
 DESCENDANTS = 10_000
-
-
-@machine(
-    x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)),
-    aarch64=Template("mrs %[result], cntvct_el0", result="=r"),
-)
-def cycles() -> U64:
-    """The time stamp counter: under -icount it counts instructions."""
-    return U64(0)
 
 
 @struct

@@ -232,19 +232,25 @@ def size(form: str, arch: str) -> int:
 @cli.command()
 @FORM
 @click.option("--json", "file", metavar="FILE", help="Write the JSON to a file too; - is standard output, alone.")
+@click.option("--against", type=click.Choice(["linux"]), help="Beside another system in the same emulator.")
+@click.option("--check", is_flag=True, help="Beside the stored baseline; fails when a number is more than 3% worse.")
+@click.option("--update-baseline", "update", is_flag=True, help="Store what is measured as the baseline.")
+@click.option("--plots", is_flag=True, help="Both architectures beside Linux, as table and drawings, into docs/.")
 @ARCH
-def bench(form: str, file: str | None, arch: str) -> None:
+def bench(form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, arch: str) -> int:
     """Measure the kernel under instruction counting: every run gives the same numbers."""
-    from cloudos.host import bench as command
-    from cloudos.host import listing
+    from cloudos.host import bench_commands as command
 
-    report = command.measure(arch)
-    if file is not None and file != "-":
-        Path(file).write_text(report.as_json())
-    if file == "-" or form == "json":
-        print(report.as_json(), end="")
-    else:
-        listing.show(command.rows(report), form)
+    if sum((against is not None, check, update, plots)) > 1:
+        raise click.UsageError("--against, --check, --update-baseline and --plots exclude each other")
+    output = command.Output(form, file)
+    if plots:
+        return command.plots()
+    if against:
+        return command.against_linux(arch, output)
+    return (
+        command.check(arch, output) if check else command.update(arch, output) if update else command.own(arch, output)
+    )
 
 
 @cli.group()

@@ -22,11 +22,16 @@ from cloudos.host.session import Ended, Limits, Session
 class Outcome:
     """What a run gave: everything the program printed, the kernel's log, and why it was over."""
 
-    output: str
+    printed: bytes
     errors: str
     log: Log
     ended: Ended
     messages: str
+
+    @property
+    def output(self) -> str:
+        """What was printed, as text."""
+        return self.printed.decode(errors="replace")
 
     @property
     def in_order(self) -> bool:
@@ -65,7 +70,7 @@ def run_bundle(
     processors: int = 1,
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
-    emulator, chosen = _emulation(kernel)
+    emulator, chosen = emulation(kernel)
     options = Options(memory=memory, counted=processors == 1, memory_image=memory_image, processors=processors)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
@@ -76,7 +81,7 @@ def run_bundle(
             os.close(descriptor)
 
 
-def _emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
+def emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
     """The emulator for a kernel's architecture. Raises ToolError."""
     architecture = elf.architecture(kernel.read_bytes())
     reason = "instructions can be counted only there"
@@ -98,7 +103,7 @@ def console(
     `serial`: see `Options.serial_console`. `memory` in bytes; `seconds` of real time at most. The machine is gone when
     the context ends. Raises ToolError when QEMU cannot be started.
     """
-    emulator, chosen = _emulation(kernel)
+    emulator, chosen = emulation(kernel)
     options = Options(machine, memory, counted=True, console=True, serial_console=serial, restarts=True)
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
@@ -138,6 +143,4 @@ def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
     session.run()
     stop_machine(machine)
     output, errors = (os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in streams[1:])
-    return Outcome(
-        output.decode(errors="replace"), errors.decode(errors="replace"), session.log, session.ended, machine.messages()
-    )
+    return Outcome(output, errors.decode(errors="replace"), session.log, session.ended, machine.messages())
