@@ -38,6 +38,14 @@ VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 
 
 @dataclass(frozen=True)
+class Observed:
+    """A plugin of QEMU that watches the machine, and the file in which it writes what it sees."""
+
+    plugin: Path
+    arena_fd: int
+
+
+@dataclass(frozen=True)
 class Options:
     """What a user may choose about a machine. `memory` is in bytes: a ceiling, taken from the host only when used."""
 
@@ -53,6 +61,8 @@ class Options:
     console: bool = False
     """Whether there is a device for a terminal: a 16550A at I/O port 0x3E8 with interrupt line 5; on `virt` a virtio
     console, with the first of the lines of such devices."""
+    observed: Observed | None = None
+    """Needs emulation."""
 
 
 @dataclass
@@ -86,6 +96,9 @@ def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path,
     line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
     if options.counted:
         line += ["-icount", "shift=0,sleep=off"]
+    if options.observed is not None:
+        plugin = str(options.observed.plugin).replace(",", ",,")
+        line += ["-plugin", f"{plugin},arena={options.observed.arena_fd}"]
     if options.gdb_port is not None:
         line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
@@ -175,6 +188,7 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
     line += console_channel(options.machine, console_far.fileno()) if options.console else []
     try:
         inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
+        inherited += (options.observed.arena_fd,) if options.observed else ()
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()

@@ -81,6 +81,7 @@ def install(plugin: U64, information: U64, count: U32, arguments: Ptr[Ptr[U8]]) 
     if whole >= U64.MAX - 4095:
         return U32(1)
     PLUGIN.arena = Ptr.at(Arena, VirtAddr(whole))
+    recorder.start(PLUGIN.arena.value)
     plugin_api.on_translation(plugin, code_address(on_translate).value)
     return U32(0)
 

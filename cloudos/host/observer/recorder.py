@@ -82,6 +82,12 @@ def mixed(left: U64, right: U64) -> U64:
     return value ^ value >> 29
 
 
+def start(arena: Arena) -> None:
+    """Before the first instruction: code that boots, of no process."""
+    arena.node = child(arena, U64(0), U64(0))
+    arena.floor = arena.node
+
+
 def child(arena: Arena, parent: U64, site: U64) -> U64:
     """The node for a call at `site` from `parent`; `parent` itself when there is no room for another."""
     at = mixed(parent, site)
@@ -173,6 +179,8 @@ def execute(arena: Arena, index: U64) -> None:
             enter(arena, done)
         elif arena.idle == 0 and arena.base != 0 and guest.current(arena) == 0:
             rest(arena)
+        if block.probe == Probe.TRAP:
+            undo_call(arena)
         if block.probe != Probe.NONE and arena.traced != 0:
             tell_entry(arena, block.probe)
     elif arena.in_kernel != 0:
@@ -187,6 +195,20 @@ def enter(arena: Arena, done: U64) -> None:
     arena.base = arena.node
     arena.node = child(arena, arena.node, interrupted_address(arena, done))
     arena.floor = arena.node
+
+
+@never_inlined
+def undo_call(arena: Arena) -> None:
+    """In the kernel's function for traps: a call at which memory was missing, for what it pushes, has not happened."""
+    thread = guest.thread_at(arena, guest.current(arena))
+    entry = node_at(arena, arena.floor).value.site
+    called = node_at(arena, arena.base).value
+    if thread.is_null() or called.parent == 0 or called.site != entry or thread.value.frame.ip != entry:
+        return
+    site = node_at(arena, arena.node).value.site
+    arena.base = U64(called.parent)
+    arena.floor = child(arena, arena.base, entry)
+    arena.node = child(arena, arena.floor, site)
 
 
 @never_inlined
@@ -253,7 +275,7 @@ def leave(arena: Arena, address: U64) -> None:
             task.node = child(arena, U64(0), owner)
         arena.base = task.node
     arena.node = arena.base
-    arena.floor = U64(0)
+    arena.floor = child(arena, U64(0), owner)
     if arena.traced != 0:
         record(arena, Seen.RESUME, thread)
 
