@@ -6,6 +6,7 @@ function of Python, and from yellow to red the rest.
 
 from __future__ import annotations
 
+import colorsys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ NARROWEST = 0.3
 """Boxes that would be less wide are left out."""
 
 STYLE = """\
-text { font: 11px/1 ui-monospace, "DejaVu Sans Mono", monospace; fill: #1b2733; pointer-events: none; }
-.title { font: 600 15px/1 ui-sans-serif, system-ui, sans-serif; }
-.more { font: 12px/1 ui-sans-serif, system-ui, sans-serif; fill: #52606d; }
+text { font-size: 11px; font-family: "DejaVu Sans Mono", ui-monospace, monospace; fill: #1b2733; pointer-events: none; }
+.title { font-size: 15px; font-weight: 600; font-family: "DejaVu Sans", ui-sans-serif, sans-serif; }
+.more { font-size: 12px; font-family: "DejaVu Sans", ui-sans-serif, sans-serif; fill: #52606d; }
 rect { stroke: #ffffff; stroke-width: 0.6; } g:hover > rect { stroke: #1b2733; stroke-width: 1.2; }
 """
 
@@ -60,16 +61,22 @@ def boxes(profile: Profile) -> Iterator[Box]:
 def colour(frame: Frame) -> str:
     """The colour of a function: always the same."""
     number = zlib.crc32(f"{frame.file}:{frame.function}".encode())
-    light = 66 + number % 12
+    light, turn = 66 + number % 12, number // 16
     if not frame.binary:
-        return f"hsl(210 12% {light + 8}%)"
+        return shade(210, 12, light + 8)
     if frame.binary == KERNEL:
-        return f"hsl({205 + number // 16 % 25} 62% {light}%)"
+        return shade(205 + turn % 25, 62, light)
     if not frame.file:
-        return f"hsl(210 8% {light}%)"
+        return shade(210, 8, light)
     if frame.file.startswith("cloudos/sdk/"):
-        return f"hsl({120 + number // 16 % 45} 42% {light}%)"
-    return f"hsl({14 + number // 16 % 36} 84% {light}%)"
+        return shade(120 + turn % 45, 42, light)
+    return shade(14 + turn % 36, 84, light)
+
+
+def shade(hue: int, saturation: int, light: int) -> str:
+    """A colour from its hue in degrees, saturation and lightness in percent."""
+    parts = colorsys.hls_to_rgb(hue / 360, light / 100, saturation / 100)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
 def draw(profile: Profile, title: str) -> str:

@@ -16,8 +16,8 @@ from cloudos.host.run import stop_machine
 from cloudos.host.session import Limits, Session
 from cloudos.host.system_wiring import INIT, check
 
-PROMPT = rb"\$ $"
-"""What the shell shows when it waits for a line."""
+PROMPT = rb"\$ \x1b\[J"
+"""What the shell shows when it waits for a line: it erases what stands behind."""
 LONGEST = 600.0
 """Seconds of real time, when nobody says otherwise."""
 PROGRAM = "program"
