@@ -296,6 +296,28 @@ def profile(
     command.profile(request, wanted, title, most, svg, file)
 
 
+@cli.command(context_settings=RUN_SETTINGS)
+@click.option("--filter", "kinds", default="", metavar="KINDS", help="syscall,message,fault,schedule,interrupt; all.")
+@click.option("--process", metavar="NAME", help="What concerns this process alone; the program's name is program.")
+@click.option("--text", metavar="FILE", help="Write lines of text; - is standard output, and usual without --chrome.")
+@click.option("--chrome", type=click.Path(path_type=Path), metavar="FILE", help="Write a file for trace viewers.")
+@WATCHED
+@ARCH
+@click.argument("program", required=False, type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def trace(
+    kinds: str, process: str | None, text: str | None, chrome: Path | None, program: Path | None, **options: Any
+) -> None:
+    """Show system calls, messages, faults, interrupts and who ran when, in a run of PROGRAM or of a system image.
+
+    An image runs until its shell's prompt, or through the lines of --script. Times are instructions.
+    """
+    from cloudos.host import trace_command as command
+
+    text = text or (None if chrome else "-")
+    command.trace(watched(program, text == "-", **options), kinds, process, text, chrome)
+
+
 def watched(
     program: Path | None,
     alone: bool,

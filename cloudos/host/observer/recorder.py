@@ -344,6 +344,7 @@ def tell_entry(arena: Arena, probe: Probe) -> None:
         event.values[9] = named.value.badge
     event.values[10] = frame.reply_handle
     event.values[11] = found.value.client.address.value
+    event.values[12] = frame.ip
 
 
 def record(arena: Arena, kind: Seen, thread: U64) -> None:
