@@ -34,7 +34,6 @@ FILES = click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", h
 ARCH = click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
 
 
-
 def WATCHED(command: F) -> F:  # noqa: N802 - used as the others are
     """What the commands have in common that watch a run."""
     command = click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this; 600.")(command)

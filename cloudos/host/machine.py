@@ -187,8 +187,8 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
     line += channels(options.machine, log_far.fileno(), program_far.fileno())
     line += console_channel(options.machine, console_far.fileno()) if options.console else []
     try:
-        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
-        inherited += (options.observed.arena_fd,) if options.observed else ()
+        observed = (options.observed.arena_fd,) if options.observed else ()
+        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd, *observed)
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NoReturn
 
 from cloudos.host.observer import plugin_api, recorder
-from cloudos.host.observer.arena import BLOCKS, INSTRUCTIONS, MAGIC, Arena, Block, Ending, Probe
+from cloudos.host.observer.arena import BLOCKS, INSTRUCTIONS, MAGIC, Arena, Ending, Probe
 from cloudos.lang import (
     U8,
     U32,
@@ -21,7 +21,6 @@ from cloudos.lang import (
     offset_of,
     place,
     struct,
-
 )
 
 READ_AND_WRITE = 3

@@ -1,4 +1,4 @@
-"""QEMU's interface for plugins (include/qemu/qemu-plugin.h, version 1), and what else the plugin takes from its process.
+"""QEMU's interface for plugins (include/qemu/qemu-plugin.h, version 1), and what the plugin takes from its process.
 
 Pointers and enumerations are plain words here.
 """

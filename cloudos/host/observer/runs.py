@@ -1,4 +1,4 @@
-"""Runs that are watched: a program as `cloudos run` boots it, or a system image up to its prompt or through a script."""
+"""Watched runs: of a program as `cloudos run` boots it, of a system image up to its prompt or through a script."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Tracer:
         if before is running:
             return
         if time > since:
-            nobody = "idle" if self.threads else "boot"
+            nobody = "idle" if since else "boot"
             whom = nobody if before is None else f"{before.thread} runs"
             self.entries.append(Entry(SCHEDULE, since, time, before.thread if before else None, whom))
         self.slice = (running, time)

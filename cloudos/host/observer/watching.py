@@ -84,8 +84,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Record:
-    """What a run left: counts, the tree of calls (parent and site of each node by its number from 1; 0 is none), events,
-    and what found no room."""
+    """What a run left: counts, the tree of calls (parent and site of each node by its number; 0 is none), events, and
+    what found no room."""
 
     counts: tuple[Count, ...]
     nodes: tuple[tuple[int, int], ...]
@@ -221,5 +221,5 @@ def symbols(path: Path) -> dict[str, int]:
     from elftools.elf.elffile import ELFFile
 
     with path.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".symtab")
+        table: Any = ELFFile(file).get_section_by_name(".symtab")
         return {symbol.name: symbol["st_value"] for symbol in table.iter_symbols() if symbol.name}
