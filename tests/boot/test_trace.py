@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def test_messages_between_components() -> None:
     entries, _ = trace("x86_64", False)
     messages = [entry for entry in entries if entry.kind == MESSAGE]
     shown = [entry.text for entry in messages]
-    start = next(index for index, text in enumerate(shown) if text.startswith("runner → loader: Program.start (1 word)"))
+    start = next(
+        index for index, text in enumerate(shown) if text.startswith("runner → loader: Program.start (1 word)")
+    )
     assert any(text.startswith("loader → runner: reply done (1 word)") for text in shown[start:])
     assert any(text.startswith("runner → init: Supervisor.hand_over (1 handle)") for text in shown)
     assert not [text for text in shown if text.startswith("unknown")]
@@ -68,13 +71,13 @@ def test_messages_between_components() -> None:
     ran = [entry for entry in entries if entry.kind == SCHEDULE and entry.end is not None]
     assert ran[0].text == "boot" and {"init runs", "loader runs", "program runs"} <= {entry.text for entry in ran}
     # One at a time, and always somebody or nobody.
-    assert all(one.end == other.start for one, other in zip(ran, ran[1:], strict=False))
+    assert all(one.end == other.start for one, other in pairwise(ran))
 
 
 def test_filters() -> None:
-    output = cloudos(
-        "trace", "--bare", "--filter", "syscall", "--process", "program", PROGRAM, "3"
-    ).check().output.decode()
+    output = (
+        cloudos("trace", "--bare", "--filter", "syscall", "--process", "program", PROGRAM, "3").check().output.decode()
+    )
     kinds = {line.split()[1] for line in output.splitlines()}
     assert kinds == {"syscall"} and output.count("system_null() = 0") == 100
     assert cloudos("trace", "--filter", "nothing", PROGRAM).check(125).errors.startswith("cloudos: --filter nothing")
