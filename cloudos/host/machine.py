@@ -37,6 +37,10 @@ VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
 
 
+KERNEL_LINES = "CLOUDOS_KERNEL_LINES"
+"""A folder: what is executed of the kernel in any machine is kept there, see observer/kernel_lines.py."""
+
+
 @dataclass(frozen=True)
 class Observed:
     """A plugin of QEMU that watches the machine, and the file in which it writes what it sees."""
@@ -173,6 +177,22 @@ def check_room(options: Options, kernel: int, bundle: int) -> None:
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
+    if os.environ.get(KERNEL_LINES) and accelerator.name == "tcg" and options.observed is None:
+        from cloudos.host.observer.kernel_lines import collecting
+
+        with (
+            collecting(kernel, options) as watched,
+            boot(qemu, watched, accelerator, kernel, bundle) as machine,
+        ):
+            yield machine
+        return
+    with boot(qemu, options, accelerator, kernel, bundle) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
+    """`start` without more ado."""
     content = kernel.read_bytes()
     options = replace(options, machine=options.machine or MACHINES[elf.architecture(content)][0])
     check_room(options, len(content), len(bundle))
