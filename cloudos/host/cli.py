@@ -419,6 +419,19 @@ def test(kind: str, options: tuple[str, ...], long: bool) -> int:
     return command.test(kind, options)
 
 
+@cli.command()
+@click.option("--quick", is_flag=True, help="Fewer tests, in five minutes.")
+@click.option("--report", "again", is_flag=True, help="Run nothing: make the page from what the last run left.")
+def coverage(quick: bool, again: bool) -> int:
+    """Measure which lines and branches of the kernel the tests reach, and write docs/kernel-coverage.md.
+
+    The status is 1 when a test failed, or a line is reached by none and has no reason.
+    """
+    from cloudos.host import testing as command
+
+    return command.coverage(quick, again)
+
+
 def report(error: ToolError) -> None:
     """Print an error in two parts: what was wrong, what to do next."""
     print(f"cloudos: {error.message}", file=sys.stderr)

@@ -29,7 +29,7 @@ KERNEL = "cloudos/kernel/"
 
 @contextmanager
 def collecting(kernel: Path, options: Options) -> Iterator[Options]:
-    """Options for a machine that is watched; afterwards its record is in the folder. What is no kernel is not watched."""
+    """Options for a machine that is watched; afterwards its record is in the folder. Only kernels are watched."""
     if not kernel.read_bytes().startswith(elf.MAGIC) or not all(name in symbols(kernel) for name in NEEDED):
         yield options
         return
