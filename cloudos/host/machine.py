@@ -42,6 +42,18 @@ VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
 
 
+KERNEL_LINES = "CLOUDOS_KERNEL_LINES"
+"""A folder: what is executed of the kernel in any machine is kept there, see observer/kernel_lines.py."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A plugin of QEMU that watches the machine, and the file in which it writes what it sees."""
+
+    plugin: Path
+    arena_fd: int
+
+
 @dataclass(frozen=True)
 class Options:
     """What a user may choose about a machine. `memory` is in bytes: a ceiling, taken from the host only when used."""
@@ -62,6 +74,8 @@ class Options:
     """On `virt`, the console is the PL011, which then is a driver's; the log goes over the program channel."""
     restarts: bool = False
     """Whether a machine that resets itself starts again; otherwise that is its end."""
+    observed: Observed | None = None
+    """Needs emulation."""
 
 
 @dataclass
@@ -97,6 +111,9 @@ def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path,
     line += ["-append", LOG_IN_CHANNEL] if options.serial_console else []
     if options.counted:
         line += ["-icount", "shift=0,sleep=off"]
+    if options.observed is not None:
+        plugin = str(options.observed.plugin).replace(",", ",,")
+        line += ["-plugin", f"{plugin},arena={options.observed.arena_fd}"]
     if options.gdb_port is not None:
         line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
@@ -177,6 +194,22 @@ def check_room(options: Options, kernel: int, bundle: int) -> None:
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
+    if os.environ.get(KERNEL_LINES) and accelerator.name == "tcg" and options.observed is None:
+        from cloudos.host.observer.kernel_lines import collecting
+
+        with (
+            collecting(kernel, options) as watched,
+            boot(qemu, watched, accelerator, kernel, bundle) as machine,
+        ):
+            yield machine
+        return
+    with boot(qemu, options, accelerator, kernel, bundle) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
+    """`start` without more ado."""
     content = kernel.read_bytes()
     options = replace(options, machine=options.machine or MACHINES[elf.architecture(content)][0])
     check_room(options, len(content), len(bundle))
@@ -193,6 +226,7 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
     try:
         inherited: tuple[int, ...] = (program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
         inherited += () if options.serial_console else (log_far.fileno(),)
+        inherited += (options.observed.arena_fd,) if options.observed else ()
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()
