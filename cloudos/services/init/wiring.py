@@ -64,6 +64,8 @@ class Component:
     memory: U64
     # How much of what the machine has beyond all quotas it gets.
     share: U64
+    # How many handles it may hold; 0: as many as its memory has room for.
+    handles: U64
     priority: U64
     budget: U64
     period: U64
@@ -113,6 +115,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         number,
         program,
         U64(1 << 20),
+        none,
         none,
         U64(100),
         U64(10_000_000),
@@ -189,6 +192,8 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
         component.memory = amount_in(words)
     elif word.equals("share"):
         component.share = amount_in(words)
+    elif word.equals("handles"):
+        component.handles = number_in(words, U64(1))
     elif word.equals("schedule"):
         component.priority = number_in(words, U64(1))
         component.budget = number_in(words, U64(2))

@@ -22,11 +22,15 @@ TOTAL_SIZE, STRUCTURE, STRINGS, RESERVED = 1, 2, 3, 4
 PAIR = 16
 MAXIMUM_SLOTS = 32
 RESERVED_DEPTH = 3
+LEFT_TO_DRIVER = 1
 
 
 @struct
 class Machine:
-    """What was found. Addresses are physical, 0 where there is no such device; lines count the shared interrupts."""
+    """What was found. Addresses are physical, 0 where there is no such device; lines count the shared interrupts.
+
+    `uart` is LEFT_TO_DRIVER, whatever there is, when the command line says that the log goes over the program channel.
+    """
 
     uart: U64 = U64(0)
     uart_line: U64 = U64(0)
@@ -165,6 +169,9 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         node.is_memory = _begins(value, data(b"memory\0"))
     elif _begins(name, data(b"method\0")):
         MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
+    elif _begins(name, data(b"bootargs\0")):
+        if _begins(value, data(b"log=channel")):
+            MACHINE.uart = U64(LEFT_TO_DRIVER)
     elif _begins(name, data(b"linux,initrd-")):
         address = _double(value) if length == 8 else U64(_word(value))
         if _begins(behind(name, U64(13)), data(b"start\0")):
