@@ -332,7 +332,7 @@ class Serving:
 
 
 def unmap_all(model: LocalModel) -> None:
-    """Give back what a model that is not used any more has shown of memory objects. The heap's memory stays the heap's."""
+    """Give back what a model that is not used any more has shown of memory objects, but not the memory of the heap."""
     for address, region in list(model.mapped.items()):
         if address >= MAPPINGS:
             del model.mapped[address]

@@ -165,8 +165,8 @@ def mutate_bytes(data: bytes, longest: int, draw: random.Random) -> bytes:
     return bytes(made[:longest])
 
 
-EXTREMES = (b"0", b"-1", b"18446744073709551615", b"18446744073709551616", b"9223372036854775808", b"", b" ", b"\n", b'"',
-            b"\0", b"\xff", b"#", b"1e999", b"0x")  # fmt: skip
+EXTREMES = (b"0", b"-1", b"18446744073709551615", b"18446744073709551616", b"9223372036854775808", b"", b" ", b"\n",
+            b'"', b"\0", b"\xff", b"#", b"1e999", b"0x")  # fmt: skip
 
 
 def show_where(seconds: float) -> None:

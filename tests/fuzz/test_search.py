@@ -1,4 +1,7 @@
-"""A search without the engine, and so without a guide: kept inputs, damaged at random. Long only with CLOUDOS_LONG_TESTS."""
+"""A search without the engine, and so without a guide: kept inputs, damaged at random.
+
+With CLOUDOS_LONG_TESTS it lasts minutes for each target.
+"""
 
 from __future__ import annotations
 

@@ -23,8 +23,35 @@ from cloudos.compiler.targets import host_target
 HEADER = "from __future__ import annotations\n"
 ALLOWED = ("__future__", "typing", "cloudos.lang")
 FORBIDDEN = frozenset(
-    "open exec eval compile __import__ input breakpoint exit quit getattr setattr delattr globals locals vars help dir "
-    "print memoryview type super object classmethod property license credits copyright".split()
+    [
+        "open",
+        "exec",
+        "eval",
+        "compile",
+        "__import__",
+        "input",
+        "breakpoint",
+        "exit",
+        "quit",
+        "getattr",
+        "setattr",
+        "delattr",
+        "globals",
+        "locals",
+        "vars",
+        "help",
+        "dir",
+        "print",
+        "memoryview",
+        "type",
+        "super",
+        "object",
+        "classmethod",
+        "property",
+        "license",
+        "credits",
+        "copyright",
+    ]
 )
 ENTRY = "run"
 MOST_DIGITS = 30

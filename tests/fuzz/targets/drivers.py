@@ -152,9 +152,7 @@ def work(line: Any, feed: Feed) -> None:
         if form & 3 == 0:
             assert client.write(literal(bytes(form))) <= form
         elif form & 3 == 1:
-            try:
+            with suppress(ServiceError):
                 assert client.read(into.slice()[0 : form & 63]) <= 63
-            except ServiceError:
-                pass
         else:
             line.signalled(U64(1))
