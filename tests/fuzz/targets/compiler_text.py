@@ -111,6 +111,9 @@ def compile_text(text: str) -> bool:
             if module is None:
                 return False
             translate(module)
+            main = getattr(module, "main", None)
+            if isinstance(main, FunctionType):
+                api._adapter(main, Path(folder, "program.py"))
         except CompileError as error:
             check(error)
             return False

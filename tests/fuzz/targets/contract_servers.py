@@ -21,8 +21,10 @@ MOST_MESSAGES = 60
 SENT = (51, 52, 53, 54)
 WORDS = (0, 1, 2, 3, 7, 16, 99, 255, 256, 4031, 4032, 4033, 65535, 1 << 31, 1 << 32, 1 << 62, (1 << 63) - 1, 1 << 63,
          (1 << 64) - 1, (1 << 64) - 4096, 0o100, 0o777, 4096, 1 << 20, 64)  # fmt: skip
-TEXTS = (b"/", b"/tmp", b"/tmp/a", b"/tmp/b", b"/tmp/a/b", b"/etc/motd", b"/dev/null", b"/dev/zero", b"/bin/tool",
-         b"a", b".", b"..", b"/tmp/..", b"//", b"shell", b"/dev", b"/image", b"", b"/tmp/" + b"x" * 255, b"\xff\0")  # fmt: skip
+TEXTS = (
+    b"/", b"/tmp", b"/tmp/a", b"/tmp/b", b"/tmp/a/b", b"/etc/motd", b"/dev/null", b"/dev/zero", b"/bin/tool", b"a",
+    b".", b"..", b"/tmp/..", b"//", b"shell", b"/dev", b"/image", b"", b"/tmp/" + b"x" * 255, b"\xff\0",
+)  # fmt: skip
 OPERATIONS = {
     number << 16 | operation.number: operation
     for number, one in CONTRACTS.items()
