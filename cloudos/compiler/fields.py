@@ -9,12 +9,25 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from cloudos.compiler.diagnostics import CompileError, refuse_at
 from cloudos.compiler.load import module_text, shown_path
 
+E = TypeVar("E", bound=Exception)
 HINT = "a field has a type of cloudos.lang or a class under @struct; only managed classes hold managed objects"
+
+
+MARK = "cloudos_field"
+"""The attribute of an error that says which class and field it is about (`cloudos.lang.structs.of_field`)."""
+
+
+def about_the_same_field(error: Exception, other: E) -> E:
+    """The other error, which says as well what the first is about."""
+    field = getattr(error, MARK, None)
+    if field is not None:
+        setattr(other, MARK, field)
+    return other
 
 
 @contextmanager
@@ -22,11 +35,12 @@ def fields_refused() -> Iterator[None]:
     """Turn errors about a field into CompileError, with the place of the field."""
     try:
         yield
-    except (NameError, TypeError) as error:
-        field = getattr(error, "cloudos_field", None)
+    except Exception as error:
+        field = getattr(error, MARK, None)
         if field is None:
             raise
-        raise refusal(*field, str(error)) from None
+        owner, name = field
+        raise refusal(owner, name, str(error)) from None
 
 
 def refusal(owner: type[Any], name: str, message: str) -> CompileError:

@@ -237,6 +237,19 @@ def _specialise_struct(cls: type[Any], arguments: Any) -> type[Any]:
 def _lay_out(cls: type[Any]) -> StructInfo:
     if is_open(cls) or (parameters_of(cls) and "__args__" not in cls.__dict__):
         raise TypeError(f"{cls.__name__} is generic: it has a layout only with its type arguments given")
+    if cls in _BEING_LAID_OUT:
+        raise TypeError(f"{cls.__name__} cannot hold itself: hold a Ptr[{cls.__name__}]")
+    _BEING_LAID_OUT.append(cls)
+    try:
+        return _laid_out(cls)
+    finally:
+        _BEING_LAID_OUT.pop()
+
+
+_BEING_LAID_OUT: list[type[Any]] = []
+
+
+def _laid_out(cls: type[Any]) -> StructInfo:
     origin = cls.__dict__.get("__origin__", cls)
     notes, defaults, align, namespace = origin.__struct_source__
     bindings = bindings_of(cls)

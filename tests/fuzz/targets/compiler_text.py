@@ -19,6 +19,7 @@ from cloudos.compiler import api
 from cloudos.compiler import load as load_pass
 from cloudos.compiler.diagnostics import CompileError, InternalCompilerError
 from cloudos.compiler.targets import host_target
+from tests.fuzz.clang import check_units
 
 HEADER = "from __future__ import annotations\n"
 ALLOWED = ("__future__", "typing", "cloudos.lang")
@@ -54,6 +55,8 @@ FORBIDDEN = frozenset(
     ]
 )
 ENTRY = "run"
+WITH_CLANG = "# clang\n"
+"""The end of a text that clang is to see too: most are faster without."""
 MOST_DIGITS = 30
 
 
@@ -86,10 +89,12 @@ def load(text: str, folder: Path) -> ModuleType | None:
     return api.import_program(path) if is_harmless(tree) else None
 
 
-def translate(module: ModuleType) -> None:
-    """All passes but clang's, from every function at the top level that has a body of this text."""
+def translate(module: ModuleType, with_clang: bool) -> None:
+    """All passes, clang's only when asked for, from every function at the top level that has a body of this text."""
     for function in functions_of(module):
-        api.translate(host_target(), [function], host=True)
+        compiled, _ = api.translate(host_target(), [function], host=True)
+        if with_clang:
+            check_units(compiled.units)
 
 
 def functions_of(module: ModuleType) -> list[Any]:
@@ -110,7 +115,7 @@ def compile_text(text: str) -> bool:
             module = load(text, Path(folder))
             if module is None:
                 return False
-            translate(module)
+            translate(module, text.endswith(WITH_CLANG))
             main = getattr(module, "main", None)
             if isinstance(main, FunctionType):
                 api._adapter(main, Path(folder, "program.py"))
