@@ -41,7 +41,7 @@ def enum(width: type[Integer]) -> Callable[[type[E]], type[E]]:
     """
 
     def decorate(cls: type[E]) -> type[E]:
-        if not list(cls):
+        if not cls.__members__:
             raise TypeError(f"{cls.__name__} has no members")
         for member in cls:
             if not width.MIN <= int(member) <= width.MAX:

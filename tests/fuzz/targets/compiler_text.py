@@ -92,7 +92,7 @@ def load(text: str, folder: Path) -> ModuleType | None:
 def translate(module: ModuleType, with_clang: bool) -> None:
     """All passes, clang's only when asked for, from every function at the top level that has a body of this text."""
     for function in functions_of(module):
-        compiled, _ = api.translate(host_target(), [function], host=True)
+        compiled, _ = api.translate(host_target(), [function])
         if with_clang:
             check_units(compiled.units)
 
