@@ -32,7 +32,7 @@ SPACING = 512
 # Where the device writes: the used rings of the three queues, and the input buffers.
 USED = range(8 * 16 + 4 + 16 + 4, 8 * 16 + 4 + 16 + 4 + 4 + 8 * 8)
 STEPS = 12
-MORE = 2000
+MORE = 400
 LATEST = 1 << 33
 
 
