@@ -97,8 +97,8 @@ class BootInformation:
     reserved: Array[MemoryRange, Literal[8]] = zeroed()
     module: PhysAddr = zeroed()
     module_length: U64 = U64(0)
-    # What `platform.find_nodes` found: the highest number of a node, their memory, and how far they are from each other,
-    # in tenths of the way within a node.
+    # What `platform.find_nodes` found: the highest number of a node, their memory, and how far they are from each
+    # other, in tenths of the way within a node.
     last_node: U64 = U64(0)
     node_range_count: U64 = U64(0)
     node_ranges: Array[NodeRange, Literal[16]] = zeroed()

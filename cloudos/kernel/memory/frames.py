@@ -89,14 +89,14 @@ class FrameAllocator:
     nearest first.
     """
 
-    zones: Array[Zone, Literal[32]] = zeroed()
     zone_count: U64 = U64(0)
-    heads: Array[U64, Literal[104]] = zeroed()
-    near: Array[U8, Literal[104]] = zeroed()
-    # The highest number of a node.
-    last_node: U64 = U64(0)
     available: U64 = U64(0)
     total: U64 = U64(0)
+    # The highest number of a node.
+    last_node: U64 = U64(0)
+    near: Array[U8, Literal[104]] = zeroed()
+    heads: Array[U64, Literal[104]] = zeroed()
+    zones: Array[Zone, Literal[32]] = zeroed()
 
     def start(self, boot: BootInformation) -> None:
         """Take over the ranges. Panics unless they are in order of address and none overlaps another."""
