@@ -113,6 +113,7 @@ def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:
 
 
 @never_inlined
+@fast
 def timer_interrupt() -> U64:
     """Wake threads whose deadline has passed. Returns the time."""
     timer.handle_interrupt()

@@ -56,11 +56,13 @@ from cloudos.lang import (
     U16,
     U32,
     U64,
+    Order,
     PhysAddr,
     Ptr,
     Slice,
     VirtAddr,
     data,
+    fence,
     place,
     size_of,
     struct,
@@ -84,11 +86,16 @@ class Queue:
 
     def offer(self, slot: U16) -> None:
         """Give descriptor `slot` to the device; visible when it is next notified."""
-        self.memory.value.available.offer(slot)
+        available = self.memory.value.available
+        available.ring[available.index % ENTRIES] = slot
+        fence(Order.RELEASE)
+        available.index = available.index.wrapping_add(1)
+        fence(Order.SEQ_CST)
 
     def has_used(self) -> bool:
         """Whether the device gave back a descriptor that was not seen yet."""
-        return self.memory.value.used.has_beyond(self.seen)
+        fence(Order.SEQ_CST)
+        return self.memory.value.used.index != self.seen
 
 
 @struct
