@@ -18,6 +18,8 @@ LONGER: dict[str, str] = {}
 NOT_PYTHON = {"bin/cloudos", ".ci/run", "LICENSE", ".gitignore", "pyproject.toml"}
 DOCUMENTS = (".md",)
 MANIFESTS = (".toml",)
+INPUTS = ("tests/fuzz/corpus/", "tests/fuzz/crashes/")
+"""Bytes that fuzzing found."""
 
 STANDARD_NAMES = {
     "collections": "the SDK's containers; inside its package the name misleads nobody",
@@ -47,7 +49,10 @@ def test_there_is_no_source_but_python() -> None:
     other = [
         name
         for name in files()
-        if not name.endswith((".py", *DOCUMENTS)) and name not in NOT_PYTHON and not is_manifest(name)
+        if not name.endswith((".py", *DOCUMENTS))
+        and name not in NOT_PYTHON
+        and not is_manifest(name)
+        and not name.startswith(INPUTS)
     ]
     assert other == []
 

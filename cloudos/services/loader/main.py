@@ -189,7 +189,6 @@ class Loader:
         """See `Programs`."""
         one = self.caller()
         if one is None:
-            transport.close(bell)
             raise Denied
         transport.close(one.bell)
         one.bell = bell
