@@ -99,7 +99,7 @@ def boot(architecture: str, kernel: Path, files: bytes, parameters: str, seconds
     files_fd, shown_fd = memory_file("initramfs", files), memory_file("linux", b"")
     line = command(emulator.path, options, chosen, kernel, files_fd)
     line += ["-append", f"console={CONSOLES[architecture]} {QUIET} {parameters}".strip()]
-    line += ["-serial", "stdio", "-seed", "1"]
+    line += ["-serial", "stdio", "-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]
     try:
         process = launch(line, (files_fd,), shown_fd)
         try:
