@@ -35,7 +35,8 @@ def bars(
 ) -> None:
     """Horizontal bars on a logarithmic scale, one of each architecture for each name; None leaves one out.
 
-    `unit` names the scale, `note` stands small below, and a vertical line where it is asked for. `path` ends with the format, .svg or .png. Raises ToolError when matplotlib is not there.
+    `unit` names the scale, `note` stands small below, and a vertical line where it is asked for. `path` ends with the
+    format, .svg or .png. Raises ToolError when matplotlib is not there.
     """
     try:
         matplotlib = importlib.import_module("matplotlib")
