@@ -33,6 +33,9 @@ FEATURES = {"x86_64": ",-erms,-fsrm", "aarch64": ",pauth-impdef=on"}
 QUIET = "quiet loglevel=0 panic=-1"
 """Messages on a serial line cost much; after a panic the machine is off."""
 
+SHORT = "short"
+"""The parameter with which the program measures no more than the way to it, memory, and the system call."""
+
 COMPLETE = "complete"
 """The key of the program's last line."""
 
