@@ -131,15 +131,26 @@ def test_a_program_that_stops_early_gives_no_numbers() -> None:
         linux.parse("first 12\npanic at line 7: wrong\n")
 
 
-def test_an_archive_is_what_cpio_reads() -> None:
-    made = cpio.archive({"init": b"\x7fELF...", "data": b"12345"})
-    assert len(made) % 4 == 0 and made[:6] == b"070701"
-    name_size, size = int(made[94:102], 16), int(made[54:62], 16)
-    assert made[110 : 110 + name_size] == b"init\0" and size == 7
-    start = (110 + name_size + 3) // 4 * 4
-    assert made[start : start + size] == b"\x7fELF..."
-    assert int(made[14:22], 16) == 0o100755
-    assert made.rstrip(b"\0").endswith(b"TRAILER!!!")
+def unpacked(archive: bytes) -> list[tuple[str, int, bytes]]:
+    """Name, mode and content of each entry, read as the format says: everything begins at a multiple of four."""
+    found, at = [], 0
+    while at < len(archive):
+        assert archive[at : at + 6] == b"070701" and at % 4 == 0
+        fields = [int(archive[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        mode, size, name_size = fields[1], fields[6], fields[11]
+        name = archive[at + 110 : at + 110 + name_size]
+        start = -(-(at + 110 + name_size) // 4) * 4
+        found.append((name[:-1].decode(), mode, archive[start : start + size]))
+        assert name[-1:] == b"\0"
+        at = -(-(start + size) // 4) * 4
+    return found
+
+
+@given(st.dictionaries(st.text("abc/", min_size=1, max_size=9), st.binary(max_size=9), max_size=4))
+def test_an_archive_is_what_the_format_says(files: dict[str, bytes]) -> None:
+    *entries, last = unpacked(cpio.archive(files))
+    assert entries == [(name, 0o100755, content) for name, content in files.items()]
+    assert last == ("TRAILER!!!", 0, b"")
 
 
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
