@@ -296,7 +296,19 @@ def compile_host(
     return HostLibrary(out, entries)
 
 
+def compile_library(image: lang.ProgramImage, out: Path, *, optimize: str = "2") -> Artifact:
+    """Build a shared object that another process of this machine loads: see `exported` and `imported`.
+
+    It must bring `cloudos_panic`, and has no heap. Raises CompileError.
+    """
+    goal = host_target()
+    compiled, _ = translate(goal, image.entries, assemblies=image.assemblies)
+    build(compiled.units, goal, output=out, optimize=optimize, cache=cache_folder())
+    return Artifact(out)
+
+
 __all__ = [
     "Artifact", "CompileError", "Diagnostic", "HostLibrary", "compile_host", "compile_image", "compile_kernel",
+    "compile_library",
     "compile_program",
 ]  # fmt: skip

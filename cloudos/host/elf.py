@@ -46,6 +46,9 @@ def architecture(content: bytes) -> str:
 PLACED = struct.Struct("<I4xQ8xQQ")
 """Of a program header: type, offset in the file, physical address, bytes in the file."""
 
+LARGEST = 1 << 30
+"""Bytes that an executable may take in memory."""
+
 LOADABLE = 1
 """Type of a segment that is loaded."""
 
@@ -56,10 +59,17 @@ def flat(content: bytes) -> bytes:
     if not content.startswith(MAGIC) or len(content) < 64:
         raise ValueError("not an ELF file of 64 bits")
     offset, size, count = PROGRAM_TABLE.unpack_from(content)
+    if offset + size * count > len(content) or size < PLACED.size:
+        raise ValueError("its program headers lie outside of the file")
     headers = [PLACED.unpack_from(content, offset + size * number) for number in range(count)]
     parts = [(place, content[at : at + length]) for kind, at, place, length in headers if kind == LOADABLE and length]
+    if not parts:
+        raise ValueError("it has nothing to load")
     base = min(place for place, _ in parts)
-    memory = bytearray(max(place + len(part) for place, part in parts) - base)
+    length = max(place + len(part) for place, part in parts) - base
+    if length > LARGEST:
+        raise ValueError("its parts are far from each other")
+    memory = bytearray(length)
     for place, part in parts:
         memory[place - base : place - base + len(part)] = part
     return bytes(memory)
