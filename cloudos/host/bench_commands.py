@@ -34,9 +34,9 @@ class Output:
         return self.file != "-" and self.form != "json"
 
 
-def own(arch: str, output: Output) -> int:
+def own(arch: str, processors: int, output: Output) -> int:
     """Measure our own system."""
-    report = bench.measure(arch)
+    report = bench.measure(arch) if processors == 1 else bench.measure_several(arch, processors)
     output.show(report.as_json(), bench.rows(report))
     return 0
 

@@ -46,6 +46,15 @@ def test_nothing_is_worse_on_aarch64(tmp_path: Path) -> None:
     assert others - set(found["instructions"]) == {"device_interrupt_to_driver"}
 
 
+def test_several_processors_pay_for_locks_alone(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    cloudos("bench", "--cpus", "2", "--json", file).check()
+    found, alone = json.loads(file.read_text()), baseline.load("x86_64")["instructions"]
+    assert found["processors"] == 2 and {"round_trip", "page_fault_shared", "revoke_100"} <= set(found["instructions"])
+    locks = {key: value - alone[key] for key, value in found["instructions"].items() if key in alone}
+    assert 0 <= locks["null_system_call"] < 100 and 0 <= locks["round_trip"] < 200
+
+
 def test_the_numbers_are_documented() -> None:
     text = (ROOT / "docs" / "benchmarks.md").read_text()
     assert [key for key in baseline.values(baseline.load("x86_64")) if f"`{key}`" not in text] == []
