@@ -25,7 +25,7 @@ from cloudos.host.machine import MACHINES, Options, command, launch, memory_file
 MEMORY_MB = 128
 """The least that is a power of two and from which Debian's kernel starts."""
 
-SECONDS = 300.0
+SECONDS = 500.0
 """Of real time, at most; usually it is half a minute."""
 
 CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
