@@ -216,6 +216,49 @@ class Files(Model):
             self.kept[old] = None
             self.kept[new] = before
 
+    def patch_file(self, outcome: Outcome, path: bytes, offset: int, content: bytes) -> None:
+        outcome.allow("NotFound", "NoSpace")
+        before = self.kept.get(path)
+        if outcome.error == "NotFound":
+            self.agree(outcome, path, None)
+        elif outcome.error:
+            self.doubt(outcome)
+        elif isinstance(before, bytes):
+            filled = before.ljust(offset, b"\0")
+            self.kept[path] = filled[:offset] + content + filled[offset + len(content) :]
+        else:
+            outcome.expect(before is UNKNOWN or not self.is_same_life(outcome), "there was no such file")
+
+    def truncate_file(self, outcome: Outcome, path: bytes, length: int) -> None:
+        outcome.allow("NotFound", "NoSpace")
+        before = self.kept.get(path)
+        if outcome.error == "NotFound":
+            self.agree(outcome, path, None)
+        elif outcome.error:
+            self.doubt(outcome)
+        elif isinstance(before, bytes):
+            self.kept[path] = before[:length].ljust(length, b"\0")
+        else:
+            outcome.expect(before is UNKNOWN or not self.is_same_life(outcome), "there was no such file")
+
+    def make_directory(self, outcome: Outcome, path: bytes) -> None:
+        outcome.allow("Exists", "NoSpace")
+        if outcome.error == "Exists":
+            self.agree(outcome, path, b"")
+        elif outcome.error:
+            self.doubt(outcome)
+        else:
+            self.agree(outcome, path, None)
+            self.kept[path] = b""
+
+    def remove_directory(self, outcome: Outcome, path: bytes) -> None:
+        outcome.allow("NotFound")
+        if outcome.error:
+            self.remove_file(outcome, path)
+        else:
+            self.agree(outcome, path, b"")
+            self.kept[path] = None
+
     def list_files(self, outcome: Outcome, path: bytes) -> None:
         outcome.allow()
         if outcome.error or not self.is_same_life(outcome):
@@ -321,6 +364,16 @@ class Programs(Model):
             outcome.expect(text == expected or outcome.short, "output was lost")
         if same:
             self.ended(outcome, status, 0)
+
+    def pipeline(self, outcome: Outcome, arguments: tuple[bytes, ...]) -> None:
+        self.allow(outcome)
+        if not outcome.error:
+            text, first, second = outcome.result
+            expected = (arguments[2] + b"\n") * int(arguments[1])
+            outcome.expect(expected.startswith(text), "a program printed something else")
+            same = all(outcome.before[name] == outcome.after[name] for name in ("pipes", "loader"))
+            if same and not outcome.short:
+                outcome.expect((text, first, second) == (expected, 0, 0), "output was lost")
 
 
 class Others(Model):
@@ -440,11 +493,13 @@ class Models:
         """What the client does in the end: look at everything once more, and leave nothing behind."""
         names = [b"client%d-%d" % (self.client, number) for number in range(NAMES)]
         files = [b"/tmp/client%d-%d" % (self.client, number) for number in range(FILES)]
-        looks: list[tuple[str, tuple[bytes, ...]]] = []
+        looks: list[tuple[str, tuple[Any, ...]]] = []
         for operation, keys in (("contract_of", names), ("read_file", files)):
             looks += [(operation, (key,)) for key in keys]
         looks += [("read_records", ()), ("verify_audit", ())]
-        for operation, keys in (("withdraw", names), ("remove_file", files)):
+        folder = [b"/tmp/client%d-folder" % self.client]
+        for operation, keys in (("withdraw", names), ("remove_file", files), ("remove_directory", folder)):
             looks += [(operation, (key,)) for key in keys]
-        looks.append(("stop", ()))
-        return [Operation(self.client, name, arguments) for name, arguments in looks]
+        # Who makes another pipe or program has those looked for that nobody holds any more.
+        ends = [("pass_through_pipe", (b"last",)), ("run_program", ((b"exit", b"0"),)), ("stop", ())]
+        return [Operation(self.client, name, arguments) for name, arguments in [*looks, *ends]]

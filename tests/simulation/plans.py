@@ -96,6 +96,7 @@ def first_operations(client: int) -> list[Operation]:
         ("read_audit", (0,)), ("random_bytes", (8,)), ("read_policy", ()), ("list_components", ()),
         ("read_clock", ()), ("write_terminal", (b"first\n",)), ("read_terminal", (b"first",)),
         ("use_closed_handle", (1,)), ("revoke_children", (2,)), ("remap_memory", (1, b"first")),
+        ("make_directory", (path,)), ("remove_directory", (path,)), ("pipeline", ((b"print", b"1", b"first"),)),
         ("program_output", ((b"print", b"1", b"first"),)), ("kill_program", ((b"sleep", b"100000"),)),
     ]  # fmt: skip
     return [Operation(client, *one) for one in content]
@@ -157,6 +158,14 @@ def _files(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
         return "write_file", (path(), content, draw.random() < 0.4)
     if which < 6:
         return "read_file", (path(),)
+    if which == 6:
+        return "patch_file", (path(), draw.choice([0, 5, 4_000]), draw.randbytes(draw.choice([1, 200])))
+    if which == 7:
+        folder = b"/tmp/client%d-folder" % client
+        names = ["make_directory", "remove_directory"]
+        return (
+            (draw.choice(names), (folder,)) if draw.random() < 0.5 else ("truncate_file", (path(), draw.randrange(50)))
+        )
     if which < 9:
         return draw.choice([("file_length", (path(),)), ("remove_file", (path(),)), ("rename_file", (path(), path()))])
     return "list_files", (b"/tmp",)
@@ -209,8 +218,8 @@ def _programs(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
     if which < 2:
         return "run_program", ((b"exit", b"%d" % draw.randrange(256)),)
     if which == 2:
-        lines = draw.choice([0, 1, 3, 300])
-        return "program_output", ((b"print", b"%d" % lines, b"client%d" % client),)
+        lines = draw.choice([0, 1, 3, 300, 3_000])
+        return draw.choice(["program_output", "pipeline"]), ((b"print", b"%d" % lines, b"client%d" % client),)
     if which == 3:
         return "kill_program", ((b"sleep", b"100000"),)
     return "run_program", (draw.choice([(b"panic",), (b"sleep", b"%d" % draw.randrange(20))]),)
