@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.sim.world import board, machine
 from tests.simulation.image import SystemImage
+from tests.simulation.kernel import board, machine
 from tests.simulation.plans import Plan
 from tests.simulation.system import Pool, World
 

@@ -15,13 +15,24 @@ from greenlet import getcurrent
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.lang import U64, current_address_space
-from tests.sim.accounting import FRAMES, HEAP, check_frames
-from tests.sim.invariants import check
-from tests.sim.inventory import PENDING, PROCESSOR, Inventory
-from tests.sim.world import KERNEL, board, kernel_module, machine, trap, user
 from tests.simulation.devices import CLOCK_PORTS, SERIAL_PORTS, Clock, Serial
 from tests.simulation.driver import Driver
 from tests.simulation.image import SystemImage
+from tests.simulation.kernel import (
+    FRAMES,
+    HEAP,
+    KERNEL,
+    PENDING,
+    PROCESSOR,
+    Inventory,
+    board,
+    check,
+    check_frames,
+    kernel_module,
+    machine,
+    trap,
+    user,
+)
 from tests.simulation.memory import map_user_half, private_memory
 from tests.simulation.modules import Modules
 from tests.simulation.plans import CLIENTS, Fault, Operation, Plan, first_operations
