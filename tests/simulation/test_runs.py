@@ -13,16 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LONG = os.environ.get("CLOUDOS_LONG_TESTS") == "1"
-SEEDS = 1_000 if LONG else 12
-# Seeds that are known to find each bug; the long tests look from 0 on.
+SEEDS = 1_000 if LONG else 10
+# Seeds that are known to find each bug, or one of the next; the long tests look from 0 on.
 FINDS = {
     "a missed wake-up": 0,
-    "a skipped generation check": 1,
+    "a skipped generation check": 0,
     "a lost reference count": 0,
     "a revoke that skips one child": 1,
-    "a stale translation": 1,
+    "a stale translation": 2,
 }
-MOST = 1_000 if LONG else 1
+MOST = 1_000 if LONG else 3
 ENVIRONMENT = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
 
 
