@@ -86,6 +86,8 @@ class Booted:
                 result = run_here(self.world, plan)
                 with os.fdopen(writer, "wb") as file:
                     pickle.dump(result, file)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writer)

@@ -203,7 +203,9 @@ class World(machine.Simulation):
         self._ended.clear()
 
     def current_name(self) -> str:
-        """Which program the current thread runs."""
+        """Which program the current thread runs; "" where none runs."""
+        if PROCESSOR.current.is_null():
+            return ""
         return self.names.get(int(PROCESSOR.current.value.process.address.value), "")
 
     # Steps
