@@ -52,7 +52,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run. `pace`: how fast user code is, as the machine has it; `every`: interrupts before every step."""
+    """A whole run. `pace`: how fast user code is, as the machine has it; `every`: interrupts at every other step;
+    `boots`: it begins with the boot.
+    """
 
     seed: int
     steps: int
@@ -60,6 +62,7 @@ class Plan:
     faults: tuple[Fault, ...]
     pace: tuple[int, int, float] = (20, 2_000, 0.0)
     every: bool = False
+    boots: bool = False
 
 
 def short(value: object) -> str:
@@ -68,7 +71,7 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:40]}… {len(text)} characters"
 
 
-def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS) -> Plan:
+def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS, boots: bool = False) -> Plan:
     """The plan of a seed."""
     draw = Random(f"plan {seed}")
     chosen = [kind for kind in faults if draw.random() < 0.6]
@@ -82,7 +85,7 @@ def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS) -> Plan:
                 found.append(EVENTS[kind](draw, draw.randrange(steps)))
     pace = draw.choice([(20, 2_000, 0.0), (20, 200, 0.0), (2_000, 40_000, 0.0), (20, 2_000, 0.002)])
     every = "interrupt" in chosen and draw.random() < 0.2
-    return Plan(seed, steps, tuple(operations), tuple(sorted(found, key=lambda fault: fault.step)), pace, every)
+    return Plan(seed, steps, tuple(operations), tuple(sorted(found, key=lambda fault: fault.step)), pace, every, boots)
 
 
 def first_operations(client: int) -> list[Operation]:

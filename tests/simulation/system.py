@@ -298,6 +298,18 @@ class World(machine.Simulation):
                 return
         raise AssertionError(f"the system has not started after {BOOT_LIMIT} steps")
 
+    def boot_with(self, plan: Plan, before: World) -> None:
+        """Boot while things go wrong, and begin the clients' work. `before`: a world that was booted."""
+        World.current = self
+        self.fresh, self.used = before.fresh, before.used
+        self.boot()
+        self.begin(plan)
+        for _ in range(plan.steps + BOOT_LIMIT):
+            self.step()
+            if self.steps >= plan.steps and all(driver.ready for driver in self.drivers.values()):
+                return
+        raise AssertionError(f"the system has not started after {self.steps} steps")
+
     def try_everything(self) -> None:
         """Have a client use every service once: some keep a handle from the first use on."""
         driver = next(iter(self.drivers.values()))
@@ -318,7 +330,13 @@ class World(machine.Simulation):
         raise AssertionError("the machine does not come to rest")
 
     def work(self, plan: Plan) -> None:
-        """Do what a plan says, from now on."""
+        """Do what a plan says."""
+        self.begin(plan)
+        while self.steps < plan.steps:
+            self.step()
+
+    def begin(self, plan: Plan) -> None:
+        """From now on do what a plan says."""
         self.steps = 0
         self.history.clear()
         self.plan = plan
@@ -328,8 +346,6 @@ class World(machine.Simulation):
         self.faults = deque(plan.faults)
         for driver in self.drivers.values():
             driver.plan(one for one in plan.operations if one.client == driver.client)
-        while self.steps < plan.steps:
-            self.step()
 
     def end(self) -> None:
         """No more faults; all clients finish; nothing is left; the machine is switched off."""

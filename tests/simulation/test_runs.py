@@ -42,6 +42,12 @@ def test_seeds_run_without_a_violation(found: Any) -> None:
     assert not failed, "\n".join([f"seed {run['seed']}: {run['problem']}\n{run['detail']}" for run in failed])
 
 
+def test_the_system_boots_while_things_go_wrong(found: Any) -> None:
+    failed = [run for run in found["boots"] if run["problem"]]
+    assert found["boots"] and not failed, "\n".join([f"seed {run['seed']}: {run['detail']}" for run in failed])
+    assert any("names starts" in line for run in found["boots"] for line in run["history"])
+
+
 def test_runs_do_what_they_are_for(found: Any) -> None:
     lines = [line for run in found["runs"] for line in run["history"]]
     assert sum(" -> " in line for line in lines) > 40 * SEEDS

@@ -423,7 +423,8 @@ def _set_arguments(frame: UserFrame, instruction: Call) -> None:
     arguments = (*instruction.arguments, *NONE[len(instruction.arguments) :])
     words = (*instruction.words, *NONE[len(instruction.words) + 2 :])
     CALL.pack_into(region.data, offset, instruction.number, *arguments, *words, instruction.reply)
-    region.mask[offset : offset + CALL.size] = WRITTEN
+    if region.mask is not None:
+        region.mask[offset : offset + CALL.size] = WRITTEN
 
 
 def _reply(frame: UserFrame) -> Reply:
