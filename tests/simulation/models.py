@@ -16,6 +16,22 @@ from tests.simulation.plans import FILES, NAMES, SERVICES, Operation
 UNKNOWN = object()
 # What may come of faults: somebody ended, or there was no room.
 TROUBLE = frozenset({"ServiceGone", "NoSpace", "QuotaExceeded", "Dropped"})
+# Whose restart excuses an operation that fails. Those two are asked with patience by some that they need themselves.
+PROGRAMS = ("loader", "files", "pipes")
+TERMINAL = ("console", "serial16550")
+NEEDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("publish", "look_up", "contract_of", "withdraw", "list_names"), ("names",)),
+    **dict.fromkeys(("write_file", "read_file", "file_length", "remove_file", "rename_file", "list_files"), ("files",)),
+    **dict.fromkeys(("patch_file", "truncate_file", "make_directory", "remove_directory"), ("files",)),
+    **dict.fromkeys(("write_record", "note_record", "read_records"), ("log",)),
+    **dict.fromkeys(("verify_audit", "read_audit"), ("audit",)),
+    **dict.fromkeys(("run_program", "kill_program", "program_output", "pipeline"), PROGRAMS),
+    **dict.fromkeys(("read_terminal", "write_terminal"), TERMINAL),
+    "pass_through_pipe": ("pipes",),
+    "random_bytes": ("entropy",),
+    "read_policy": ("policy",),
+    "read_clock": ("rtc",),
+}
 PANIC, KILLED = 128 + 6, 128 + 9
 
 
@@ -27,8 +43,8 @@ class Broken(AssertionError):
 class Outcome:
     """What came of an operation: `error` at `stage`, or `result`. Lives of components before and after it.
 
-    `troubled`: something has gone wrong in this run already, so that errors are excused. `short`: there has been no
-    memory, so that programs may have ended by that. `time`: of the machine's clock.
+    `late`: something was held up in this run, or the clock jumped, so that patience may have ended. `short`: there has
+    been no memory, so that programs may have ended by that. `time`: of the machine's clock.
     """
 
     operation: Operation
@@ -37,7 +53,7 @@ class Outcome:
     result: Any
     before: Mapping[str, int]
     after: Mapping[str, int]
-    troubled: bool
+    late: bool
     short: bool
     time: int
 
@@ -47,9 +63,16 @@ class Outcome:
             came = f"{self.error} at '{self.stage}'" if self.error else repr(self.result)[:200]
             raise Broken(f"{self.operation}: {text}: {came}")
 
+    @property
+    def is_excused(self) -> bool:
+        """Whether something has gone wrong that may have made the operation fail."""
+        needs = NEEDS.get(self.operation.name, ())
+        restarted = any(self.before[name] != self.after[name] for name in needs)
+        return self.short or restarted or (self.late and needs in (PROGRAMS, TERMINAL))
+
     def allow(self, *errors: str) -> None:
         """No other error than these, and those of faults where something has gone wrong."""
-        excused = self.error in TROUBLE and self.troubled
+        excused = self.error in TROUBLE and self.is_excused
         self.expect(not self.error or self.error in errors or excused, "an error that it may not give")
 
 
@@ -331,7 +354,7 @@ class Programs(Model):
 
     def allow(self, outcome: Outcome) -> None:
         """Whom the loader asks may have ended as well."""
-        others = outcome.troubled and outcome.error in ("NotFound", "BadProgram", "Denied", "BadArgument")
+        others = outcome.is_excused and outcome.error in ("NotFound", "BadProgram", "Denied", "BadArgument")
         if not others:
             outcome.allow()
 
@@ -402,7 +425,7 @@ class Others(Model):
         outcome.allow()
         if not outcome.error:
             now = outcome.time // SECOND + EPOCH
-            outcome.expect(abs(outcome.result // SECOND - now) <= 30 or outcome.troubled, f"it should be {now}")
+            outcome.expect(abs(outcome.result // SECOND - now) <= 30 or outcome.late, f"it should be {now}")
 
     def list_components(self, outcome: Outcome) -> None:
         outcome.allow()

@@ -46,7 +46,7 @@ CHECK_EVERY = 250
 PROGRESS_EVERY = 50
 HISTORY = 2_000
 SETTLING = 300_000_000
-TROUBLE = ("kill", "memory", "delay", "clock")
+LATE = ("delay", "clock")
 
 
 class Pool:
@@ -126,7 +126,7 @@ class World(machine.Simulation):
         self.delays: dict[str, int] = {}
         self.yields = 0
         self.added = 0
-        self.troubled = self.short = False
+        self.late = self.short = False
         self.history: deque[str] = deque(maxlen=HISTORY)
         self.fresh: Counter[str] = Counter()
         self.used: Counter[str] = Counter()
@@ -261,7 +261,7 @@ class World(machine.Simulation):
     def _begin(self, fault: Fault) -> None:
         """A fault's time has come."""
         self.note(f"fault: {fault}")
-        self.troubled |= fault.kind in TROUBLE
+        self.late |= fault.kind in LATE
         if fault.kind == "kill":
             self.doomed[fault.target] = fault.amount
         elif fault.kind == "memory":
