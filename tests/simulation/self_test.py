@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.simulation.bugs import BUGS, plant
-from tests.simulation.plans import plan
+from tests.simulation.plans import Fault, Plan, plan
 from tests.simulation.runs import Booted, Result
 from tests.simulation.shrink import Shrinker
 
@@ -42,6 +42,9 @@ def main(seeds: int, first: dict[str, int], most: int) -> dict[str, Any]:
     booted = Booted()
     runs = [summary(booted.run(plan(seed, STEPS))) for seed in range(seeds)]
     boots = [summary(booted.run(plan(seed, STEPS, boots=True))) for seed in range(max(2, seeds // 20))]
+    # Of the boot, the allocations for some components failed, which were then never started.
+    short = Plan(0, 200, (), (Fault(62, "memory", "", 10),), boots=True)
+    boots.append(summary(booted.run(short)))
     again = summary(booted.run(plan(seeds - 1, STEPS)))
     bugs: dict[str, Any] = {}
     smaller = None

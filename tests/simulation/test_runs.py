@@ -45,7 +45,8 @@ def test_seeds_run_without_a_violation(found: Any) -> None:
 def test_the_system_boots_while_things_go_wrong(found: Any) -> None:
     failed = [run for run in found["boots"] if run["problem"]]
     assert found["boots"] and not failed, "\n".join([f"seed {run['seed']}: {run['detail']}" for run in failed])
-    assert any("names starts" in line for run in found["boots"] for line in run["history"])
+    for name in ("names", "files", "client3"):
+        assert all(any(f"{name} starts" in line for line in run["history"]) for run in found["boots"])
 
 
 def test_runs_do_what_they_are_for(found: Any) -> None:
