@@ -72,7 +72,7 @@ HIDDEN int memcmp(const void *left, const void *right, u64 length);
 #endif
 #define PANIC_SAYING(word, bytes) do { \\
     __asm__ volatile("1: " TRAPPING "\\n.pushsection cloudos_sites,\\"\\",%%progbits\\n" \\
-                     ".quad 1b\\n.long %c0\\n.byte " bytes "0\\n.popsection" : : "i"(word)); \\
+                     ".quad 1b, 1b\\n.long %c0\\n.byte " bytes "0\\n.popsection" : : "i"(word)); \\
     __builtin_unreachable(); } while (0)
 #define PANIC_AT(word) PANIC_SAYING(word, "")
 #define PANIC_TEXT(word, text, bytes) PANIC_SAYING(word, bytes)
@@ -103,10 +103,10 @@ OPERATION void *nonnull(void *pointer, u32 site) {
     if (UNLIKELY(!pointer)) PANIC(NULL, site);
     return pointer;
 }
-/* Where nothing is ever mapped in the first page, the processor itself refuses an access to an object at null. */
+/* Where nothing is ever mapped in the first 64 KB, the processor itself refuses an access to an object at null. */
 OPERATION void *nonnull_object(void *pointer, u64 size, u32 site) {
-#ifdef CLOUDOS_FIRST_PAGE_UNMAPPED
-    if (size <= 4096) return pointer;
+#ifdef CLOUDOS_FIRST_ADDRESSES_UNMAPPED
+    if (size <= 65536) return pointer;
 #endif
     return nonnull(pointer, site);
 }

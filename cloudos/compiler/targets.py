@@ -64,7 +64,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mno-red-zone",
         "-mcmodel=kernel",
         "-fno-pic",
-        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",
@@ -72,14 +72,20 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mllvm",
         "--inline-threshold=0",
     ),
-    ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("x86_64", "user"): (
+        "-fno-pic",
+        "-mcmodel=small",
+        "-mno-implicit-float",
+        "-fstack-clash-protection",
+        "-DCLOUDOS_FLOAT=1",
+    ),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
     ("aarch64", "kernel"): (
         "-mgeneral-regs-only",
         "-fno-pic",
         "-mcmodel=tiny",
         "-mno-outline-atomics",
-        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",
@@ -96,8 +102,20 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ("aarch64", "host"): ("-fPIC", "-mno-outline-atomics", "-DCLOUDOS_FLOAT=1"),
 }
 
+_SHORTER = (
+    "--inline-threshold=0",
+    "--disable-block-placement",
+    "--enable-ipra",
+    "--disable-machine-licm",
+    "--consthoist-gep",
+    "--tail-merge-size=2",
+    "--enable-post-misched=0",
+    "--disable-lsr",
+)
+"""What LLVM is told when it links a kernel; docs/compiler.md says what each of them saves."""
+
 _OPTIMIZED_LINK_FLAGS: dict[Kind, tuple[str, ...]] = {
-    "kernel": ("--lto-O2", "-O2", "-mllvm", "--inline-threshold=0", "-mllvm", "--disable-block-placement"),
+    "kernel": ("--lto-O2", "-O2", *(word for option in _SHORTER for word in ("-mllvm", option))),
     "user": ("--lto-O2", "-O2"),
     "host": ("--lto-O2", "-O2"),
 }
@@ -145,8 +163,8 @@ class Target:
     link_flags: tuple[str, ...]
     optimized_link_flags: tuple[str, ...]
     """Further flags unless nothing is to be optimised."""
-    traps_near: bool
-    """Whether traps are brought to the branches that lead to them, see :mod:`cloudos.compiler.traps`."""
+    short_traps: bool
+    """Whether failed checks are made to cost less, see :mod:`cloudos.compiler.traps`."""
     linker_script: str | None
     """The script used when the caller of ``build`` gives none; ``None``: lld's own layout."""
 
@@ -172,8 +190,7 @@ def target(arch: str, kind: Kind) -> Target:
         compile_flags=_COMMON_FLAGS + _FLAGS[arch, kind],
         link_flags=link_flags,
         optimized_link_flags=_OPTIMIZED_LINK_FLAGS[kind],
-        # Where all instructions have the same length, nothing is gained.
-        traps_near=arch == "x86_64" and "-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
+        short_traps="-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
         linker_script=USER_LINKER_SCRIPT if kind == "user" else None,
     )
 

@@ -25,6 +25,7 @@ class _TemplateOptions:
     inputs: Mapping[str, str] = field(default_factory=dict)
     clobbers: tuple[str, ...] = ()
     volatile: bool = True
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Template(_TemplateOptions):
     """One extended-assembly template (GCC and clang; AT&T syntax on x86).
 
     `%[name]` in the text is an input (name to constraint), `%[result]` the output, `%[result0]`… the
-    outputs where there are several. The constraint `{x0}` is the register x0.
+    outputs where there are several. The constraint `{x0}` is the register x0. `segment` is for the function of
+    `located`: the segment register ("gs") at whose base the struct lies, so that its fields can be reached without its
+    address.
     """
 
     text: str
@@ -104,6 +107,19 @@ def exported(symbol: str) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         function.__exported__ = symbol  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def imported(symbol: str) -> Callable[[F], F]:
+    """Mark a function that the process has which loads this code, as C has it: for host libraries alone.
+
+    The body is the model that CPython runs.
+    """
+
+    def decorate(function: F) -> F:
+        function.__imported__ = symbol  # type: ignore[attr-defined]
         return function
 
     return decorate

@@ -9,6 +9,7 @@ from cloudos.compiler.diagnostics import refuse_node
 from cloudos.compiler.instructions import Branch, Do, FunctionCode, Instruction, Jump, Label
 from cloudos.compiler.lower.builder import RESULT, c_result, result_type
 from cloudos.compiler.program import FunctionInstance, Parameter, Program
+from cloudos.compiler.shorten import FAST_SECTION
 from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf, is_counted
 
 HOOKS = ("cloudos_panic", "cloudos_panic_text")
@@ -41,13 +42,19 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
     marks = ""
     if instance.result == NEVER and not instance.abi_raises:
         marks += "__attribute__((noreturn, cold)) "
-    if program.target.kind == "kernel" and not getattr(instance.live, "__fast__", False):
+    if program.target.kind == "kernel":
         # The limit on the kernel's size is tight, and few of its functions are called often.
-        marks += "__attribute__((minsize)) "
+        fast = getattr(instance.live, "__fast__", False)
+        marks += (
+            f'__attribute__((section("{FAST_SECTION}{instance.symbol}"))) ' if fast else "__attribute__((minsize)) "
+        )
     if getattr(instance.live, "__inlined__", False):
         marks += "__attribute__((always_inline)) "
     if getattr(instance.live, "__never_inlined__", False):
         marks += "__attribute__((noinline)) "
+    if program.target.kind == "host" and instance.exported and instance.symbol not in HOOKS:
+        # What the loading process has, or looks for. All else is hidden.
+        marks += '__attribute__((visibility("default"))) '
     if instance.kept or (instance.exported and instance.kind == "python" and instance.symbol not in HOOKS):
         marks += "__attribute__((used)) "
     return f"{marks}{c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
@@ -195,12 +202,19 @@ def c_text(text: str) -> str:
 
 def table_type(program: Program, protocol: ProtocolType, methods: list[str]) -> str:
     """The struct of a protocol's table."""
-    rows = [f"struct table_{program.type_name(protocol)} {{", "    struct table base;"]
+    rows = [f"struct table_{program.type_name(protocol)} {{"]
+    if _has_counts(program):
+        rows.append("    struct table base;")
     for method in methods:
         signature = program.virtual_signature(protocol, method)
         rest = [f"{program.type_name(entry.type)}_v" for entry in value_parameters(signature)[1:]]
         rows.append(f"    {c_return(program, signature)} (*m_{method})({', '.join(['void *', *rest])});")
     return "\n".join([*rows, "};"])
+
+
+def _has_counts(program: Program) -> bool:
+    """Whether objects may be counted references: kernels have none."""
+    return program.target.kind != "kernel"
 
 
 def table_data(program: Program, protocol: ProtocolType, kind: Type, methods: list[str]) -> str:
@@ -220,7 +234,8 @@ def table_data(program: Program, protocol: ProtocolType, kind: Type, methods: li
         rows.append(f"static void {symbol}__retain(void *object) {{ retain_{name}(({name}_v)object); }}")
         rows.append(f"static void {symbol}__release(void *object) {{ release_{name}(({name}_v)object); }}")
         counts = f"{{{symbol}__retain, {symbol}__release}}"
-    fields.insert(0, f".base = {counts}")
+    if _has_counts(program):
+        fields.insert(0, f".base = {counts}")
     rows.append(f"const struct table_{program.type_name(protocol)} {symbol} = {{ {', '.join(fields)} }};")
     return "\n".join(rows)
 
