@@ -128,7 +128,6 @@ class World(machine.Simulation):
         self.added = 0
         self.late = self.short = False
         self.history: deque[str] = deque(maxlen=HISTORY)
-        self.fresh: Counter[str] = Counter()
         self.used: Counter[str] = Counter()
         self._ended: list[int] = []
         self._deferred: dict[int, tuple[user.Instruction, Any]] = {}
@@ -292,7 +291,6 @@ class World(machine.Simulation):
             self.step()
             if all(driver.ready for driver in self.drivers.values()):
                 self.settle()
-                self.fresh = self.count_handles()
                 self.try_everything()
                 self.used = self.count_handles()
                 return
@@ -301,7 +299,7 @@ class World(machine.Simulation):
     def boot_with(self, plan: Plan, before: World) -> None:
         """Boot while things go wrong, and begin the clients' work. `before`: a world that was booted."""
         World.current = self
-        self.fresh, self.used = before.fresh, before.used
+        self.used = before.used
         self.boot()
         self.begin(plan)
         for _ in range(plan.steps + BOOT_LIMIT):
@@ -402,10 +400,9 @@ class World(machine.Simulation):
                 return
 
     def check_handles(self) -> None:
-        """In the end, every component has the handles that it has after its start, or after it was used."""
+        """In the end, no component has more handles than after it was used for the first time."""
         now = self.count_handles()
-        names = self.fresh | self.used | now
-        wrong = {name: now[name] for name in names if not self.fresh[name] <= now[name] <= self.used[name]}
+        wrong = {name: now[name] for name in now if now[name] > self.used[name]}
         if self.short or any(self.lives[name] != 1 for name in self.drivers):
             # Files of who died are closed when there is no room for others.
             wrong.pop("files", None)
