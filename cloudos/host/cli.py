@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "fuzz", "stress", "repo")
+KINDS = ("unit", "dual", "sim", "simulation", "boot", "conformance", "fuzz", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
