@@ -11,7 +11,7 @@ from cloudos.abi import tags
 from cloudos.host.observer import arena, flame, trace_files, watching
 from cloudos.host.observer.arena import Seen
 from cloudos.host.observer.processes import FNV_BASIS, FNV_PRIME, Candidate, identify
-from cloudos.host.observer.profile import MOST_DEPTH, Frame, Profile, Tree, totals_of
+from cloudos.host.observer.profiles import MOST_DEPTH, Frame, Profile, Tree, totals_of
 from cloudos.host.observer.tracing import FAULT, INTERRUPT, MESSAGE, SCHEDULE, SYSTEM_CALL, Entry, Tracer
 from cloudos.host.observer.watching import Block, Count, Event, Record
 from cloudos.lang import offset_of, size_of
