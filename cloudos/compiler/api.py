@@ -268,6 +268,17 @@ def compile_program(source: Path, arch: str, out: Path, *, optimize: str = "2") 
     return Artifact(out)
 
 
+def compile_image(image: lang.ProgramImage, arch: str, out: Path, *, optimize: str = "2") -> Artifact:
+    """Build what an image names, for user mode and without the SDK, into the ELF file `out`. Raises CompileError."""
+    goal = target(arch, "user")
+    compiled, _ = translate(goal, image.entries, assemblies=image.assemblies)
+    build(
+        compiled.units, goal, output=out, optimize=optimize, entry=image.entry_symbol,
+        linker_script=image.linker_script, cache=cache_folder(), lto=True,
+    )  # fmt: skip
+    return Artifact(out)
+
+
 # Host libraries
 
 
@@ -297,6 +308,7 @@ def compile_library(image: lang.ProgramImage, out: Path, *, optimize: str = "2")
 
 
 __all__ = [
-    "Artifact", "CompileError", "Diagnostic", "HostLibrary", "compile_host", "compile_kernel", "compile_library",
+    "Artifact", "CompileError", "Diagnostic", "HostLibrary", "compile_host", "compile_image", "compile_kernel",
+    "compile_library",
     "compile_program",
 ]  # fmt: skip

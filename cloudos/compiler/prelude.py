@@ -103,10 +103,10 @@ OPERATION void *nonnull(void *pointer, u32 site) {
     if (UNLIKELY(!pointer)) PANIC(NULL, site);
     return pointer;
 }
-/* Where nothing is ever mapped in the first page, the processor itself refuses an access to an object at null. */
+/* Where nothing is ever mapped in the first 64 KB, the processor itself refuses an access to an object at null. */
 OPERATION void *nonnull_object(void *pointer, u64 size, u32 site) {
-#ifdef CLOUDOS_FIRST_PAGE_UNMAPPED
-    if (size <= 4096) return pointer;
+#ifdef CLOUDOS_FIRST_ADDRESSES_UNMAPPED
+    if (size <= 65536) return pointer;
 #endif
     return nonnull(pointer, site);
 }

@@ -179,7 +179,9 @@ class Program:
         for module in modules:
             short = module.__name__.removeprefix("cloudos.").replace(".", "__")
             for name, value in list(vars(module).items()):
-                region = getattr(value, "_region", None) if not isinstance(value, type) else None
+                if isinstance(value, type) or hasattr(type(value), "__located__"):
+                    continue
+                region = getattr(value, "_region", None)
                 if region is not None and getattr(value, "_offset", 1) == 0:
                     self.static_names.setdefault(id(region), f"{short}__{name}")
 

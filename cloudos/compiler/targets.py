@@ -64,7 +64,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mno-red-zone",
         "-mcmodel=kernel",
         "-fno-pic",
-        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",
@@ -72,14 +72,20 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mllvm",
         "--inline-threshold=0",
     ),
-    ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("x86_64", "user"): (
+        "-fno-pic",
+        "-mcmodel=small",
+        "-mno-implicit-float",
+        "-fstack-clash-protection",
+        "-DCLOUDOS_FLOAT=1",
+    ),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
     ("aarch64", "kernel"): (
         "-mgeneral-regs-only",
         "-fno-pic",
         "-mcmodel=tiny",
         "-mno-outline-atomics",
-        "-DCLOUDOS_FIRST_PAGE_UNMAPPED=1",
+        "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
         "-fomit-frame-pointer",
@@ -97,7 +103,16 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
 }
 
 _OPTIMIZED_LINK_FLAGS: dict[Kind, tuple[str, ...]] = {
-    "kernel": ("--lto-O2", "-O2", "-mllvm", "--inline-threshold=0", "-mllvm", "--disable-block-placement"),
+    "kernel": (
+        "--lto-O2",
+        "-O2",
+        "-mllvm",
+        "--inline-threshold=0",
+        "-mllvm",
+        "--disable-block-placement",
+        "-mllvm",
+        "--enable-ipra",
+    ),
     "user": ("--lto-O2", "-O2"),
     "host": ("--lto-O2", "-O2"),
 }

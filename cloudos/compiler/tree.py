@@ -39,6 +39,13 @@ class Static(Expr):
 
 
 @dataclass
+class Located(Expr):
+    """The struct at the address that a function gives."""
+
+    target: Any
+
+
+@dataclass
 class StaticSlice(Expr):
     base: Expr
     length: int

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "stress", "repo")
+KINDS = ("unit", "dual", "sim", "boot", "conformance", "fuzz", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -247,19 +247,25 @@ def size(form: str, arch: str) -> int:
 @cli.command()
 @FORM
 @click.option("--json", "file", metavar="FILE", help="Write the JSON to a file too; - is standard output, alone.")
+@click.option("--against", type=click.Choice(["linux"]), help="Beside another system in the same emulator.")
+@click.option("--check", is_flag=True, help="Beside the stored baseline; fails when a number is more than 3% worse.")
+@click.option("--update-baseline", "update", is_flag=True, help="Store what is measured as the baseline.")
+@click.option("--plots", is_flag=True, help="Both architectures beside Linux, as table and drawings, into docs/.")
 @ARCH
-def bench(form: str, file: str | None, arch: str) -> None:
+def bench(form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, arch: str) -> int:
     """Measure the kernel under instruction counting: every run gives the same numbers."""
-    from cloudos.host import bench as command
-    from cloudos.host import listing
+    from cloudos.host import bench_commands as command
 
-    report = command.measure(arch)
-    if file is not None and file != "-":
-        Path(file).write_text(report.as_json())
-    if file == "-" or form == "json":
-        print(report.as_json(), end="")
-    else:
-        listing.show(command.rows(report), form)
+    if sum((against is not None, check, update, plots)) > 1:
+        raise click.UsageError("--against, --check, --update-baseline and --plots exclude each other")
+    output = command.Output(form, file)
+    if plots:
+        return command.plots()
+    if against:
+        return command.against_linux(arch, output)
+    return (
+        command.check(arch, output) if check else command.update(arch, output) if update else command.own(arch, output)
+    )
 
 
 @cli.command(context_settings=RUN_SETTINGS)
@@ -392,9 +398,12 @@ def graph(name: str, svg: Path | None, arch: str) -> None:
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @MACHINE
+@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
 @ARCH
-def shell(name: str, memory: int | None, timeout: float | None, machine: str, kernel_log: bool, arch: str) -> int:
+def shell(
+    name: str, memory: int | None, timeout: float | None, machine: str, cpus: int, kernel_log: bool, arch: str
+) -> int:
     """Boot a system image with its console on this terminal, until the machine is off.
 
     The exit status is the machine's, with the exceptions of `run`. Ctrl-] three times within a second stops a
@@ -403,7 +412,8 @@ def shell(name: str, memory: int | None, timeout: float | None, machine: str, ke
     from cloudos.host import shell as command
     from cloudos.host.session import Limits
 
-    return command.run(command.Request(name, arch, machine_of(arch, machine), memory, Limits(timeout, kernel_log)))
+    limits = Limits(timeout, kernel_log)
+    return command.run(command.Request(name, arch, machine_of(arch, machine), memory, limits, cpus))
 
 
 @cli.command()
@@ -417,6 +427,39 @@ def test(kind: str, options: tuple[str, ...], long: bool) -> int:
     if long:
         os.environ["CLOUDOS_LONG_TESTS"] = "1"
     return command.test(kind, options)
+
+
+@cli.command()
+@click.argument("target", required=False)
+@click.option("--list", "listed", is_flag=True, help="Show the targets.")
+@click.option("--seconds", type=click.IntRange(1, LONGEST_TIMEOUT), default=60, show_default=True, metavar="N")
+@click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, help="Repeats a search; 0: a new one.")
+@click.option(
+    "--replay",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Run this input once instead.",
+)
+def fuzz(target: str | None, listed: bool, seconds: int, seed: int, files: tuple[str, ...]) -> int:
+    """Look for inputs that break the boundary TARGET; status 1 and the input's path when one does."""
+    from cloudos.host import fuzzing as command
+
+    if listed:
+        return command.targets()
+    if target is None:
+        raise click.UsageError("name a target; --list shows them")
+    return command.replay(target, files) if files else command.fuzz(target, seconds, seed)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def simulate(options: tuple[str, ...]) -> int:
+    """Run init, services and random clients on the simulated machine, with faults: see --help."""
+    from cloudos.host import simulate as command
+
+    return command.simulate(options)
 
 
 @cli.command()

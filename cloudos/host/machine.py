@@ -3,8 +3,9 @@
 The guest has two byte channels. The *log* is the first serial port: kernel messages and records (records.py),
 and one-byte commands back. The *program* channel carries standard streams in frames (frames.py): a virtio
 serial port on `microvm` and `virt`, the second serial port on `q35`. A machine may have a *console* too, for a driver
-in the guest: a third serial port, on `virt` a second virtio serial device. All are socket pairs whose far ends QEMU
-inherits, so nothing appears in the file system and nothing is left behind.
+in the guest: a third serial port, on `virt` a second virtio serial device, or the first serial port, and then the log
+is a stream of the program channel. All are socket pairs whose far ends QEMU inherits, so nothing appears in the file
+system and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ SO_SNDBUFFORCE = 32
 LOG_BUFFER = 8 << 20
 CONSOLE_SLOT = 8
 """Of the console on `virt`, in another page than the program channel: the kernel takes the first serial device."""
+VIRT_SERIAL_PORT = 0x0900_0000
+"""Where `virt` has its only serial port, a PL011: the kernel's log, unless an image has a driver for it."""
+LOG_IN_CHANNEL = "log=channel"
+"""The command line that says so to the kernel."""
 VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
 
@@ -65,6 +70,10 @@ class Options:
     console: bool = False
     """Whether there is a device for a terminal: a 16550A at I/O port 0x3E8 with interrupt line 5; on `virt` a virtio
     console, with the first of the lines of such devices."""
+    serial_console: bool = False
+    """On `virt`, the console is the PL011, which then is a driver's; the log goes over the program channel."""
+    restarts: bool = False
+    """Whether a machine that resets itself starts again; otherwise that is its end."""
     observed: Observed | None = None
     """Needs emulation."""
 
@@ -93,11 +102,13 @@ class Machine:
 
 def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle_fd: int) -> list[str]:
     """The QEMU command without its channels."""
-    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none"]
+    line += [] if options.restarts else ["-no-reboot"]
     line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
     line += [] if is_virt(options.machine) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
+    line += ["-append", LOG_IN_CHANNEL] if options.serial_console else []
     if options.counted:
         line += ["-icount", "shift=0,sleep=off"]
     if options.observed is not None:
@@ -120,15 +131,18 @@ def machine_type(options: Options) -> list[str]:
         # Version 2 of the interrupt controller, which is the default, serves 8 processors at most.
         machine += ",gic-version=3"
     if options.memory_image is None:
-        return ["-M", machine]
+        # What the guest never touches is never taken from the host, so a machine may be larger than its host.
+        backend = f"memory-backend-ram,id=ram,size={options.memory // 1024}K,reserve=off"
+        return ["-M", f"{machine},memory-backend=ram", "-object", backend]
     path = str(options.memory_image).replace(",", ",,")
     backend = f"memory-backend-file,id=ram,size={options.memory // 1024}K,mem-path={path},share=on"
     return ["-M", f"{machine},memory-backend=ram", "-object", backend]
 
 
-def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
+def channels(options: Options, log_fd: int, program_fd: int) -> list[str]:
     """The part of the QEMU command that connects the two channels to inherited sockets."""
-    line = ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
+    machine = options.machine
+    line = [] if options.serial_console else ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
     line += ["-chardev", f"socket,id=program,fd={program_fd}"]
     if machine == "microvm" or is_virt(machine):
         # A port of kind "serialport": one of kind "console" drops output when its socket is full (hw/char).
@@ -147,9 +161,12 @@ def place(machine: str, slot: int) -> str:
     return f",bus=virtio-mmio-bus.{slot}" if is_virt(machine) else ""
 
 
-def console_channel(machine: str, console_fd: int) -> list[str]:
+def console_channel(options: Options, console_fd: int) -> list[str]:
     """The part of the QEMU command that gives the machine its console."""
+    machine = options.machine
     line = ["-chardev", f"socket,id=console,fd={console_fd}"]
+    if options.serial_console:
+        return [*line, "-serial", "chardev:console"]
     if is_virt(machine):
         line += ["-device", f"{VIRTIO_SERIAL},id=console{place(machine, CONSOLE_SLOT)}"]
         return [*line, "-device", "virtserialport,nr=1,name=console,chardev=console,bus=console.0"]
@@ -204,11 +221,12 @@ def boot(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bu
     # Kernels that get a device tree are no ELF files for their loaders.
     kernel_fd = memory_file("kernel", elf.flat(content) if is_virt(options.machine) else content)
     line = command(qemu, options, accelerator, Path(f"/dev/fd/{kernel_fd}"), bundle_fd)
-    line += channels(options.machine, log_far.fileno(), program_far.fileno())
-    line += console_channel(options.machine, console_far.fileno()) if options.console else []
+    line += channels(options, log_far.fileno(), program_far.fileno())
+    line += console_channel(options, console_far.fileno()) if options.console else []
     try:
-        observed = (options.observed.arena_fd,) if options.observed else ()
-        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd, *observed)
+        inherited: tuple[int, ...] = (program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
+        inherited += () if options.serial_console else (log_far.fileno(),)
+        inherited += (options.observed.arena_fd,) if options.observed else ()
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from cloudos.kernel import log
 from cloudos.kernel.hal import console, cpu, power, trap
+from cloudos.kernel.sched import requests
 from cloudos.lang import U32, U64, Ptr, Slice, data, exported, place, struct, write_text
 
 # Two pages: the guard page, when the stack has overflown into it, and as much of the stack.
@@ -31,6 +32,7 @@ def report_trap(frame: trap.UserFrame) -> NoReturn:
     if STATE.failing:
         power.off()
     STATE.failing = True
+    requests.stop_others()
     context = frame.context()
     log.text(data(b"@kernel-panic"))
     log.address(data(b" trap"), frame.vector)

@@ -12,6 +12,8 @@ IMAGE = ProgramImage(
         dispatch.system_call,
         microkernel.user_trap,
         microkernel.kernel_trap,
+        microkernel.enter,
+        microkernel.processor_main,
         failure.on_panic,
         failure.on_panic_text,
     ),

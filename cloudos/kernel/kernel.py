@@ -6,13 +6,13 @@ from typing import NoReturn
 
 from cloudos.abi.errors import BadArgument, OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
 from cloudos.kernel import first, loader, log
-from cloudos.kernel.hal import console, cpu, interrupts, mmu, platform, timer, trap
+from cloudos.kernel.hal import console, interrupts, mmu, platform, timer, trap
 from cloudos.kernel.memory import ranges
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import quota
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.termination import power_off
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched import processors, scheduler
 from cloudos.lang import U64, data, exported
 
 
@@ -20,14 +20,14 @@ from cloudos.lang import U64, data, exported
 def kernel_main(start_information: U64) -> NoReturn:
     """Entered once, from the boot code, on the kernel's stack."""
     console.start()  # the log: records can be written, and panics be seen
-    trap.start()  # faults are reported instead of resetting the machine
-    cpu.start()  # protections on, SYSCALL ready
+    processors.start_first()  # faults are reported instead of resetting the machine; protections on, SYSCALL ready
     try:
         start_memory(start_information)
         interrupts.start(FRAMES)  # the controllers; they stay closed until something waits or user code runs
         timer.start()  # time counts from here
         console.start_channel(FRAMES)  # the program's streams to the host
         STREAMS.start()  # their buffer
+        processors.start_others()  # they wait until the first program is entered
         log.record(data(b"@ready"))  # the host may send input from here on
         run_first_program()
     except (OutOfMemory, QuotaExceeded, TooManyHandles, PeerGone):

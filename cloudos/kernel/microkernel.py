@@ -7,23 +7,24 @@ preemptible: interrupts arrive in user mode, and while no thread can run. On the
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NoReturn
 
 from cloudos.abi import faults, layout
 from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
-from cloudos.kernel.hal import console, cpu, interrupts, timer, trap, user_access
+from cloudos.kernel.hal import console, cpu, interrupts, processors, timer, trap, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import page_faults, regions, user_memory
 from cloudos.kernel.memory.page_faults import Outcome
 from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
+from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Array, Slice, exported, fast, never_inlined
+from cloudos.lang import U8, U64, Array, Ptr, Slice, exported, fast, never_inlined, null
 
 # Interrupts wait for less than 10,000 instructions. An expiry takes up to 450; a step of cleaning up 150 or, when it
 # gives back memory, up to 1,700: no other is begun after so many nanoseconds.
@@ -35,13 +36,19 @@ CLEANUP_TIME = 800
 @exported("kernel_user_trap")
 def user_trap(frame: trap.UserFrame) -> None:
     """A fault of the current thread, or an interrupt while it ran."""
-    if frame.is_timer:
-        # Somebody may be waiting for this very moment: no detours.
-        now = timer_interrupt()
-        if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
-            clean_up()
-        scheduler.run_next(now)
+    if not frame.is_timer:
+        other_trap(frame)
         return
+    # Somebody may be waiting for this very moment: no detours.
+    now = timer_interrupt()
+    if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
+        clean_up()
+    scheduler.run_next(now)
+
+
+@never_inlined
+def other_trap(frame: trap.UserFrame) -> None:
+    """Whatever is not the timer."""
     kind = frame.kind()
     if kind == TrapKind.PAGE_FAULT:
         user_page_fault(frame)
@@ -50,7 +57,7 @@ def user_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(frame, kind)
+        interrupt(kind, frame.line())
     leave()
 
 
@@ -73,7 +80,40 @@ def kernel_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        interrupt(frame, kind)
+        # The processor sleeps, or is about to choose a thread: others may be in the kernel.
+        if processors.are_several():
+            scheduler.lock(null())
+        interrupt(kind, frame.line())
+        processors.unlock()
+
+
+@exported("kernel_enter")
+def enter(frame: trap.UserFrame) -> bool:
+    """Where the entry code goes first when there are several processors: returns with the kernel lock.
+
+    True: the thread, whose memory may have gone, was taken from this processor meanwhile. Nothing of it is done, but
+    an interrupt is, and another thread is current.
+    """
+    kind = frame.kind()
+    line = frame.line()
+    scheduler.lock(Ptr.to(frame))
+    if not PROCESSOR.current.is_null():
+        return False
+    interrupt(kind, line)
+    scheduler.run_next(timer.now())
+    return True
+
+
+@exported("kernel_processor")
+def processor_main(own: U64) -> NoReturn:
+    """Entered once by each processor but the first, on a stack of its own."""
+    processors.begin(own)
+    scheduler.start()
+    # Until there is something to do: the others start.
+    cpu.wait_for_interrupt()
+    scheduler.lock(null())
+    scheduler.run_next(timer.now())
+    trap.enter_user()
 
 
 @fast
@@ -97,19 +137,20 @@ def clean_up() -> None:
     PROCESSOR.reschedule = True
 
 
-def interrupt(frame: trap.UserFrame, kind: TrapKind) -> None:
-    """A device wants attention."""
+def interrupt(kind: TrapKind, line: U64) -> None:
+    """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
     if kind == TrapKind.DEVICE:
-        devices.deliver(frame.line())
+        devices.deliver(line)
     elif kind == TrapKind.CHANNEL:
         console.channel_interrupt()
         input_arrived()
         interrupts.acknowledge()
     elif kind == TrapKind.TIMER:
         timer_interrupt()
-    elif kind == TrapKind.CONSOLE:
+    elif kind == TrapKind.CONSOLE or kind == TrapKind.PROCESSOR:
         interrupts.acknowledge()
-        termination.obey_host()
+        if kind == TrapKind.CONSOLE:
+            termination.obey_host()
 
 
 @never_inlined
@@ -126,14 +167,17 @@ def timer_interrupt() -> U64:
 def expire_timers(now: U64) -> None:
     """Wake threads whose deadline has passed; of very many, the rest with the next interrupt, which comes at once."""
     PROCESSOR.alarm = U64(NEVER)
-    PROCESSOR.reschedule = True
-    timers = PROCESSOR.timers
     for _ in U64.range(EXPIRIES_PER_INTERRUPT):
-        if timers.is_empty or timers.first.value.deadline > now:
+        thread = PROCESSOR.timers.first
+        if thread.is_null() or thread.value.deadline > now:
             break
-        thread = timers.first
-        timers.remove(thread)
-        waiting.expire(thread)
+        _expire(thread)
+
+
+@never_inlined
+def _expire(thread: Ptr[Thread]) -> None:
+    PROCESSOR.timers.remove(thread)
+    waiting.expire(thread)
 
 
 def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:

@@ -19,6 +19,7 @@ from cloudos.lang.generated import GENERATED, generate
 from cloudos.lang.inference import zero_value, zeroed
 from cloudos.lang.integers import I8, I16, I32, I64, INTEGER_TYPES, U8, U16, U32, U64, Integer
 from cloudos.lang.layout import Layout, layout_of
+from cloudos.lang.located import located
 from cloudos.lang.machine import (
     ARCHITECTURES,
     Assembly,
@@ -130,6 +131,7 @@ __all__ = [
     "iterate",
     "layout_of",
     "length_of",
+    "located",
     "machine",
     "managed",
     "never_inlined",

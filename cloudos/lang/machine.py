@@ -25,6 +25,7 @@ class _TemplateOptions:
     inputs: Mapping[str, str] = field(default_factory=dict)
     clobbers: tuple[str, ...] = ()
     volatile: bool = True
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Template(_TemplateOptions):
     """One extended-assembly template (GCC and clang; AT&T syntax on x86).
 
     `%[name]` in the text is an input (name to constraint), `%[result]` the output, `%[result0]`… the
-    outputs where there are several. The constraint `{x0}` is the register x0.
+    outputs where there are several. The constraint `{x0}` is the register x0. `segment` is for the function of
+    `located`: the segment register ("gs") at whose base the struct lies, so that its fields can be reached without its
+    address.
     """
 
     text: str

@@ -49,6 +49,8 @@ class Ptr(Generic[T]):
     @intrinsic("Ptr.to")
     def to(target: U) -> Ptr[U]:
         """The pointer to a struct, array or atomic; TypeError for anything else."""
+        if hasattr(type(target), "__located__"):
+            target = target._view()  # type: ignore[attr-defined]
         region = getattr(target, "_region", None)
         if not isinstance(region, Region):
             raise TypeError(f"no pointer to {target!r}: only structs, arrays and atomics have an address")

@@ -127,13 +127,15 @@ def boot(
     module = folder() / f"bundle-{os.getpid()}"
     module.write_bytes(content)
     architecture = architecture_of(kind)
-    line = [qemu.require(architecture).path, *machine.machine_type(machine.Options(kind)), "-accel", "tcg"]
+    size = int(memory[:-1]) << {"M": 20, "G": 30}[memory[-1]]
+    chosen = machine.machine_type(machine.Options(kind, size))
+    line = [qemu.require(architecture).path, *chosen, "-accel", "tcg"]
     line += ["-cpu", accelerator.EMULATED_CPUS[architecture], "-m", memory, "-nodefaults"]
     line += ["-no-user-config", "-display", "none", "-no-reboot"]
     line += ["-kernel", str(loadable(image or kernel(kind), kind)), "-initrd", str(module)]
     line += [] if machine.is_virt(kind) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += options
-    line += machine.channels(kind, log_far.fileno(), program_far.fileno())
+    line += machine.channels(machine.Options(kind), log_far.fileno(), program_far.fileno())
     start = time.monotonic()
     process = subprocess.Popen(line, pass_fds=(log_far.fileno(), program_far.fileno()))
     try:

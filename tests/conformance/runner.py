@@ -38,6 +38,7 @@ def say(text: Slice[U8]) -> None:
 
 def main(args: List[Text]) -> None:
     """The number of arguments is the number of the first row to run."""
+    BOARD.patience = U64({patience})
 '''
 CALL = """    if args.length <= {number}:
         say(data(b"begin {name}\\n"))
@@ -56,10 +57,10 @@ class Verdict:
     failure: str
 
 
-def program(package: str, module: str, rows: list[Row]) -> str:
+def program(package: str, module: str, rows: list[Row], patience: int = 1) -> str:
     """The text of the program that runs the rows; it skips as many as it has arguments."""
     calls = [CALL.format(number=number + 1, name=row.name) for number, row in enumerate(rows)]
-    return PROGRAM.format(package=package, module=module) + "".join(calls)
+    return PROGRAM.format(package=package, module=module, patience=patience) + "".join(calls)
 
 
 Boot = Callable[[image.Image, list[str], float], counted.Outcome]
@@ -70,6 +71,11 @@ def boot(built: image.Image, arguments: list[str], seconds: float) -> counted.Ou
     return counted.run(built, *arguments, seconds=seconds)
 
 
+def boot_several(built: image.Image, arguments: list[str], seconds: float) -> counted.Outcome:
+    """Run the program on a machine with four processors, where instructions are not counted."""
+    return counted.run(built, *arguments, seconds=3 * seconds, processors=4)
+
+
 def run(
     module: str,
     rows: list[Row],
@@ -77,10 +83,11 @@ def run(
     package: str = "tests.conformance.rows",
     boot: Boot = boot,
     architecture: str = "x86_64",
+    patience: int = 1,
 ) -> list[Verdict]:
     """Run all rows of a file, with as many boots as it takes; files are made in `folder`."""
     source = folder / f"conformance_{module}.py"
-    source.write_text(program(package, module, rows))
+    source.write_text(program(package, module, rows, patience))
     built = image.build(source, architecture)
     verdicts: list[Verdict] = []
     while len(verdicts) < len(rows):

@@ -69,6 +69,8 @@ class Board:
 
     cells: Array[U64, Literal[16]] = zeroed()
     count: U64 = U64(0)
+    # How many milliseconds `settle` takes: more where time passes for other reasons than instructions.
+    patience: U64 = U64(1)
 
     def clear(self) -> None:
         """As at the start of a row."""
@@ -94,7 +96,7 @@ def run(function: VirtAddr, argument: U64) -> U64:
 
 def settle() -> None:
     """Let all other threads go on until they wait."""
-    system.thread_sleep(U64(MILLISECOND))
+    system.thread_sleep(BOARD.patience * MILLISECOND)
 
 
 def soon() -> U64:

@@ -122,9 +122,9 @@ def check_charges(found: Inventory) -> None:
             used[quota] += block(REGIONS.size) * len(found.regions.get(address, ()))
     for address, values in found.of_kind(Kind.QUOTA).items():
         if not values["header.quota"]:
-            # The machine's pays for what belongs to nobody else: the audit ring, the places of timers.
+            # The machine's pays for what belongs to nobody else: the audit ring.
             ring = int(AUDIT.RING.capacity) and 1 << AUDIT.ORDER
-            used[address] += PAGE * (ring + found.processor["timers.frame_count"])
+            used[address] += PAGE * ring
         assert values["used"] == used[address], f"a quota has {values['used']} bytes used instead of {used[address]}"
         assert values["used"] <= values["limit"]
 
@@ -206,8 +206,13 @@ def check_queues(found: Inventory) -> None:
             assert thread not in places, "a thread is in two queues"
             places[thread] = (state, where)
 
-    for priority, threads in found.ready().items():
-        put(threads, int(STATES.READY), priority)
+    running = {int(one.current.address.value): address for address, one in found.processors.items()}
+    for processor in found.processors:
+        for priority, threads in found.ready(processor).items():
+            put(threads, int(STATES.READY), priority)
+            assert all(found.thread(thread)["processor"] == processor for thread in threads), (
+                "ready on another processor"
+            )
     for address, values in found.objects.items():
         if "senders.first" in values:
             put(found.queue(values["senders.first"], values["senders.last"]), int(STATES.SENDING), address)
@@ -230,18 +235,38 @@ def check_queues(found: Inventory) -> None:
             expected, where = places[address]
             assert state == expected, f"a thread is {STATES(state).name} in the queue for {STATES(expected).name}"
             assert where == (values["priority"] if state == STATES.READY else values["waiting_on"])
-        assert (state == STATES.RUNNING) == (found.processor["current"] == address and state == STATES.RUNNING)
+        assert state != STATES.RUNNING or running.get(address) == values["processor"], "a thread runs nowhere"
+    check_processors(found)
+
+
+def check_processors(found: Inventory) -> None:
+    """Nobody's registers are in two places, and what a processor has in use belongs to the thread that runs there."""
+    threads = found.of_kind(Kind.THREAD)
+    loaded = [int(one.loaded.address.value) for one in found.processors.values()]
+    assert len({one for one in loaded if one}) == sum(one != 0 for one in loaded), (
+        "two processors have one thread loaded"
+    )
+    running = [int(one.current.address.value) for one in found.processors.values()]
+    assert len({one for one in running if one}) == sum(one != 0 for one in running), "a thread runs twice"
+    for one in found.processors.values():
+        current, mine = int(one.current.address.value), int(one.loaded.address.value)
+        if mine and mine != current:
+            assert threads[mine]["state"] not in (STATES.RUNNING,), "a thread runs whose registers are elsewhere"
 
 
 def check_waiting(found: Inventory) -> None:
     """Timers, and the threads that wait through a capability."""
-    timers = found.timers()
-    assert len(timers) == found.processor["timers.count"] and 0 not in timers and len(set(timers)) == len(timers)
     threads = found.of_kind(Kind.THREAD)
-    for index, address in enumerate(timers, 1):
-        assert threads[address]["timer_index"] == index, "a thread does not know its place among the timers"
-        above = threads[timers[index // 2 - 1]] if index > 1 else threads[address]
-        assert above["deadline"] <= threads[address]["deadline"], "the timers are out of order"
+    timers: set[int] = set()
+    for processor in found.processors:
+        for address, above in found.timers(processor).items():
+            values = threads[address]
+            assert values["timer_parent"] == above, "a thread does not know its place among the timers"
+            assert values["processor"] == processor, "a thread is in the timers of another processor"
+            assert not above or threads[above]["deadline"] <= values["deadline"], "the timers are out of order"
+            ranks = [threads[one]["timer_rank"] if one else 0 for one in (values["timer_left"], values["timer_right"])]
+            assert ranks[0] >= ranks[1] and values["timer_rank"] == ranks[1] + 1, "the timers lean to the right"
+            timers.add(address)
     waiters: set[int] = set()
     for address, slot in found.capabilities.items():
         before = 0
@@ -254,15 +279,14 @@ def check_waiting(found: Inventory) -> None:
             before = thread
     for address, values in threads.items():
         state = values["state"]
-        assert (values["timer_index"] != 0) == (address in timers)
-        assert not (values["timer_index"] and state in NO_DEADLINE), (
+        assert (values["timer_rank"] != 0) == (address in timers)
+        assert not (values["timer_rank"] and state in NO_DEADLINE), (
             f"a thread that is {STATES(state).name} has a deadline"
         )
-        assert values["timer_index"] or state != STATES.EXHAUSTED, "a thread waits for its budget for ever"
+        assert values["timer_rank"] or state != STATES.EXHAUSTED, "a thread waits for its budget for ever"
         assert (values["through"] != 0) == (address in waiters), (
             "a thread waits through a capability that does not know"
         )
-    assert found.processor["timers.reserved"] == len(threads), "the timers have room for another number of threads"
 
 
 def check_service(found: Inventory) -> None:

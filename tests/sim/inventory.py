@@ -25,6 +25,9 @@ THREAD = class_of("objects.thread", "Thread")
 REPLY = class_of("objects.reply", "Reply")
 STATES = class_of("objects.thread", "ThreadState")
 PROCESSOR = kernel_module("sched.processor").PROCESSOR
+FIRST_PROCESSOR = kernel_module("sched.processor").FIRST
+processor_of = kernel_module("sched.processor").processor_of
+ALL = kernel_module("sched.requests").ALL
 PENDING = kernel_module("objects.cleanup").PENDING
 FIRST = kernel_module("objects.process").FIRST
 STREAMS = kernel_module("objects.console").STREAMS
@@ -42,12 +45,12 @@ KINDS_OF = {found: kind for kind, found in CLASSES.items()}
 TABLE_OFFSET = next(field.offset for field in CLASSES[Kind.PROCESS].__struct__.fields if field.name == "table")
 STATIC = {
     name: Shape(type(value))
-    for name, value in {"processor": PROCESSOR, "pending": PENDING, "first": FIRST, "streams": STREAMS}.items()
+    for name, value in {"processor": FIRST_PROCESSOR, "pending": PENDING, "first": FIRST, "streams": STREAMS}.items()
 }
 # Left as they were when a thread leaves a list, and when a table is emptied.
 LINKS = frozenset({"header.next_cleanup", "queue_next", "queue_previous", "waiter_next", "waiter_previous"})
 LINKS |= {"other", "next_cleanup", "table.first", "table.free", "table.directory"}
-LINKS |= {"maker", "made", "made_next", "made_previous"}
+LINKS |= {"maker", "made", "made_next", "made_previous", "timer_left", "timer_right", "timer_parent"}
 # Of the threads of a process, and of those on a schedule.
 SIBLINGS = ("next", "previous", "schedule_next", "schedule_previous")
 BLOCKED_ON_OBJECT = (int(STATES.SENDING), int(STATES.RECEIVING), int(STATES.WAITING))
@@ -75,6 +78,16 @@ def _record_objects() -> None:
 _record_objects()
 
 
+def _processors() -> list[Any]:
+    """The data of all processors that run."""
+    found = []
+    own = ALL.first
+    while not own.is_null():
+        found.append(processor_of(own))
+        own = own.value.line.next
+    return found
+
+
 class Inventory:
     """What there is at one moment, between two entries of the kernel. Keys are addresses.
 
@@ -94,6 +107,8 @@ class Inventory:
         self.regions: dict[int, dict[int, Values]] = {}
         self.named: Counter[int] = Counter()
         self.processor = STATIC["processor"].at(PROCESSOR)
+        # What the kernel keeps for each processor, by its address.
+        self.processors = {address_of(one): one for one in _processors()}
         self.pending = self.chain(STATIC["pending"].at(PENDING)["first"], "header.next_cleanup")
         self._work: list[int] = []
         self._collect()
@@ -122,26 +137,31 @@ class Inventory:
         assert before == last, "a queue ends elsewhere than it says"
         return found
 
-    def ready(self) -> dict[int, list[int]]:
+    def ready(self, processor: int) -> dict[int, list[int]]:
         """The threads of each priority that has some; the bitmap must agree."""
-        pairs = self.memory.words(address_of(PROCESSOR.ready.queues), 512)
+        ready = self.processors[processor].ready
+        pairs = self.memory.words(address_of(ready.queues), 512)
         found = {n: self.queue(*pairs[2 * n : 2 * n + 2]) for n in range(256) if pairs[2 * n] or pairs[2 * n + 1]}
-        bitmap = [int(word) for word in PROCESSOR.ready.bitmap]
+        bitmap = [int(word) for word in ready.bitmap]
         marked = {64 * word + bit for word in range(4) for bit in range(64) if bitmap[word] >> bit & 1}
         assert marked == set(found), "the bitmap of priorities disagrees with the queues"
-        summary = int(PROCESSOR.ready.summary)
+        summary = int(ready.summary)
         assert summary == sum(1 << word for word in range(4) if bitmap[word]), "the summary of the bitmap is wrong"
+        assert int(ready.count) == sum(len(threads) for threads in found.values()), "so many threads are not ready"
         return found
 
-    def timers(self) -> list[int]:
-        """The threads with deadlines, in the order of the heap."""
-        found: list[int] = []
-        frames = self.memory.words(address_of(PROCESSOR.timers.frames), self.processor["timers.frame_count"])
-        count = self.processor["timers.count"]
-        for frame in frames:
-            if len(found) <= count:
-                found += self.memory.words(frame, min(512, count + 1 - len(found)))
-        return found[1:]
+    def timers(self, processor: int) -> dict[int, int]:
+        """The threads with deadlines, and which thread of the heap stands above each."""
+        found: dict[int, int] = {}
+        work = [(int(self.processors[processor].timers.first.address.value), 0)]
+        while work:
+            address, above = work.pop()
+            if address:
+                assert address not in found, "a thread is in the timers twice"
+                found[address] = above
+                values = self.thread(address)
+                work += [(values["timer_left"], address), (values["timer_right"], address)]
+        return found
 
     # Objects
 
@@ -165,12 +185,17 @@ class Inventory:
     def _collect(self) -> None:
         for address in self.pending:
             self._visit(address)
-        for shape, static in (("first", FIRST), ("streams", STREAMS), ("processor", PROCESSOR)):
+        for shape, static in (
+            ("first", FIRST),
+            ("streams", STREAMS),
+            *(("processor", one) for one in self.processors.values()),
+        ):
             self._follow(STATIC[shape], STATIC[shape].at(static))
         self._visit(address_of(ROOT))
-        for threads in (*self.ready().values(), self.timers()):
-            for thread in threads:
-                self._visit(thread)
+        for processor in self.processors:
+            for threads in (*self.ready(processor).values(), self.timers(processor)):
+                for thread in threads:
+                    self._visit(thread)
         self._expand_all()
         self.islands = self.live - set(self.objects)
         for address in self.islands:

@@ -14,6 +14,7 @@ from cloudos.kernel.memory.frames import FREE, MAXIMUM_ORDER, STATE_BYTES, Frame
 from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.objects.process import FirstProcess, Process
+from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched.processor import Processor
 from cloudos.kernel.sched.timers import Timers
 from cloudos.lang import offset_of, size_of
@@ -74,7 +75,7 @@ class Marker:
         self.image = image
         self.limit = len(image.data)
         self.free = frames.free
-        self.root = image.word(image.symbol("kernel__hal__x86_64__mmu__KERNEL"))
+        self.root = image.word(image.symbol("kernel_space"))
         # Every address space has this entry of the kernel's: by it a root is known.
         self.mark = image.word(DIRECT_BASE + self.root + 8 * USER_ENTRIES)
         self.tables: set[int] = set()
@@ -170,12 +171,22 @@ def check_frames(image: MemoryImage) -> None:
     assert not lost, f"{len(lost)} frames are lost: {[hex(frame) for frame in lost[:8]]}"
 
 
+def count_below(image: MemoryImage, thread: int) -> int:
+    """How many threads the heap of timers has from this one on."""
+    count, work = 0, [thread]
+    while work:
+        address = work.pop()
+        if address:
+            count += 1
+            work += [image.word(address + offset_of(Thread, name)) for name in ("timer_left", "timer_right")]
+    return count
+
+
 def holdings(image: MemoryImage) -> dict[str, int]:
     """Numbers that are the same again when all that was made is gone."""
-    processor = image.symbol("kernel__sched__processor__PROCESSOR") + offset_of(Processor, "timers")
+    timers = image.symbol("kernel__sched__processor__FIRST") + offset_of(Processor, "timers")
     return {
         "bytes charged": image.word(image.symbol("kernel__objects__quota__ROOT") + offset_of(Quota, "used")),
-        "threads": image.word(processor + offset_of(Timers, "reserved")),
-        "deadlines": image.word(processor + offset_of(Timers, "count")),
+        "deadlines": count_below(image, image.word(timers + offset_of(Timers, "first"))),
         "work left": int(image.word(image.symbol("kernel__objects__cleanup__PENDING")) != 0),
     }

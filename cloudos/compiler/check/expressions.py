@@ -18,7 +18,7 @@ from cloudos.compiler.check.annotations import (
     own,
     type_of_annotation,
 )
-from cloudos.compiler.check.checker import Checker, class_bindings, member
+from cloudos.compiler.check.checker import Checker, class_bindings, make_instance, member
 from cloudos.compiler.check.construction import require_field
 from cloudos.compiler.check.narrowing import apply_facts
 from cloudos.compiler.typesystem import (
@@ -122,10 +122,19 @@ def _name(checker: Checker, node: ast.Name, expected: Type | None) -> tree.Expr:
             return tree.Unwrap(kind.inner, local, line=line)
         return local
     if name in checker.globals:
-        return expression_of_live(checker.globals[name], line)
+        return live_expression(checker, checker.globals[name], line)
     if hasattr(builtins, name):
         return tree.Const(LiveType(getattr(builtins, name)), None, line=line)
     checker.refuse(node, f"'{name}' is not defined")
+
+
+def live_expression(checker: Checker, value: Any, line: int) -> tree.Expr:
+    """What a live object means; for one that is `located`, the function that tells its address is called."""
+    if not hasattr(type(value), "__located__"):
+        return expression_of_live(value, line)
+    where, kind = type(value).__located__
+    target = make_instance(checker.program, where, None, {})
+    return tree.Located(type_of_annotation(kind, {}), target, line=line)
 
 
 def require_present(checker: Checker, value: tree.Expr, node: ast.AST) -> tree.Expr:
@@ -223,7 +232,7 @@ def _live_attribute(checker: Checker, owner: Any, node: ast.Attribute) -> tree.E
     except AttributeError:
         name = getattr(owner, "__name__", type(owner).__name__)
         checker.refuse(node, f"'{name}' has no attribute '{node.attr}'")
-    return expression_of_live(value, line)
+    return live_expression(checker, value, line)
 
 
 def _member(checker: Checker, base: tree.Expr, kind: StructType | ManagedType, node: ast.Attribute) -> tree.Expr:
@@ -243,7 +252,7 @@ def _member(checker: Checker, base: tree.Expr, kind: StructType | ManagedType, n
         checker.refuse(node, f"{kind} has no attribute '{node.attr}'")
     if callable(written) or isinstance(written, staticmethod):
         checker.refuse(node, f"the method '{node.attr}' is not called", "methods cannot be kept: call it here")
-    return expression_of_live(written, line)
+    return live_expression(checker, written, line)
 
 
 def index_value(checker: Checker, node: ast.expr) -> tree.Expr:
@@ -284,13 +293,13 @@ def _subscript(checker: Checker, node: ast.Subscript, expected: Type | None) -> 
 def _live_subscript(checker: Checker, node: ast.Subscript) -> tree.Expr:
     live = checker.evaluate(node, "this type")
     if isinstance(live, lang.Integer | lang.F32 | lang.F64 | lang.PhysAddr | lang.VirtAddr | bool):
-        return expression_of_live(live, checker.line(node))
+        return live_expression(checker, live, checker.line(node))
     try:
         kind = type_of_annotation(live, checker.bindings, checker.instance.owner)
         return tree.Const(LiveType(live_of_type(kind)), None, line=checker.line(node))
     except UnknownAnnotation as error:
         if isinstance(live, int | str | bytes) or own(type(live), "__struct__"):
-            return expression_of_live(live, checker.line(node))
+            return live_expression(checker, live, checker.line(node))
         checker.refuse(node, str(error), error.hint)
 
 

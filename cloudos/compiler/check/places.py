@@ -52,7 +52,7 @@ class Place:
         before: list[tree.Stmt] = []
 
         def keep(value: tree.Expr, purpose: str) -> tree.Expr:
-            if isinstance(value, tree.Local | tree.Static | tree.Const):
+            if isinstance(value, tree.Local | tree.Static | tree.Located | tree.Const):
                 return value
             name = checker.temporary(value.type, purpose)
             note_binding(checker, name, value, self.node or checker.source.node)

@@ -232,6 +232,9 @@ class Declarations:
                 f"if (value && --value->header.count == 0) drop_{name}(value);",
             )
         if isinstance(kind, ProtocolType):
+            if self.program.target.kind == "kernel":
+                # No object of a kernel is counted.
+                return "", ""
             return (
                 "if (value.object && value.table->retain) value.table->retain(value.object);",
                 "if (value.object && value.table->release) value.table->release(value.object);",

@@ -198,12 +198,19 @@ def c_text(text: str) -> str:
 
 def table_type(program: Program, protocol: ProtocolType, methods: list[str]) -> str:
     """The struct of a protocol's table."""
-    rows = [f"struct table_{program.type_name(protocol)} {{", "    struct table base;"]
+    rows = [f"struct table_{program.type_name(protocol)} {{"]
+    if _has_counts(program):
+        rows.append("    struct table base;")
     for method in methods:
         signature = program.virtual_signature(protocol, method)
         rest = [f"{program.type_name(entry.type)}_v" for entry in value_parameters(signature)[1:]]
         rows.append(f"    {c_return(program, signature)} (*m_{method})({', '.join(['void *', *rest])});")
     return "\n".join([*rows, "};"])
+
+
+def _has_counts(program: Program) -> bool:
+    """Whether objects may be counted references: kernels have none."""
+    return program.target.kind != "kernel"
 
 
 def table_data(program: Program, protocol: ProtocolType, kind: Type, methods: list[str]) -> str:
@@ -223,7 +230,8 @@ def table_data(program: Program, protocol: ProtocolType, kind: Type, methods: li
         rows.append(f"static void {symbol}__retain(void *object) {{ retain_{name}(({name}_v)object); }}")
         rows.append(f"static void {symbol}__release(void *object) {{ release_{name}(({name}_v)object); }}")
         counts = f"{{{symbol}__retain, {symbol}__release}}"
-    fields.insert(0, f".base = {counts}")
+    if _has_counts(program):
+        fields.insert(0, f".base = {counts}")
     rows.append(f"const struct table_{program.type_name(protocol)} {symbol} = {{ {', '.join(fields)} }};")
     return "\n".join(rows)
 

@@ -76,6 +76,23 @@ def _static(builder: Builder, node: tree.Static) -> str:
     return builder.compute(node.type, node.line, form, builder.program.static_symbol(node.region))
 
 
+def _located(builder: Builder, node: tree.Located) -> str:
+    name = builder.type_name(node.type)
+    return builder.compute(node.type, node.line, f"({name}_v){node.target.symbol}()")
+
+
+def in_segment(builder: Builder, node: tree.Expr) -> str | None:
+    """The C expression of a located struct, or of a part of one, that a segment register leads to."""
+    if isinstance(node, tree.LoadField) and node.type.is_place:
+        base = in_segment(builder, node.base)
+        return base and f"{base}.{field_name(node.name)}"
+    if isinstance(node, tree.Located):
+        template = getattr(node.target.live, "__machine__", {}).get(builder.program.target.arch)
+        if template is not None and template.segment is not None:
+            return f"(*({builder.type_name(node.type)}_s __seg_{template.segment} *)0)"
+    return None
+
+
 def _static_slice(builder: Builder, node: tree.StaticSlice) -> str:
     base = value(builder, node.base)
     return builder.compute(node.type, node.line, "(slice_t){{(void *){0}, {1}}}", base, f"{node.length}ul")
@@ -203,6 +220,9 @@ def field_name(name: str) -> str:
 
 
 def _load_field(builder: Builder, node: tree.LoadField) -> str:
+    segment = None if node.type.is_place else in_segment(builder, node.base)
+    if segment is not None:
+        return builder.borrowed(node.type, node.line, f"{segment}.{field_name(node.name)}")
     base = place_operand(builder, node.base)
     if node.type.is_place:
         return builder.compute(node.type, node.line, f"&{{0}}->{field_name(node.name)}", base)
@@ -373,6 +393,7 @@ HANDLERS: dict[type, Callable[[Builder, Any], str]] = {
     tree.Const: constant,
     tree.Local: _local,
     tree.Static: _static,
+    tree.Located: _located,
     tree.StaticSlice: _static_slice,
     tree.BytesData: _bytes,
     tree.TextLiteral: _text,

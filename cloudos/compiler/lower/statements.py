@@ -17,7 +17,15 @@ from cloudos.compiler.lower.builder import (
     LoopContext,
     result_type,
 )
-from cloudos.compiler.lower.expressions import element_form, field_name, local_name, place_operand, store, value
+from cloudos.compiler.lower.expressions import (
+    element_form,
+    field_name,
+    in_segment,
+    local_name,
+    place_operand,
+    store,
+    value,
+)
 from cloudos.compiler.lower.intrinsics import panic
 from cloudos.compiler.raises import taken_by
 from cloudos.compiler.typesystem import is_counted
@@ -36,8 +44,9 @@ def _set_local(builder: Builder, node: tree.SetLocal) -> None:
 
 def _store_field(builder: Builder, node: tree.StoreField) -> None:
     atom = value(builder, node.value)
-    base = place_operand(builder, node.base)
-    store(builder, node.line, f"{base}->{field_name(node.name)}", node.value.type, atom)
+    segment = None if node.value.type.is_place else in_segment(builder, node.base)
+    target = f"{segment}." if segment is not None else f"{place_operand(builder, node.base)}->"
+    store(builder, node.line, target + field_name(node.name), node.value.type, atom)
 
 
 def _store_index(builder: Builder, node: tree.StoreIndex) -> None:

@@ -1,7 +1,7 @@
 """The machine that this kernel is built for.
 
-Generic code imports `console, cpu, interrupts, mmu, platform, power, timer, trap` from here and never names an
-architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
+Generic code imports `console, cpu, interrupts, mmu, platform, power, processors, timer, trap` from here and never
+names an architecture. Import is build time: CLOUDOS_ARCHITECTURE chooses, and x86_64 is what type checkers look at.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING or ARCHITECTURE == "x86_64":
         mmu,
         platform,
         power,
+        processors,
         timer,
         trap,
         user_access,
@@ -33,6 +34,7 @@ elif ARCHITECTURE == "aarch64":
         mmu,
         platform,
         power,
+        processors,
         timer,
         trap,
         user_access,
@@ -46,6 +48,7 @@ elif ARCHITECTURE == "simulated":
         mmu,
         platform,
         power,
+        processors,
         timer,
         trap,
         user_access,
@@ -62,6 +65,7 @@ __all__ = [
     "mmu",
     "platform",
     "power",
+    "processors",
     "timer",
     "trap",
     "user_access",

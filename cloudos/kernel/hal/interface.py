@@ -4,15 +4,16 @@ Each architecture is a package of modules with these functions; `cloudos.kernel.
 
 console     start, read_command, LOG_PORT (a Sink), start_channel, channel_write, channel_is_idle, channel_peek,
             channel_consume, channel_interrupt, drain
-cpu         start, wait_for_interrupt, take_interrupts, pause, halt, zero, fault_address, trap,
+cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero, fault_address, trap,
             port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
-mmu         start, direct, PageTable, copy_kernel_half, largest_level, page_bytes, map_device
+mmu         start, direct, PageTable, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
-power       off
+power       off, reset
+processors  State, this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
 timer       start, now, set_alarm, handle_interrupt
-trap        start, enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
+trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 
@@ -22,7 +23,7 @@ The Protocols below are those modules' types; `tests/unit/kernel/test_hal.py` le
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Literal, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.lang import U8, U16, U32, U64, Array, PhysAddr, Slice, VirtAddr, enum, struct, zeroed
@@ -32,6 +33,7 @@ __all__ = ["OutOfMemory"]
 PAGE_SIZE = 4096
 MAXIMUM_RANGES = 32
 MAXIMUM_LINES = 48
+MAXIMUM_PROCESSORS = 256
 # Above all numbers of ports, addresses and lines that anybody can be given.
 RESOURCE_END = 1 << 48
 
@@ -60,6 +62,8 @@ class TrapKind(IntEnum):
     NON_MASKABLE = 6
     MACHINE_CHECK = 7
     DEVICE = 8
+    # Another processor has something to say.
+    PROCESSOR = 9
 
 
 @struct
@@ -136,11 +140,54 @@ class Interrupts(Protocol):
         """Open or mask a line that the kernel itself does not use. `flags`: of `cloudos.abi.devices`."""
 
 
+class Processors(Protocol):
+    """The processors of the machine. They are numbered from 0, the one that boots.
+
+    The entry code takes the kernel lock through `kernel_enter` when there are several processors, and gives it back
+    when it leaves for user mode.
+    """
+
+    def this(self) -> VirtAddr:
+        """What the kernel keeps for this processor; a State of the architecture's stands at its beginning."""
+        ...
+
+    def start_first(self, own: Any) -> None:
+        """Become a processor: faults are reported, protections on, system calls ready; `this` is `own`, a State."""
+
+    def find(self, frames: FrameSource) -> U64:
+        """How many processors there are. Raises OutOfMemory."""
+        ...
+
+    def prepare(self) -> None:
+        """Before the first other processor is started: the kernel lock is in use, and taken."""
+
+    def start(self, number: U64, own: Any, frames: FrameSource) -> bool:
+        """Start a processor, whose `this` is `own`: it comes to `kernel_processor` with an argument for `begin`.
+
+        False: it did not. Raises OutOfMemory.
+        """
+        ...
+
+    def begin(self, stack: U64) -> None:
+        """What a processor that was started does first."""
+
+    def interrupt(self, number: U64) -> None:
+        """Have a processor enter the kernel, if it is not there."""
+
+    def are_several(self) -> bool:
+        """Whether other processors have been started."""
+        ...
+
+    def try_lock(self) -> bool:
+        """Take the kernel lock, if it is free."""
+        ...
+
+    def unlock(self) -> None:
+        """Give the kernel lock back. Leaving the kernel for user mode does that too."""
+
+
 class Cpu(Protocol):
     """The processor."""
-
-    def start(self) -> None:
-        """Turn on protections, prepare system calls."""
 
     def wait_for_interrupt(self) -> None:
         """Sleep until an interrupt has been handled; none is lost between the caller's check and the sleep."""
@@ -150,6 +197,10 @@ class Cpu(Protocol):
 
     def pause(self) -> None:
         """Hint of a busy wait."""
+
+    def highest_bit(self, value: U64) -> U64:
+        """The number of the highest bit that is set; there must be one."""
+        ...
 
     def zero(self, address: VirtAddr, length: U64) -> None:
         """Zero `length` bytes, a multiple of 8."""
@@ -230,3 +281,6 @@ class Power(Protocol):
 
     def off(self) -> NoReturn:
         """Switch the machine off."""
+
+    def reset(self) -> NoReturn:
+        """Let the machine start from its beginning. What memory holds may stay there."""

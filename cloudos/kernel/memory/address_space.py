@@ -16,6 +16,7 @@ from cloudos.kernel.memory import heap, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Space
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header
+from cloudos.kernel.sched import requests
 from cloudos.lang import U64, Ptr, VirtAddr, never_inlined, null
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -95,6 +96,7 @@ def clear(space: Space, address: U64, end: U64) -> U64:
     if walk.present:
         walk.clear()
         space.pages.invalidate(VirtAddr(address), walk.level)
+        requests.forget(space.pages.root)
         if walk.is_table:
             heap.free_frame(space.header.quota.value, walk.frame)
     size = mmu.page_bytes(walk.level)

@@ -20,7 +20,21 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects.header import Quota
-from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, VirtAddr, inlined, never_inlined, null, place, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U16,
+    U64,
+    Array,
+    PhysAddr,
+    Ptr,
+    VirtAddr,
+    inlined,
+    never_inlined,
+    null,
+    place,
+    struct,
+    zeroed,
+)
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -42,10 +56,10 @@ def _class_table() -> Array[U8, Literal[33]]:
     return table
 
 
-def _size_table() -> Array[U64, Literal[10]]:
-    table = Array[U64, Literal[10]]()
+def _size_table() -> Array[U16, Literal[10]]:
+    table = Array[U16, Literal[10]]()
     for index, size in enumerate(SIZES):
-        table[index] = U64(size)
+        table[index] = U16(size)
     return table
 
 
@@ -106,10 +120,10 @@ class Heap:
         block = slab.free
         if block.is_null():
             block = _start(slab).offset(slab.fresh).cast(Block)
-            slab.fresh += SIZE_OF[kind]
+            slab.fresh += _size(kind)
         else:
             slab.free = block.value.next
-        if slab.free.is_null() and slab.fresh + SIZE_OF[kind] > _slab_bytes(kind):
+        if slab.free.is_null() and slab.fresh + _size(kind) > _slab_bytes(kind):
             self._unlink(slab, kind)
         return block.cast(U8)
 
@@ -118,7 +132,7 @@ class Heap:
         size = _slab_bytes(kind)
         slab = Ptr.at(Slab, block.address.align_down(size)).value
         assert slab.used != 0, "freed block was never allocated"
-        if slab.free.is_null() and slab.fresh + SIZE_OF[kind] > size:
+        if slab.free.is_null() and slab.fresh + _size(kind) > size:
             self._link(slab, kind)
         slab.used -= 1
         if slab.used == 0:
@@ -153,6 +167,11 @@ class Heap:
             slab.previous.value.next = slab.next
 
 
+def _size(kind: U64) -> U64:
+    """Bytes of a block of a class."""
+    return U64(SIZE_OF[kind])
+
+
 HEAP = place(Heap())
 FAILURES = place(Failures())
 
@@ -163,7 +182,7 @@ def _start(slab: Slab) -> Ptr[U8]:
 
 def _order(kind: U64) -> U64:
     """Frames of a slab, as a power of two."""
-    return U64(LARGE_ORDER) if SIZE_OF[kind] > SMALL else U64(0)
+    return U64(LARGE_ORDER) if _size(kind) > SMALL else U64(0)
 
 
 def _slab_bytes(kind: U64) -> U64:
@@ -177,20 +196,20 @@ def _class_of(size: U64) -> U64:
 
 def block_size(size: U64) -> U64:
     """What a quota is charged for `size` bytes."""
-    return SIZE_OF[_class_of(size)]
+    return _size(_class_of(size))
 
 
 def allocate(quota: Quota, size: U64) -> Ptr[U8]:
     """`size` bytes of zeroes, at most 2048. Raises QuotaExceeded, OutOfMemory."""
     FAILURES.check()
     kind = _class_of(size)
-    quota.charge(SIZE_OF[kind])
+    quota.charge(_size(kind))
     try:
         block = HEAP.allocate(kind)
     except OutOfMemory:
-        quota.refund(SIZE_OF[kind])
+        quota.refund(_size(kind))
         raise
-    cpu.zero(block.address, SIZE_OF[kind])
+    cpu.zero(block.address, _size(kind))
     return block
 
 
@@ -198,7 +217,7 @@ def free(quota: Quota, block: Ptr[U8], size: U64) -> None:
     """Give back what `allocate` gave for the same quota and size."""
     kind = _class_of(size)
     HEAP.release(block, kind)
-    quota.refund(SIZE_OF[kind])
+    quota.refund(_size(kind))
 
 
 def allocate_frame(quota: Quota) -> PhysAddr:

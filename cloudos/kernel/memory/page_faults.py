@@ -13,6 +13,7 @@ from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import address_space, heap, pages, regions
 from cloudos.kernel.memory.structures import Memory, Region, Space
+from cloudos.kernel.sched import requests
 from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -116,6 +117,7 @@ def _take_away(space: Space, walk: mmu.Walk, address: U64) -> None:
     """Before another entry takes its place: no processor may find two different ones for an address."""
     walk.clear()
     space.pages.invalidate(VirtAddr(address), walk.level)
+    requests.forget(space.pages.root)
     if walk.is_table:
         heap.free_frame(space.header.quota.value, walk.frame)
 

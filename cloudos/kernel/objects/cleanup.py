@@ -23,9 +23,6 @@ __all__ = ["OutOfMemory", "QuotaExceeded"]
 class Handler(Protocol):
     """One kind of object."""
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """A capability with these rights now names the object."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """One that did is gone. The object still has the reference that the capability held."""
 
@@ -39,9 +36,6 @@ class PlainHandler:
     """For objects that hold nothing but their own memory."""
 
     unused: U64 = U64(0)
-
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""

@@ -55,9 +55,6 @@ class InterruptHandler:
 
     unused: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Whoever bound it may have lost the right to it."""
         if Rights.CONTROL in rights:
@@ -77,9 +74,6 @@ class NotificationHandler:
     """See `cleanup.Handler`."""
 
     unused: U64 = U64(0)
-
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""

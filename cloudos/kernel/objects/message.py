@@ -23,7 +23,7 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import Kind, Operation, Rights
-from cloudos.kernel.hal import trap
+from cloudos.kernel.hal import processors, trap
 from cloudos.kernel.objects import cleanup, termination, waiting
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
@@ -50,7 +50,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = endpoint.receivers.first
-    if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_index != 0:
+    if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_rank != 0:
         return False
     if server.value.suspended:
         return False
@@ -64,6 +64,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     _give_reply(caller, server)
     server.value.frame.take_message(frame, capability.value.badge, _fill_slot(caller, server))
     server.value.state = ThreadState.RUNNING
+    server.value.processor = processors.this()
     # Nobody is more urgent: the caller was running, and the server is at least as urgent as it.
     scheduler.switch_to(server)
     return True
@@ -87,7 +88,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     caller = server.value.client
     if caller.is_null() or U32.truncate(frame.argument1) > tags.WORDS:
         return False
-    if caller.value.timer_index != 0 or caller.value.in_fault:
+    if caller.value.timer_rank != 0 or caller.value.in_fault:
         return False
     slot = caller.value.reply.header.capabilities
     if caller.value.reply.handle != frame.reply_handle or slot.value.generation == U32.MAX:
@@ -101,6 +102,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     server.value.reply_index = frame.reply_handle & capabilities.INDEX_MASK
     caller.value.frame.take_message(frame, U64(0), U64(0))
     caller.value.state = ThreadState.RUNNING
+    caller.value.processor = processors.this()
     _end_service(caller, server)
     server.value.state = ThreadState.RECEIVING
     server.value.waiting_on = capability.value.object
@@ -282,6 +284,8 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
     if is_call:
         if deadline != NEVER:
             PROCESSOR.timers.add(sender, deadline)
+        # It runs on the caller's time, and best on its processor.
+        receiver.value.processor = sender.value.processor
         _hand_over(sender, receiver)
     else:
         _give(sender, receiver)
@@ -432,11 +436,12 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
     """System call."""
     if fast_reply_receive(capability, frame):
         return True
-    return _reply_receive(capability, frame)
+    _reply_receive(capability, frame)
+    return False
 
 
 @never_inlined
-def _reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
+def _reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """The general case, which needs more registers than the fast one."""
     tag = frame.argument1
     _check_tag(tag)
@@ -446,12 +451,11 @@ def _reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
         error = _reply(capabilities.lookup(table, frame.reply_handle, Kind.REPLY, Rights.SEND), frame)
         if error != 0:
             frame.fail(error)
-            return False
+            return
         # The answer to a fault may have ended the caller's own process, and with it the caller.
         if PROCESSOR.current.value.state != ThreadState.RUNNING:
-            return False
+            return
     _receive(capability, frame, deadline)
-    return False
 
 
 def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> U64:
@@ -503,9 +507,6 @@ class ReplyHandler:
     """See `cleanup.Handler`. A reply never ends by itself: it is a part of its thread, which keeps a reference."""
 
     unused: U64 = U64(0)
-
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """The only handle was closed, or its holder ended: there will be no answer."""

@@ -27,9 +27,6 @@ class QuotaHandler:
 
     unused: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""
 

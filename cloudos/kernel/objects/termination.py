@@ -22,10 +22,10 @@ from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched import requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
-from cloudos.lang import U8, U64, Ptr, data, null, struct
+from cloudos.lang import U8, U64, Ptr, data, never_inlined, null, struct
 
 MAXIMUM_FRAMES = 64
 COMMAND_TIMEOUT = 0x54  # "T"
@@ -112,9 +112,6 @@ class ThreadHandler:
 
     unused: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""
 
@@ -122,7 +119,6 @@ class ThreadHandler:
         """Free a thread that has ended: until then its process refers to it."""
         thread = object.cast(Thread)
         scheduler.forget_thread(thread)
-        PROCESSOR.timers.unreserve()
         cleanup.drop(thread.value.schedule.cast(Header))
         cleanup.drop(thread.value.process.cast(Header))
         cleanup.destroy(object)
@@ -143,7 +139,7 @@ def end_process(process: Ptr[Process], result: U64) -> None:
     ending = process.value
     if not ending.ended:
         if process == FIRST.process:
-            finish()
+            finish(False)
         ending.ended = True
         ending.result = result
         audit.record(Event.PROCESS_ENDED, ending.table, audit.NOBODY, result)
@@ -158,9 +154,6 @@ class ProcessHandler:
     """See `cleanup.Handler`. Each thread refers to its process."""
 
     unused: U64 = U64(0)
-
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""
@@ -300,7 +293,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
 def _use_space_of(thread: Ptr[Thread]) -> None:
     """Make the memory of a thread's process readable: it is the last that is looked at."""
     PROCESSOR.current = thread
-    PROCESSOR.root = thread.value.process.value.space.value.pages.root
+    PROCESSOR.line.root = thread.value.process.value.space.value.pages.root
     thread.value.process.value.space.value.pages.activate()
 
 
@@ -325,6 +318,8 @@ def _end_first(kind: Fault) -> None:
             thread = thread.value.next
     if thread.is_null():
         power_off()
+    # Its registers stand still.
+    scheduler.stop(thread, ThreadState.STOPPED)
     report_fault(thread, kind, U64(0))
     power_off()
 
@@ -336,17 +331,23 @@ def report_exit(status: U8) -> None:
     log.record(data(b""))
 
 
-def finish() -> NoReturn:
-    """The end of the machine's work, once the host has taken all output or wants no more."""
+@never_inlined
+def finish(again: bool) -> NoReturn:
+    """The end of the machine's work, once the host has taken all output or wants no more. `again`: it starts anew."""
     while not console.channel_is_idle():
         cpu.pause()
         if console.read_command() != 0:
             break
+    if again:
+        log.record(data(b"@restart"))
+        console.drain()
+        power.reset()
     power_off()
 
 
 def power_off() -> NoReturn:
     """Say so, then do it."""
+    requests.stop_others()
     console.drain()
     log.line(data(b"the machine is switched off"))
     log.record(data(b"@off"))

@@ -14,7 +14,22 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
-from cloudos.lang import U8, U32, U64, IntEnum, Ptr, enum, fast, inlined, null, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U32,
+    U64,
+    IntEnum,
+    Ptr,
+    VirtAddr,
+    enum,
+    fast,
+    inlined,
+    null,
+    offset_of,
+    size_of,
+    struct,
+    zeroed,
+)
 
 # So that the length of a chain of servers is bounded, and with it the work of telling them of a change.
 MAXIMUM_DEPTH = 64
@@ -71,6 +86,8 @@ class Thread:
     queue_previous: Ptr[Thread] = null()
     # See WaitQueue.
     other: Ptr[Thread] = null()
+    # The address of the Processor that it belongs to.
+    processor: VirtAddr = zeroed()
     # Of its process.
     next: Ptr[Thread] = null()
     previous: Ptr[Thread] = null()
@@ -83,7 +100,11 @@ class Thread:
     waiter_next: Ptr[Thread] = null()
     waiter_previous: Ptr[Thread] = null()
     deadline: U64 = U64(0)
-    timer_index: U64 = U64(0)
+    # Among those of its processor, see `sched/timers.py`.
+    timer_rank: U64 = U64(0)
+    timer_left: Ptr[Thread] = null()
+    timer_right: Ptr[Thread] = null()
+    timer_parent: Ptr[Thread] = null()
     # Of the capability through which it sends.
     badge: U64 = U64(0)
     # Of the last fault.
@@ -97,10 +118,10 @@ class Thread:
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)
-    # Bound notification.
-    notification: Ptr[Header] = null()
     frame: trap.UserFrame = zeroed()
     vectors: trap.VectorState = zeroed()
+    # Bound notification.
+    notification: Ptr[Header] = null()
     reply: Reply = zeroed()
 
     @inlined
@@ -111,6 +132,12 @@ class Thread:
         return self.borrowed
 
 
+# The hardware layer knows the way from one to the other.
+assert offset_of(Thread, "vectors") == offset_of(Thread, "frame") + size_of(trap.UserFrame)
+# Processors put registers there that align their stack pointer first. A copy elsewhere needs no such place.
+assert offset_of(Thread, "frame") % 16 == 0 and size_of(trap.UserFrame) % 16 == 0, "move a field behind the frame"
+
+
 @struct
 class ThreadQueue:
     """First in, first out, through the threads' own links."""
@@ -118,7 +145,7 @@ class ThreadQueue:
     first: Ptr[Thread] = null()
     last: Ptr[Thread] = null()
 
-    @fast
+    @inlined
     def append(self, thread: Ptr[Thread]) -> None:
         """Put at the end."""
         thread.value.queue_next = null()

@@ -14,14 +14,13 @@ from cloudos.abi.errors import (
 )
 from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import ALL_RIGHTS, Kind, Operation, Rights
-from cloudos.kernel.hal import mmu, timer, trap
+from cloudos.kernel.hal import mmu, processors, timer, trap
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory import page_faults, user_memory
 from cloudos.kernel.objects import cleanup, memory, space, termination
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import Process
-from cloudos.kernel.objects.quota import ROOT
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
@@ -33,19 +32,14 @@ __all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
 
 def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> Ptr[Thread]:
-    """A stopped thread with one reference, of its process. Raises PeerGone, QuotaExceeded, OutOfMemory,
-    TooManyHandles."""
+    """A stopped thread with one reference, of its process. Raises PeerGone, QuotaExceeded, OutOfMemory."""
     if process.value.ended:
         raise PeerGone
     quota = process.value.header.quota.value
-    PROCESSOR.timers.reserve(ROOT)
-    try:
-        thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
-    except (QuotaExceeded, OutOfMemory):
-        PROCESSOR.timers.unreserve()
-        raise
+    thread = cleanup.create(quota, Kind.THREAD, U64(size_of(Thread))).cast(Thread)
     made = thread.value
     made.process = process
+    made.processor = processors.this()
     made.schedule = schedule
     made.priority = schedule.value.priority
     made.frame.prepare(ip, sp, U64(0), U64(0))

@@ -15,7 +15,7 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.sched import scheduler
-from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched.processor import PROCESSOR, home
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U8, U64, Ptr, inlined, null, struct
 
@@ -132,7 +132,7 @@ def _set_priority(thread: Ptr[Thread], priority: U8) -> None:
     queue = _queue_of(thread)
     is_ready = thread.value.state == ThreadState.READY
     if is_ready:
-        PROCESSOR.ready.remove(thread)
+        home(thread).ready.remove(thread)
     elif not queue.is_null():
         queue.value.remove(thread)
     thread.value.priority = priority

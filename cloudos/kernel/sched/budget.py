@@ -58,13 +58,18 @@ class Budget:
         Whether that was the end of a turn, after which others of the same priority come first.
         """
         used = end - start
+        if self.is_limited:
+            return self._charge(start, used)
+        if used < self.left:
+            self.left = self.left.wrapping_sub(used)
+            return False
+        self.left = self.limit
+        return True
+
+    @never_inlined
+    def _charge(self, start: U64, used: U64) -> bool:
         paid = min(used, self.left)
-        self.left = self.left.wrapping_sub(paid)
-        if not self.is_limited:
-            if self.left > 0:
-                return False
-            self.left = self.limit
-            return True
+        self.left = self.left - paid
         self.owed = self.owed + (used - paid)
         if paid > 0:
             self._remember(start, paid)

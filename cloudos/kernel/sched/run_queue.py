@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.kernel.hal import cpu
 from cloudos.kernel.objects.thread import Thread, ThreadQueue
-from cloudos.lang import U64, Array, Ptr, fast, inlined, struct, zeroed
+from cloudos.lang import U64, Array, Ptr, fast, inlined, never_inlined, struct, zeroed
 
 PRIORITIES = 256
 NONE = -1
@@ -16,6 +17,8 @@ class RunQueue:
     """`summary` has a bit for each word of `bitmap` that is not 0."""
 
     summary: U64 = U64(0)
+    # Threads in all queues.
+    count: U64 = U64(0)
     bitmap: Array[U64, Literal[4]] = zeroed()
     queues: Array[ThreadQueue, Literal[256]] = zeroed()
 
@@ -37,21 +40,29 @@ class RunQueue:
         word = priority >> 6
         self.bitmap[word] = self.bitmap[word] | (U64(1) << (priority & 63))
         self.summary = self.summary | (U64(1) << word)
+        self.count = self.count.wrapping_add(1)
 
-    @fast
+    @never_inlined
     def remove(self, thread: Ptr[Thread]) -> None:
         """Take out a thread that is in the queue of its priority."""
         priority = U64(thread.value.priority)
         self.queues[priority].remove(thread)
-        self._unmark(priority)
+        self._left(priority)
+
+    @inlined
+    def _left(self, priority: U64) -> None:
+        """A thread of this priority has left."""
+        self.count = self.count.wrapping_sub(1)
+        if self.queues[priority].first.is_null():
+            self._unmark(priority)
 
     @fast
+    @never_inlined
     def _unmark(self, priority: U64) -> None:
-        if self.queues[priority].first.is_null():
-            word = priority >> 6
-            self.bitmap[word] = self.bitmap[word] & ~(U64(1) << (priority & 63))
-            if self.bitmap[word] == 0:
-                self.summary = self.summary & ~(U64(1) << word)
+        word = priority >> 6
+        self.bitmap[word] = self.bitmap[word] & ~(U64(1) << (priority & 63))
+        if self.bitmap[word] == 0:
+            self.summary = self.summary & ~(U64(1) << word)
 
     @property
     def is_empty(self) -> bool:
@@ -61,9 +72,8 @@ class RunQueue:
     @inlined
     def highest(self) -> U64:
         """The most urgent priority that has a thread. There must be one."""
-        # 63 minus the zeros above the highest bit that is set, written so that it is one instruction.
-        word = (U64(self.summary.leading_zeros()) ^ 63) & 3
-        return word << 6 | (U64(self.bitmap[word].leading_zeros()) ^ 63)
+        word = cpu.highest_bit(self.summary) & 3
+        return word << 6 | cpu.highest_bit(self.bitmap[word])
 
     @inlined
     def has_above(self, priority: U64) -> bool:
@@ -80,5 +90,5 @@ class RunQueue:
         priority = self.highest()
         thread = self.queues[priority].first
         self.queues[priority].remove_first(thread)
-        self._unmark(priority)
+        self._left(priority)
         return thread

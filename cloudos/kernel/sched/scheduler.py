@@ -7,25 +7,28 @@ kernel `leave` chooses and switches; the entry code then loads the registers of 
 from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
-from cloudos.kernel.hal import cpu, mmu, timer, trap
+from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U64, PhysAddr, Ptr, fast, inlined, never_inlined, null
+from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
+from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, ask
+from cloudos.lang import U32, U64, Order, PhysAddr, Ptr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
 CLEANUP_NS = 20_000
 
 
 def start() -> None:
-    """No alarm is set yet."""
+    """No alarm of this processor's is set yet."""
     PROCESSOR.alarm = U64(NEVER)
 
 
 def ready(thread: Ptr[Thread]) -> None:
-    """A thread that was blocked or stopped may run."""
+    """A thread that was blocked or stopped may run, on whatever processor is best for it."""
     thread.value.state = ThreadState.READY
+    if processors.are_several() and not _place(thread):
+        return
     PROCESSOR.ready.append(thread)
     current = PROCESSOR.current
     if current.is_null() or thread.value.priority > current.value.priority:
@@ -33,6 +36,41 @@ def ready(thread: Ptr[Thread]) -> None:
     elif thread.value.priority == current.value.priority and not PROCESSOR.reschedule:
         # From now on turns end.
         _set_alarm()
+
+
+@never_inlined
+def _place(thread: Ptr[Thread]) -> bool:
+    """Choose the processor where a thread runs soonest, if possible the one it has. True: it is this one.
+
+    Of another one, it is put into the queue, and the processor told.
+    """
+    best = home(thread)
+    least = _load(best)
+    own = ALL.first
+    while not own.is_null():
+        other = processor_of(own)
+        load = _load(other)
+        if load < least:
+            least = load
+            best = other
+        own = other.line.next
+    thread.value.processor = Ptr.to(best).address
+    if thread.value.processor == processors.this():
+        return True
+    best.ready.append(thread)
+    best.reschedule = True
+    processors.interrupt(U64(best.line.number))
+    return False
+
+
+@never_inlined
+def _load(processor: Processor) -> U64:
+    """How busy a processor is: 0 when idle, else by what runs there first, then by how many wait."""
+    load = processor.ready.count
+    current = processor.current
+    if not current.is_null() and current.value.state == ThreadState.RUNNING:
+        load += (U64(current.value.priority) + 1).wrapping_shl(32)
+    return load
 
 
 def wake(thread: Ptr[Thread]) -> None:
@@ -60,17 +98,27 @@ def block_until(state: ThreadState, deadline: U64) -> None:
 def stop(thread: Ptr[Thread], state: ThreadState) -> None:
     """A thread that is ready, running or exhausted does not run any more."""
     if thread.value.state == ThreadState.READY:
-        PROCESSOR.ready.remove(thread)
+        home(thread).ready.remove(thread)
     elif thread.value.state == ThreadState.RUNNING:
-        PROCESSOR.reschedule = True
+        if thread == PROCESSOR.current:
+            PROCESSOR.reschedule = True
+        else:
+            _take_from(home(thread))
     cancel_timer(thread)
     thread.value.state = state
 
 
+@never_inlined
+def _take_from(other: Processor) -> None:
+    """Have another processor let go of its current thread, whose registers stand still then."""
+    ask(other.line, U32(LET_GO))
+    other.current = null()
+
+
 def cancel_timer(thread: Ptr[Thread]) -> None:
     """Forget the thread's deadline, if it has one."""
-    if thread.value.timer_index != 0:
-        PROCESSOR.timers.remove(thread)
+    if thread.value.timer_rank != 0:
+        home(thread).timers.remove(thread)
 
 
 @fast
@@ -121,12 +169,11 @@ def is_urgent() -> bool:
 def run_next(now: U64) -> None:
     """Choose who runs, and make it current. `now`: the time, as it was in this trap or system call."""
     _charge(now)
-    PROCESSOR.reschedule = False
     if not _keeps_running():
         thread = _take()
         thread.value.state = ThreadState.RUNNING
         switch_to(thread)
-        PROCESSOR.reschedule = False
+    PROCESSOR.reschedule = False
     PROCESSOR.yielded = False
     _set_alarm()
 
@@ -137,6 +184,10 @@ def settle(thread: Ptr[Thread]) -> None:
     if thread == PROCESSOR.current:
         _charge(timer.now())
         PROCESSOR.reschedule = True
+    elif thread.value.state == ThreadState.RUNNING:
+        home(thread).reschedule = True
+        # It counts before it answers.
+        ask(home(thread).line, U32(FORGET))
 
 
 @fast
@@ -193,46 +244,75 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     thread.value.state = ThreadState.EXHAUSTED
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
-    cpu.take_interrupts()
+    rest(False)
     # Whoever is chosen now has what came back meanwhile.
     PROCESSOR.turn_start = timer.now()
 
 
+@never_inlined
 def _idle() -> None:
     """Wait, with interrupts, until a thread is ready."""
     PROCESSOR.current = null()
     while PROCESSOR.ready.is_empty:
+        if processors.are_several() and _steal():
+            break
         # Taking ended objects apart may make a thread ready that waited for one of them.
         done = cleanup.step()
         if PROCESSOR.ready.is_empty:
             _set_alarm()
-            if done:
-                cpu.wait_for_interrupt()
-            else:
-                cpu.take_interrupts()
+            rest(done)
     PROCESSOR.turn_start = timer.now()
+
+
+@never_inlined
+def _steal() -> bool:
+    """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
+    ready = PROCESSOR.ready
+    own = ALL.first
+    while not own.is_null():
+        other = processor_of(own)
+        if other.ready.count > ready.count:
+            ready = other.ready
+        own = other.line.next
+    if ready.is_empty:
+        return False
+    thread = ready.queues[ready.highest()].first
+    ready.remove(thread)
+    thread.value.processor = processors.this()
+    PROCESSOR.ready.append(thread)
+    return True
 
 
 @inlined
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
-    root = thread.value.process.value.space.value.pages.root
-    if root != PROCESSOR.root:
-        PROCESSOR.root = root
-        thread.value.process.value.space.value.pages.activate()
-    loaded = PROCESSOR.loaded
-    if loaded != thread:
-        if not loaded.is_null():
-            trap.save_vectors(Ptr.to(loaded.value.vectors).address)
-        trap.load_vectors(Ptr.to(thread.value.vectors).address)
+    pages = thread.value.process.value.space.value.pages
+    if pages.root != PROCESSOR.line.root:
+        PROCESSOR.line.root = pages.root
+        pages.activate()
+    if PROCESSOR.loaded != thread:
+        if trap.vectors_matter(thread.value.vectors):
+            _change_vectors(thread)
         PROCESSOR.loaded = thread
         trap.set_frame(Ptr.to(thread.value.frame))
 
 
+@never_inlined
+def _change_vectors(thread: Ptr[Thread]) -> None:
+    """Save the vector registers for whose they are, and load those of another thread."""
+    save_vectors()
+    trap.load_vectors(thread.value.vectors)
+
+
+def save_vectors() -> None:
+    """Have the vector registers in memory, of the thread whose they are."""
+    if not PROCESSOR.loaded.is_null():
+        trap.save_vectors(PROCESSOR.loaded.value.vectors)
+
+
 def forget_thread(thread: Ptr[Thread]) -> None:
     """The thread's memory is about to go."""
-    trap.forget_vectors(Ptr.to(thread.value.vectors).address)
     if PROCESSOR.loaded == thread:
         PROCESSOR.loaded = null()
     if PROCESSOR.current == thread:
@@ -241,17 +321,18 @@ def forget_thread(thread: Ptr[Thread]) -> None:
 
 def forget_space(root: PhysAddr) -> None:
     """These page tables are about to go."""
-    if PROCESSOR.root == root:
+    if PROCESSOR.line.root == root:
         mmu.KERNEL.pages.activate()
-        PROCESSOR.root = mmu.KERNEL.pages.root
+        PROCESSOR.line.root = mmu.KERNEL.pages.root
 
 
 @fast
 def _set_alarm() -> None:
     """Have the timer interrupt at the next deadline, or when the current thread's turn or budget ends."""
     deadline = U64(NEVER)
-    if not PROCESSOR.timers.is_empty:
-        deadline = PROCESSOR.timers.first.value.deadline
+    first = PROCESSOR.timers.first
+    if not first.is_null():
+        deadline = first.value.deadline
     if not cleanup.PENDING.first.is_null():
         # Threads that only take fast paths would never go on with it.
         deadline = min(deadline, PROCESSOR.turn_start + CLEANUP_NS)
@@ -264,3 +345,56 @@ def _set_alarm() -> None:
     if deadline < PROCESSOR.alarm:
         PROCESSOR.alarm = deadline
         timer.set_alarm(deadline)
+
+
+# The kernel lock
+
+
+@never_inlined
+def lock(frame: Ptr[trap.UserFrame]) -> None:
+    """Take the kernel lock. `frame`: the registers of the current thread, null while there is none."""
+    while not processors.try_lock():
+        answer(frame)
+        cpu.pause()
+
+
+def answer(frame: Ptr[trap.UserFrame]) -> None:
+    """Do what the processor that has the kernel lock asks for, if it does."""
+    request = OWN.line.request.load(Order.ACQUIRE)
+    if request == 0:
+        return
+    # What the thread has used so far is counted where it belonged until now.
+    _charge(timer.now())
+    if request == FORGET:
+        mmu.forget_translations()
+    elif request == LET_GO:
+        let_go()
+        if frame.value.is_system_call:
+            frame.value.restart()
+    OWN.line.request.store(U32(0), Order.RELEASE)
+    while request == STOP:
+        cpu.halt()
+
+
+@never_inlined
+def let_go() -> None:
+    """Have nothing of a thread's in this processor any more: its vector registers are saved, its memory is not used."""
+    save_vectors()
+    PROCESSOR.loaded = null()
+    PROCESSOR.line.root = mmu.KERNEL.pages.root
+    mmu.KERNEL.pages.activate()
+
+
+@never_inlined
+def rest(deeply: bool) -> None:
+    """Let interrupts be handled, and other processors be in the kernel; `deeply`: sleep until there is an interrupt."""
+    if processors.are_several():
+        PROCESSOR.current = null()
+        let_go()
+        processors.unlock()
+    if deeply:
+        cpu.wait_for_interrupt()
+    else:
+        cpu.take_interrupts()
+    if processors.are_several():
+        lock(null())

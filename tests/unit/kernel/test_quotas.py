@@ -129,9 +129,6 @@ class Slow:
     left: U64 = U64(3)
     ended: U64 = U64(0)
 
-    def capability_added(self, object: Ptr[Header], rights: Rights) -> None:
-        pass
-
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """The last one makes it look after itself, though it is still referenced."""
         if object.value.references == 2:

@@ -7,7 +7,6 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched.budget import PIECES, Budget
 from cloudos.kernel.sched.run_queue import RunQueue
@@ -64,8 +63,6 @@ def test_timers_come_in_order_of_deadlines(steps: list[tuple[str, int]]) -> None
     with memory((1 * MB, 4 * MB)):
         timers = Timers()
         idle = threads(20)
-        for _ in idle:
-            timers.reserve(Quota(limit=U64(MB)))
         model: list[tuple[int, Ptr[Thread]]] = []
         for step, number in steps:
             if step == "add" and idle:
@@ -82,22 +79,33 @@ def test_timers_come_in_order_of_deadlines(steps: list[tuple[str, int]]) -> None
             elif step == "remove" and model:
                 deadline, thread = model.pop(number % len(model))
                 timers.remove(thread)
-                assert thread.value.timer_index == 0
+                assert thread.value.timer_rank == 0
                 idle.append(thread)
             assert timers.is_empty == (not model)
             if model:
                 assert timers.first.value.deadline == min(entry[0] for entry in model)
 
 
-def test_timers_get_a_frame_for_every_512_threads() -> None:
+def depth(thread: Ptr[Thread]) -> int:
+    """How many threads stand on the longest way to the right, from any place below."""
+    if thread.is_null():
+        return 0
+    right = steps = 0
+    at = thread
+    while not at.is_null():
+        at = at.value.timer_right
+        steps += 1
+    right = depth(thread.value.timer_right)
+    return max(steps, right, depth(thread.value.timer_left) if steps > 1 else 0)
+
+
+def test_ways_to_the_right_are_short_whatever_the_order_of_deadlines() -> None:
     with memory((1 * MB, 8 * MB)):
         timers = Timers()
-        for _ in range(1100):
-            timers.reserve(Quota(limit=U64(MB)))
-        assert timers.frame_count == 3
         several = threads(600)
         for index, thread in enumerate(several):
             timers.add(thread, U64((index * 7919) % 600))
+            assert depth(timers.first) <= (index + 2).bit_length()
         for expected in range(600):
             thread = timers.first
             assert thread.value.deadline == expected

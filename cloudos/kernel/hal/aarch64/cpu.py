@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.kernel.hal.aarch64.processor import PROCESSOR
 from cloudos.kernel.hal.shared.registers import device_read_u32 as device_read_u32
 from cloudos.kernel.hal.shared.registers import device_write_u32 as device_write_u32
 from cloudos.kernel.hal.shared.registers import pause as pause
@@ -19,7 +18,7 @@ CONTROL_SPAN = 1 << 23
 CONTROL_WXN = 1 << 19
 # CPACR_EL1: who may use the vector registers.
 VECTORS_KERNEL = 1 << 20
-VECTORS_ALL = 3 << 20
+VECTORS_USER_BIT = 21
 # CNTKCTL_EL1: programs may read the counter of the virtual timer, as they can everywhere else.
 COUNTER_VIRTUAL = 1 << 1
 
@@ -59,6 +58,16 @@ def memory_features() -> U64:
 def debug_features() -> U64:
     """What there is for debuggers and profilers."""
     return U64(0)
+
+
+@machine(
+    aarch64=Template(
+        "clz %[result], %[value]; eor %[result], %[result], #63", result="=r", inputs={"value": "r"}, volatile=False
+    )
+)
+def highest_bit(value: U64) -> U64:
+    """The number of the highest bit that is set; there must be one."""
+    return U64(int(value).bit_length() - 1)
 
 
 @machine(aarch64=_read("ctr_el0"))
@@ -250,7 +259,6 @@ def start() -> None:
     if (memory_features() >> 20) & 15 != 0:
         load_control(control() & ~U64(CONTROL_SPAN))
         _forbid_user_memory()
-    PROCESSOR.vector_owner = U64(0)
 
 
 def forbid_writable_code() -> None:

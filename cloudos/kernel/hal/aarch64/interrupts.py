@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from cloudos.abi.devices import LEVEL, LINES, MEMORY
 from cloudos.kernel.hal.aarch64 import cpu, mmu
-from cloudos.kernel.hal.aarch64.device_tree import MACHINE
-from cloudos.kernel.hal.aarch64.processor import PROCESSOR
+from cloudos.kernel.hal.aarch64.device_tree import LEFT_TO_DRIVER, MACHINE
+from cloudos.kernel.hal.aarch64.processor import OWN
 from cloudos.kernel.hal.interface import MAXIMUM_LINES, RESOURCE_END, FrameSource
 from cloudos.kernel.hal.shared.kept import keep
 from cloudos.kernel.hal.shared.registers import register
@@ -88,19 +88,19 @@ def _start_interface_3() -> None:
 
 def take() -> U64:
     """Acknowledge the interrupt that is pending: its number; NOBODY when there is none after all."""
-    if PROCESSOR.has_registers != 0:
-        PROCESSOR.interrupt = _take_3()
+    if OWN.has_registers != 0:
+        OWN.interrupt = _take_3()
     else:
-        PROCESSOR.interrupt = U64(cpu.device_read_u32(register(CONTROLLER.interface, U64(INTERFACE_TAKE))))
-    return PROCESSOR.interrupt & 1023
+        OWN.interrupt = U64(cpu.device_read_u32(register(CONTROLLER.interface, U64(INTERFACE_TAKE))))
+    return OWN.interrupt & 1023
 
 
 def acknowledge() -> None:
     """End the interrupt being handled."""
-    if PROCESSOR.has_registers != 0:
-        _end_3(PROCESSOR.interrupt)
+    if OWN.has_registers != 0:
+        _end_3(OWN.interrupt)
     else:
-        cpu.device_write_u32(register(CONTROLLER.interface, U64(INTERFACE_END)), U32(PROCESSOR.interrupt))
+        cpu.device_write_u32(register(CONTROLLER.interface, U64(INTERFACE_END)), U32(OWN.interrupt))
 
 
 def _set_bit(registers: U64, number: U64) -> None:
@@ -157,14 +157,14 @@ def start(frames: FrameSource) -> None:
         cpu.device_write_u32(register(second, U64(INTERFACE_PRIORITY)), U32(LOWEST_PRIORITY))
         cpu.device_write_u32(register(second, U64(INTERFACE_CONTROL)), U32(1))
         _set_bit(U64(OPEN), U64(TIMER))
-    if machine.uart != 0:
+    if machine.uart > LEFT_TO_DRIVER:
         CONTROLLER.console = machine.uart_line + FIRST_LINE
         _take_line(machine.uart_line)
 
 
 def _start_3(distributor: VirtAddr, redistributors: VirtAddr) -> None:
     """Version 3: distributor, this processor's redistributor and interface."""
-    PROCESSOR.has_registers = U64(1)
+    OWN.has_registers = U64(1)
     affinity = cpu.affinity()
     own = U32.truncate(affinity & 0xFF_FFFF | (affinity >> 8) & 0xFF00_0000)
     place = redistributors

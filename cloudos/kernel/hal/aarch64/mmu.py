@@ -27,6 +27,7 @@ from cloudos.lang import (
     Ptr,
     VirtAddr,
     fast,
+    inlined,
     never_inlined,
     place,
     struct,
@@ -273,6 +274,11 @@ class PageTable:
         self.generation = TAGS.generation
         self.loaded = self.root.value | TAGS.latest << ASID_SHIFT
         cpu.load_user_root(self.loaded)
+
+
+@inlined
+def forget_translations() -> None:
+    """`PageTable.invalidate` has told all processors."""
 
 
 @struct

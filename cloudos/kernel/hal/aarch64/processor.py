@@ -1,22 +1,19 @@
-"""What each processor keeps for itself, reached through TPIDR_EL1."""
+"""What each processor keeps for itself, reached through TPIDR_EL1, and the lock that all of them take."""
 
 from __future__ import annotations
 
-from cloudos.lang import U64, offset_of, place, struct
+from cloudos.lang import U64, Ptr, Template, VirtAddr, located, machine, offset_of, struct
 
 
-@struct(align=16)
-class Processor:
-    """Stands where the processor's kernel stack begins, which grows down from it.
+@struct(align=64)
+class State:
+    """Stands at the beginning of what the kernel keeps for a processor, where its stack begins and grows down.
 
     `frame`: where the current thread's registers are; the entry code finds it through `offset_of`.
     """
 
     frame: U64 = U64(0)
-    # Addresses of VectorStates: the current thread's, and whose vector registers are in the processor.
-    vectors: U64 = U64(0)
-    vector_owner: U64 = U64(0)
-    # Whether programs may use the registers now.
+    # Whether the current thread may use the vector registers.
     vectors_open: U64 = U64(0)
     # The interrupt being handled, as the controller named it.
     interrupt: U64 = U64(0)
@@ -24,8 +21,18 @@ class Processor:
     has_registers: U64 = U64(0)
 
 
-PROCESSOR = place(Processor(), section=".bss.processor", symbol="processor")
+INTERRUPT = offset_of(State, "interrupt")
+HAS_REGISTERS = offset_of(State, "has_registers")
+FRAME = offset_of(State, "frame")
 
-INTERRUPT = offset_of(Processor, "interrupt")
-HAS_REGISTERS = offset_of(Processor, "has_registers")
-FRAME = offset_of(Processor, "frame")
+# Under CPython there is one processor, whose data the rest of the kernel has named.
+MODEL: list[object] = []
+
+
+@machine(aarch64=Template("mrs %[result], tpidr_el1", result="=r", volatile=False))
+def this() -> VirtAddr:
+    """What the kernel keeps for this processor. It stays the same while the kernel runs."""
+    return Ptr.to(MODEL[0]).address
+
+
+OWN = located(State, this)

@@ -17,8 +17,8 @@ from cloudos.kernel.hal.aarch64 import interrupts, vectors
 from cloudos.kernel.hal.aarch64.boot import HEADER, HYPERVISOR, STACK_BIT, TABLES, TURN_ON
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
-from cloudos.kernel.hal.aarch64.processor import FRAME, HAS_REGISTERS, INTERRUPT, PROCESSOR
-from cloudos.kernel.hal.aarch64.vectors import VectorState, forget_vectors, load_vectors, save_vectors
+from cloudos.kernel.hal.aarch64.processor import FRAME, HAS_REGISTERS, INTERRUPT, OWN
+from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
     U8,
@@ -36,14 +36,13 @@ from cloudos.lang import (
     struct,
 )
 
-__all__ = ["VectorState", "forget_vectors", "load_vectors", "save_vectors"]
+__all__ = ["VectorState", "load_vectors", "save_vectors", "vectors_matter"]
 
 # Offsets in a UserFrame.
 X30, IP, VECTOR = 240, 256, 272
-FRAME_SIZE = 288
 # Why the kernel was entered: the number of an interrupt, or one of these.
 INTERRUPTS_END = 1024
-SYNCHRONOUS, SYSTEM_ERROR = 1024, 1025
+SYNCHRONOUS, SYSTEM_ERROR, SYSTEM_CALL = 1024, 1025, 1026
 # ESR_EL1: the class stands in the bits from 26 on.
 CLASS_SHIFT = 26
 CLASS_WAIT, CLASS_VECTORS, CLASS_SYSTEM_CALL, CLASS_SYSTEM_REGISTER = 0x01, 0x07, 0x15, 0x18
@@ -341,13 +340,18 @@ class UserFrame:
         return self.error & 63
 
     @property
+    def is_system_call(self) -> bool:
+        """Whether the thread made a system call."""
+        return self.vector == SYSTEM_CALL
+
+    @property
     def is_timer(self) -> bool:
         """Whether the timer interrupted: what `kind` says too, at less cost."""
         return self.vector == TIMER
 
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - FIRST_LINE
+        return self.vector.wrapping_sub(FIRST_LINE)
 
     @property
     def is_protection_violation(self) -> bool:
@@ -513,13 +517,13 @@ def enter_user() -> NoReturn:
 @inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
-    PROCESSOR.frame = frame.address.value
+    OWN.frame = frame.address.value
     _clear_thread_pointer()
 
 
-def start() -> None:
-    """Load the vectors: from here on a fault is reported, not repeated without end."""
-    _set_own_data(Ptr.to(PROCESSOR).address)
+def start(own: VirtAddr) -> None:
+    """Load the vectors: from here on a fault is reported, not repeated without end. `own`: this processor's data."""
+    _set_own_data(own)
     _set_vectors(VECTORS.address)
 
 

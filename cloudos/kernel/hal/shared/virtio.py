@@ -136,7 +136,7 @@ class QueueMemory:
 class Queue:
     """The driver's view of one queue."""
 
-    number: U32
+    number: U32 = U32(0)
     memory: Ptr[QueueMemory] = zeroed()
     # Next element of the used ring to look at.
     seen: U16 = U16(0)
@@ -159,12 +159,12 @@ class Queue:
 class VirtioConsole:
     """The channel. `taken` bytes of the oldest input buffer are consumed."""
 
-    present: bool
-    registers: VirtAddr
-    control: Queue
-    input: Queue
-    output: Queue
-    taken: U64
+    present: bool = False
+    registers: VirtAddr = zeroed()
+    control: Queue = zeroed()
+    input: Queue = zeroed()
+    output: Queue = zeroed()
+    taken: U64 = U64(0)
 
     def _write(self, number: U64, value: U32) -> None:
         device_write_u32(register(self.registers, number), value)
@@ -180,9 +180,9 @@ class VirtioConsole:
         self._write(U64(REGISTER_FEATURES), U32(FEATURE_MULTIPORT))
         self._write(status, U32(STATUS_FEATURES_OK))
         memory = direct(frames.allocate_zeroed())
-        self._set_up(self.control, memory)
-        self._set_up(self.input, memory.offset(QUEUE_SPACING))
-        self._set_up(self.output, memory.offset(2 * QUEUE_SPACING))
+        self._set_up(self.control, U32(QUEUE_CONTROL_OUT), memory)
+        self._set_up(self.input, U32(QUEUE_IN), memory.offset(QUEUE_SPACING))
+        self._set_up(self.output, U32(QUEUE_OUT), memory.offset(2 * QUEUE_SPACING))
         self._write(status, U32(STATUS_DRIVER_OK))
         for index in U16.range(ENTRIES):
             buffer = frames.allocate_zeroed().value
@@ -199,7 +199,8 @@ class VirtioConsole:
         self._notify(self.input)
         self.present = True
 
-    def _set_up(self, queue: Queue, memory: VirtAddr) -> None:
+    def _set_up(self, queue: Queue, number: U32, memory: VirtAddr) -> None:
+        queue.number = number
         queue.memory = Ptr.at(QueueMemory, memory)
         parts = queue.memory.value
         self._write(U64(REGISTER_QUEUE_SELECT), queue.number)
@@ -275,11 +276,7 @@ class VirtioConsole:
         self._write(U64(REGISTER_INTERRUPT_ACKNOWLEDGE), status)
 
 
-CONSOLE = place(
-    VirtioConsole(
-        False, VirtAddr(0), Queue(U32(QUEUE_CONTROL_OUT)), Queue(U32(QUEUE_IN)), Queue(U32(QUEUE_OUT)), U64(0)
-    )
-)
+CONSOLE = place(VirtioConsole())
 
 
 def take_console(registers: VirtAddr, place: PhysAddr) -> bool:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from cloudos.lang import Region
 
@@ -44,6 +44,10 @@ KERNEL_HALF_START = (1 << 64) - (1 << 47)
 
 class PoweredOff(BaseException):
     """The kernel switched the machine off."""
+
+
+class Reset(PoweredOff):
+    """The kernel reset the machine."""
 
 
 class Stuck(BaseException):
@@ -98,18 +102,61 @@ class Event:
     action: Callable[[Board], None] = field(compare=False)
 
 
-class Board:
-    """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on."""
+class Processor:
+    """The registers of a processor. `data`: address of what the kernel keeps for it; `asleep`: until an interrupt."""
 
-    def __init__(self, memory: Region, seed: int = 0) -> None:
-        self.memory = memory
-        self.random = Random(seed)
-        self.clock = 0
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.data = 0
         self.alarm: int | None = None
         self.root = 0
         self.translations: dict[int, tuple[int, int, int]] = {}
         self.fault_address = 0
         self.vectors = 0
+        self.pending: deque[str] = deque()
+        # Interrupts being handled.
+        self.in_service: list[str] = []
+        self.asleep = False
+        # Whether it executes anything yet.
+        self.started = number == 0
+
+    def interrupt(self, kind: str) -> None:
+        """Something wants its attention."""
+        if kind not in self.pending:
+            self.pending.append(kind)
+
+
+def _of_processor(name: str) -> Any:
+    """A register of the processor that runs."""
+    return property(
+        lambda self: getattr(self.processor, name), lambda self, value: setattr(self.processor, name, value)
+    )
+
+
+class Board:
+    """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on.
+
+    Processors take turns: `interleave` lets another one go on, chosen at random. `lock` is the kernel lock.
+    """
+
+    alarm = _of_processor("alarm")
+    root = _of_processor("root")
+    translations = _of_processor("translations")
+    fault_address = _of_processor("fault_address")
+    vectors = _of_processor("vectors")
+    pending = _of_processor("pending")
+    in_service = _of_processor("in_service")
+
+    def __init__(self, memory: Region, seed: int = 0, processors: int = 1) -> None:
+        self.memory = memory
+        self.random = Random(seed)
+        self.clock = 0
+        self.processors = [Processor(number) for number in range(processors)]
+        self.processor = self.processors[0]
+        self.are_several = False
+        self.lock: Processor | None = None
+        self.start_processor: Callable[[int], None] = lambda _: None
+        self.switch: Callable[[Processor], None] = lambda _: None
         self.module = (0, 0)
         self.log = bytearray()
         self.commands: deque[int] = deque()
@@ -117,9 +164,6 @@ class Board:
         self.input = bytearray()
         # Until when the host has not taken all output.
         self.busy_until = 0
-        self.pending: deque[str] = deque()
-        # Interrupts being handled.
-        self.in_service: list[str] = []
         self.lines = [Line() for _ in range(LINES)]
         self.port_devices: dict[range, PortDevice] = {}
         # How often an alarm comes early, and the host takes its time.
@@ -127,6 +171,9 @@ class Board:
         self.slow_host = 0.2
         self.deliver: Callable[[str], None] = lambda _: None
         self.fault_in_kernel: Callable[[int, Denied], bool] = lambda _address, _why: False
+        # Memory of user code that is not in the machine's, where user code is what runs under CPython: by address and
+        # length, with the offset in it.
+        self.private_memory: Callable[[int, int], tuple[Region, int] | None] = lambda _address, _length: None
         self._events: list[Event] = []
         self._order = itertools.count()
 
@@ -139,15 +186,28 @@ class Board:
         self.clock += duration
         while self._events and self._events[0].time <= self.clock:
             heapq.heappop(self._events).action(self)
-        if self.alarm is not None and self.alarm <= self.clock:
-            self.alarm = None
-            self.pending.append("timer")
+        for processor in self.processors:
+            if processor.alarm is not None and processor.alarm <= self.clock:
+                processor.alarm = None
+                processor.pending.append("timer")
+
+    def interleave(self) -> None:
+        """Let another processor go on, or this one; when all sleep, jump to the next thing that happens."""
+        if not self.are_several:
+            return
+        while True:
+            able = [one for one in self.processors if one.started and (one.pending or not one.asleep)]
+            if able:
+                break
+            self.advance_to_event()
+        chosen = self.random.choice(able)
+        if chosen is not self.processor:
+            self.switch(chosen)
 
     def advance_to_event(self) -> None:
         """Sleep: jump to the next thing that happens. Raises Stuck when there is none."""
         times = [self._events[0].time] if self._events else []
-        if self.alarm is not None:
-            times.append(self.alarm)
+        times += [processor.alarm for processor in self.processors if processor.alarm is not None]
         if not times:
             raise Stuck("the processor waits for an interrupt that will never come")
         self.advance(max(min(times) - self.clock, 0))
@@ -155,12 +215,12 @@ class Board:
     def send_command(self, command: int) -> None:
         """The host sends a byte on the console."""
         self.commands.append(command)
-        self.pending.append("console")
+        self.processors[0].pending.append("console")
 
     def send_input(self, data: bytes) -> None:
         """The host sends bytes on the program channel."""
         self.input += data
-        self.pending.append("channel")
+        self.processors[0].pending.append("channel")
 
     def set_line(self, number: int, signal: bool) -> None:
         """A device's signal begins or ends. A masked line that is not level-triggered forgets that it began."""
@@ -198,9 +258,7 @@ class Board:
             self._send(number)
 
     def _send(self, number: int) -> None:
-        name = f"line {number}"
-        if name not in self.pending:
-            self.pending.append(name)
+        self.processors[0].interrupt(f"line {number}")
 
     def port_device(self, port: int) -> tuple[PortDevice | None, int]:
         """What answers at a port, and the offset there."""
@@ -218,9 +276,9 @@ class Board:
 
     # Translation, as the processor's own page table walk does it.
 
-    def walk(self, address: int) -> tuple[int, int] | None:
+    def walk(self, address: int, root: int | None = None) -> tuple[int, int] | None:
         """Last entry and its level for an address, from the tables in memory; None where nothing is mapped."""
-        table = self.root
+        table = self.root if root is None else root
         for level in reversed(range(LEVELS)):
             entry = self.memory.read(table + 8 * (address >> (12 + 9 * level) & 511), 8)
             if not entry & PRESENT:
@@ -233,7 +291,8 @@ class Board:
     def translate(self, address: int, access: Access) -> int | Denied:
         """The physical address for an access in user mode. Uses a translation buffer, as real processors do."""
         page = address // PAGE
-        cached = self.translations.get(page)
+        known = self.processor.translations
+        cached = known.get(page)
         if cached is None or not _allows(cached[0], access):
             found = self.walk(address)
             if found is None:
@@ -242,7 +301,7 @@ class Board:
             if not _allows(entry, access):
                 return Denied(address, True, access)
             base = (entry & FRAME) + (address & ((PAGE << 9 * level) - 1)) // PAGE * PAGE
-            cached = self.translations[page] = (entry, base, level)
+            cached = known[page] = (entry, base, level)
         return cached[1] + address % PAGE
 
 
@@ -260,6 +319,11 @@ def current() -> Board:
     if not _boards:
         raise LookupError("no simulated machine is switched on")
     return _boards[-1]
+
+
+def running() -> Board | None:
+    """The machine that is switched on, if one is."""
+    return _boards[-1] if _boards else None
 
 
 def switch_on(board: Board) -> None:

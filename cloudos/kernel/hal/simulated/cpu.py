@@ -11,10 +11,6 @@ from cloudos.lang import U8, U16, U32, U64, Ptr, Slice, VirtAddr
 PAUSE = 40
 
 
-def start() -> None:
-    """Nothing needs to be turned on: user memory is out of the kernel's reach, except through `user_access`."""
-
-
 def zero(address: VirtAddr, length: U64) -> None:
     """Zero `length` bytes, a multiple of 8."""
     Slice.of(Ptr.at(U64, address), length // 8).fill(U64(0))
@@ -25,11 +21,22 @@ def fault_address() -> U64:
     return U64(board.current().fault_address)
 
 
+def highest_bit(value: U64) -> U64:
+    """The number of the highest bit that is set; there must be one."""
+    assert int(value) != 0, "no bit is set"
+    return U64(int(value).bit_length() - 1)
+
+
 def wait_for_interrupt() -> None:
     """Sleep until an interrupt has been handled."""
     machine = board.current()
+    machine.processor.asleep = True
     while not machine.pending:
-        machine.advance_to_event()
+        if machine.are_several:
+            machine.interleave()
+        else:
+            machine.advance_to_event()
+    machine.processor.asleep = False
     machine.deliver(machine.pending.popleft())
 
 
@@ -37,6 +44,7 @@ def take_interrupts() -> None:
     """Let interrupts that are pending be handled."""
     machine = board.current()
     machine.advance(PAUSE)
+    machine.interleave()
     while machine.pending:
         machine.deliver(machine.pending.popleft())
 
@@ -44,11 +52,16 @@ def take_interrupts() -> None:
 def pause() -> None:
     """Hint of a busy wait: time passes, but no interrupt is taken."""
     board.current().advance(PAUSE)
+    board.current().interleave()
 
 
 def halt() -> None:
     """Stop until an interrupt that never comes."""
-    raise board.Stuck("the processor was halted")
+    machine = board.current()
+    if not machine.are_several:
+        raise board.Stuck("the processor was halted")
+    machine.processor.started = False
+    machine.interleave()
 
 
 def port_read(port: U16, width: U8) -> U32:

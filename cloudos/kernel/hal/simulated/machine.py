@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from cloudos.abi import layout
 from cloudos.kernel.hal.simulated import board, user_access
 from cloudos.kernel.hal.simulated.board import Access, Board, Denied
-from cloudos.kernel.hal.simulated.processor import PROCESSOR
+from cloudos.kernel.hal.simulated.processor import OWN
 from cloudos.kernel.hal.simulated.report import Run
 from cloudos.kernel.hal.simulated.trap import INSTRUCTION, KERNEL_MODE, Cause, UserFrame
+from cloudos.kernel.hal.simulated.turns import Turns
 from cloudos.kernel.hal.simulated.user import (
     MARK,
     SLOT,
@@ -48,7 +49,13 @@ PATIENCE = 200_000
 """Instructions and kernel entries after which a run counts as hung."""
 
 # By the first word of what is pending; the second is a line's number.
-INTERRUPTS = {"console": Cause.CONSOLE, "channel": Cause.CHANNEL, "timer": Cause.TIMER, "line": Cause.DEVICE}
+INTERRUPTS = {
+    "console": Cause.CONSOLE,
+    "channel": Cause.CHANNEL,
+    "timer": Cause.TIMER,
+    "line": Cause.DEVICE,
+    "processor": Cause.PROCESSOR,
+}
 # Nanoseconds: the shortest and the longest instruction of user code; how often a long computation comes between two.
 Pace = tuple[int, int, float]
 USUAL_PACE: Pace = (20, 2_000, 0.01)
@@ -116,6 +123,7 @@ class Simulation:
         *,
         seed: int = 0,
         memory: int = DEFAULT_MEMORY,
+        processors: int = 1,
         pace: Pace = USUAL_PACE,
         after_entry: Callable[[Simulation], None] | None = None,
         at_end: Callable[[Simulation], None] | None = None,
@@ -132,6 +140,7 @@ class Simulation:
         self._before: list[Callable[[Board], None]] = []
         self._seed = seed
         self._pace = pace
+        self._processors = processors
         self.board: Board
 
     def prepare(self, action: Callable[[Board], None]) -> Simulation:
@@ -144,10 +153,25 @@ class Simulation:
         with self.switched_on():
             try:
                 self.boot()
-                while True:
-                    self.step()
+                self._go_on()
             except board.PoweredOff:
+                # Whoever did it, the first processor's view is reported.
+                self.board.processor = self.board.processors[0]
                 return self.report()
+
+    def _go_on(self) -> NoReturn:
+        while True:
+            self.step()
+            self.board.interleave()
+
+    def _begin_processor(self, processor: board.Processor) -> None:
+        """What a processor but the first does from its start on."""
+        try:
+            self._enter("kernel_processor", U64(processor.number))
+            raise AssertionError("the start of a processor came to its end")
+        except board.UserMode:
+            self._leave()
+        self._go_on()
 
     @contextmanager
     def switched_on(self) -> Iterator[None]:
@@ -155,7 +179,8 @@ class Simulation:
         space = current_address_space()
         elsewhere = space.place_from(Kernel._next_address)
         memory = space.allocate(self._size, board.PAGE, address=board.DIRECT_BASE)
-        self.board = Board(memory, self._seed)
+        self.board = Board(memory, self._seed, self._processors)
+        turns = Turns(self.board, self._begin_processor)
         board.switch_on(self.board)
         try:
             self._load_bundle(memory)
@@ -166,6 +191,7 @@ class Simulation:
                 action(self.board)
             yield
         finally:
+            turns.end()
             board.switch_off(self.board)
             space.release(memory)
             Kernel._next_address = space.place_from(elsewhere)
@@ -186,7 +212,7 @@ class Simulation:
             self._enter("kernel_main", U64(0))
             raise AssertionError("the kernel's boot came to its end")
         except board.UserMode:
-            pass
+            self._leave()
 
     def report(self) -> Run:
         """What happened, once the machine is off."""
@@ -201,12 +227,22 @@ class Simulation:
         self.entries += 1
         self._check_patience()
         self.board.advance(ENTRY_COST)
-        result = self.kernel.symbols[symbol](*arguments)
-        if symbol != "kernel_trap":
-            self.check_translations()
-            if self.after_entry is not None:
-                self.after_entry(self)
+        if symbol == "kernel_trap" or not isinstance(arguments[0], UserFrame):
+            return self.kernel.symbols[symbol](*arguments)
+        # As the entry code does: the frame is looked at by nobody else until the kernel lock is taken.
+        if self.board.are_several and self.kernel.symbols["kernel_enter"](*arguments):
+            result = True
+        else:
+            result = self.kernel.symbols[symbol](*arguments)
+        self._leave()
         return result
+
+    def _leave(self) -> None:
+        """Leave the kernel: all is in order, and the kernel lock is free."""
+        self.check_translations()
+        if self.after_entry is not None:
+            self.after_entry(self)
+        self.board.lock = None
 
     def _check_patience(self) -> None:
         if self.entries + self.instructions > PATIENCE:
@@ -239,8 +275,12 @@ class Simulation:
 
     def check_translations(self) -> None:
         """The translation buffer may lack what the tables allow, but must not allow what they do not."""
-        for page, (entry, base, _) in self.board.translations.items():
-            found = self.board.walk(page * board.PAGE)
+        for processor in self.board.processors:
+            self._check_translations_of(processor)
+
+    def _check_translations_of(self, processor: board.Processor) -> None:
+        for page, (entry, base, _) in processor.translations.items():
+            found = self.board.walk(page * board.PAGE, processor.root)
             assert found is not None, f"page {page * board.PAGE:#x} was unmapped, but its translation was kept"
             now, level = found
             offset = page * board.PAGE & ((board.PAGE << 9 * level) - 1)
@@ -252,7 +292,7 @@ class Simulation:
 
     def frame(self) -> UserFrame:
         """The registers of the current thread."""
-        return Ptr.at(UserFrame, VirtAddr(PROCESSOR.frame)).value
+        return Ptr.at(UserFrame, VirtAddr(OWN.frame)).value
 
     def step(self) -> None:
         """One instruction of the current thread, or an interrupt. Raises PoweredOff."""
@@ -278,7 +318,7 @@ class Simulation:
 
     def _control_of(self, frame: UserFrame) -> Control | None:
         """The generator at this frame's instruction pointer, at an instruction; None: fetching one trapped."""
-        address = int(PROCESSOR.frame)
+        address = int(OWN.frame)
         ip = int(frame.ip)
         control = self._controls.get(int(frame.run))
         if control is None or control.frame != address or ip not in (control.ip, control.ip + INSTRUCTION):
@@ -331,10 +371,10 @@ class Simulation:
             control.started = True
             frame.ip = after
             frame.cause = Cause.SYSTEM_CALL
-            before = int(PROCESSOR.frame)
+            before = int(OWN.frame)
             everything = self._enter("kernel_system_call", frame)
             # Otherwise only the results are loaded.
-            assert everything or int(PROCESSOR.frame) == before, "another thread continues with the caller's registers"
+            assert everything or int(OWN.frame) == before, "another thread continues with the caller's registers"
         elif isinstance(instruction, Raise):
             # A breakpoint is reported behind its instruction, all else at it.
             if instruction.cause == Cause.BREAKPOINT:
@@ -365,7 +405,8 @@ class Simulation:
             frame.sp = frame.sp if instruction.sp is None else U64(instruction.sp)
             frame.fp = frame.fp if instruction.fp is None else U64(instruction.fp)
         elif isinstance(instruction, Vector):
-            self.board.vectors, result = instruction.value, self.board.vectors
+            processor = self.board.processor
+            processor.vectors, result = instruction.value, processor.vectors
             return result
         else:
             raise TypeError(f"user code yielded {instruction!r}, which is no instruction")

@@ -142,7 +142,7 @@ class PageTable:
             current -= 1
 
     def invalidate(self, address: VirtAddr, level: U64) -> None:
-        """Forget the translations under one entry of this level, on every processor that may hold them."""
+        """Forget the translations under one entry of this level on this processor, if it uses these tables."""
         if cpu.page_table_root() == self.root.value:
             if level == 0:
                 cpu.invalidate_page(address.value)
@@ -168,6 +168,11 @@ class PageTable:
     def activate(self) -> None:
         """Make these the translations in use."""
         cpu.load_page_table_root(self.root.value)
+
+
+def forget_translations() -> None:
+    """Forget all translations of user memory on this processor."""
+    board.current().translations.clear()
 
 
 @struct

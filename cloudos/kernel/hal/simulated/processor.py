@@ -1,15 +1,27 @@
-"""What the processor keeps for itself: where the registers of the current thread are saved."""
+"""What each processor keeps for itself, and which of them is looked at."""
 
 from __future__ import annotations
 
-from cloudos.lang import U64, place, struct
+from cloudos.kernel.hal.simulated import board
+from cloudos.lang import U64, Ptr, VirtAddr, located, struct
+
+# What the rest of the kernel has named, for tests in which no machine is switched on.
+MODEL: list[object] = []
 
 
 @struct
-class Processor:
+class State:
     """`frame`: address of the current thread's UserFrame, 0 while there is none."""
 
     frame: U64 = U64(0)
 
 
-PROCESSOR = place(Processor())
+def this() -> VirtAddr:
+    """What the kernel keeps for the processor that runs."""
+    machine = board.running()
+    if machine is None or machine.processor.data == 0:
+        return Ptr.to(MODEL[0]).address
+    return VirtAddr(machine.processor.data)
+
+
+OWN = located(State, this)

@@ -13,8 +13,8 @@ from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.simulated import board
-from cloudos.kernel.hal.simulated.processor import PROCESSOR
-from cloudos.lang import U8, U64, Ptr, Slice, VirtAddr, data, enum, struct
+from cloudos.kernel.hal.simulated.processor import OWN
+from cloudos.lang import U8, U64, Ptr, Slice, data, enum, struct
 
 # Every instruction is this long.
 INSTRUCTION = 2
@@ -43,6 +43,7 @@ class Cause(IntEnum):
     NON_MASKABLE = 13
     MACHINE_CHECK = 14
     DEVICE = 15
+    PROCESSOR = 16
 
 
 KINDS = {
@@ -54,6 +55,7 @@ KINDS = {
     Cause.NON_MASKABLE: TrapKind.NON_MASKABLE,
     Cause.MACHINE_CHECK: TrapKind.MACHINE_CHECK,
     Cause.DEVICE: TrapKind.DEVICE,
+    Cause.PROCESSOR: TrapKind.PROCESSOR,
 }
 FAULTS = {
     Cause.DIVIDE: faults.DIVIDE_ERROR,
@@ -140,6 +142,11 @@ class UserFrame:
         """Whether the timer interrupted."""
         return self.cause == Cause.TIMER
 
+    @property
+    def is_system_call(self) -> bool:
+        """Whether the thread made a system call."""
+        return self.cause == Cause.SYSTEM_CALL
+
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
         return self.interrupt
@@ -210,18 +217,19 @@ class VectorState:
         self.value = U64(0)
 
 
-def start() -> None:
-    """Nothing to load: the machine calls the kernel's functions."""
+def vectors_matter(state: VectorState) -> bool:
+    """Whether a switch to this thread has to save or load any."""
+    return True
 
 
-def save_vectors(state: VirtAddr) -> None:
+def save_vectors(state: VectorState) -> None:
     """Keep the vector registers in a VectorState."""
-    Ptr.at(VectorState, state).value.value = U64(board.current().vectors)
+    state.value = U64(board.current().vectors)
 
 
-def load_vectors(state: VirtAddr) -> None:
+def load_vectors(state: VectorState) -> None:
     """Load the vector registers from a VectorState."""
-    board.current().vectors = int(Ptr.at(VectorState, state).value.value)
+    board.current().vectors = int(state.value)
 
 
 def load_all() -> bool:
@@ -229,13 +237,9 @@ def load_all() -> bool:
     return True
 
 
-def forget_vectors(state: VirtAddr) -> None:
-    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
-
-
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
-    PROCESSOR.frame = frame.address.value
+    OWN.frame = frame.address.value
 
 
 def enter_user() -> NoReturn:

@@ -4,16 +4,20 @@ PVH (Xen's docs/misc/pvh.pandoc, also QEMU, Firecracker, Cloud Hypervisor): the 
 to its address in 32-bit protected mode without paging, interrupts off, EBX pointing to the start information.
 
 The tables made here map the first gigabyte, at address 0, at the direct map and at the kernel's own base; everything
-in it may be written and executed. `mmu.start` replaces them by the final ones.
+in it may be written and executed. `mmu.start` replaces them by the final ones. They stay, because all other processors
+begin with them: in real mode, at a copy of `processor_start` below 1 MB, from where they go to 64-bit mode in one step.
 """
 
 from __future__ import annotations
 
-from cloudos.lang import Assembly
+from cloudos.kernel.hal.x86_64.processor import GUARD_PAGES, STACK_PAGES, TRAP_STACKS
+from cloudos.lang import Assembly, LinkerSymbol
 
 KERNEL_BASE = 0xFFFF_FFFF_8000_0000
-STACK_SIZE = 16384
-TRAP_STACK_SIZE = 4096
+# CR0: paging, write protection in the kernel too, numeric error, extension type, monitor, protection. With the other
+# bit, any use of the vector registers is a trap: AMD64 manual volume 2, section 3.1.1.
+CONTROL = 0x8001_0033
+TASK_SWITCHED = 1 << 3
 
 BOOT = Assembly(
     "boot",
@@ -58,8 +62,8 @@ pvh_entry:
   rdmsr
   orl $0x901, %eax
   wrmsr
-  # CR0: paging, write protection in the kernel too, numeric error, monitor, protection.
-  movl $0x80010033, %eax
+  # CR0: no thread has used the vector registers.
+  movl ${CONTROL | TASK_SWITCHED:#x}, %eax
   movl %eax, %cr0
   lgdt boot_gdt_pointer - KERNEL_BASE
   ljmp $8, $(2f - KERNEL_BASE)
@@ -75,18 +79,43 @@ pvh_entry:
   xorl %eax, %eax
   movl %eax, %fs
   movl %eax, %gs
-  movq $kernel_stack_top, %rsp
   xorl %ebp, %ebp
+  movq start_stack(%rip), %rsp
+  movq %rsp, %rdi
+  testq %rsp, %rsp
+  jnz 4f
+  movq $kernel_stack_top, %rsp
   movl %esi, %edi
   call kernel_main
+# Its stack is mapped by the final page tables only.
+4:
+  movq kernel_space(%rip), %rax
+  movq %rax, %cr3
+  call kernel_processor
   ud2
 
-.p2align 3
-boot_gdt:
-  .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+.code16
+.globl processor_start, start_stack
+processor_start:
+  movl $0x620, %eax
+  movl %eax, %cr4
+  movl $(boot_tables - KERNEL_BASE), %eax
+  movl %eax, %cr3
+  movl $0xc0000080, %ecx
+  rdmsr
+  orl $0x901, %eax
+  wrmsr
+  lgdtl %cs:(boot_gdt_pointer - processor_start)
+  movl ${CONTROL | TASK_SWITCHED:#x}, %eax
+  movl %eax, %cr0
+  ljmpl $8, $(2b - KERNEL_BASE)
 boot_gdt_pointer:
   .word 23
   .long boot_gdt - KERNEL_BASE
+.code64
+.p2align 3
+boot_gdt:
+  .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
 
 # Unmapped pages below each group of stacks turn an overflow into a fault.
 .section .bss.stacks, "aw", @nobits
@@ -95,16 +124,25 @@ boot_gdt_pointer:
 trap_stacks_guard:
   .skip 4096
 trap_stacks:
-  .skip 4*{TRAP_STACK_SIZE}
+  .skip {TRAP_STACKS} * 4096
 kernel_stack_guard:
-  .skip 4096
-  .skip {STACK_SIZE}
+  .skip {GUARD_PAGES} * 4096
+  .skip {STACK_PAGES} * 4096
 kernel_stack_top:
 
 .section .bss.boot_tables, "aw", @nobits
 .p2align 12
 boot_tables:
   .skip 3*4096
+# Where a processor that starts has its stack; 0 for the first one.
+.bss
+.p2align 3
+start_stack:
+  .skip 8
 .text
 """,
 )
+
+KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
+START = LinkerSymbol("processor_start")
+START_STACK = LinkerSymbol("start_stack")

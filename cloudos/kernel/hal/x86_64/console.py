@@ -42,14 +42,15 @@ BUFFER_SIZE = 16
 class SerialPort:
     """One UART, with the input that has been taken from it."""
 
-    base: U16
+    base: U16 = U16(0)
     present: bool = False
     first: U64 = U64(0)
     count: U64 = U64(0)
     buffer: Array[U8, Literal[16]] = zeroed()
 
-    def start(self) -> None:
+    def start(self, base: U16) -> None:
         """Set up 115,200 bits per second, 8 bits, FIFOs, interrupt on input."""
+        self.base = base
         keep(U64(PORTS), U64(self.base), U64(self.base) + UART_PORTS)
         self._set(U16(REGISTER_LINE_CONTROL), U8(DIVISOR_ACCESS))
         self._set(U16(0), U8(1))
@@ -96,13 +97,13 @@ class SerialPort:
         self.count = self.count - length
 
 
-LOG_PORT = place(SerialPort(U16(COM1)))
-CHANNEL_PORT = place(SerialPort(U16(COM2)))
+LOG_PORT = place(SerialPort())
+CHANNEL_PORT = place(SerialPort())
 
 
 def start() -> None:
     """From here on the log can be written."""
-    LOG_PORT.start()
+    LOG_PORT.start(U16(COM1))
 
 
 def read_command() -> U8:
@@ -134,7 +135,7 @@ def start_channel(frames: FrameSource) -> None:
         virtio.CONSOLE.start(frames)
         interrupts.route_virtio_channel(slot)
     else:
-        CHANNEL_PORT.start()
+        CHANNEL_PORT.start(U16(COM2))
         interrupts.route_serial_channel()
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 from cloudos.kernel.hal.shared.registers import device_read_u32 as device_read_u32
 from cloudos.kernel.hal.shared.registers import device_write_u32 as device_write_u32
 from cloudos.kernel.hal.shared.registers import pause as pause
-from cloudos.kernel.hal.x86_64.processor import PROCESSOR
+from cloudos.kernel.hal.x86_64.processor import State
 from cloudos.lang import U8, U16, U32, U64, LinkerSymbol, Ptr, Slice, Template, VirtAddr, machine
 
 SYSTEM_CALL_ENTRY = LinkerSymbol("system_call_entry")
@@ -183,6 +183,14 @@ def zero(address: VirtAddr, length: U64) -> None:
     _fill_words(address, length // 8, U64(0))
 
 
+@machine(
+    x86_64=Template("bsrq %[value], %[result]", result="=r", inputs={"value": "r"}, clobbers=("cc",), volatile=False)
+)
+def highest_bit(value: U64) -> U64:
+    """The number of the highest bit that is set; there must be one."""
+    return U64(int(value).bit_length() - 1)
+
+
 @machine(x86_64=Template("sti; hlt; cli", clobbers=("memory",)))
 def wait_for_interrupt() -> None:
     """Sleep until an interrupt has been handled. STI takes effect after HLT began, so that none is lost in between."""
@@ -198,25 +206,31 @@ def halt() -> None:
     """Stop this processor until a non-maskable interrupt."""
 
 
+@machine(x86_64=Template("pushq $0; pushq $0; lidt (%%rsp); ud2"))
+def shut_down() -> NoReturn:
+    """Fault with an empty interrupt table: the third fault shuts the processor down, which resets the machine."""
+    raise NotImplementedError
+
+
 @machine(x86_64=Template("ud2"))
 def trap() -> NoReturn:
     """Enter `kernel_trap` from here."""
     raise NotImplementedError
 
 
-def start() -> None:
-    """Turn on what protects the kernel from user memory, and point SYSCALL at its entry."""
+def start(own: State) -> None:
+    """Turn on what protects the kernel from user memory, and point SYSCALL at its entry. `own`: of this processor."""
     control = control_register_4() | CR4_PAGE_GLOBAL
     _, features, features_c, _ = cpuid(U32(CPUID_EXTENDED_FEATURES), U32(0))
     if features.bit(FEATURE_SMEP):
         control = control | CR4_SMEP
     if features.bit(FEATURE_SMAP):
         control = control | CR4_SMAP
-        PROCESSOR.has_smap = U64(1)
+        own.has_smap = U32(1)
     if features_c.bit(FEATURE_UMIP):
         control = control | CR4_UMIP
     load_control_register_4(control)
-    msr_write(U32(MSR_GS_BASE), Ptr.to(PROCESSOR).address.value)
+    msr_write(U32(MSR_GS_BASE), Ptr.to(own).address.value)
     msr_write(U32(MSR_KERNEL_GS_BASE), U64(0))
     msr_write(U32(MSR_STAR), U64(STAR_VALUE))
     msr_write(U32(MSR_LSTAR), SYSTEM_CALL_ENTRY.address.value)

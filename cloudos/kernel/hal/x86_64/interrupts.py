@@ -101,8 +101,13 @@ def start(frames: FrameSource) -> None:
     keep(U64(PORTS), U64(0xA0), U64(0xA2))
     cpu.port_write_u8(U16(0x21), U8(0xFF))
     cpu.port_write_u8(U16(0xA1), U8(0xFF))
-    apic_write(U32(REGISTER_SPURIOUS), U32(APIC_ENABLE | VECTOR_SPURIOUS))
+    start_local()
     _take(U64(COM1_LINE), U32(VECTOR_CONSOLE))
+
+
+def start_local() -> None:
+    """Enable the local APIC of this processor."""
+    apic_write(U32(REGISTER_SPURIOUS), U32(APIC_ENABLE | VECTOR_SPURIOUS))
 
 
 def route_serial_channel() -> None:

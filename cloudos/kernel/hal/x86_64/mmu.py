@@ -18,7 +18,22 @@ from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
 from cloudos.kernel.hal.x86_64 import cpu
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
-from cloudos.lang import U8, U32, U64, Array, LinkerSymbol, PhysAddr, Ptr, VirtAddr, fast, never_inlined, struct, zeroed
+from cloudos.kernel.hal.x86_64.processor import GUARD_PAGES, STACK_PAGES, TRAP_STACKS
+from cloudos.lang import (
+    U8,
+    U32,
+    U64,
+    Array,
+    LinkerSymbol,
+    PhysAddr,
+    Ptr,
+    VirtAddr,
+    fast,
+    never_inlined,
+    place,
+    struct,
+    zeroed,
+)
 
 __all__ = ["DIRECT_BASE", "OutOfMemory", "direct", "direct_to_physical"]
 
@@ -172,10 +187,9 @@ class PageTable:
             bits = bits.rotate_left(9)
 
     def invalidate(self, address: VirtAddr, level: U64) -> None:
-        """Forget the translations under one entry of this level, on every processor that may hold them.
+        """Forget the translations under one entry of this level on this processor, if it uses these tables.
 
-        This is the hook for remote invalidation: it returns when no processor uses the old translations any more.
-        With one processor, that is the present one, and only if it uses these tables.
+        On the others that do, `forget_translations` must run before what was mapped is used for anything else.
         """
         if cpu.page_table_root() == self.root.value:
             if level == 0:
@@ -211,6 +225,11 @@ class PageTable:
         cpu.load_page_table_root(self.root.value)
 
 
+def forget_translations() -> None:
+    """Forget all translations of user memory on this processor."""
+    cpu.load_page_table_root(cpu.page_table_root())
+
+
 @struct
 class KernelSpace:
     """The kernel half, shared by all address spaces. `largest`: level of the largest pages that the processor knows."""
@@ -220,7 +239,7 @@ class KernelSpace:
     largest: U64
 
 
-KERNEL = KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(1))
+KERNEL = place(KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(1)), symbol="kernel_space")
 
 
 def largest_level() -> U64:
@@ -232,8 +251,13 @@ def copy_kernel_half(root: PhysAddr) -> None:
     """Let a root table with an empty user half show the kernel."""
     table = _table(root)
     kernel = _table(KERNEL.pages.root)
-    for index in U64.range(FIRST_KERNEL_ENTRY, ENTRIES):
+    index = U64(FIRST_KERNEL_ENTRY)
+    while index < ENTRIES:
         table.entries[index] = kernel.entries[index]
+        index += 1
+        if kernel.entries[index - 1] == 0:
+            # The end of the direct map. Devices and the kernel have the last two.
+            index = max(index, U64(ENTRIES - 2))
 
 
 def _map_image(start: VirtAddr, end: VirtAddr, access: Access, frames: FrameSource) -> None:
@@ -253,11 +277,11 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     KERNEL.pages.root = frames.allocate_zeroed()
     data = Access.READ | Access.WRITE
     # Tables of the firmware and the loader lie in the first megabyte.
-    _map_direct(U64(0), U64(LARGE_PAGE), frames)
+    map_direct(U64(0), U64(LARGE_PAGE), frames)
     for index in U64.range(boot.count):
-        _map_direct(boot.ranges[index].start, boot.ranges[index].end, frames)
+        map_direct(boot.ranges[index].start, boot.ranges[index].end, frames)
     # The loader may leave the module out of the ranges.
-    _map_direct(boot.module.value, boot.module.value + boot.module_length, frames)
+    map_direct(boot.module.value, boot.module.value + boot.module_length, frames)
     _map_image(TEXT_START.address, RODATA_START.address, Access.READ | Access.EXECUTE, frames)
     _map_image(RODATA_START.address, DATA_START.address, Access.READ, frames)
     _map_image(DATA_START.address, KERNEL_END.address, data, frames)
@@ -269,7 +293,7 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     KERNEL.pages.activate()
 
 
-def _map_direct(start: U64, end: U64, frames: FrameSource) -> None:
+def map_direct(start: U64, end: U64, frames: FrameSource) -> None:
     """Map memory for the kernel, rounded outwards to 2 MB; skips what ranges at both ends have mapped."""
     address = PhysAddr(start).align_down(LARGE_PAGE)
     limit = PhysAddr(end).align_up(LARGE_PAGE)
@@ -290,3 +314,14 @@ def map_device(frame: PhysAddr, length: U64, frames: FrameSource) -> VirtAddr:
     KERNEL.pages.map_range(address, frame, size, access, frames, U64(0))
     KERNEL.next_device = KERNEL.next_device + size
     return address
+
+
+def map_stacks(frames: FrameSource) -> VirtAddr:
+    """Where new stacks of a processor end, zeroed, with guard pages as those of the first one. Raises OutOfMemory."""
+    for page in U64.range(GUARD_PAGES + TRAP_STACKS + GUARD_PAGES + STACK_PAGES):
+        if page != 0 and page != GUARD_PAGES + TRAP_STACKS:
+            address = VirtAddr(KERNEL.next_device)
+            access = Access.READ | Access.WRITE
+            KERNEL.pages.map_range(address, frames.allocate_zeroed(), U64(PAGE_SIZE), access, frames, U64(0))
+        KERNEL.next_device = KERNEL.next_device + PAGE_SIZE
+    return VirtAddr(KERNEL.next_device)

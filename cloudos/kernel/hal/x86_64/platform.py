@@ -8,7 +8,7 @@ from __future__ import annotations
 from cloudos.abi import devices
 from cloudos.kernel.hal.interface import MAXIMUM_RANGES, RESOURCE_END, BootInformation, MemoryRange
 from cloudos.kernel.hal.shared.kept import is_kept, keep
-from cloudos.kernel.hal.x86_64 import mmu, power
+from cloudos.kernel.hal.x86_64 import acpi, mmu, power
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
 from cloudos.lang import U32, U64, PhysAddr, Ptr, Slice, panic, place, struct
 
@@ -69,6 +69,7 @@ def read(start_information: U64) -> BootInformation:
     entries = Slice.of(Ptr.at(MemoryMapEntry, mmu.direct(PhysAddr(info.memory_map))), U64(info.memory_map_entries))
     keep(U64(devices.PORTS), U64(PORT_COUNT), U64(RESOURCE_END))
     keep(U64(devices.PORTS), U64(power.DEBUG_EXIT), U64(power.DEBUG_EXIT + 4))
+    acpi.ROOT.address = info.acpi_root
     boot = BOOT_INFORMATION
     for index in U64.range(entries.length):
         entry = entries[index]

@@ -1,10 +1,30 @@
-"""What each processor keeps for itself, reached through the GS register."""
+"""What each processor keeps for itself, reached through the GS register, and the lock that all of them take."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U16, U32, U64, Array, inlined, offset_of, place, struct, zeroed
+from cloudos.lang import (
+    U16,
+    U32,
+    U64,
+    Array,
+    Atomic,
+    Ptr,
+    Template,
+    VirtAddr,
+    located,
+    machine,
+    offset_of,
+    place,
+    struct,
+    zeroed,
+)
+
+# A processor's stacks, one after the other as `boot.py` lays out the first one's: in pages.
+TRAP_STACKS = 4
+STACK_PAGES = 4
+GUARD_PAGES = 1
 
 
 @struct
@@ -22,29 +42,62 @@ class TaskState:
     interrupt_stacks: Array[U32, Literal[14]] = zeroed()
     unused_tail: Array[U32, Literal[2]] = zeroed()
     unused_half: U16 = U16(0)
-    port_map_offset: U16 = U16(104)
-
-    @inlined
-    def set_stack(self, top: U64) -> None:
-        """Where the processor pushes on an entry from user mode."""
-        self.stack_low = U32.truncate(top)
-        self.stack_high = U32(top >> 32)
+    port_map_offset: U16 = U16(0)
 
 
 @struct
-class Processor:
-    """The entry code finds the fields through `offset_of`. `frame`: where the current thread's registers are kept."""
+class Lock:
+    """The kernel lock. `several`: it is taken at all."""
 
+    taken: Atomic[U32] = Atomic(U32(0))
+    several: U32 = U32(0)
+
+
+@struct(align=64)
+class State:
+    """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
+
+    `address`: where this is. `frame`: where the current thread's registers are kept. `vectors_open`: it may use the
+    vector registers.
+    """
+
+    address: VirtAddr = zeroed()
     kernel_stack: U64 = U64(0)
     user_stack: U64 = U64(0)
-    has_smap: U64 = U64(0)
     frame: U64 = U64(0)
+    has_smap: U32 = U32(0)
+    running: Atomic[U32] = Atomic(U32(0))
+    vectors_open: U32 = U32(0)
+    task: TaskState = zeroed()
+    descriptors: Array[U64, Literal[7]] = zeroed()
 
 
-PROCESSOR = place(Processor(), symbol="processor")
-TASK_STATE = place(TaskState(), symbol="task_state")
+LOCK = place(Lock(), symbol="kernel_lock")
 
-KERNEL_STACK = offset_of(Processor, "kernel_stack")
-USER_STACK = offset_of(Processor, "user_stack")
-FRAME = offset_of(Processor, "frame")
-HAS_SMAP = offset_of(Processor, "has_smap")
+ADDRESS = offset_of(State, "address")
+KERNEL_STACK = offset_of(State, "kernel_stack")
+USER_STACK = offset_of(State, "user_stack")
+FRAME = offset_of(State, "frame")
+VECTORS_OPEN = offset_of(State, "vectors_open")
+HAS_SMAP = offset_of(State, "has_smap")
+TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")
+
+
+# Under CPython there is one processor, whose data the rest of the kernel has named.
+MODEL: list[object] = []
+
+
+@machine(x86_64=Template(f"movq %%gs:{ADDRESS}, %[result]", result="=r", segment="gs"))
+def this() -> VirtAddr:
+    """What the kernel keeps for this processor. It stays the same while the kernel runs."""
+    return Ptr.to(MODEL[0]).address
+
+
+OWN = located(State, this)
+
+
+@machine(x86_64=Template(f"movq %[stack], %%gs:{TASK_STACK}", inputs={"stack": "r"}))
+def set_trap_stack(stack: U64) -> None:
+    """Traps from user mode push below this address."""
+    OWN.task.stack_low = U32.truncate(stack)
+    OWN.task.stack_high = U32(stack >> 32)

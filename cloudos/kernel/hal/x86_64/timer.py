@@ -48,20 +48,20 @@ class Clock:
     """Factors have 32 fractional bits."""
 
     # Nanoseconds per count of the APIC timer.
-    apic_period: U64
+    apic_period: U64 = U64(0)
     # Nanoseconds per cycle, and cycles per nanosecond; 0 until known.
-    cycle_period: U64
-    frequency: U64
+    cycle_period: U64 = U64(0)
+    frequency: U64 = U64(0)
     # Cycle counter and time at the same moment; before the comparison, the time when the round began.
-    base_cycles: U64
-    base_time: U64
+    base_cycles: U64 = U64(0)
+    base_time: U64 = U64(0)
     # Counts of the round, and the latest time that was read while it was the clock.
-    round: U64
-    latest: U64
-    has_deadline: bool
+    round: U64 = U64(0)
+    latest: U64 = U64(0)
+    has_deadline: bool = False
 
 
-CLOCK = place(Clock(U64(ONE), U64(0), U64(0), U64(0), U64(0), U64(LARGEST_COUNT), U64(0), False))
+CLOCK = place(Clock())
 
 
 def start() -> None:
@@ -69,12 +69,26 @@ def start() -> None:
     _, signature, _, _ = cpu.cpuid(U32(CPUID_HYPERVISOR), U32(0))
     _, _, features, _ = cpu.cpuid(U32(1), U32(0))
     CLOCK.has_deadline = features.bit(FEATURE_DEADLINE)
-    interrupts.apic_write(U32(REGISTER_DIVIDE), U32(DIVIDE_BY_1))
+    CLOCK.apic_period = U64(ONE)
+    CLOCK.round = U64(LARGEST_COUNT)
+    start_local()
     interrupts.apic_write(U32(REGISTER_TIMER), U32(MODE_PERIODIC | VECTOR_TIMER))
     interrupts.apic_write(U32(REGISTER_INITIAL_COUNT), U32(LARGEST_COUNT))
     if signature != SIGNATURE_TCG and signature != SIGNATURE_KVM:
         CLOCK.apic_period = _measure_apic_period()
     CLOCK.base_cycles = cpu.cycle_counter()
+
+
+def start_local() -> None:
+    """Prepare the alarm of this processor."""
+    interrupts.apic_write(U32(REGISTER_DIVIDE), U32(DIVIDE_BY_1))
+
+
+def settle() -> None:
+    """Wait until the time stamp counter is the clock: the APIC timer of another processor cannot be read."""
+    while CLOCK.cycle_period == 0:
+        # The first that comes late enough compares the counters; nothing else is lost by an early alarm.
+        set_alarm(U64(LARGEST_COUNT))
 
 
 def _elapsed() -> U64:

@@ -12,10 +12,17 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.x86_64 import cpu, vectors
-from cloudos.kernel.hal.x86_64.boot import TRAP_STACK_SIZE
+from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
-from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, PROCESSOR, TASK_STATE, USER_STACK
+from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, USER_STACK, State
+from cloudos.kernel.hal.x86_64.vector_registers import (
+    FRAME_SIZE,
+    TAKE_VECTORS,
+    VectorState,
+    load_vectors,
+    save_vectors,
+    vectors_matter,
+)
 from cloudos.lang import (
     U8,
     U16,
@@ -32,10 +39,13 @@ from cloudos.lang import (
     external,
     inlined,
     machine,
+    never_inlined,
     place,
     struct,
     zeroed,
 )
+
+__all__ = ["VectorState", "load_vectors", "save_vectors", "vectors_matter"]
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
@@ -45,12 +55,12 @@ USER_FLAGS = 0x202
 USER_SETTABLE_FLAGS = 0xDD5
 # As they stand in a UserFrame, from its end to its start.
 REGISTERS = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+REGISTER_COUNT = len(REGISTERS)
 SAVE = "".join(f"  pushq %{register}\n" for register in REGISTERS)
 RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
 OFFSET = {register: 8 * index for index, register in enumerate(reversed(REGISTERS))}
 VECTOR, IP, FLAGS, SP = 120, 136, 152, 160
-FRAME_SIZE = 176
 # In the place of a vector: the thread entered by SYSCALL, so that rcx and r11 are free.
 BY_SYSTEM_CALL = 256
 # IRET to an address that is not canonical would fault in the kernel.
@@ -70,6 +80,7 @@ ENTRY = Assembly(
     x86_64=f"""
 .text
 .globl trap_stubs, interrupt_stubs, system_call_entry, enter_user
+.globl call_user_trap, call_system_call, locked_user_trap, locked_system_call
 .p2align 4
 {vectors.STUBS_TEXT}
 # From user mode the processor has already pushed into the frame of the current thread, see `set_frame`.
@@ -83,7 +94,7 @@ trap_in_frame:
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
 {CLEAR_AC}
-  xorl %ebp, %ebp
+call_user_trap:
   call kernel_user_trap
 # Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
 return_to_user:
@@ -97,18 +108,18 @@ return_to_user:
   swapgs
   sysretq
 1:
+  swapgs
+return_from_trap:
 {RESTORE}
   addq $16, %rsp
-  swapgs
   iretq
 
+{TAKE_VECTORS}
 trap_in_kernel:
 {SAVE}{CLEAR_AC}
   movq %rsp, %rdi
   call kernel_trap
-{RESTORE}
-  addq $16, %rsp
-  iretq
+  jmp return_from_trap
 
 # On a stack of its own. From user mode, GS is certain: go on in the thread's frame as other traps do.
 trap_paranoid:
@@ -135,12 +146,9 @@ trap_paranoid:
   movq %rsp, %rdi
   call kernel_trap
   testl %ebx, %ebx
-  jz 2f
+  jz return_from_trap
   swapgs
-2:
-{RESTORE}
-  addq $16, %rsp
-  iretq
+  jmp return_from_trap
 
 # Saves all registers in the frame of the current thread. The return address lies below the page at USER_END, where
 # nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
@@ -159,6 +167,7 @@ system_call_entry:
   movq %rsp, %rbx
   movq %rsp, %rdi
   movq %gs:{KERNEL_STACK}, %rsp
+call_system_call:
   call kernel_system_call
   testb %al, %al
   jnz return_to_user
@@ -170,24 +179,39 @@ system_call_entry:
   swapgs
   sysretq
 
-# The end of the boot: from the kernel's first thread of control to the current thread.
+# What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back. A
+# thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
+locked_system_call:
+  pushq $kernel_system_call
+  jmp 1f
+locked_user_trap:
+  pushq $kernel_user_trap
+1:
+  call kernel_enter
+  movq %gs:{FRAME}, %rdi
+  testb %al, %al
+  jnz 2f
+  call *(%rsp)
+2:
+  movb $0, kernel_lock(%rip)
+  popq %rdx
+  retq
+# The end of the boot: to the current thread.
 enter_user:
-  movq %gs:{KERNEL_STACK}, %rsp
-  fninit
-  pushq $0x1f80
-  ldmxcsr (%rsp)
+  movb $0, kernel_lock(%rip)
   jmp return_to_user
 """,
 )
 
+CALL_USER_TRAP, LOCKED_USER_TRAP = LinkerSymbol("call_user_trap"), LinkerSymbol("locked_user_trap")
+CALL_SYSTEM_CALL, LOCKED_SYSTEM_CALL = LinkerSymbol("call_system_call"), LinkerSymbol("locked_system_call")
 # In the order of a UserFrame, four characters each.
 REGISTER_NAMES = data("".join(f"{name:>4}" for name in reversed(REGISTERS)).encode())
-TRAP_STACKS = LinkerSymbol("trap_stacks")
-STACK_GUARD = LinkerSymbol("kernel_stack_guard")
-KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
+STACK_BYTES = processor.STACK_PAGES * 4096
+STACKS_BYTES = (processor.TRAP_STACKS + processor.GUARD_PAGES) * 4096 + STACK_BYTES
 
 
-@struct(align=16)
+@struct
 class UserFrame:
     """All general registers of a thread; also those of the kernel at a trap in the kernel.
 
@@ -250,6 +274,8 @@ class UserFrame:
                 return TrapKind.TIMER
             if vector == vectors.VECTOR_CHANNEL:
                 return TrapKind.CHANNEL
+            if vector == vectors.VECTOR_PROCESSOR:
+                return TrapKind.PROCESSOR
             return TrapKind.CONSOLE if vector == vectors.VECTOR_CONSOLE else TrapKind.SPURIOUS
         if vector == 2:
             return TrapKind.NON_MASKABLE
@@ -262,9 +288,14 @@ class UserFrame:
         """Whether the timer interrupted: what `kind` says too, at less cost."""
         return self.vector == vectors.VECTOR_TIMER
 
+    @property
+    def is_system_call(self) -> bool:
+        """Whether the thread made a system call."""
+        return self.vector == BY_SYSTEM_CALL
+
     def line(self) -> U64:
         """Of an interrupt of a device: its line."""
-        return self.vector - vectors.VECTOR_LINES
+        return self.vector.wrapping_sub(vectors.VECTOR_LINES)
 
     # Bits of a page fault's error code: present, write, user, reserved bit, instruction fetch.
     @property
@@ -364,6 +395,7 @@ class UserFrame:
         self.r14 = sender.r14
         self.r15 = sender.r15
 
+    @never_inlined
     def set_message(self, badge: U64, tag: U64, word0: U64, word1: U64, word2: U64, word3: U64) -> None:
         """Return success and a message of the kernel's own; the other words are zero."""
         self.rax = U64(0)
@@ -389,21 +421,8 @@ class UserFrame:
 
     def set_registers(self, other: UserFrame) -> None:
         """Take the general registers, position and arithmetic flags that a debugger wants."""
-        self.r15 = other.r15
-        self.r14 = other.r14
-        self.r13 = other.r13
-        self.r12 = other.r12
-        self.r11 = other.r11
-        self.r10 = other.r10
-        self.r9 = other.r9
-        self.r8 = other.r8
-        self.rbp = other.rbp
-        self.rdi = other.rdi
-        self.rsi = other.rsi
-        self.rdx = other.rdx
-        self.rcx = other.rcx
-        self.rbx = other.rbx
-        self.rax = other.rax
+        registers = Slice.of(Ptr.to(self).cast(U64), U64(REGISTER_COUNT))
+        registers.copy_from(Slice.of(Ptr.to(other).cast(U64), U64(REGISTER_COUNT)))
         self.flags = (other.flags & USER_SETTABLE_FLAGS) | USER_FLAGS
         self.set_position(other.ip, other.sp)
 
@@ -412,24 +431,6 @@ class UserFrame:
         self.ip = ip & LOW_HALF
         self.sp = sp
         self.vector = U64(0)
-
-
-@struct(align=16)
-class VectorState:
-    """What FXSAVE stores: AMD64 manual volume 2, section 11.4.4. AVX is off, so this is all there is."""
-
-    control: U16 = U16(0)
-    status: U16 = U16(0)
-    tags: U32 = U32(0)
-    pointers: Array[U64, Literal[2]] = zeroed()
-    vector_control: U32 = U32(0)
-    vector_control_mask: U32 = U32(0)
-    registers: Array[U64, Literal[60]] = zeroed()
-
-    def prepare(self) -> None:
-        """Become what FNINIT and a reset of MXCSR give: all registers zero, no exceptions."""
-        self.control = U16(0x37F)
-        self.vector_control = U32(0x1F80)
 
 
 @struct
@@ -447,10 +448,9 @@ class Gate:
 
 @struct
 class Tables:
-    """Global and interrupt descriptor tables."""
+    """The interrupt descriptor table, which all processors share."""
 
-    gates: Array[Gate, Literal[84]] = zeroed()
-    descriptors: Array[U64, Literal[7]] = zeroed()
+    gates: Array[Gate, Literal[85]] = zeroed()
 
 
 @struct
@@ -463,35 +463,24 @@ class TablePointer:
 
 
 TABLES = place(Tables())
-GDT_POINTER = place(TablePointer())
-IDT_POINTER = place(TablePointer())
+POINTER = place(TablePointer())
 
 
 @machine(
     x86_64=Template(
-        "lgdt 6(%[gdt]); lidt 6(%[idt]); movw $0x28, %%ax; ltr %%ax; pushq $8; leaq 1f(%%rip), %%rax; pushq %%rax; "
+        "lgdt 6(%[pointer]); movw $0x28, %%ax; ltr %%ax; pushq $8; leaq 1f(%%rip), %%rax; pushq %%rax; "
         "lretq; 1: movl $0x10, %%eax; movl %%eax, %%ss; movl %%eax, %%ds; movl %%eax, %%es",
-        inputs={"gdt": "r", "idt": "r"},
+        inputs={"pointer": "r"},
         clobbers=("rax", "memory"),
     )
 )
-def _load_tables(gdt: VirtAddr, idt: VirtAddr) -> None:
+def _load_descriptors(pointer: VirtAddr) -> None:
     pass
 
 
-@machine(x86_64=Template("fxsave64 (%[state])", inputs={"state": "r"}, clobbers=("memory",)))
-def save_vectors(state: VirtAddr) -> None:
-    """Keep the vector registers in a VectorState."""
-
-
-@machine(x86_64=Template("fxrstor64 (%[state])", inputs={"state": "r"}, clobbers=("memory",)))
-def load_vectors(state: VirtAddr) -> None:
-    """Load the vector registers from a VectorState."""
-
-
-@inlined
-def forget_vectors(state: VirtAddr) -> None:
-    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
+@machine(x86_64=Template("lidt 6(%[pointer])", inputs={"pointer": "r"}, clobbers=("memory",)))
+def _load_gates(pointer: VirtAddr) -> None:
+    pass
 
 
 @machine(x86_64=Template("movb $1, %[result]", result="=q", volatile=False))
@@ -509,14 +498,14 @@ def enter_user() -> NoReturn:
 @inlined
 def set_frame(frame: Ptr[UserFrame]) -> None:
     """Make this the frame of the current thread: entries from user mode save into it, exits load from it."""
-    PROCESSOR.frame = frame.address.value
+    OWN.frame = frame.address.value
     # Traps: the processor itself pushes below this address, which is a multiple of 16.
-    TASK_STATE.set_stack(frame.offset(1).address.value)
+    processor.set_trap_stack(frame.offset(1).address.value)
 
 
-def _fill_descriptors() -> None:
-    table = TABLES.descriptors
-    base = Ptr.to(TASK_STATE).address.value
+def _fill_descriptors(own: State) -> None:
+    table = own.descriptors
+    base = Ptr.to(own.task).address.value
     table[1] = U64(0x00AF_9B00_0000_FFFF)
     table[2] = U64(0x00CF_9300_0000_FFFF)
     table[3] = U64(0x00CF_F300_0000_FFFF)
@@ -528,9 +517,8 @@ def _fill_descriptors() -> None:
 def _fill_gates() -> None:
     target = vectors.STUBS.address.value
     size = U64(vectors.EXCEPTION_STUB_SIZE)
+    # Between the exceptions and the interrupts are vectors that never come.
     for vector in U64.range(vectors.VECTORS):
-        if vector == vectors.EXCEPTIONS:
-            size = U64(0)
         if vector == vectors.VECTOR_LINES:
             target = vectors.INTERRUPT_STUBS.address.value
             size = U64(vectors.INTERRUPT_STUB_SIZE)
@@ -539,8 +527,7 @@ def _fill_gates() -> None:
         gate.offset_middle = U16.truncate(target >> 16)
         gate.offset_high = U32(target >> 32)
         gate.selector = U16(8)
-        if size != 0:
-            gate.kind = U8(0x8E)
+        gate.kind = U8(0x8E)
         target = target + size
     TABLES.gates[1].stack = U8(vectors.PARANOID[1])
     TABLES.gates[2].stack = U8(vectors.PARANOID[2])
@@ -550,22 +537,27 @@ def _fill_gates() -> None:
     TABLES.gates[3].kind = U8(0xEE)
 
 
-def start() -> None:
-    """Load descriptor tables, trap table and stacks: from here on a fault is reported, not a reset."""
-    top = KERNEL_STACK_TOP.address.value
-    TASK_STATE.set_stack(top)
-    for index in U64.range(4):
-        stack = TRAP_STACKS.address.value + (index + 1) * TRAP_STACK_SIZE
-        TASK_STATE.interrupt_stacks[index * 2] = U32.truncate(stack)
-        TASK_STATE.interrupt_stacks[index * 2 + 1] = U32(stack >> 32)
-    PROCESSOR.kernel_stack = top
-    _fill_descriptors()
+def start(own: State, stack: U64) -> None:
+    """Load descriptor tables, trap table and stacks: from here on a fault is reported, not a reset.
+
+    `own`: of this processor, whose stacks end at `stack`. The first processor calls this first.
+    """
+    own.kernel_stack = stack
+    own.task.stack_low = U32.truncate(stack)
+    own.task.stack_high = U32(stack >> 32)
+    for index in U64.range(processor.TRAP_STACKS):
+        top = stack - STACKS_BYTES + (index + 1) * 4096
+        own.task.interrupt_stacks[index * 2] = U32.truncate(top)
+        own.task.interrupt_stacks[index * 2 + 1] = U32(top >> 32)
+    own.task.port_map_offset = U16(104)
+    _fill_descriptors(own)
     _fill_gates()
-    GDT_POINTER.limit = U16(7 * 8 - 1)
-    GDT_POINTER.base = Ptr.to(TABLES.descriptors).address.value
-    IDT_POINTER.limit = U16(vectors.VECTORS * 16 - 1)
-    IDT_POINTER.base = Ptr.to(TABLES.gates).address.value
-    _load_tables(Ptr.to(GDT_POINTER).address, Ptr.to(IDT_POINTER).address)
+    POINTER.limit = U16(7 * 8 - 1)
+    POINTER.base = Ptr.to(own.descriptors).address.value
+    _load_descriptors(Ptr.to(POINTER).address)
+    POINTER.limit = U16(vectors.VECTORS * 16 - 1)
+    POINTER.base = Ptr.to(TABLES.gates).address.value
+    _load_gates(Ptr.to(POINTER).address)
 
 
 def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
@@ -589,10 +581,10 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
 
 def on_kernel_stack(address: U64) -> bool:
     """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    return address % 8 == 0 and TRAP_STACKS.address.value <= address and address < KERNEL_STACK_TOP.address.value
+    return address % 8 == 0 and OWN.kernel_stack.wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
 
 
 def stack_word(address: U64) -> U64:
     """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    overflown = address.wrapping_sub(STACK_GUARD.address.value) < 4096
+    overflown = OWN.kernel_stack.wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
     return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value

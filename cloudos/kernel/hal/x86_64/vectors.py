@@ -9,14 +9,17 @@ from cloudos.lang import LinkerSymbol
 
 # Those that follow are reserved, or belong to extensions that are off.
 EXCEPTIONS = 22
-EXCEPTION_STUB_SIZE = 9
+EXCEPTION_STUB_SIZE = 6
+# A use of the vector registers by a thread that is kept from them.
+DEVICE_NOT_AVAILABLE = 7
 # Interrupts: 48 lines, and what the kernel itself needs.
 VECTOR_LINES = 32
 VECTOR_TIMER = 80
 VECTOR_CONSOLE = 81
 VECTOR_CHANNEL = 82
 VECTOR_SPURIOUS = 83
-VECTORS = 84
+VECTOR_PROCESSOR = 84
+VECTORS = 85
 INTERRUPT_STUB_SIZE = 4
 # Exceptions that push an error code: AMD64 manual volume 2, section 8.2.
 WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17, 21)
@@ -26,10 +29,12 @@ LONG_JUMP = "{{disp32}} jmp"
 
 
 def _exception_stub(vector: int) -> str:
-    """Nine bytes."""
+    """Six bytes: the jump to the target is within reach of a short one."""
     push = "xchgw %ax, %ax" if vector in WITH_ERROR_CODE else "pushq $0"
-    target = "trap_paranoid" if vector in PARANOID else "trap_common"
-    return f"  {push}; pushq ${vector}; {LONG_JUMP} {target}\n"
+    target = "to_trap_paranoid" if vector in PARANOID else "to_trap_common"
+    if vector == DEVICE_NOT_AVAILABLE:
+        target = "to_trap_vectors"
+    return f"  {push}; pushq ${vector}; jmp {target}\n"
 
 
 def _interrupt_stub(vector: int) -> str:
@@ -43,7 +48,13 @@ def _hub(number: int) -> str:
 
 
 STUBS_TEXT = f"""trap_stubs:
-{"".join(_exception_stub(vector) for vector in range(EXCEPTIONS))}{_hub(0)}interrupt_stubs:
+{"".join(_exception_stub(vector) for vector in range(EXCEPTIONS))}to_trap_common:
+  {LONG_JUMP} trap_common
+to_trap_paranoid:
+  {LONG_JUMP} trap_paranoid
+to_trap_vectors:
+  {LONG_JUMP} trap_vectors
+{_hub(0)}interrupt_stubs:
 {"".join(_interrupt_stub(vector) for vector in range(VECTOR_LINES, VECTORS))}{_hub(1)}"""
 STUBS = LinkerSymbol("trap_stubs")
 INTERRUPT_STUBS = LinkerSymbol("interrupt_stubs")

@@ -1,0 +1,189 @@
+"""The other processors: which there are, how they start, how they are interrupted, and the lock they all take.
+
+Processors come from the ACPI table "APIC" (MADT, ACPI specification 6.4, section 5.2.12), by the identifiers of their
+local APICs, of which the xAPIC knows those up to 254. A processor is started by INIT and SIPI (Intel SDM volume 3,
+section 9.4; without the waits that processors before the Pentium 4 needed), one after the other, each on the stacks
+that are mapped for it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cloudos.abi.errors import OutOfMemory
+from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
+from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, timer, trap
+from cloudos.kernel.hal.x86_64.processor import LOCK, MODEL, State, this
+from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
+from cloudos.lang import (
+    U8,
+    U32,
+    U64,
+    Array,
+    Order,
+    PhysAddr,
+    Ptr,
+    Slice,
+    VirtAddr,
+    inlined,
+    interpreted,
+    never_inlined,
+    place,
+    struct,
+    zeroed,
+)
+
+__all__ = ["OutOfMemory", "State", "this"]
+
+REGISTER_IDENTIFIER = 0x20
+REGISTER_COMMAND = 0x300
+REGISTER_TARGET = 0x310
+COMMAND_INIT = 0x4500
+COMMAND_START = 0x4600
+PENDING = 1 << 12
+CALL_BYTES = 5
+# The page, below the firmware's, where the code for a processor that starts is put.
+START_PAGE = 8
+# It is no longer; what follows it does no harm.
+START_BYTES = 128
+SIGNATURE = 0x4349_5041  # "APIC"
+MADT_ENTRIES = 44
+KIND_LOCAL_APIC = 0
+ENABLED = 1
+INIT_NS = 100_000
+# A processor that takes its time, as under emulation, is told again and again; one that has begun does not mind.
+START_NS = 1_000_000
+START_ATTEMPTS = 2_000
+
+
+@struct
+class Known:
+    """The identifiers of the processors, the first one's first."""
+
+    identifiers: Array[U8, Literal[256]] = zeroed()
+
+
+KNOWN = place(Known())
+
+
+@interpreted
+def model_data(data: object) -> None:
+    """Under CPython: what `this` finds while no machine runs."""
+    MODEL[:] = [data]
+
+
+def start_first(own: State) -> None:
+    """Become a processor: faults are reported, protections on, system calls ready; `this` is `own` from here on."""
+    _start(own, boot.KERNEL_STACK_TOP.address.value)
+
+
+def _start(own: State, stack: U64) -> None:
+    own.address = Ptr.to(own).address
+    trap.start(own, stack)
+    cpu.start(own)
+
+
+def find(frames: FrameSource) -> U64:
+    """How many processors there are. Raises OutOfMemory."""
+    own = interrupts.apic_read(U32(REGISTER_IDENTIFIER)) >> 24
+    KNOWN.identifiers[0] = U8.truncate(own)
+    count = U64(1)
+    table = acpi.find(U32(SIGNATURE), frames)
+    if table.value == 0:
+        return count
+    at = table.offset(MADT_ENTRIES)
+    end = table.offset(U64(acpi.number(table.offset(acpi.LENGTH))))
+    while at < end and count < MAXIMUM_PROCESSORS:
+        # Kind, length, processor, identifier.
+        head = acpi.number(at)
+        identifier = head >> 24
+        if head & 0xFF == KIND_LOCAL_APIC and identifier != own:
+            if acpi.number(at.offset(4)) & ENABLED != 0:
+                KNOWN.identifiers[count] = U8.truncate(identifier)
+                count = count + 1
+        at = at.offset(U64(max(head >> 8 & 0xFF, U32(1))))
+    return count
+
+
+def prepare() -> None:
+    """Before the first other processor is started."""
+    timer.settle()
+    code = Slice.of(Ptr.at(U8, boot.START.address), U64(START_BYTES))
+    Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
+    LOCK.taken.store(U32(1), Order.RELAXED)
+    LOCK.several = U32(1)
+    _call_instead(trap.CALL_USER_TRAP.address, trap.LOCKED_USER_TRAP.address)
+    _call_instead(trap.CALL_SYSTEM_CALL.address, trap.LOCKED_SYSTEM_CALL.address)
+
+
+def _call_instead(place: VirtAddr, target: VirtAddr) -> None:
+    """Change the call at a place of the entry code, which costs nothing where there is one processor."""
+    distance = Ptr.at(U32, mmu.direct(PhysAddr(place.value + 1 - boot.KERNEL_BASE)))
+    distance.value = U32.truncate(target.value.wrapping_sub(place.value + CALL_BYTES))
+
+
+def start(number: U64, own: State, frames: FrameSource) -> bool:
+    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: not. Raises OutOfMemory."""
+    stack = mmu.map_stacks(frames).value - 16
+    Ptr.at(U64, VirtAddr(stack)).value = Ptr.to(own).address.value
+    Ptr.at(U64, boot.START_STACK.address).value = stack
+    _send(number, U32(COMMAND_INIT))
+    _wait(own, U64(INIT_NS))
+    for _ in U64.range(START_ATTEMPTS):
+        _send(number, U32(COMMAND_START | START_PAGE))
+        if _wait(own, U64(START_NS)):
+            return True
+    # It must not begin later, on another one's stacks.
+    _send(number, U32(COMMAND_INIT))
+    return False
+
+
+def _wait(own: State, duration: U64) -> bool:
+    """Whether a processor runs, at the latest after so many nanoseconds."""
+    end = timer.now() + duration
+    while own.running.load(Order.ACQUIRE) == 0:
+        if timer.now() > end:
+            return False
+        cpu.pause()
+    return True
+
+
+def begin(stack: U64) -> None:
+    """What a processor that was started does first. `stack`: where its stack begins."""
+    own = Ptr.at(State, VirtAddr(Ptr.at(U64, VirtAddr(stack)).value)).value
+    _start(own, stack)
+    interrupts.start_local()
+    timer.start_local()
+    own.running.store(U32(1), Order.RELEASE)
+
+
+@never_inlined
+def _send(number: U64, command: U32) -> None:
+    interrupts.apic_write(U32(REGISTER_TARGET), U32(KNOWN.identifiers[number]) << 24)
+    interrupts.apic_write(U32(REGISTER_COMMAND), command)
+    while interrupts.apic_read(U32(REGISTER_COMMAND)) & PENDING != 0:
+        cpu.pause()
+
+
+def interrupt(number: U64) -> None:
+    """Have a processor enter the kernel, if it is not there."""
+    _send(number, U32(VECTOR_PROCESSOR))
+
+
+# The kernel lock
+
+
+@inlined
+def are_several() -> bool:
+    """Whether other processors have been started."""
+    return LOCK.several != 0
+
+
+def try_lock() -> bool:
+    """Take the kernel lock, if it is free."""
+    return LOCK.taken.exchange(U32(1), Order.ACQUIRE) == 0
+
+
+def unlock() -> None:
+    """Give the kernel lock back. Leaving the kernel for user mode does that too."""
+    LOCK.taken.store(U32(0), Order.RELEASE)

@@ -1,0 +1,35 @@
+"""Starting processors."""
+
+from __future__ import annotations
+
+from cloudos.abi.errors import OutOfMemory
+from cloudos.kernel.hal import mmu, processors
+from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.sched.processor import FIRST, Processor
+from cloudos.kernel.sched.requests import ALL, Own
+from cloudos.lang import U32, U64, Ptr, size_of
+
+__all__ = ["OutOfMemory"]
+
+# A Processor takes so many frames, as a power of two.
+ORDER = 1
+assert size_of(Processor) <= 4096 << ORDER
+
+
+def start_first() -> None:
+    """The processor that boots has its data."""
+    ALL.add(Ptr.to(FIRST).cast(Own))
+    processors.start_first(FIRST.machine)
+
+
+def start_others() -> None:
+    """Start all other processors. They wait for the kernel lock. Raises OutOfMemory."""
+    count = processors.find(FRAMES)
+    if count == 1:
+        return
+    processors.prepare()
+    for number in U64.range(1, count):
+        made = Ptr.at(Processor, mmu.direct(FRAMES.allocate_zeroed_block(U64(ORDER))))
+        made.value.line.number = U32(number)
+        if processors.start(number, made.value.machine, FRAMES):
+            ALL.add(made.cast(Own))
