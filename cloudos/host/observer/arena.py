@@ -67,11 +67,11 @@ class Arena:
     anchor_start: U64 = U64(0)
     anchor_end: U64 = U64(0)
     anchor_physical: U64 = U64(0)
-    # The kernel's: what it is linked at, its code, where it keeps the current thread.
+    # The kernel's: what it is linked at, its code, what it keeps for the first processor.
     kernel_base: U64 = U64(0)
     kernel_size: U64 = U64(0)
     direct_base: U64 = U64(0)
-    current: U64 = U64(0)
+    processor: U64 = U64(0)
     system_call: U64 = U64(0)
     user_trap: U64 = U64(0)
     # 0: calls and returns are those of x86_64, 1: of AArch64.

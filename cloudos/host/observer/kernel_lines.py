@@ -21,9 +21,8 @@ from cloudos.host.bootstrap import write_atomically
 from cloudos.host.errors import ToolError
 from cloudos.host.machine import KERNEL_LINES, Options
 from cloudos.host.observer.lines import Lines
-from cloudos.host.observer.watching import HIGH_HALF, Watch, symbols, watch
+from cloudos.host.observer.watching import HIGH_HALF, NEEDED, Watch, symbols, watch
 
-NEEDED = ("kernel_system_call", "kernel_user_trap", "kernel_end", "kernel__sched__processor__PROCESSOR")
 KERNEL = "cloudos/kernel/"
 
 

@@ -88,7 +88,7 @@ def install(plugin: U64, information: U64, count: U32, arguments: Ptr[Ptr[U8]]) 
 @exported("observer_on_execute")
 @fast
 def on_execute(processor: U32, index: U64) -> None:
-    """A block is about to be executed."""
+    """A block is about to be executed, by the one processor that is watched."""
     recorder.execute(PLUGIN.arena.value, index)
 
 

@@ -33,6 +33,9 @@ EARLY = {"x86_64": (KERNEL_BASE + 0x100000, 0x100000, 0), "aarch64": (0x4000_000
 x86_64 is loaded at 1 MB; on `virt` the first instructions are QEMU's own, at the start of memory."""
 EARLY_SIZE = 0x1000
 
+NEEDED = ("kernel_system_call", "kernel_user_trap", "kernel_end", "processor")
+"""Symbols of the kernel that the plugin looks at."""
+
 TABLES = {
     "blocks": (arena.BLOCKS, size_of(arena.Block)),
     "instructions": (arena.INSTRUCTIONS, 8),
@@ -193,6 +196,9 @@ def watch(kernel: Path, architecture: str, memory: int, *, traced: bool = False)
 def configure(made: Watch, kernel: Path, architecture: str, memory: int) -> None:
     """Write what the plugin must know of the guest."""
     known = symbols(kernel)
+    missing = [name for name in NEEDED if name not in known]
+    if missing:
+        raise ToolError(f"the kernel has no symbols {', '.join(missing)}", "please report this as a defect")
     anchor, physical, start = EARLY[architecture]
     values = {
         "magic": arena.MAGIC,
@@ -204,7 +210,7 @@ def configure(made: Watch, kernel: Path, architecture: str, memory: int) -> None
         "kernel_base": KERNEL_BASE,
         "kernel_size": known["kernel_end"] - KERNEL_BASE,
         "direct_base": DIRECT_BASE,
-        "current": known["kernel__sched__processor__PROCESSOR"],
+        "processor": known["processor"],
         "system_call": known["kernel_system_call"],
         "user_trap": known["kernel_user_trap"],
         "coding": list(EARLY).index(architecture),
