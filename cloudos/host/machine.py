@@ -75,7 +75,7 @@ class Options:
     restarts: bool = False
     """Whether a machine that resets itself starts again; otherwise that is its end."""
     observed: Observed | None = None
-    """Needs emulation, and one processor."""
+    """Needs emulation."""
 
 
 @dataclass
@@ -194,7 +194,7 @@ def check_room(options: Options, kernel: int, bundle: int) -> None:
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
-    watchable = accelerator.name == "tcg" and options.processors == 1 and options.observed is None
+    watchable = accelerator.name == "tcg" and options.observed is None
     if os.environ.get(KERNEL_LINES) and watchable:
         from cloudos.host.observer.kernel_lines import collecting
 

@@ -40,7 +40,7 @@ def read(text: str) -> Module:
 
 
 def visit(body: list[ast.stmt], name: str, module: Module, owner: int | None) -> None:
-    """Note the statements of a suite and of those in it. `owner`: the line of what it belongs to; None for functions."""
+    """Note the statements of a suite and of those in it. `owner`: the line of what it belongs to, but for functions."""
     for node in body:
         end = header_end(node)
         if owner is not None:

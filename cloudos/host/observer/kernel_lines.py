@@ -18,7 +18,6 @@ from pathlib import Path
 
 from cloudos.host import elf
 from cloudos.host.bootstrap import write_atomically
-from cloudos.host.errors import ToolError
 from cloudos.host.machine import KERNEL_LINES, Options
 from cloudos.host.observer.lines import Lines
 from cloudos.host.observer.watching import HIGH_HALF, NEEDED, Watch, symbols, watch
@@ -33,23 +32,16 @@ def collecting(kernel: Path, options: Options) -> Iterator[Options]:
         yield options
         return
     content = kernel.read_bytes()
-    with watch(kernel, elf.architecture(content), options.memory) as watching:
+    with watch(kernel, elf.architecture(content), options.memory, only_lines=True) as watching:
         yield replace(options, observed=watching.observed)
         keep(Path(os.environ[KERNEL_LINES]), content, watching)
 
 
 def keep(folder: Path, kernel: bytes, watching: Watch) -> None:
     """Write what was executed of the kernel; nothing when nothing was."""
-    try:
-        record = watching.record()
-    except ToolError:
+    addresses = {address for address in watching.reached() if address >= HIGH_HALF}
+    if not addresses:
         return
-    addresses = {
-        address
-        for count in record.counts
-        if count.block.addresses[0] >= HIGH_HALF
-        for address in count.block.addresses[: count.executed]
-    }
     name = hashlib.sha256(kernel).hexdigest()[:20]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{name}.elf").exists():

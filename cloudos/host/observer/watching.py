@@ -48,7 +48,7 @@ TABLES = {
 }
 """Entries and bytes of an entry."""
 
-BLOCK = struct.Struct("<QIIQB")
+BLOCK = struct.Struct("<QIIQB15xQ")
 NODE = struct.Struct("<I4xQ")
 COUNTER = struct.Struct("<III4xQ")
 EVENT = struct.Struct("<B7xQQQ20Q")
@@ -138,8 +138,18 @@ class Watch:
         """The entries of a table that are in use, as `FORMATS` has them."""
         start, size = self.field(f"{name}_at"), TABLES[name][1]
         form = FORMATS[name]
-        for index in range(self.field(name)):
+        # A number is counted up also when there is no room.
+        for index in range(min(self.field(name), TABLES[name][0])):
             yield form.unpack_from(self.view, start + index * size)
+
+    def reached(self) -> set[int]:
+        """The addresses of instructions of all blocks that were executed, where `only_lines` was asked for."""
+        found: set[int] = set()
+        start = self.field("instructions_at")
+        for _, first, count, _, _, executed in self.table("blocks"):
+            if executed:
+                found.update(struct.unpack_from(f"<{count}Q", self.view, start + 8 * first))
+        return found
 
     def record(self) -> Record:
         """What was seen. Raises ToolError when nothing was: the plugin did not run, or failed."""
@@ -151,9 +161,9 @@ class Watch:
                 "nothing was counted: QEMU did not take the plugin", "it has to be version 7.2 to 8.2, with plugins"
             )
         start = self.field("instructions_at")
-        count = self.field("instructions")
+        count = min(self.field("instructions"), arena.INSTRUCTIONS)
         addresses = struct.unpack_from(f"<{count}Q", self.view, start)
-        blocks = [Block(addresses[first : first + n], digest) for _, first, n, digest, _ in self.table("blocks")]
+        blocks = [Block(addresses[first : first + n], digest) for _, first, n, digest, *_ in self.table("blocks")]
         counts = [
             Count(node, blocks[block], executed or len(blocks[block].addresses), times)
             for node, block, executed, times in self.table("counters")
@@ -168,8 +178,12 @@ class Watch:
 
 
 @contextmanager
-def watch(kernel: Path, architecture: str, memory: int, *, traced: bool = False) -> Iterator[Watch]:
+def watch(
+    kernel: Path, architecture: str, memory: int, *, traced: bool = False, only_lines: bool = False
+) -> Iterator[Watch]:
     """An arena for one run of `kernel` on a machine with so many bytes of memory; `traced`: with events.
+
+    `only_lines`: nothing but what `reached` gives, on a machine of any number of processors. Else it must have one.
 
     Raises ToolError, CompileError.
     """
@@ -186,6 +200,7 @@ def watch(kernel: Path, architecture: str, memory: int, *, traced: bool = False)
             configure(made, kernel, architecture, memory)
             made.set("size", at)
             made.set("traced", int(traced))
+            made.set("only_lines", int(only_lines))
             for name, place in places.items():
                 made.set(f"{name}_at", place)
             yield made

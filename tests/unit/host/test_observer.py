@@ -70,7 +70,7 @@ def test_boxes_stand_on_their_callers_and_say_what_they_are() -> None:
 def test_what_the_tool_reads_is_what_the_plugin_writes() -> None:
     """The formats of the tool, against the layout of the structures."""
     for structure, form, names in (
-        (arena.Block, watching.BLOCK, ("address", "first", "count", "digest", "ending")),
+        (arena.Block, watching.BLOCK, ("address", "first", "count", "digest", "ending", "executed")),
         (arena.Node, watching.NODE, ("parent", "site")),
         (arena.Counter, watching.COUNTER, ("node", "block", "executed", "count")),
         (arena.Event, watching.EVENT, ("kind", "thread", "owner", "time", "values")),
