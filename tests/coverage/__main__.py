@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloudos.host import state
-from cloudos.host.machine import KERNEL_LINES
 from cloudos.host.observer.kernel_lines import lines_in
 from tests.coverage import page, reasons
 from tests.coverage.merge import merge
@@ -67,7 +66,7 @@ def measure(folder: Path, quick: bool) -> bool:
     environment = {"COVERAGE_FILE": str(folder / "data")}
     passed = all([pytest([one], environment, True) for one in files(QUICK_SIMULATED if quick else SIMULATED)])
     imports(environment)
-    watched = {KERNEL_LINES: str(folder / "machine")} | ({} if quick else {"CLOUDOS_LONG_TESTS": "1"})
+    watched = {state.KERNEL_LINES: str(folder / "machine")} | ({} if quick else {"CLOUDOS_LONG_TESTS": "1"})
     rows, *others = QUICK_MACHINE if quick else MACHINE
     passed = pytest([rows], watched, False) and passed
     watched.pop("CLOUDOS_LONG_TESTS", None)
