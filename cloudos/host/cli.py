@@ -471,7 +471,7 @@ def simulate(options: tuple[str, ...]) -> int:
 
 
 @cli.command()
-@click.option("--quick", is_flag=True, help="Fewer tests, in five minutes.")
+@click.option("--quick", is_flag=True, help="Fewer tests, in ten minutes.")
 @click.option("--report", "again", is_flag=True, help="Run nothing: make the page from what the last run left.")
 def coverage(quick: bool, again: bool) -> int:
     """Measure which lines and branches of the kernel the tests reach, and write docs/kernel-coverage.md.
