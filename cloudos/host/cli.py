@@ -149,7 +149,7 @@ def split_file(text: str) -> tuple[Path, str]:
 @program_options
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
-@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
+@click.option("--cpus", type=click.IntRange(1, 256), default=1, show_default=True, help="Processors.")
 @MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
 @click.option("--bare", is_flag=True, help="The kernel alone, without services; so it is below 8M of memory.")
@@ -300,7 +300,7 @@ def graph(name: str, svg: Path | None, arch: str) -> None:
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @MACHINE
-@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
+@click.option("--cpus", type=click.IntRange(1, 256), default=1, show_default=True, help="Processors.")
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
 @ARCH
 def shell(

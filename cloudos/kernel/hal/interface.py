@@ -8,10 +8,11 @@ cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero,
             port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
-mmu         start, direct, PageTable, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
+mmu         start, direct, PageTable, BROADCASTS, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
-processors  State, this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
+processors  State, this, start_first, find, prepare, make, start, begin, interrupt, are_several, try_lock, unlock,
+            model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
@@ -108,6 +109,10 @@ class FrameSource(Protocol):
         """One frame of zeroes. Raises OutOfMemory."""
         ...
 
+    def allocate_zeroed_block(self, order: U64) -> PhysAddr:
+        """1 << `order` frames of zeroes, next to each other. Raises OutOfMemory."""
+        ...
+
 
 class Timer(Protocol):
     """Time since boot and one alarm."""
@@ -148,7 +153,10 @@ class Processors(Protocol):
     """
 
     def this(self) -> VirtAddr:
-        """What the kernel keeps for this processor; a State of the architecture's stands at its beginning."""
+        """What the kernel keeps for this processor; a State of the architecture's stands at its beginning.
+
+        Of that, `pages` is the generic kernel's: the address of the PageTable in use, 0 while that is no process's.
+        """
         ...
 
     def start_first(self, own: Any) -> None:
@@ -161,18 +169,22 @@ class Processors(Protocol):
     def prepare(self) -> None:
         """Before the first other processor is started: the kernel lock is in use, and taken."""
 
-    def start(self, number: U64, own: Any, frames: FrameSource) -> bool:
-        """Start a processor, whose `this` is `own`: it comes to `kernel_processor` with an argument for `begin`.
+    def make(self, number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+        """Memory for what the kernel keeps for a processor, zeroed, and its stacks. Raises OutOfMemory."""
+        ...
 
-        False: it did not. Raises OutOfMemory.
+    def start(self, number: U64, own: Any) -> bool:
+        """Start a processor, whose `this` is `own`: it comes to `kernel_processor` with that address.
+
+        False: it did not.
         """
         ...
 
-    def begin(self, stack: U64) -> None:
+    def begin(self, own: Any) -> None:
         """What a processor that was started does first."""
 
-    def interrupt(self, number: U64) -> None:
-        """Have a processor enter the kernel, if it is not there."""
+    def interrupt(self, own: Any) -> None:
+        """Have a processor, by its State, enter the kernel, if it is not there."""
 
     def are_several(self) -> bool:
         """Whether other processors have been started."""

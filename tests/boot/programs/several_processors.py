@@ -16,7 +16,6 @@ from cloudos.abi.errors import TimedOut
 from cloudos.abi.objects import MEMORY_ON_DEMAND
 from cloudos.lang import (
     U8,
-    U32,
     U64,
     Array,
     Atomic,
@@ -34,19 +33,32 @@ from cloudos.sdk import List, Text, print, system
 from cloudos.sdk.ipc import Message, call, receive, reply_and_receive
 from cloudos.sdk.memory import READ, WRITE, Memory, unmap
 from cloudos.sdk.processes import Child
+from cloudos.sdk.registers import LARGEST
 from cloudos.sdk.threads import start
 
 PAGE = layout.PAGE_SIZE
 MOST = 16
 LENGTH = 16 * PAGE
 SHOWN_AT = 0x5000_0000_0000
-REGISTERS = 22
+WORDS = LARGEST // 8
 
 
-@machine(x86_64=Template("cpuid", results=("=a", "=b", "=c", "=d"), inputs={"leaf": "a", "subleaf": "c"}))
-def cpuid(leaf: U32, subleaf: U32) -> tuple[U32, U32, U32, U32]:
-    """EAX, EBX, ECX, EDX of a CPUID leaf."""
-    return U32(0), U32(0), U32(0), U32(0)
+@machine(
+    x86_64=Template(
+        "movl $1, %%eax; cpuid; shrl $24, %%ebx; movq %%rbx, %[result]",
+        result="=r",
+        clobbers=("rax", "rbx", "rcx", "rdx"),
+    ),
+    # Groups of 16, or a single one of 8.
+    aarch64=Template(
+        "mrs %[result], tpidrro_el0; ubfx x9, %[result], #8, #4; bfi %[result], x9, #4, #60",
+        result="=r",
+        clobbers=("x9",),
+    ),
+)
+def here() -> U64:
+    """Which processor this runs on, below 256."""
+    return U64(0)
 
 
 @struct
@@ -75,8 +87,7 @@ def random(limit: U64) -> U64:
 
 def show_up(argument: U64) -> None:
     """Say where this runs, and compute until all are there."""
-    _, where, _, _ = cpuid(U32(1), U32(0))
-    SHARED.seen[U64(where >> 24)] = U64(1)
+    SHARED.seen[here()] = U64(1)
     SHARED.arrived.fetch_add(U64(1))
     while SHARED.arrived.load() < SHARED.wanted:
         pass
@@ -152,8 +163,8 @@ def still(rounds: U64) -> None:
     threads = Array[U64, Literal[2]]()
     threads[0] = start(code_address(count_up), U64(0))
     threads[1] = start(code_address(null_calls), bell)
-    first = Array[U64, Literal[22]]()
-    again = Array[U64, Literal[22]]()
+    first = Array[U64, Literal[36]]()
+    again = Array[U64, Literal[36]]()
     for index in U64.range(rounds):
         for thread in threads:
             system.thread_suspend(thread)
@@ -163,7 +174,7 @@ def still(rounds: U64) -> None:
             pass
         assert SHARED.total.load() == before, "a suspended thread goes on"
         system.thread_read_registers(threads[0], UserPtr.at(U8, Ptr.to(again).address.value))
-        for register in U64.range(REGISTERS):
+        for register in U64.range(U64(WORDS)):
             assert first[register] == again[register], "the registers of a suspended thread change"
         for thread in threads:
             system.thread_start(thread)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
+from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, MAXIMUM_RANGES, BootInformation, MemoryRange
 from cloudos.kernel.hal.shared.direct import direct
 from cloudos.kernel.hal.shared.registers import register as behind
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
@@ -35,6 +35,12 @@ class Machine:
     distributor: U64 = U64(0)
     second: U64 = U64(0)
     second_length: U64 = U64(0)
+    # Where there are two ranges of redistributors.
+    third: U64 = U64(0)
+    third_length: U64 = U64(0)
+    # Affinities of the processors, as in MPIDR_EL1.
+    processor_count: U64 = U64(0)
+    processors: Array[U64, Literal[256]] = zeroed()
     # PSCI is called by SMC and not by HVC.
     asks_firmware: bool = False
     slot_count: U64 = U64(0)
@@ -51,6 +57,7 @@ class Node:
     length: U64 = U64(0)
     interrupts: VirtAddr = zeroed()
     is_memory: bool = False
+    is_processor: bool = False
     is_reserved: bool = False
 
     def address(self, index: U64) -> U64:
@@ -79,6 +86,12 @@ def _word(address: VirtAddr) -> U32:
 @never_inlined
 def _double(address: VirtAddr) -> U64:
     return U64(_word(address)) << 32 | U64(_word(behind(address, U64(4))))
+
+
+@never_inlined
+def _number(address: VirtAddr, length: U64) -> U64:
+    """In one cell or two."""
+    return _double(address) if length == 8 else U64(_word(address))
 
 
 @never_inlined
@@ -142,10 +155,11 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         node.interrupts = value
     elif _begins(name, data(b"device_type\0")):
         node.is_memory = _begins(value, data(b"memory\0"))
+        node.is_processor = _begins(value, data(b"cpu\0"))
     elif _begins(name, data(b"method\0")):
         MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
     elif _begins(name, data(b"linux,initrd-")):
-        address = _double(value) if length == 8 else U64(_word(value))
+        address = _number(value, length)
         if _begins(behind(name, U64(13)), data(b"start\0")):
             BOOT_INFORMATION.module = PhysAddr(address)
         else:
@@ -156,6 +170,10 @@ def _finish(node: Node) -> None:
     """All properties of a node are known."""
     machine = MACHINE
     if node.registers.value == 0:
+        return
+    if node.is_processor and machine.processor_count < MAXIMUM_PROCESSORS:
+        machine.processors[machine.processor_count] = _number(node.registers, node.length)
+        machine.processor_count += 1
         return
     first = node.address(U64(0))
     if node.is_memory or node.is_reserved:
@@ -181,6 +199,9 @@ def _take_controller(node: Node, version: U64) -> None:
     MACHINE.distributor = node.address(U64(0))
     MACHINE.second = node.address(U64(2))
     MACHINE.second_length = node.address(U64(3))
+    if node.length > 2 * PAIR:
+        MACHINE.third = node.address(U64(4))
+        MACHINE.third_length = node.address(U64(5))
 
 
 def _add_memory(node: Node, start: U64, length: U64) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.aarch64.boot import KERNEL_BASE
+from cloudos.kernel.hal.aarch64.processor import DATA_PAGE, GUARD_PAGE, OVERFLOW_PAGE, PLACE_BYTES, PLACES, state_of, this
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
 from cloudos.lang import (
@@ -59,8 +60,11 @@ TABLE_FLAGS = VALID | TABLE
 DEVICE_FLAGS = VALID | SHARED_ACCESSED | KERNEL_NO_EXECUTE | USER_NO_EXECUTE
 ASID_SHIFT = 48
 ASID_MASK = 0xFFFF << ASID_SHIFT
-# All processors have 8 bits of them.
+# All processors have 8 bits of them, and those that say so in this bit of TCR_EL1, 16.
 LAST_ASID = 255
+WIDE_ASIDS = 36
+# Invalidating reaches all processors.
+BROADCASTS = True
 
 TEXT_START = LinkerSymbol("kernel_text_start")
 RODATA_START = LinkerSymbol("kernel_rodata_start")
@@ -189,15 +193,59 @@ class Walk:
 
 
 @struct
+class Taken:
+    """ASIDs."""
+
+    count: U64 = U64(0)
+    of: Array[U64, Literal[256]] = zeroed()
+
+
+TAKEN = place(Taken())
+
+
+@struct
 class Tags:
     """The ASIDs, of which 0 is the empty user half's. In a generation each is given out once.
 
     With the next generation all translations are forgotten, and whoever has an ASID of an old one gets a new one when
-    it runs next.
+    it runs next. Who is running on another of the `processors` keeps it: it is TAKEN from the beginning.
     """
 
     generation: U64 = U64(1)
     latest: U64 = U64(0)
+    last: U64 = U64(LAST_ASID)
+    processors: U64 = U64(1)
+
+    def next(self) -> U64:
+        """An ASID that no translation is tagged with, in its place above the address of a root."""
+        self.latest = self.latest + 1
+        if self.latest > self.last:
+            self.latest = U64(1)
+            self._renew()
+        while self._is_taken():
+            self.latest = self.latest + 1
+        return self.latest << ASID_SHIFT
+
+    def _is_taken(self) -> bool:
+        for index in U64.range(TAKEN.count):
+            if TAKEN.of[index] == self.latest:
+                return True
+        return False
+
+    def _renew(self) -> None:
+        """Begin a generation."""
+        self.generation = self.generation + 1
+        TAKEN.count = U64(0)
+        for number in U64.range(self.processors):
+            own = state_of(number)
+            if own.pages.value != 0 and Ptr.to(own).address != this():
+                pages = Ptr.at(PageTable, own.pages).value
+                pages.generation = self.generation
+                TAKEN.of[TAKEN.count] = pages.loaded >> ASID_SHIFT
+                TAKEN.count = TAKEN.count + 1
+        # Nothing may be fetched with the old one from now on.
+        KERNEL.pages.activate()
+        cpu.invalidate_all()
 
 
 TAGS = place(Tags())
@@ -265,14 +313,9 @@ class PageTable:
 
     @never_inlined
     def _renew(self) -> None:
-        """Get an ASID that no translation is tagged with, and use it."""
-        TAGS.latest = TAGS.latest + 1
-        if TAGS.latest == LAST_ASID:
-            TAGS.latest = U64(1)
-            TAGS.generation = TAGS.generation + 1
-            cpu.invalidate_all()
+        """Get an ASID, and use it."""
+        self.loaded = self.root.value | TAGS.next()
         self.generation = TAGS.generation
-        self.loaded = self.root.value | TAGS.latest << ASID_SHIFT
         cpu.load_user_root(self.loaded)
 
 
@@ -295,14 +338,16 @@ class NoUserSpace:
 
 @struct
 class KernelSpace:
-    """`pages`: the empty user half; `tables`: the translations of kernel addresses."""
+    """`pages`: the empty user half; `tables`: the translations of kernel addresses. A processor begins with both."""
 
     pages: NoUserSpace
     tables: PageTable
     next_device: U64
 
 
-KERNEL = place(KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)))
+KERNEL = place(
+    KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)), symbol="kernel_space"
+)
 
 
 def largest_level() -> U64:
@@ -371,3 +416,16 @@ def map_device(frame: PhysAddr, length: U64) -> VirtAddr:
         KERNEL.next_device = KERNEL.next_device + LARGE_PAGE
     cpu.publish_tables()
     return VirtAddr(address)
+
+
+def map_place(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+    """Map a processor's stacks, and so many pages for its data, zeroed: where those are. Raises OutOfMemory."""
+    place = VirtAddr(PLACES + number * PLACE_BYTES)
+    for page in U64.range(OVERFLOW_PAGE, DATA_PAGE + pages):
+        if page != GUARD_PAGE:
+            address = place.offset(page * PAGE_SIZE)
+            access = Access.READ | Access.WRITE
+            KERNEL.tables.map_range(address, frames.allocate_zeroed(), U64(PAGE_SIZE), access, frames, U64(0))
+    cpu.publish_tables()
+    cpu.synchronize()
+    return place.offset(DATA_PAGE * PAGE_SIZE)

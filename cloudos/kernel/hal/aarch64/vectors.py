@@ -1,7 +1,8 @@
 """The vector registers of threads: in the processor only while their owner uses them.
 
 A thread that uses none pays nothing. After the switch to another thread programs are kept from the registers; the first
-use is a trap that saves them for their owner, and loads those of the thread, unless it is the owner itself.
+use is a trap that saves them for their owner, and loads those of the thread, unless it is the owner itself. With several
+processors they are saved before another thread runs, for their owner may go on elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Literal
 
 from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.aarch64.processor import OWN
-from cloudos.lang import U64, Array, Template, VirtAddr, inlined, machine, struct, zeroed
+from cloudos.kernel.hal.shared.lock import are_several
+from cloudos.lang import U64, Array, Template, VirtAddr, inlined, machine, never_inlined, struct, zeroed
 
 
 @struct(align=16)
@@ -60,22 +62,35 @@ def _load(state: VirtAddr) -> None:
 
 @inlined
 def save_vectors(state: VirtAddr) -> None:
-    """They stay in the processor until another thread uses them."""
+    """The current thread's, if it has used them, are kept there before it can run on another processor."""
+    if OWN.vectors_open != 0:
+        _close()
 
 
 @inlined
 def load_vectors(state: VirtAddr) -> None:
     """From here on these are the current thread's; also if they are in the processor, its first use is a trap."""
-    OWN.vectors = state.value
     if OWN.vectors_open != 0:
-        OWN.vectors_open = U64(0)
-        cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
+        _close()
+    OWN.vectors = state.value
+
+
+@never_inlined
+def _close() -> None:
+    """Keep programs from the registers. Where there is one processor, they stay there until another thread uses them."""
+    OWN.vectors_open = U64(0)
+    cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
+    if are_several():
+        OWN.vector_owner = U64(0)
+        _store(VirtAddr(OWN.vectors))
 
 
 def forget_vectors(state: VirtAddr) -> None:
     """A VectorState is about to go: what is in the processor is not to be saved there."""
     if OWN.vector_owner == state.value:
         OWN.vector_owner = U64(0)
+        OWN.vectors_open = U64(0)
+        cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
 
 
 def take_vectors() -> None:

@@ -18,6 +18,8 @@ PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
 LARGEST_LEVEL = 2
+# Nobody invalidates the translations of another processor.
+BROADCASTS = False
 # 32 entries.
 PASSED_BYTES = 256
 

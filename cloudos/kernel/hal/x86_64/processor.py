@@ -1,4 +1,4 @@
-"""What each processor keeps for itself, reached through the GS register, and the lock that all of them take."""
+"""What each processor keeps for itself, reached through the GS register."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from cloudos.lang import (
     located,
     machine,
     offset_of,
-    place,
     struct,
     zeroed,
 )
@@ -45,32 +44,25 @@ class TaskState:
     port_map_offset: U16 = U16(0)
 
 
-@struct
-class Lock:
-    """The kernel lock. `several`: it is taken at all."""
-
-    taken: Atomic[U32] = Atomic(U32(0))
-    several: U32 = U32(0)
-
-
 @struct(align=64)
 class State:
     """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
 
-    `address`: where this is. `frame`: where the current thread's registers are kept.
+    `address`: where this is. `pages`: that of the PageTable in use. `frame`: where the current thread's registers are.
     """
 
     address: VirtAddr = zeroed()
     kernel_stack: U64 = U64(0)
     user_stack: U64 = U64(0)
     frame: U64 = U64(0)
+    pages: VirtAddr = zeroed()
     has_smap: U32 = U32(0)
+    # Of its local APIC, in the place where commands have it.
+    identifier: U32 = U32(0)
     running: Atomic[U32] = Atomic(U32(0))
     task: TaskState = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
 
-
-LOCK = place(Lock(), symbol="kernel_lock")
 
 ADDRESS = offset_of(State, "address")
 KERNEL_STACK = offset_of(State, "kernel_stack")
