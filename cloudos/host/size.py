@@ -12,7 +12,7 @@ from typing import Any
 from cloudos.host import state
 from cloudos.host.symbols import Symbols
 
-LIMIT = 51_900
+LIMIT = 51_200
 """Bytes of .text, .rodata and .data together that the kernel may have on each architecture."""
 
 KINDS = ("text", "rodata", "data")

@@ -8,7 +8,8 @@ cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero,
             port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
-mmu         start, direct, PageTable, BROADCASTS, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
+mmu         start, direct, PageTable, BROADCASTS, forget_translations, begin_generation, copy_kernel_half,
+            largest_level, page_bytes, map_device
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off
 processors  State, this, start_first, find, prepare, make, start, begin, interrupt, are_several, try_lock, unlock,

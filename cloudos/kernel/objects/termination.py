@@ -293,9 +293,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
 def _use_space_of(thread: Ptr[Thread]) -> None:
     """Make the memory of a thread's process readable: it is the last that is looked at."""
     PROCESSOR.current = thread
-    pages = thread.value.process.value.space.value.pages
-    PROCESSOR.machine.pages = Ptr.to(pages).address
-    pages.activate()
+    scheduler.use_space(thread.value.process.value.space.value.pages)
 
 
 # The end of the machine's work

@@ -36,7 +36,7 @@ class Line:
 
     # What is asked for; 0: nothing.
     request: Atomic[U32] = Atomic(U32(0))
-    # Of the processor that started after it.
+    # Of the processor that started before it.
     next: Ptr[Own] = null()
 
 
@@ -53,17 +53,11 @@ class All:
     """All processors that run, linked."""
 
     first: Ptr[Own] = null()
-    last: Ptr[Own] = null()
-    count: U64 = U64(0)
 
     def add(self, own: Ptr[Own]) -> None:
         """One more runs."""
-        if self.first.is_null():
-            self.first = own
-        else:
-            self.last.value.line.next = own
-        self.last = own
-        self.count += 1
+        own.value.line.next = self.first
+        self.first = own
 
 
 ALL = place(All())
@@ -85,6 +79,13 @@ def forget(pages: mmu.PageTable) -> None:
         _ask_others(Ptr.to(pages).address, U32(FORGET))
 
 
+@never_inlined
+def begin_generation() -> None:
+    """This processor has changed how translations are tagged: now all others do."""
+    _ask_others(VirtAddr(0), U32(FORGET))
+    mmu.begin_generation()
+
+
 def stop_others() -> None:
     """No other processor does anything any more. The machine is about to be switched off."""
     _ask_others(VirtAddr(0), U32(STOP))
@@ -92,9 +93,9 @@ def stop_others() -> None:
 
 @never_inlined
 def _ask_others(pages: VirtAddr, request: U32) -> None:
-    """Ask those that use these page tables, or all of them to stop, which is not answered."""
+    """Ask those that use these page tables; all of them where that is 0."""
     own = ALL.first
     while not own.is_null():
-        if own.address != processors.this() and (request == STOP or own.value.machine.pages == pages):
+        if own.address != processors.this() and (pages.value == 0 or own.value.machine.pages == pages):
             ask(own.value, request)
         own = own.value.line.next

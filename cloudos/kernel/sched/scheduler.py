@@ -12,6 +12,7 @@ from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
+from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
@@ -289,8 +290,7 @@ def switch_to(thread: Ptr[Thread]) -> None:
     PROCESSOR.current = thread
     pages = thread.value.process.value.space.value.pages
     if Ptr.to(pages).address != PROCESSOR.machine.pages:
-        PROCESSOR.machine.pages = Ptr.to(pages).address
-        pages.activate()
+        use_space(pages)
     loaded = PROCESSOR.loaded
     if loaded != thread:
         if not loaded.is_null():
@@ -307,6 +307,14 @@ def forget_thread(thread: Ptr[Thread]) -> None:
         PROCESSOR.loaded = null()
     if PROCESSOR.current == thread:
         PROCESSOR.current = null()
+
+
+@inlined
+def use_space(pages: mmu.PageTable) -> None:
+    """Use the page tables of a process."""
+    PROCESSOR.machine.pages = Ptr.to(pages).address
+    if pages.activate():
+        requests.begin_generation()
 
 
 def forget_space(pages: mmu.PageTable) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, MAXIMUM_RANGES, BootInformation, MemoryRange
+from cloudos.kernel.hal.aarch64 import cpu
+from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
 from cloudos.kernel.hal.shared.direct import direct
 from cloudos.kernel.hal.shared.registers import register as behind
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
@@ -21,6 +22,7 @@ STRUCTURE, STRINGS, RESERVED = 2, 3, 4
 # Bytes of an address with its length.
 PAIR = 16
 MAXIMUM_SLOTS = 32
+OTHER_PROCESSORS = 255
 RESERVED_DEPTH = 3
 
 
@@ -30,17 +32,13 @@ class Machine:
 
     uart: U64 = U64(0)
     uart_line: U64 = U64(0)
-    # The interrupt controller: 2 or 3; the processor's interface of the one, the redistributors of the other.
+    # The interrupt controller: 2 or 3; start and length of its ranges: the distributor, the processors' interface of the
+    # one, the redistributors of the other, and perhaps more of those.
     gic_version: U64 = U64(0)
-    distributor: U64 = U64(0)
-    second: U64 = U64(0)
-    second_length: U64 = U64(0)
-    # Where there are two ranges of redistributors.
-    third: U64 = U64(0)
-    third_length: U64 = U64(0)
-    # Affinities of the processors, as in MPIDR_EL1.
+    ranges: Array[U64, Literal[6]] = zeroed()
+    # Affinities of the other processors, as in MPIDR_EL1.
     processor_count: U64 = U64(0)
-    processors: Array[U64, Literal[256]] = zeroed()
+    processors: Array[U64, Literal[255]] = zeroed()
     # PSCI is called by SMC and not by HVC.
     asks_firmware: bool = False
     slot_count: U64 = U64(0)
@@ -171,9 +169,11 @@ def _finish(node: Node) -> None:
     machine = MACHINE
     if node.registers.value == 0:
         return
-    if node.is_processor and machine.processor_count < MAXIMUM_PROCESSORS:
-        machine.processors[machine.processor_count] = _number(node.registers, node.length)
-        machine.processor_count += 1
+    if node.is_processor:
+        affinity = _number(node.registers, node.length)
+        if affinity != cpu.affinity() and machine.processor_count < OTHER_PROCESSORS:
+            machine.processors[machine.processor_count] = affinity
+            machine.processor_count += 1
         return
     first = node.address(U64(0))
     if node.is_memory or node.is_reserved:
@@ -196,12 +196,8 @@ def _finish(node: Node) -> None:
 
 def _take_controller(node: Node, version: U64) -> None:
     MACHINE.gic_version = version
-    MACHINE.distributor = node.address(U64(0))
-    MACHINE.second = node.address(U64(2))
-    MACHINE.second_length = node.address(U64(3))
-    if node.length > 2 * PAIR:
-        MACHINE.third = node.address(U64(4))
-        MACHINE.third_length = node.address(U64(5))
+    for index in U64.range(min(node.length // 8, U64(MACHINE.ranges.length))):
+        MACHINE.ranges[index] = node.address(index)
 
 
 def _add_memory(node: Node, start: U64, length: U64) -> None:

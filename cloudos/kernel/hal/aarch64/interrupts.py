@@ -23,7 +23,8 @@ TIMER = 27
 PROCESSOR = 0
 NOBODY = 1023
 
-DISTRIBUTOR_BYTES = 0x1_0000
+# Of MACHINE.ranges.
+REDISTRIBUTORS, FURTHER = 2, 4
 # Of the distributor; the same registers for private interrupts stand in a redistributor's second page, or in the
 # distributor of version 2.
 CONTROL = 0
@@ -164,10 +165,10 @@ def start(frames: FrameSource) -> None:
     """Turn the controller on, with the timer and the console's line. Raises OutOfMemory."""
     machine = MACHINE
     keep(U64(LINES), U64(MAXIMUM_LINES), U64(RESOURCE_END))
-    CONTROLLER.distributor = _map(machine.distributor, U64(DISTRIBUTOR_BYTES))
-    CONTROLLER.interface = _map(machine.second, machine.second_length)
-    CONTROLLER.further = _map(machine.third, machine.third_length)
-    distributor = CONTROLLER.distributor
+    distributor = _map(U64(0))
+    CONTROLLER.distributor = distributor
+    CONTROLLER.interface = _map(U64(REDISTRIBUTORS))
+    CONTROLLER.further = _map(U64(FURTHER))
     if machine.gic_version == 3:
         cpu.device_write_u32(distributor, U32(CONTROL_ON_3))
         affinity = cpu.affinity()
@@ -187,8 +188,9 @@ def start(frames: FrameSource) -> None:
         _take_line(machine.uart_line)
 
 
-def _map(place: U64, length: U64) -> VirtAddr:
-    """Map registers, and keep them from drivers."""
+def _map(index: U64) -> VirtAddr:
+    """Map a range of registers, and keep them from drivers."""
+    place, length = MACHINE.ranges[index], MACHINE.ranges[index + 1]
     keep(U64(MEMORY), place, place + length)
     return mmu.map_device(PhysAddr(place), length)
 
@@ -220,7 +222,7 @@ def _start_3(affinity: U64) -> None:
     place = CONTROLLER.interface
     while cpu.device_read_u32(register(place, U64(TYPE_AFFINITY))) != own:
         place = register(place, U64(REDISTRIBUTOR_BYTES))
-        if place.value - CONTROLLER.interface.value == MACHINE.second_length:
+        if place.value - CONTROLLER.interface.value == MACHINE.ranges[REDISTRIBUTORS + 1]:
             place = CONTROLLER.further
     waker = register(place, U64(WAKER))
     cpu.device_write_u32(waker, cpu.device_read_u32(waker) & ~U32(WAKER_SLEEP))

@@ -16,7 +16,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.aarch64.boot import KERNEL_BASE
-from cloudos.kernel.hal.aarch64.processor import DATA_PAGE, GUARD_PAGE, OVERFLOW_PAGE, PLACE_BYTES, PLACES, state_of, this
+from cloudos.kernel.hal.aarch64.processor import DATA_PAGE, GUARD_PAGE, OVERFLOW_PAGE, OWN, PLACE_BYTES, PLACES
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
 from cloudos.lang import (
@@ -193,59 +193,12 @@ class Walk:
 
 
 @struct
-class Taken:
-    """ASIDs."""
-
-    count: U64 = U64(0)
-    of: Array[U64, Literal[256]] = zeroed()
-
-
-TAKEN = place(Taken())
-
-
-@struct
 class Tags:
-    """The ASIDs, of which 0 is the empty user half's. In a generation each is given out once.
-
-    With the next generation all translations are forgotten, and whoever has an ASID of an old one gets a new one when
-    it runs next. Who is running on another of the `processors` keeps it: it is TAKEN from the beginning.
-    """
+    """The ASIDs, of which 0 is the empty user half's. In a generation each is given out once."""
 
     generation: U64 = U64(1)
     latest: U64 = U64(0)
     last: U64 = U64(LAST_ASID)
-    processors: U64 = U64(1)
-
-    def next(self) -> U64:
-        """An ASID that no translation is tagged with, in its place above the address of a root."""
-        self.latest = self.latest + 1
-        if self.latest > self.last:
-            self.latest = U64(1)
-            self._renew()
-        while self._is_taken():
-            self.latest = self.latest + 1
-        return self.latest << ASID_SHIFT
-
-    def _is_taken(self) -> bool:
-        for index in U64.range(TAKEN.count):
-            if TAKEN.of[index] == self.latest:
-                return True
-        return False
-
-    def _renew(self) -> None:
-        """Begin a generation."""
-        self.generation = self.generation + 1
-        TAKEN.count = U64(0)
-        for number in U64.range(self.processors):
-            own = state_of(number)
-            if own.pages.value != 0 and Ptr.to(own).address != this():
-                pages = Ptr.at(PageTable, own.pages).value
-                pages.generation = self.generation
-                TAKEN.of[TAKEN.count] = pages.loaded >> ASID_SHIFT
-                TAKEN.count = TAKEN.count + 1
-        # Nothing may be fetched with the old one from now on.
-        KERNEL.pages.activate()
-        cpu.invalidate_all()
 
 
 TAGS = place(Tags())
@@ -304,24 +257,37 @@ class PageTable:
                 place.set_table(frames.allocate_zeroed())
 
     @fast
-    def activate(self) -> None:
-        """Make these the translations in use."""
+    def activate(self) -> bool:
+        """Make these the translations in use. Whether a generation of ASIDs has begun with that."""
         if self.generation != TAGS.generation:
-            self._renew()
-        else:
-            cpu.load_user_root(self.loaded)
+            return self._renew()
+        cpu.load_user_root(self.loaded)
+        return False
 
     @never_inlined
-    def _renew(self) -> None:
-        """Get an ASID, and use it."""
-        self.loaded = self.root.value | TAGS.next()
+    def _renew(self) -> bool:
+        """Get an ASID that nobody has in this generation, and use it."""
+        TAGS.latest = TAGS.latest + 1
+        begins = TAGS.latest > TAGS.last
+        if begins:
+            TAGS.latest = U64(1)
+            TAGS.generation = TAGS.generation + 1
         self.generation = TAGS.generation
+        self.loaded = self.root.value | TAGS.latest << ASID_SHIFT
         cpu.load_user_root(self.loaded)
+        return begins
 
 
-@inlined
 def forget_translations() -> None:
-    """`PageTable.invalidate` has told all processors."""
+    """`PageTable.invalidate` has told all processors; but the ASID in use here may be of an old generation."""
+    if OWN.pages.value != 0:
+        Ptr.at(PageTable, OWN.pages).value.activate()
+
+
+def begin_generation() -> None:
+    """All processors use ASIDs of this generation: forget what is tagged with old ones."""
+    cpu.synchronize()
+    cpu.invalidate_all()
 
 
 @struct

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.lang import U32, U64, Atomic, LinkerSymbol, Ptr, Template, VirtAddr, located, machine, offset_of, struct, zeroed
+from cloudos.lang import U32, U64, Atomic, Ptr, Template, VirtAddr, located, machine, offset_of, struct, zeroed
 
 
 @struct(align=64)
@@ -54,10 +54,3 @@ STACK_BYTES = (DATA_PAGE - STACK_PAGE) * 4096
 STACK_BIT = 14
 # Where those of the others lie, by their number.
 PLACES = 0xFFFF_FE00_0000_0000
-FIRST = LinkerSymbol("kernel_stack_top")
-
-
-def state_of(number: U64) -> State:
-    """What a processor keeps for itself, by its number."""
-    address = FIRST.address if number == 0 else VirtAddr(PLACES + number * PLACE_BYTES + DATA_PAGE * 4096)
-    return Ptr.at(State, address).value

@@ -37,20 +37,15 @@ def start_first(own: State) -> None:
 
 def find(frames: FrameSource) -> U64:
     """How many processors there are."""
-    machine = MACHINE
-    for index in U64.range(1, machine.processor_count):
-        if machine.processors[index] == cpu.affinity():
-            machine.processors[index] = machine.processors[0]
     if not cpu.translation_control().bit(mmu.WIDE_ASIDS):
-        machine.processor_count = min(machine.processor_count, U64(FEW))
-    return max(machine.processor_count, U64(1))
+        MACHINE.processor_count = min(MACHINE.processor_count, U64(FEW))
+    return MACHINE.processor_count + 1
 
 
 def prepare() -> None:
     """Before the first other processor is started: the kernel lock is in use, and taken."""
     if MACHINE.processor_count > FEW:
         mmu.TAGS.last = U64(0xFFFF)
-    mmu.TAGS.processors = MACHINE.processor_count
     lock.begin()
     # Calls in the entry code become others. One processor pays nothing for what they do.
     calls = Ptr.at(VirtAddr, trap.CHANGED_CALLS.address)
@@ -70,7 +65,7 @@ def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
 def start(number: U64, own: State) -> bool:
     """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: it did not."""
     entry = mmu.image_address(boot.START.address)
-    started = power.start_processor(MACHINE.processors[number], entry, Ptr.to(own).address)
+    started = power.start_processor(MACHINE.processors[number - 1], entry, Ptr.to(own).address)
     while started and own.running.load(Order.ACQUIRE) == 0:
         cpu.pause()
     return started

@@ -482,7 +482,7 @@ class UserFrame:
 
     def restart(self) -> None:
         """Let the thread make its system call again when it continues: SVC is four bytes long."""
-        self.ip = self.ip - 4
+        self.ip = self.ip.wrapping_sub(4)
 
     @inlined
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:

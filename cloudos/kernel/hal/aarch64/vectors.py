@@ -45,8 +45,14 @@ WITH_VECTORS, WITHOUT_VECTORS = ".arch_extension fp; .arch_extension simd; ", ".
         clobbers=("x9", "x10", "memory"),
     )
 )
+def _store_here(state: VirtAddr) -> None:
+    pass
+
+
+@never_inlined
 def _store(state: VirtAddr) -> None:
     """Keep the vector registers in a VectorState."""
+    _store_here(state)
 
 
 @machine(
