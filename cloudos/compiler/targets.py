@@ -97,7 +97,16 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
 }
 
 _OPTIMIZED_LINK_FLAGS: dict[Kind, tuple[str, ...]] = {
-    "kernel": ("--lto-O2", "-O2", "-mllvm", "--inline-threshold=0", "-mllvm", "--disable-block-placement", "-mllvm", "--enable-ipra"),
+    "kernel": (
+        "--lto-O2",
+        "-O2",
+        "-mllvm",
+        "--inline-threshold=0",
+        "-mllvm",
+        "--disable-block-placement",
+        "-mllvm",
+        "--enable-ipra",
+    ),
     "user": ("--lto-O2", "-O2"),
     "host": ("--lto-O2", "-O2"),
 }

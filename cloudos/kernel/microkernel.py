@@ -139,15 +139,14 @@ def clean_up() -> None:
 
 def interrupt(kind: TrapKind, line: U64) -> None:
     """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
-    if kind == TrapKind.DEVICE:
-        devices.deliver(line)
-    elif kind == TrapKind.CHANNEL:
-        console.channel_interrupt()
-        input_arrived()
-        interrupts.acknowledge()
-    elif kind == TrapKind.TIMER:
+    if kind == TrapKind.TIMER:
         timer_interrupt()
-    elif kind == TrapKind.CONSOLE or kind == TrapKind.PROCESSOR:
+    elif kind == TrapKind.DEVICE:
+        devices.deliver(line)
+    elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
+        if kind == TrapKind.CHANNEL:
+            console.channel_interrupt()
+            input_arrived()
         interrupts.acknowledge()
         if kind == TrapKind.CONSOLE:
             termination.obey_host()

@@ -59,13 +59,13 @@ class TrapKind(IntEnum):
     FAULT = 1
     CONSOLE = 2
     CHANNEL = 3
-    TIMER = 4
-    SPURIOUS = 5
-    NON_MASKABLE = 6
-    MACHINE_CHECK = 7
-    DEVICE = 8
     # Another processor has something to say.
-    PROCESSOR = 9
+    PROCESSOR = 4
+    TIMER = 5
+    DEVICE = 6
+    SPURIOUS = 7
+    NON_MASKABLE = 8
+    MACHINE_CHECK = 9
 
 
 @struct

@@ -10,7 +10,6 @@ from __future__ import annotations
 from cloudos.kernel.hal import cpu, mmu, processors
 from cloudos.lang import (
     U32,
-    U64,
     Atomic,
     Order,
     Ptr,

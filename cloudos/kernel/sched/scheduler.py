@@ -11,8 +11,8 @@ from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
 from cloudos.kernel.sched import requests
+from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
 from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 

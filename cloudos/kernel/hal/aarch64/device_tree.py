@@ -32,8 +32,8 @@ class Machine:
 
     uart: U64 = U64(0)
     uart_line: U64 = U64(0)
-    # The interrupt controller: 2 or 3; start and length of its ranges: the distributor, the processors' interface of the
-    # one, the redistributors of the other, and perhaps more of those.
+    # The interrupt controller: 2 or 3; start and length of its ranges: the distributor, the processors' interface of
+    # the one, the redistributors of the other, and perhaps more of those.
     gic_version: U64 = U64(0)
     ranges: Array[U64, Literal[6]] = zeroed()
     # Affinities of the other processors, as in MPIDR_EL1.

@@ -28,7 +28,6 @@ from cloudos.lang import (
     Ptr,
     VirtAddr,
     fast,
-    inlined,
     never_inlined,
     place,
     struct,
@@ -311,9 +310,7 @@ class KernelSpace:
     next_device: U64
 
 
-KERNEL = place(
-    KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)), symbol="kernel_space"
-)
+KERNEL = place(KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)), symbol="kernel_space")
 
 
 def largest_level() -> U64:

@@ -45,8 +45,8 @@ def this() -> VirtAddr:
 
 OWN = located(State, this)
 
-# A processor's pages, one after the other, from a multiple of PLACE_BYTES on; those of the first one lie so in the kernel's
-# image. A stack for overflows, a guard page, the stack, which grows down from the data.
+# A processor's pages, one after the other, from a multiple of PLACE_BYTES on; those of the first one lie so in the
+# kernel's image. A stack for overflows, a guard page, the stack, which grows down from the data.
 PLACE_BYTES = 0x1_0000
 OVERFLOW_PAGE, GUARD_PAGE, STACK_PAGE, DATA_PAGE = 6, 7, 8, 12
 STACK_BYTES = (DATA_PAGE - STACK_PAGE) * 4096
@@ -54,3 +54,19 @@ STACK_BYTES = (DATA_PAGE - STACK_PAGE) * 4096
 STACK_BIT = 14
 # Where those of the others lie, by their number.
 PLACES = 0xFFFF_FE00_0000_0000
+
+
+def on_kernel_stack(address: U64) -> bool:
+    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
+    return address % 8 == 0 and _depth(address) < (DATA_PAGE - OVERFLOW_PAGE) * 4096
+
+
+def _depth(address: U64) -> U64:
+    """How far below the first byte of this processor's stack."""
+    return this().value.wrapping_sub(address).wrapping_sub(1)
+
+
+def stack_word(address: U64) -> U64:
+    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
+    overflown = _depth(address).wrapping_sub(STACK_BYTES) < 4096
+    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value

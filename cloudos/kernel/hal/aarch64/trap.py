@@ -23,11 +23,10 @@ from cloudos.kernel.hal.aarch64.processor import (
     GUARD_PAGE,
     HAS_REGISTERS,
     INTERRUPT,
-    OVERFLOW_PAGE,
     OWN,
     STACK_BIT,
-    STACK_BYTES,
-    this,
+    on_kernel_stack,
+    stack_word,
 )
 from cloudos.kernel.hal.aarch64.vectors import VectorState, forget_vectors, load_vectors, save_vectors
 from cloudos.kernel.hal.interface import TrapKind, UserContext
@@ -47,7 +46,7 @@ from cloudos.lang import (
     struct,
 )
 
-__all__ = ["VectorState", "forget_vectors", "load_vectors", "save_vectors"]
+__all__ = ["VectorState", "forget_vectors", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word"]
 
 # Offsets in a UserFrame.
 X30, IP, VECTOR = 240, 256, 272
@@ -161,6 +160,35 @@ overflow:
 {SAVE}
   b in_kernel
 
+// What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back.
+// A thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
+locked_system_call:
+  mov x1, #{SYSTEM_CALL}
+  str x1, [x0, #{VECTOR}]
+  adr x1, kernel_system_call
+  b 1f
+locked_user_trap:
+  adr x1, kernel_user_trap
+1:
+  stp x30, x1, [sp, #-16]!
+  bl kernel_enter
+  tbnz w0, #0, 2f
+  mrs x9, tpidr_el1
+  ldr x0, [x9, #{FRAME}]
+  ldr x1, [sp, #8]
+  blr x1
+2:
+  adrp x9, kernel_lock
+  add x9, x9, :lo12:kernel_lock
+  stlr wzr, [x9]
+  ldr x30, [sp], #16
+  ret
+// The end of the boot: to the current thread.
+enter_user:
+  adr x30, return_to_user
+  str x30, [sp, #-16]!
+  b 2b
+
 // The kernel itself: a fault, or a check that failed. A stack pointer below the stack has this bit set.
 .org exception_vectors + 0x200
   sub sp, sp, #{FRAME_SIZE}
@@ -247,43 +275,14 @@ kernel_trap_here:
   add sp, sp, #{FRAME_SIZE}
   eret
 
-// What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back. A
-// thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
-locked_system_call:
-  mov x1, #{SYSTEM_CALL}
-  str x1, [x0, #{VECTOR}]
-  adr x1, kernel_system_call
-  b 1f
-locked_user_trap:
-  adr x1, kernel_user_trap
-1:
-  stp x30, x1, [sp, #-16]!
-  bl kernel_enter
-  tbnz w0, #0, 2f
-  mrs x9, tpidr_el1
-  ldr x0, [x9, #{FRAME}]
-  ldr x1, [sp, #8]
-  blr x1
-2:
-  adrp x9, kernel_lock
-  add x9, x9, :lo12:kernel_lock
-  stlr wzr, [x9]
-  ldr x30, [sp], #16
-  ret
-// The end of the boot: to the current thread.
-enter_user:
-  adr x30, return_to_user
-  str x30, [sp, #-16]!
-  b 2b
-
 // Where calls stand that change, and what they become.
 .section .rodata
 .p2align 3
 .globl changed_calls
 changed_calls:
   .quad call_user_trap, call_system_call
-  .long 0x94000000 + (locked_user_trap - call_user_trap) / 4
-  .long 0x94000000 + (locked_system_call - call_system_call) / 4
+  .long 0x94000000 + ((locked_user_trap - call_user_trap) / 4 & 0x3ffffff)
+  .long 0x94000000 + ((locked_system_call - call_system_call) / 4 & 0x3ffffff)
 .text
 """,
     symbols={"take": interrupts.take, "take_vectors": vectors.take_vectors},
@@ -596,19 +595,3 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     if kind == CLASS_SYSTEM_REGISTER:
         return faults.PRIVILEGED_INSTRUCTION
     return faults.PRIVILEGED_INSTRUCTION if kind == CLASS_WAIT or is_privileged(code) else faults.ILLEGAL_INSTRUCTION
-
-
-def on_kernel_stack(address: U64) -> bool:
-    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    return address % 8 == 0 and _depth(address) < (DATA_PAGE - OVERFLOW_PAGE) * 4096
-
-
-def _depth(address: U64) -> U64:
-    """How far below the first byte of this processor's stack."""
-    return this().value.wrapping_sub(address).wrapping_sub(1)
-
-
-def stack_word(address: U64) -> U64:
-    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    overflown = _depth(address).wrapping_sub(STACK_BYTES) < 4096
-    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value

@@ -1,8 +1,8 @@
 """The vector registers of threads: in the processor only while their owner uses them.
 
-A thread that uses none pays nothing. After the switch to another thread programs are kept from the registers; the first
-use is a trap that saves them for their owner, and loads those of the thread, unless it is the owner itself. With several
-processors they are saved before another thread runs, for their owner may go on elsewhere.
+A thread that uses none pays nothing. After the switch to another thread programs are kept from the registers; the
+first use is a trap that saves them for their owner, and loads those of the thread, unless it is the owner itself. With
+several processors they are saved before another thread runs, for their owner may go on elsewhere.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def load_vectors(state: VirtAddr) -> None:
 
 @never_inlined
 def _close() -> None:
-    """Keep programs from the registers. Where there is one processor, they stay there until another thread uses them."""
+    """Keep programs from the registers. Where there is one processor, they stay until another thread uses them."""
     OWN.vectors_open = U64(0)
     cpu.set_vector_access(U64(cpu.VECTORS_KERNEL))
     if are_several():

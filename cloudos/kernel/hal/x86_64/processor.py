@@ -24,6 +24,8 @@ from cloudos.lang import (
 TRAP_STACKS = 4
 STACK_PAGES = 4
 GUARD_PAGES = 1
+STACK_BYTES = STACK_PAGES * 4096
+STACKS_BYTES = (TRAP_STACKS + GUARD_PAGES) * 4096 + STACK_BYTES
 
 
 @struct
@@ -90,3 +92,14 @@ def set_trap_stack(stack: U64) -> None:
     """Traps from user mode push below this address."""
     OWN.task.stack_low = U32.truncate(stack)
     OWN.task.stack_high = U32(stack >> 32)
+
+
+def on_kernel_stack(address: U64) -> bool:
+    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
+    return address % 8 == 0 and OWN.kernel_stack.wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
+
+
+def stack_word(address: U64) -> U64:
+    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
+    overflown = OWN.kernel_stack.wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
+    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value

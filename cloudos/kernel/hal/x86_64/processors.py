@@ -22,6 +22,7 @@ from cloudos.lang import (
     U32,
     U64,
     Array,
+    LinkerSymbol,
     Order,
     PhysAddr,
     Ptr,
@@ -43,6 +44,8 @@ COMMAND_INIT = 0x4500
 COMMAND_START = 0x4600
 PENDING = 1 << 12
 CALL_BYTES = 5
+CALL_USER_TRAP, LOCKED_USER_TRAP = LinkerSymbol("call_user_trap"), LinkerSymbol("locked_user_trap")
+CALL_SYSTEM_CALL, LOCKED_SYSTEM_CALL = LinkerSymbol("call_system_call"), LinkerSymbol("locked_system_call")
 # The page, below the firmware's, where the code for a processor that starts is put.
 START_PAGE = 8
 # It is no longer; what follows it does no harm.
@@ -112,8 +115,8 @@ def prepare() -> None:
     code = Slice.of(Ptr.at(U8, boot.START.address), U64(START_BYTES))
     Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
     lock.begin()
-    _call_instead(trap.CALL_USER_TRAP.address, trap.LOCKED_USER_TRAP.address)
-    _call_instead(trap.CALL_SYSTEM_CALL.address, trap.LOCKED_SYSTEM_CALL.address)
+    _call_instead(CALL_USER_TRAP.address, LOCKED_USER_TRAP.address)
+    _call_instead(CALL_SYSTEM_CALL.address, LOCKED_SYSTEM_CALL.address)
 
 
 def _call_instead(place: VirtAddr, target: VirtAddr) -> None:
