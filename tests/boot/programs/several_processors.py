@@ -264,8 +264,8 @@ def show(child: Child) -> None:
 def tags(rounds: U64) -> None:
     period = U64(10_000_000)
     schedule = system.schedule_create(U64(initial.QUOTA), U64(initial.PRIORITY - 1), period, period)
-    children = Array[Child, Literal[3]]()
-    for index in U64.range(3):
+    children = Array[Child, Literal[1]]()
+    for index in U64.range(1):
         show(children[index])
         children[index].start_on(code_address(hold), index * 1000, schedule)
     for index in U64.range(rounds):
