@@ -6,6 +6,7 @@ and the average. docs/benchmarks.md says what each contains.
 
 from __future__ import annotations
 
+from bench.counter import cycles
 from cloudos.abi import initial, layout
 from cloudos.contracts.errors import ServiceGone
 from cloudos.lang import U64, Ptr, Template, VirtAddr, code_address, machine, struct
@@ -17,15 +18,6 @@ from cloudos.sdk.service import server
 from cloudos.sdk.threads import start
 
 ROUNDS = 2000
-
-
-@machine(
-    x86_64=Template("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax", result="=a", clobbers=("rdx",)),
-    aarch64=Template("mrs %[result], cntvct_el0", result="=r"),
-)
-def cycles() -> U64:
-    """The time stamp counter: under -icount it counts instructions."""
-    return U64(0)
 
 
 # A message of two words; as the binary interface says, all eight registers travel, so the others are cleared.

@@ -114,7 +114,7 @@ class BadState(SystemCallError):
 
 
 class TooManyHandles(SystemCallError):
-    """A table of handles has reached the largest size that there is."""
+    """The process may not hold more handles: its table has as many as it was allowed, or as there can be."""
 
     code: ClassVar[int] = 17
 

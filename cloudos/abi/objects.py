@@ -77,6 +77,11 @@ class Operation(IntFlag):
 
 ALL_OPERATIONS = 63
 
+# In what process_create is given as the label: from this bit on, how many frames of handles the process may hold.
+LABEL_BITS = 8
+HANDLES_IN_FRAME = 63
+MOST_HANDLE_FRAMES = 512
+
 # Kinds of memory objects: when the quota pays for their pages, and where the pages are.
 # Each page when it is first touched.
 MEMORY_ON_DEMAND = 0

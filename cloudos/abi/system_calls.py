@@ -212,8 +212,9 @@ def thread_bind(notification: NotificationToWait) -> None:
 def process_create(quota: QuotaToSpend, label: U64) -> U64:
     """Make a process without memory, threads or handles. `quota` pays for all that it makes the kernel allocate.
 
-    It ends when the caller's process ends, as if it was killed. Denied also: a process that is not of label 0 may
-    choose its own label, and those that the policy lets it control.
+    It ends when the caller's process ends, as if it was killed. Bits 8 to 16 of `label` say how many frames of 63
+    handles it may hold at most, then TooManyHandles; 0: as many as `quota` pays for. Denied also: a process that is
+    not of label 0 may choose its own label, and those that the policy lets it control.
     """
     raise NotImplementedError
 
@@ -544,5 +545,14 @@ def process_hand_over(process: ProcessToControl) -> None:
 
     The caller may go on using the console, for the boot log above all. Denied: the caller is not the first process.
     PeerGone: the other has ended.
+    """
+    raise NotImplementedError
+
+
+@system_call(number=63, raises=(BadArgument,))
+def device_reset(device: DeviceToDivide) -> NoReturn:
+    """Reset the machine, when the host has taken what the console's streams hold: everything begins anew.
+
+    BadArgument: the device is not all of the machine.
     """
     raise NotImplementedError

@@ -7,6 +7,8 @@ nanoseconds.
     component NAME PROGRAM              begins a component; PROGRAM is the path of a file in the bundle
     memory BYTES                        its quota
     share NUMBER                        its part of what the machine has beyond all quotas: NUMBER of the sum of all
+    handles NUMBER                      how many handles it may hold at once, rounded up to a multiple of 63; 0: as many
+                                        as its quota pays for
     schedule PRIORITY BUDGET PERIOD     its time: BUDGET of each PERIOD
     label NUMBER                        of the policy; 0 without a policy
     restart POLICY LIMIT BACKOFF        always, on-failure, never, or machine: the machine ends with it and its status;

@@ -268,6 +268,17 @@ def compile_program(source: Path, arch: str, out: Path, *, optimize: str = "2") 
     return Artifact(out)
 
 
+def compile_image(image: lang.ProgramImage, arch: str, out: Path, *, optimize: str = "2") -> Artifact:
+    """Build what an image names, for user mode and without the SDK, into the ELF file `out`. Raises CompileError."""
+    goal = target(arch, "user")
+    compiled, _ = translate(goal, image.entries, assemblies=image.assemblies)
+    build(
+        compiled.units, goal, output=out, optimize=optimize, entry=image.entry_symbol,
+        linker_script=image.linker_script, cache=cache_folder(), lto=True,
+    )  # fmt: skip
+    return Artifact(out)
+
+
 # Host libraries
 
 
@@ -285,6 +296,19 @@ def compile_host(
     return HostLibrary(out, entries)
 
 
+def compile_library(image: lang.ProgramImage, out: Path, *, optimize: str = "2") -> Artifact:
+    """Build a shared object that another process of this machine loads: see `exported` and `imported`.
+
+    It must bring `cloudos_panic`, and has no heap. Raises CompileError.
+    """
+    goal = host_target()
+    compiled, _ = translate(goal, image.entries, assemblies=image.assemblies)
+    build(compiled.units, goal, output=out, optimize=optimize, cache=cache_folder())
+    return Artifact(out)
+
+
 __all__ = [
-    "Artifact", "CompileError", "Diagnostic", "HostLibrary", "compile_host", "compile_kernel", "compile_program",
+    "Artifact", "CompileError", "Diagnostic", "HostLibrary", "compile_host", "compile_image", "compile_kernel",
+    "compile_library",
+    "compile_program",
 ]  # fmt: skip

@@ -72,7 +72,13 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-mllvm",
         "--inline-threshold=0",
     ),
-    ("x86_64", "user"): ("-fno-pic", "-mcmodel=small", "-fstack-clash-protection", "-DCLOUDOS_FLOAT=1"),
+    ("x86_64", "user"): (
+        "-fno-pic",
+        "-mcmodel=small",
+        "-mno-implicit-float",
+        "-fstack-clash-protection",
+        "-DCLOUDOS_FLOAT=1",
+    ),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
     ("aarch64", "kernel"): (
         "-mgeneral-regs-only",

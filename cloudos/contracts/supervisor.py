@@ -45,7 +45,7 @@ class Supervisor:
 
     @operation(6, raises=(Denied, ServiceGone))
     def shut_down(self, restart: bool) -> None:
-        """Stop all components in order, and then the machine."""
+        """Stop all components in order, and then the machine; with `restart` it starts again from its beginning."""
         raise NotImplementedError
 
     @operation(7, raises=(ServiceGone,))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from cloudos.host import counted, image, size, state
+from cloudos.host import boot_times, counted, image, qemu, size, state
 from cloudos.host.errors import ToolError
 
 MEMORY_MB = 64
@@ -19,7 +20,7 @@ MEMORY_MB = 64
 LARGE_MEMORY_MB = 256
 """Of the machine on which the part of memory is measured that programs can have."""
 
-TIMED = ("microkernel.py", "latency.py")
+TIMED = ("microkernel.py", "messages.py", "pages.py", "objects.py", "latency.py")
 LARGEST_KB, STEP_KB = 8 << 10, 64
 GREETING = "Hello, world!"
 
@@ -29,6 +30,7 @@ class Report:
     """One run of all benchmarks; numbers that could not be measured are None or not there."""
 
     arch: str
+    qemu: str = ""
     processors: int = 1
     memory_mb: int = MEMORY_MB
     bytes: dict[str, int] = field(default_factory=dict)
@@ -36,10 +38,13 @@ class Report:
     smallest_memory_kb: int | None = None
     memory_overhead_percent: float | None = None
 
-    def as_json(self) -> str:
+    def as_object(self) -> dict[str, Any]:
         """The object that is documented, without what is None."""
-        present = {key: value for key, value in asdict(self).items() if value is not None}
-        return json.dumps(present, indent=2) + "\n"
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def as_json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.as_object(), indent=2) + "\n"
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,21 @@ class Row:
 
 def measure(arch: str) -> Report:
     """Run everything. Raises ToolError when a benchmark does not end in order, and what the compiler raises."""
-    report = Report(arch)
+    report = Report(arch, qemu.require(arch).version)
     report.bytes["kernel"], _ = size.verdict(size.measure(image.build_kernel(arch)))
+    report.bytes["memory_used"] = memory_used(arch, MEMORY_MB << 20)
     for name in TIMED:
         report.instructions |= numbers(program(name), arch)
-    memory = numbers(program("memory.py"), arch, LARGE_MEMORY_MB << 20)
-    share = memory["bytes"] / (LARGE_MEMORY_MB << 20)
-    report.memory_overhead_percent = round(100 * (1 - share), 3)
+    report.instructions |= boot_times.measure(arch)
+    used = memory_used(arch, LARGE_MEMORY_MB << 20)
+    report.memory_overhead_percent = round(100 * used / (LARGE_MEMORY_MB << 20), 3)
     report.smallest_memory_kb = smallest_memory(arch)
     return report
+
+
+def memory_used(arch: str, memory: int) -> int:
+    """How much of a machine's `memory` a program cannot have; both in bytes."""
+    return memory - numbers(program("memory.py"), arch, memory)["bytes"]
 
 
 def program(name: str) -> Path:

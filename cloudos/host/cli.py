@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -15,10 +15,11 @@ from cloudos.host.errors import CANNOT_RUN, KILLED, TOOL_FAILED, ToolError
 
 if TYPE_CHECKING:
     from cloudos.host.image import Inputs
+    from cloudos.host.observer.runs import Request as WatchRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "stress", "repo")
+KINDS = ("unit", "dual", "sim", "boot", "conformance", "fuzz", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -28,7 +29,21 @@ LONGEST_TIMEOUT = 365 * 24 * 3600
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
+FILES = click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file.")
+
 ARCH = click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+
+
+def WATCHED(command: F) -> F:  # noqa: N802 - used as the others are
+    """What the commands have in common that watch a run."""
+    command = click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this; 600.")(command)
+    text = "Memory of the machine; 64M, of an image what it usually has."
+    command = click.option("--memory", type=Memory(), help=text)(command)
+    command = click.option("--bare", is_flag=True, help="The program on the kernel alone, without services.")(command)
+    command = FILES(command)
+    command = click.option("--script", type=click.File("rb"), help="Lines to type at the image's prompt.")(command)
+    return click.option("--image", "name", default="system", show_default=True, help="The image to boot.")(command)
+
 
 MACHINE = click.option(
     "--machine", metavar="NAME", default="", help="QEMU's machine: microvm (usual), q35; virt, virt,gic-version=2."
@@ -99,7 +114,7 @@ def program_options(command: F) -> F:
     """What `run` and `build` have in common: the program, what it is given, the architecture."""
     decorators = (
         ARCH,
-        click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file."),
+        FILES,
         click.option("-e", "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable."),
         click.option("--policy", type=click.Path(path_type=Path), metavar="FILE.toml", help="Who may do what to whom."),
         click.argument("program", type=click.Path(path_type=Path)),
@@ -232,19 +247,102 @@ def size(form: str, arch: str) -> int:
 @cli.command()
 @FORM
 @click.option("--json", "file", metavar="FILE", help="Write the JSON to a file too; - is standard output, alone.")
+@click.option("--against", type=click.Choice(["linux"]), help="Beside another system in the same emulator.")
+@click.option("--check", is_flag=True, help="Beside the stored baseline; fails when a number is more than 3% worse.")
+@click.option("--update-baseline", "update", is_flag=True, help="Store what is measured as the baseline.")
+@click.option("--plots", is_flag=True, help="Both architectures beside Linux, as table and drawings, into docs/.")
 @ARCH
-def bench(form: str, file: str | None, arch: str) -> None:
+def bench(form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, arch: str) -> int:
     """Measure the kernel under instruction counting: every run gives the same numbers."""
-    from cloudos.host import bench as command
-    from cloudos.host import listing
+    from cloudos.host import bench_commands as command
 
-    report = command.measure(arch)
-    if file is not None and file != "-":
-        Path(file).write_text(report.as_json())
-    if file == "-" or form == "json":
-        print(report.as_json(), end="")
-    else:
-        listing.show(command.rows(report), form)
+    if sum((against is not None, check, update, plots)) > 1:
+        raise click.UsageError("--against, --check, --update-baseline and --plots exclude each other")
+    output = command.Output(form, file)
+    if plots:
+        return command.plots()
+    if against:
+        return command.against_linux(arch, output)
+    return (
+        command.check(arch, output) if check else command.update(arch, output) if update else command.own(arch, output)
+    )
+
+
+@cli.command(context_settings=RUN_SETTINGS)
+@click.option("--service", metavar="NAME", help="Boot an image and look at this component.")
+@click.option("--of", metavar="NAME", help="The process to look at, or kernel, or all; without it the program.")
+@click.option("--most", type=click.IntRange(1), default=25, show_default=True, help="Rows of each table.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a flame graph.")
+@click.option("--json", "file", metavar="FILE", help="Write JSON; - is standard output, alone.")
+@WATCHED
+@ARCH
+@click.argument("program", required=False, type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def profile(
+    service: str | None,
+    of: str | None,
+    most: int,
+    svg: Path | None,
+    file: str | None,
+    program: Path | None,
+    **options: Any,
+) -> None:
+    """Count the instructions of a run by function and by line: of PROGRAM, or of a service of a system image.
+
+    An image runs until its shell's prompt, or through the lines of --script.
+    """
+    from cloudos.host import profile_command as command
+
+    request = watched(program, file == "-", **options)
+    if (program is None) == (service is None):
+        raise click.UsageError("give a PROGRAM, or the name of a --service")
+    wanted = of or service or "program"
+    title = f"{wanted} in {program.name}" if program else f"{wanted} in the image {options['name']}"
+    command.profile(request, wanted, title, most, svg, file)
+
+
+@cli.command(context_settings=RUN_SETTINGS)
+@click.option("--filter", "kinds", default="", metavar="KINDS", help="syscall,message,fault,schedule,interrupt; all.")
+@click.option("--process", metavar="NAME", help="What concerns this process alone; the program's name is program.")
+@click.option("--text", metavar="FILE", help="Write lines of text; - is standard output, and usual without --chrome.")
+@click.option("--chrome", type=click.Path(path_type=Path), metavar="FILE", help="Write a file for trace viewers.")
+@WATCHED
+@ARCH
+@click.argument("program", required=False, type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def trace(
+    kinds: str, process: str | None, text: str | None, chrome: Path | None, program: Path | None, **options: Any
+) -> None:
+    """Show system calls, messages, faults, interrupts and who ran when, in a run of PROGRAM or of a system image.
+
+    An image runs until its shell's prompt, or through the lines of --script. Times are instructions.
+    """
+    from cloudos.host import trace_command as command
+
+    text = text or (None if chrome else "-")
+    command.trace(watched(program, text == "-", **options), kinds, process, text, chrome)
+
+
+def watched(
+    program: Path | None,
+    alone: bool,
+    *,
+    arguments: tuple[str, ...],
+    files: tuple[str, ...],
+    bare: bool,
+    name: str,
+    script: BinaryIO | None,
+    timeout: float | None,
+    memory: int | None,
+    arch: str,
+) -> WatchRequest:
+    """What `profile` and `trace` run; `alone`: standard output is for the tool. The rest are the options of WATCHED."""
+    from cloudos.host.observer import runs
+
+    given = inputs(program, arguments, (), files, None) if program else None
+    typed = script.read() if script else None
+    output = runs.ERRORS if alone else runs.OUTPUT
+    return runs.Request(arch, program, given, bare, name, typed, memory, timeout, output=output)
 
 
 @cli.group()
@@ -329,6 +427,52 @@ def test(kind: str, options: tuple[str, ...], long: bool) -> int:
     if long:
         os.environ["CLOUDOS_LONG_TESTS"] = "1"
     return command.test(kind, options)
+
+
+@cli.command()
+@click.argument("target", required=False)
+@click.option("--list", "listed", is_flag=True, help="Show the targets.")
+@click.option("--seconds", type=click.IntRange(1, LONGEST_TIMEOUT), default=60, show_default=True, metavar="N")
+@click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, help="Repeats a search; 0: a new one.")
+@click.option(
+    "--replay",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Run this input once instead.",
+)
+def fuzz(target: str | None, listed: bool, seconds: int, seed: int, files: tuple[str, ...]) -> int:
+    """Look for inputs that break the boundary TARGET; status 1 and the input's path when one does."""
+    from cloudos.host import fuzzing as command
+
+    if listed:
+        return command.targets()
+    if target is None:
+        raise click.UsageError("name a target; --list shows them")
+    return command.replay(target, files) if files else command.fuzz(target, seconds, seed)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def simulate(options: tuple[str, ...]) -> int:
+    """Run init, services and random clients on the simulated machine, with faults: see --help."""
+    from cloudos.host import simulate as command
+
+    return command.simulate(options)
+
+
+@cli.command()
+@click.option("--quick", is_flag=True, help="Fewer tests, in five minutes.")
+@click.option("--report", "again", is_flag=True, help="Run nothing: make the page from what the last run left.")
+def coverage(quick: bool, again: bool) -> int:
+    """Measure which lines and branches of the kernel the tests reach, and write docs/kernel-coverage.md.
+
+    The status is 1 when a test failed, or a line is reached by none and has no reason.
+    """
+    from cloudos.host import testing as command
+
+    return command.coverage(quick, again)
 
 
 def report(error: ToolError) -> None:

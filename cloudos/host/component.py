@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudos.abi import devices, initial
+from cloudos.abi.objects import HANDLES_IN_FRAME, MOST_HANDLE_FRAMES
 from cloudos.abi.wiring import GRANTS, POLICIES
 from cloudos.host.manifest_values import MOST, Place, Table, read
 
@@ -31,6 +32,7 @@ MOST_URGENT = initial.PRIORITY
 LEAST_MEMORY = 64 << 10
 MOST_MEMORY = 1 << 40
 MOST_SHARES = 1000
+MOST_HANDLES = HANDLES_IN_FRAME * (MOST_HANDLE_FRAMES - 1)
 MOST_STATE = 1 << 20
 PORTS = 1 << 16
 LINES = 256
@@ -92,11 +94,18 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class Component:
-    """A component as its own manifest describes it. `memory` and `state` are bytes, `label` "" when there is none.
+class Quota:
+    """`memory`: bytes, in whole pages. `share`: its part of what a machine has beyond all quotas, of the sum of all
+    shares. `handles`: how many it may hold at once; 0: as many as it has memory for."""
 
-    `share`: its part of what a machine has beyond all quotas, of the sum of all shares.
-    """
+    memory: int = 1 << 20
+    share: int = 0
+    handles: int = 0
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component as its own manifest describes it. `state` is bytes, `label` "" when there is none."""
 
     name: str
     description: str
@@ -105,8 +114,7 @@ class Component:
     needs: tuple[Need, ...]
     resources: tuple[Resource, ...]
     grants: tuple[Grant, ...]
-    memory: int
-    share: int
+    quota: Quota
     schedule: Schedule
     label: str
     restart: Restart
@@ -115,6 +123,16 @@ class Component:
     place: Place
     memory_place: Place
     label_place: Place
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its quota."""
+        return self.quota.memory
+
+    @property
+    def share(self) -> int:
+        """See `Quota`."""
+        return self.quota.share
 
 
 def read_component(directory: Path) -> Component:
@@ -125,7 +143,6 @@ def read_component(directory: Path) -> Component:
     if name == "init":
         raise table.error("name", "init is the first process and no component", "choose another name")
     grants = tuple(_grants(table.table("grants")))
-    memory, share = read_quota(table, 1 << 20, 0)
     component = Component(
         name=name,
         description=table.text("description", '"the time of day"'),
@@ -134,8 +151,7 @@ def read_component(directory: Path) -> Component:
         needs=tuple(_needs(table.table("needs"))),
         resources=tuple(_resources(table)),
         grants=grants,
-        memory=memory,
-        share=share,
+        quota=read_quota(table, Quota()),
         schedule=read_schedule(table, Schedule()),
         label=table.text("label", '"driver"', ""),
         restart=_restart(table.table("restart")),
@@ -149,12 +165,13 @@ def read_component(directory: Path) -> Component:
     return component
 
 
-def read_quota(table: Table, memory: int, share: int) -> tuple[int, int]:
-    """What `[quota]` says, memory in whole pages and the share; what it does not say is as given."""
+def read_quota(table: Table, default: Quota) -> Quota:
+    """What `[quota]` says; what it does not say is as in `default`."""
     quota = table.table("quota")
-    quota.only("memory", "share")
-    pages = -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY, memory) // PAGE)
-    return pages * PAGE, quota.integer("share", 0, MOST_SHARES, share)
+    quota.only("memory", "share", "handles")
+    pages = -(-quota.size("memory", LEAST_MEMORY, MOST_MEMORY, default.memory) // PAGE)
+    handles = quota.integer("handles", 0, MOST_HANDLES, default.handles)
+    return Quota(pages * PAGE, quota.integer("share", 0, MOST_SHARES, default.share), handles)
 
 
 def read_schedule(table: Table, default: Schedule) -> Schedule:

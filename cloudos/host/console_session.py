@@ -2,7 +2,7 @@
 
 The guest is a system image, whose first process is init. What that prints (the boot log) comes over the program
 channel and counts as part of the log. Input is held until the guest has shown something on the console: what a serial
-port gets before its driver has set it up is lost.
+port gets before its driver has set it up is lost. The same holds again when the machine restarts itself.
 """
 
 from __future__ import annotations
@@ -92,8 +92,18 @@ class ConsoleSession(Session):
         if data == b"":
             self.console_open = False
         elif data:
+            # What is shown after a restart comes later than the record of it.
+            if self.log_open:
+                self.read_log()
+            if self.program_open:
+                self.read_program()
             self.listening = True
             self.show(data)
+
+    def restarted(self) -> None:
+        """Until the new system shows something, nobody listens."""
+        super().restarted()
+        self.listening = False
 
     def show(self, data: bytes) -> None:
         """What the guest shows is for standard output."""

@@ -22,11 +22,16 @@ from cloudos.host.session import Ended, Limits, Session
 class Outcome:
     """What a run gave: everything the program printed, the kernel's log, and why it was over."""
 
-    output: str
+    printed: bytes
     errors: str
     log: Log
     ended: Ended
     messages: str
+
+    @property
+    def output(self) -> str:
+        """What was printed, as text."""
+        return self.printed.decode(errors="replace")
 
     @property
     def in_order(self) -> bool:
@@ -65,7 +70,7 @@ def run_bundle(
     processors: int = 1,
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
-    emulator, chosen = _emulation(kernel)
+    emulator, chosen = emulation(kernel)
     options = Options(memory=memory, counted=processors == 1, memory_image=memory_image, processors=processors)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
@@ -76,7 +81,7 @@ def run_bundle(
             os.close(descriptor)
 
 
-def _emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
+def emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
     """The emulator for a kernel's architecture. Raises ToolError."""
     architecture = elf.architecture(kernel.read_bytes())
     reason = "instructions can be counted only there"
@@ -85,15 +90,21 @@ def _emulation(kernel: Path) -> tuple[qemu.Qemu, accelerator.Accelerator]:
 
 @contextmanager
 def console(
-    kernel: Path, content: bytes, *, memory: int = 64 << 20, seconds: float = 120.0, machine: str = ""
+    kernel: Path,
+    content: bytes,
+    *,
+    memory: int = 64 << 20,
+    seconds: float = 120.0,
+    machine: str = "",
+    serial: bool = False,
 ) -> Iterator[Script]:
     """Boot a bundle, such as that of a system image, with a console that the caller types on.
 
-    `memory` in bytes; `seconds` of real time at most. The machine is gone when the context ends. Raises ToolError when
-    QEMU cannot be started.
+    `serial`: see `Options.serial_console`. `memory` in bytes; `seconds` of real time at most. The machine is gone when
+    the context ends. Raises ToolError when QEMU cannot be started.
     """
-    emulator, chosen = _emulation(kernel)
-    options = Options(machine, memory, counted=True, console=True)
+    emulator, chosen = emulation(kernel)
+    options = Options(machine, memory, counted=True, console=True, serial_console=serial, restarts=True)
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
         try:
@@ -114,7 +125,8 @@ def system_console(
 
     made = system_image.build(system_image.load(name, architecture), architecture)
     memory = made.system.manifest.usual
-    with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine) as script:
+    serial = made.takes_serial_port
+    with console(made.kernel, made.content, memory=memory, seconds=seconds, machine=machine, serial=serial) as script:
         yield script
 
 
@@ -131,6 +143,4 @@ def _follow(machine: Machine, streams: list[int], seconds: float) -> Outcome:
     session.run()
     stop_machine(machine)
     output, errors = (os.pread(descriptor, os.fstat(descriptor).st_size, 0) for descriptor in streams[1:])
-    return Outcome(
-        output.decode(errors="replace"), errors.decode(errors="replace"), session.log, session.ended, machine.messages()
-    )
+    return Outcome(output, errors.decode(errors="replace"), session.log, session.ended, machine.messages())

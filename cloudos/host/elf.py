@@ -46,6 +46,9 @@ def architecture(content: bytes) -> str:
 PLACED = struct.Struct("<I4xQ8xQQ")
 """Of a program header: type, offset in the file, physical address, bytes in the file."""
 
+LARGEST = 1 << 30
+"""Bytes that an executable may take in memory."""
+
 LOADABLE = 1
 """Type of a segment that is loaded."""
 
@@ -56,10 +59,46 @@ def flat(content: bytes) -> bytes:
     if not content.startswith(MAGIC) or len(content) < 64:
         raise ValueError("not an ELF file of 64 bits")
     offset, size, count = PROGRAM_TABLE.unpack_from(content)
+    if offset + size * count > len(content) or size < PLACED.size:
+        raise ValueError("its program headers lie outside of the file")
     headers = [PLACED.unpack_from(content, offset + size * number) for number in range(count)]
     parts = [(place, content[at : at + length]) for kind, at, place, length in headers if kind == LOADABLE and length]
+    if not parts:
+        raise ValueError("it has nothing to load")
     base = min(place for place, _ in parts)
-    memory = bytearray(max(place + len(part) for place, part in parts) - base)
+    length = max(place + len(part) for place, part in parts) - base
+    if length > LARGEST:
+        raise ValueError("its parts are far from each other")
+    memory = bytearray(length)
     for place, part in parts:
         memory[place - base : place - base + len(part)] = part
     return bytes(memory)
+
+
+MAPPED = struct.Struct("<I4xQQ8xQ")
+"""Of a program header: type, offset in the file, virtual address, bytes in the file."""
+
+BRANCH, BRANCH_MASK = 0x1400_0000, 0xFC00_0000
+"""AArch64's `b`, whose other 26 bits are the distance in instructions (Arm ARM, C6.2.26)."""
+
+
+def entry_offset(content: bytes) -> int:
+    """Where in an executable its first instruction lies, after the branch over the header that kernels for AArch64
+    begin with. Raises ValueError when it is in no segment."""
+    entry = int.from_bytes(content[24:32], "little")
+    offset, size, count = PROGRAM_TABLE.unpack_from(content)
+    for number in range(count):
+        kind, begin, address, length = MAPPED.unpack_from(content, offset + size * number)
+        if kind == LOADABLE and address <= entry < address + length:
+            place: int = begin + entry - address
+            word = int.from_bytes(content[place : place + 4], "little")
+            if architecture(content) == "aarch64" and word & BRANCH_MASK == BRANCH:
+                place += 4 * (word & ~BRANCH_MASK)  # forwards: it has no sign to care for
+            return place
+    raise ValueError("the entry is in no segment of the file")
+
+
+def overwritten(content: bytes, code: bytes) -> bytes:
+    """An executable whose first instructions are others. Raises ValueError."""
+    place = entry_offset(content)
+    return content[:place] + code + content[place + len(code) :]

@@ -74,6 +74,10 @@ def kernel_failure(session: Session, built: Image, program: Path) -> ToolError:
 def silent_failure(session: Session) -> ToolError:
     """The error for a machine that stopped without saying how the program ended."""
     parts = ["the machine stopped without reporting how the program ended"]
+    if session.log.lost:
+        parts = ["the machine started again by itself: the kernel has crashed"]
+    elif session.log.restarts and session.log.status is None:
+        parts = ["the program has reset the machine, which ends it here"]
     if messages := session.machine.messages():
         parts.append(f"QEMU says: {messages}")
     if session.log.lines:

@@ -1,7 +1,8 @@
 """Frames of the program channel.
 
 host to guest   length (u16, little endian), payload; length 0 is the end of standard input
-guest to host   stream (u8: 1 standard output, 2 standard error, 3 boot log), length (u16, little endian), payload
+guest to host   stream (u8: 1 standard output, 2 standard error, 3 boot log, 4 kernel's log), length (u16, little
+                endian), payload
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ LARGEST_INPUT = 4096
 """Payload bytes in one frame to the guest: it may have to keep a whole frame."""
 
 END_OF_INPUT = b"\0\0"
-STREAMS = (OUTPUT, ERROR, BOOT_LOG) = (1, 2, 3)
+STREAMS = (OUTPUT, ERROR, BOOT_LOG, LOG) = (1, 2, 3, 4)
 HEADER = struct.Struct("<BH")
 
 

@@ -23,7 +23,7 @@ The image {{name}} of CloudOS: {{description}}
 {{kernel}}
 {BUNDLE}   init, the wiring, the programs of the components, and the files
 
-Boot it (the console is the terminal, the kernel's log goes to kernel.log):
+Boot it (the console is the terminal, the kernel's log goes to {{log}}):
 
 {{command}}
 """
@@ -46,6 +46,7 @@ class ComponentRow:
     component: str
     memory: int
     share: int
+    handles: int
     state: int
     priority: int
     time: str
@@ -134,6 +135,7 @@ def component_row(one: Component) -> ComponentRow:
         component=one.name,
         memory=one.memory,
         share=one.share,
+        handles=one.quota.handles,
         state=one.state,
         priority=schedule.priority,
         time=f"{milliseconds(schedule.budget)} of {milliseconds(schedule.period)} ms",
@@ -185,9 +187,11 @@ def build(name: str, directory: Path, architecture: str = "x86_64") -> list[Path
     made = system_image.build(system_image.load(name, architecture), architecture)
     found = made.system.manifest
     memory = f"{-(-found.usual >> 20)}M"
-    command = recipe.command(architecture, memory, "file:kernel.log", "boot.log", "stdio")
+    serial = made.takes_serial_port
+    command = recipe.command(architecture, memory, "file:kernel.log", "boot.log", "stdio", serial_console=serial)
     kernel = recipe.kernel_text(architecture)
-    text = BOOT_TEXT.format(name=found.name, description=found.description, kernel=kernel, command=command)
+    log = "boot.log, as frames" if serial else "kernel.log"
+    text = BOOT_TEXT.format(name=found.name, description=found.description, kernel=kernel, command=command, log=log)
     contents = recipe.kernel_files(made.kernel.read_bytes())
     contents |= {BUNDLE: made.content, README: text.encode()}
     try:

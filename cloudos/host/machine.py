@@ -3,8 +3,9 @@
 The guest has two byte channels. The *log* is the first serial port: kernel messages and records (records.py),
 and one-byte commands back. The *program* channel carries standard streams in frames (frames.py): a virtio
 serial port on `microvm` and `virt`, the second serial port on `q35`. A machine may have a *console* too, for a driver
-in the guest: a third serial port, on `virt` a second virtio serial device. All are socket pairs whose far ends QEMU
-inherits, so nothing appears in the file system and nothing is left behind.
+in the guest: a third serial port, on `virt` a second virtio serial device, or the first serial port, and then the log
+is a stream of the program channel. All are socket pairs whose far ends QEMU inherits, so nothing appears in the file
+system and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -33,8 +34,24 @@ SO_SNDBUFFORCE = 32
 LOG_BUFFER = 8 << 20
 CONSOLE_SLOT = 8
 """Of the console on `virt`, in another page than the program channel: the kernel takes the first serial device."""
+VIRT_SERIAL_PORT = 0x0900_0000
+"""Where `virt` has its only serial port, a PL011: the kernel's log, unless an image has a driver for it."""
+LOG_IN_CHANNEL = "log=channel"
+"""The command line that says so to the kernel."""
 VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
+
+
+KERNEL_LINES = "CLOUDOS_KERNEL_LINES"
+"""A folder: what is executed of the kernel in any machine is kept there, see observer/kernel_lines.py."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A plugin of QEMU that watches the machine, and the file in which it writes what it sees."""
+
+    plugin: Path
+    arena_fd: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,12 @@ class Options:
     console: bool = False
     """Whether there is a device for a terminal: a 16550A at I/O port 0x3E8 with interrupt line 5; on `virt` a virtio
     console, with the first of the lines of such devices."""
+    serial_console: bool = False
+    """On `virt`, the console is the PL011, which then is a driver's; the log goes over the program channel."""
+    restarts: bool = False
+    """Whether a machine that resets itself starts again; otherwise that is its end."""
+    observed: Observed | None = None
+    """Needs emulation."""
 
 
 @dataclass
@@ -79,13 +102,18 @@ class Machine:
 
 def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle_fd: int) -> list[str]:
     """The QEMU command without its channels."""
-    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    line = [qemu, "-nodefaults", "-no-user-config", "-display", "none"]
+    line += [] if options.restarts else ["-no-reboot"]
     line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
     line += [] if is_virt(options.machine) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
+    line += ["-append", LOG_IN_CHANNEL] if options.serial_console else []
     if options.counted:
         line += ["-icount", "shift=0,sleep=off"]
+    if options.observed is not None:
+        plugin = str(options.observed.plugin).replace(",", ",,")
+        line += ["-plugin", f"{plugin},arena={options.observed.arena_fd}"]
     if options.gdb_port is not None:
         line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
@@ -111,9 +139,10 @@ def machine_type(options: Options) -> list[str]:
     return ["-M", f"{machine},memory-backend=ram", "-object", backend]
 
 
-def channels(machine: str, log_fd: int, program_fd: int) -> list[str]:
+def channels(options: Options, log_fd: int, program_fd: int) -> list[str]:
     """The part of the QEMU command that connects the two channels to inherited sockets."""
-    line = ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
+    machine = options.machine
+    line = [] if options.serial_console else ["-chardev", f"socket,id=log,fd={log_fd}", "-serial", "chardev:log"]
     line += ["-chardev", f"socket,id=program,fd={program_fd}"]
     if machine == "microvm" or is_virt(machine):
         # A port of kind "serialport": one of kind "console" drops output when its socket is full (hw/char).
@@ -132,9 +161,12 @@ def place(machine: str, slot: int) -> str:
     return f",bus=virtio-mmio-bus.{slot}" if is_virt(machine) else ""
 
 
-def console_channel(machine: str, console_fd: int) -> list[str]:
+def console_channel(options: Options, console_fd: int) -> list[str]:
     """The part of the QEMU command that gives the machine its console."""
+    machine = options.machine
     line = ["-chardev", f"socket,id=console,fd={console_fd}"]
+    if options.serial_console:
+        return [*line, "-serial", "chardev:console"]
     if is_virt(machine):
         line += ["-device", f"{VIRTIO_SERIAL},id=console{place(machine, CONSOLE_SLOT)}"]
         return [*line, "-device", "virtserialport,nr=1,name=console,chardev=console,bus=console.0"]
@@ -162,6 +194,22 @@ def check_room(options: Options, kernel: int, bundle: int) -> None:
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
+    if os.environ.get(KERNEL_LINES) and accelerator.name == "tcg" and options.observed is None:
+        from cloudos.host.observer.kernel_lines import collecting
+
+        with (
+            collecting(kernel, options) as watched,
+            boot(qemu, watched, accelerator, kernel, bundle) as machine,
+        ):
+            yield machine
+        return
+    with boot(qemu, options, accelerator, kernel, bundle) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
+    """`start` without more ado."""
     content = kernel.read_bytes()
     options = replace(options, machine=options.machine or MACHINES[elf.architecture(content)][0])
     check_room(options, len(content), len(bundle))
@@ -173,10 +221,12 @@ def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, b
     # Kernels that get a device tree are no ELF files for their loaders.
     kernel_fd = memory_file("kernel", elf.flat(content) if is_virt(options.machine) else content)
     line = command(qemu, options, accelerator, Path(f"/dev/fd/{kernel_fd}"), bundle_fd)
-    line += channels(options.machine, log_far.fileno(), program_far.fileno())
-    line += console_channel(options.machine, console_far.fileno()) if options.console else []
+    line += channels(options, log_far.fileno(), program_far.fileno())
+    line += console_channel(options, console_far.fileno()) if options.console else []
     try:
-        inherited = (log_far.fileno(), program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
+        inherited: tuple[int, ...] = (program_far.fileno(), console_far.fileno(), bundle_fd, kernel_fd)
+        inherited += () if options.serial_console else (log_far.fileno(),)
+        inherited += (options.observed.arena_fd,) if options.observed else ()
         process = launch(line, inherited, messages_fd)
         # Only QEMU may hold the far ends: their closing is how we learn that it ended.
         log_far.close()

@@ -191,11 +191,9 @@ def _component(table: Table, path: Path, label: str) -> Placed:
         component = read_component(directory)
     except NotFound as error:
         raise table.error("path", error.message, "a component is described by a component.toml") from error
-    memory, share = read_quota(table, component.memory, component.share)
     changed = replace(
         component,
-        memory=memory,
-        share=share,
+        quota=read_quota(table, component.quota),
         schedule=read_schedule(table, component.schedule),
         label=table.text("label", '"service"', component.label or label),
         arguments=table.texts("arguments") if table.has("arguments") else component.arguments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudos.host import elf
 from cloudos.host.accelerator import EMULATED_CPUS
-from cloudos.host.machine import CONSOLE_SLOT
+from cloudos.host.machine import CONSOLE_SLOT, LOG_IN_CHANNEL
 
 KERNEL, FLAT, BUNDLE = "kernel.elf", "kernel.img", "bundle.bin"
 
@@ -39,19 +39,29 @@ def kernel_text(architecture: str) -> str:
     return f"{KERNEL}   the kernel"
 
 
-def command(architecture: str, memory: str, log: str, program: str, console: str = "") -> str:
+def command(
+    architecture: str, memory: str, log: str, program: str, console: str = "", *, serial_console: bool = False
+) -> str:
     """The command, in lines that end with a backslash. `memory` as QEMU takes it; `log` is QEMU's word for where the
-    kernel's log goes, `program` the file for what init or the program say; `console`: QEMU's chardev for it, if any."""
+    kernel's log goes, `program` the file for what init or the program say; `console`: QEMU's chardev for it, if any.
+
+    `serial_console`: as in `machine.Options`; the file for the program has the log too.
+    """
+    # A system image may restart its machine; of a program that is a failure.
+    reset = "" if console else "-no-reboot "
     lines = [
         f"qemu-system-{architecture} {MACHINE[architecture]} -m {memory} -nodefaults -no-user-config \\",
-        f"    -display none -no-reboot -kernel {LOADED[architecture]} -initrd {BUNDLE} \\",
-        f"    -serial {log} {OFF[architecture]}\\",
+        f"    -display none {reset}-kernel {LOADED[architecture]} -initrd {BUNDLE} \\",
+        f"    -append {LOG_IN_CHANNEL} \\" if serial_console else f"    -serial {log} {OFF[architecture]}\\",
         "    -global virtio-mmio.force-legacy=false \\",
         f"    -device virtio-serial-device,max_ports=2,id=program{PROGRAM_BUS[architecture]} \\",
         f"    -chardev file,id=program,path={program} \\",
         "    -device virtserialport,nr=1,name=program,chardev=program,bus=program.0",
     ]
-    if console:
+    if serial_console:
+        lines[-1] += " \\"
+        lines.append(f"    -chardev {console},id=console -serial chardev:console")
+    elif console:
         lines[-1] += " \\"
         lines.append(f"    -chardev {console},id=console {CONSOLE[architecture]}")
     return "\n".join(f"    {line}" for line in lines)

@@ -16,6 +16,7 @@ A record is a line that begins with `@`:
     @refused reason=TEXT                                 the kernel cannot load the program
     @program                                             a process is the first one now: until then it was init
     @off                                                 the machine is about to stop
+    @restart                                             the machine is about to reset: all that was said is over
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ class Log:
     refused: str = ""
     off: bool = False
     handed_over: bool = False
+    restarts: int = 0
+    # It has begun again without having said so before: it has crashed.
+    lost: bool = False
     pending: bytes = b""
     latest: Stop | None = None
 
@@ -112,6 +116,7 @@ class Log:
             if address is not None:
                 self.latest.frames.append(address)
         elif record.name == "ready":
+            self.lost = self.lost or self.ready
             self.ready = True
         elif record.name == "refused":
             self.refused = record.text or "no reason given"
@@ -119,6 +124,10 @@ class Log:
             self.handed_over = True
         elif record.name == "off":
             self.off = True
+        elif record.name == "restart":
+            self.restarts += 1
+            self.status = self.fault = self.panic = self.latest = None
+            self.ready = self.handed_over = False
 
     def note_registers(self, line: str) -> None:
         """Keep the registers of the kernel, which follow the record of its panic."""

@@ -197,9 +197,23 @@ class Session:
         data = receive(self.machine.log)
         if data == b"":
             self.log_open = False
-        for message in self.log.feed(data or b""):
+        self.note_log(data or b"")
+
+    def note_log(self, data: bytes) -> None:
+        """What the kernel says, on the log or as a stream of the program channel."""
+        before = self.log.restarts
+        for message in self.log.feed(data):
             if self.limits.log_to_stderr:
                 self.emit(self.error_fd, message.encode() + b"\n")
+        if self.log.restarts != before:
+            self.restarted()
+        if self.log.lost:
+            self.machine.kill()
+
+    def restarted(self) -> None:
+        """The machine begins anew."""
+        self.decoder = frames.Decoder()
+        self.boot_line = b""
 
     def read_program(self) -> None:
         """Take what the program prints. Raises ToolError when the guest breaks the protocol."""
@@ -210,7 +224,10 @@ class Session:
             self.program_open = False
         try:
             for stream, payload in self.decoder.feed(data or b""):
-                self.take(stream, payload)
+                if stream == frames.LOG:
+                    self.note_log(payload)
+                else:
+                    self.take(stream, payload)
         except frames.FrameError as error:
             raise ToolError(f"the guest broke the console protocol: {error}") from error
 

@@ -38,7 +38,8 @@ def run(request: Request) -> int:
             f"the image {system.manifest.name} needs {describe(least)} of memory",
             f"leave --memory out, or give {describe(least)} or more",
         )
-    options = Options(request.machine, memory, request.processors, console=True)
+    serial = made.takes_serial_port
+    options = Options(request.machine, memory, request.processors, console=True, serial_console=serial, restarts=True)
     emulator = qemu.require(request.architecture)
     chosen = accelerator.choose(emulator, lambda: made.kernel)
     with start(emulator.path, options, chosen, made.kernel, made.content) as machine:

@@ -15,7 +15,7 @@ from cloudos.host import bundle, image, programs, state, system_wiring, wiring
 from cloudos.host.bundle import Entry, Kind
 from cloudos.host.elf import stripped
 from cloudos.host.errors import ToolError
-from cloudos.host.machine import describe
+from cloudos.host.machine import VIRT_SERIAL_PORT, describe
 from cloudos.host.manifest import SYSTEM, ImageManifest, ProgramEntry, find, guest_problem, read_image
 from cloudos.host.manifest_values import Place
 from cloudos.host.system_wiring import System
@@ -44,6 +44,12 @@ class SystemImage:
     def content(self) -> bytes:
         """The boot bundle."""
         return bundle.encode(self.entries)
+
+    @property
+    def takes_serial_port(self) -> bool:
+        """Whether a component drives the serial port that the kernel of AArch64 has its log on otherwise."""
+        resources = [part for one in self.system.placed for part in one.component.resources]
+        return any(part.kind == "registers" and part.first == VIRT_SERIAL_PORT for part in resources)
 
     @property
     def files(self) -> dict[str, int]:

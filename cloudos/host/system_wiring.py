@@ -236,6 +236,7 @@ def _wired(system: System, component: Component) -> Wired:
         program=f"{SYSTEM}/{component.name}",
         memory=component.memory,
         share=component.share,
+        handles=component.quota.handles,
         schedule=(schedule.priority, schedule.budget, schedule.period),
         label=system.label_of(component),
         restart=(restart.policy, restart.limit, restart.backoff),

@@ -29,6 +29,7 @@ class Wired:
     program: str
     memory: int = 0
     share: int = 0
+    handles: int = 0
     schedule: tuple[int, int, int] = (0, 0, 0)
     label: int = 0
     restart: tuple[str, int, int] = ("never", 0, 0)
@@ -51,6 +52,7 @@ def _lines(one: Wired) -> list[str]:
         f"component {one.name} {one.program}",
         f"memory {one.memory}",
         *([f"share {one.share}"] if one.share else []),
+        *([f"handles {one.handles}"] if one.handles else []),
         "schedule {} {} {}".format(*one.schedule),
         f"label {one.label}",
         "restart {} {} {}".format(*one.restart),
@@ -108,6 +110,10 @@ def _share(one: Wired, rest: str, words: list[str]) -> None:
     one.share = _number(rest)
 
 
+def _handles(one: Wired, rest: str, words: list[str]) -> None:
+    one.handles = _number(rest)
+
+
 def _schedule(one: Wired, rest: str, words: list[str]) -> None:
     priority, budget, period = map(_number, words)
     one.schedule = (priority, budget, period)
@@ -163,6 +169,7 @@ Reader = Callable[[Wired, str, list[str]], None]
 READERS: dict[str, Reader] = {
     "memory": _memory,
     "share": _share,
+    "handles": _handles,
     "schedule": _schedule,
     "label": _label,
     "restart": _restart,

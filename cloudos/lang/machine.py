@@ -112,6 +112,19 @@ def exported(symbol: str) -> Callable[[F], F]:
     return decorate
 
 
+def imported(symbol: str) -> Callable[[F], F]:
+    """Mark a function that the process has which loads this code, as C has it: for host libraries alone.
+
+    The body is the model that CPython runs.
+    """
+
+    def decorate(function: F) -> F:
+        function.__imported__ = symbol  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
 def fast(function: F) -> F:
     """Compile a function of the kernel for speed; all others are compiled for size."""
     function.__fast__ = True  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ reference, the live Python object it came from, valid for as long as the bytes b
 
 from __future__ import annotations
 
+import struct
 import weakref
 from bisect import bisect_right, insort
 from collections import deque
@@ -35,6 +36,9 @@ class _Rules:
 
 
 _NO_RULES = _Rules(False, False, None)
+_WRITTEN = b"\1" * 16
+_WORD = struct.Struct("<Q")
+_WORD_MASK = (1 << 64) - 1
 
 
 class Region:
@@ -119,19 +123,28 @@ class Region:
         """The little-endian number of `size` bytes at `offset`; panics when the access is not allowed."""
         end = offset + size
         if not self.plain or offset < 0 or end > self.size:
-            self.check(offset, size)
+            # Memory that may be uninitialised is what the kernel works on: its way is short.
+            if self._rules is not _NO_RULES or offset < 0 or end > self.size:
+                self.check(offset, size)
             if self.mask is not None and self.mask.find(0, offset, end) >= 0:
                 raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
+        if size == 8:
+            word: int = _WORD.unpack_from(self.data, offset)[0]
+            return word
         return int.from_bytes(self.data[offset:end], "little")
 
     def write(self, offset: int, size: int, value: int) -> None:
         """Store the low `size` bytes of `value`, little-endian; panics when the access is not allowed."""
         end = offset + size
         if not self.plain or offset < 0 or end > self.size:
-            self.check(offset, size, write=True)
+            if self._rules is not _NO_RULES or offset < 0 or end > self.size:
+                self.check(offset, size, write=True)
             if self.mask is not None:
-                self.mask[offset:end] = b"\1" * size
-        self.data[offset:end] = (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
+                self.mask[offset:end] = _WRITTEN[:size]
+        if size == 8:
+            _WORD.pack_into(self.data, offset, value & _WORD_MASK)
+        else:
+            self.data[offset:end] = (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
 
     def check(self, offset: int, size: int, *, write: bool = False, scalar: bool = True) -> None:
         """Panic unless an access of `size` bytes at `offset` is allowed."""
@@ -184,13 +197,17 @@ class Region:
         if self.mask is not None or source.mask is not None:
             self._copy_mask(offset, source, source_offset, size)
         if source.shadows or self.shadows:
-            moved = {
-                at - source_offset + offset: entry
-                for at, entry in (source.shadows or {}).items()
-                if source_offset <= at < source_offset + size
-            }
-            kept = {at: entry for at, entry in (self.shadows or {}).items() if not offset <= at < offset + size}
-            self.shadows = kept | moved
+            self._copy_shadows(offset, source, source_offset, size)
+
+    def _copy_shadows(self, offset: int, source: Region, source_offset: int, size: int) -> None:
+        """Move the shadows of a stretch, and forget those that were at its new place."""
+        moved = [(at - source_offset + offset, entry) for at, entry in _shadows_in(source, source_offset, size)]
+        shadows = self.shadows
+        if shadows is None:
+            shadows = self.shadows = {}
+        for at, _ in _shadows_in(self, offset, size):
+            del shadows[at]
+        shadows.update(moved)
 
     def _copy_mask(self, offset: int, source: Region, source_offset: int, size: int) -> None:
         if self.mask is None:
@@ -223,6 +240,16 @@ class Region:
         self.data[offset : offset + size] = bytes(size)
         if self.mask is not None:
             self.mask[offset : offset + size] = b"\1" * size
+
+
+def _shadows_in(region: Region, start: int, size: int) -> list[tuple[int, tuple[int, Any]]]:
+    """The shadows of a stretch; looks at its bytes or at all shadows, whichever are fewer."""
+    shadows = region.shadows
+    if not shadows:
+        return []
+    if size < len(shadows):
+        return [(at, shadows[at]) for at in range(start, start + size) if at in shadows]
+    return [(at, entry) for at, entry in shadows.items() if start <= at < start + size]
 
 
 class AddressSpace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.abi.bundle import EntryKind
-from cloudos.lang import U8, U32, U64, Ptr, Slice
+from cloudos.lang import U8, U32, U64, Slice
 from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
@@ -24,8 +24,12 @@ def held_as(name: Slice[U8]) -> U64:
 
 
 def handle_of(content: Slice[U8]) -> U64:
-    """The handle in an entry of the bundle."""
-    return Ptr.at(U64, content.pointer.address).value if content.length == 8 else U64(0)
+    """The handle in an entry of the bundle, which may lie anywhere; 0 when it is none."""
+    handle = U64(0)
+    if content.length == 8:
+        for index in U64.range(8):
+            handle = handle | U64(content[index]) << index * 8
+    return handle
 
 
 def held_names() -> List[Text]:

@@ -24,6 +24,7 @@ from cloudos.abi import tags
 from cloudos.abi.errors import numbered
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.lang import U64, Array, Assembly, Ptr, VirtAddr, external, generate, struct, zeroed
+from cloudos.sdk import models
 
 __all__ = ["Message", "call", "receive", "reply", "reply_and_receive", "send"]
 
@@ -140,11 +141,11 @@ message_enter:
 @external(ENTER, "message_enter")
 def enter(message: VirtAddr, number: U64, handle: U64) -> U64:
     """Make a system call with a Message in the registers; the error. When that is 0, what came back is in it."""
+    model = models.current()
+    if int(handle) in model.services:
+        return model.message_enter(Ptr.at(Message, message).value, number, handle)
     from cloudos.sdk import local_calls
-    from cloudos.sdk.models import current
 
-    if int(handle) in current().services:
-        return current().message_enter(Ptr.at(Message, message).value, number, handle)
     return local_calls.enter(message, number, handle)
 
 

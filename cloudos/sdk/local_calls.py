@@ -25,12 +25,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudos.abi import layout, tags
 from cloudos.abi.errors import BadArgument, BadHandle, PeerGone, TimedOut
 from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import U64, Ptr, Region, VirtAddr, current_address_space
+
+if TYPE_CHECKING:
+    from cloudos.sdk.ipc import Message
 
 PAGE = 4096
 DATA = PAGE - tags.MAXIMUM_BYTES
@@ -116,6 +119,22 @@ def remove(handle: int) -> None:
 def hang(handle: int) -> None:
     """The server receives nothing any more. Do not call it: the call would wait for ever."""
     _calls.hung.add(handle)
+
+
+def post(handle: int, badge: int, message: Message, called: bool) -> Kept | None:
+    """Let the server of `handle` take a message from somebody with a badge, who does not wait for the answer.
+
+    `called`: it is a call, and its answer, now or later, is in what is returned. Fuzzers speak to servers so.
+    """
+    origin = _calls.servers[handle]
+    kept = Kept() if called else None
+    reply = 0
+    if kept is not None:
+        reply = _calls.next_reply
+        _calls.next_reply += 1
+        _calls.kept[reply] = kept
+    _serve(Installed(origin.dispatch, badge, origin.objects, origin.state), message, reply, kept)
+    return kept
 
 
 def reset() -> None:

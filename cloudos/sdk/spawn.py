@@ -23,7 +23,7 @@ from cloudos.abi.errors import (
     TooManyHandles,
     WrongKind,
 )
-from cloudos.abi.objects import MEMORY_ON_DEMAND, MEMORY_PAID, Rights
+from cloudos.abi.objects import HANDLES_IN_FRAME, LABEL_BITS, MEMORY_ON_DEMAND, MEMORY_PAID, Rights
 from cloudos.lang import U8, U64, Slice, managed
 from cloudos.sdk import system, transport
 from cloudos.sdk.executable import Executable, fill
@@ -73,7 +73,8 @@ class NewProcess:
 
 
 def new_process(executable: Executable, quota: U64, schedule: U64, label: U64, large_stack: bool) -> NewProcess:
-    """A process with a program in it that was not given anything yet. A large stack takes more tables of pages.
+    """A process with a program in it that was not given anything yet. `label`: as `process_create` takes it, see
+    `label_word`. A large stack takes more tables of pages.
 
     Raises QuotaExceeded, also for other refusals.
     """
@@ -101,6 +102,12 @@ def new_process(executable: Executable, quota: U64, schedule: U64, label: U64, l
     except (BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
         raise QuotaExceeded
     return made
+
+
+def label_word(label: U64, handles: U64) -> U64:
+    """A label with the number of handles that a process may hold, in whole frames; 0: as many as its quota pays for."""
+    frames = (handles + (HANDLES_IN_FRAME - 1)) // HANDLES_IN_FRAME
+    return label | frames << LABEL_BITS
 
 
 def _introduce(made: NewProcess, schedule: U64) -> None:

@@ -14,6 +14,7 @@ from cloudos.abi import system_calls
 from cloudos.abi.errors import SystemCallError
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
 from cloudos.lang import U64, Template, UserPtr, generate, machine, unreachable
+from cloudos.sdk import models
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,13 +90,11 @@ def enter(number: U64, a0: U64, a1: U64, a2: U64, a3: U64, a4: U64, a5: U64) -> 
 
 def _model(number: U64, registers: list[U64]) -> tuple[U64, U64]:
     """What the kernel does, under CPython."""
-    from cloudos.sdk.models import current
-
     call = SYSTEM_CALLS[int(number)]
     kinds = call.parameters.values()
     arguments = [_from_register(kind, value) for kind, value in zip(kinds, registers, strict=True)]
     try:
-        value = getattr(current(), call.name)(*arguments)
+        value = getattr(models.current(), call.name)(*arguments)
     except SystemCallError as error:
         return U64(error.code), U64(0)
     return U64(0), U64(0) if value is None else value
@@ -199,6 +198,7 @@ space_unmap = _stub(system_calls.space_unmap)
 space_protect = _stub(system_calls.space_protect)
 process_bind = _stub(system_calls.process_bind)
 device_create = _stub(system_calls.device_create)
+device_reset = _stub(system_calls.device_reset)
 device_read = _stub(system_calls.device_read)
 device_write = _stub(system_calls.device_write)
 interrupt_create = _stub(system_calls.interrupt_create)

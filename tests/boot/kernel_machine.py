@@ -135,7 +135,7 @@ def boot(
     line += ["-kernel", str(loadable(image or kernel(kind), kind)), "-initrd", str(module)]
     line += [] if machine.is_virt(kind) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += options
-    line += machine.channels(kind, log_far.fileno(), program_far.fileno())
+    line += machine.channels(machine.Options(kind), log_far.fileno(), program_far.fileno())
     start = time.monotonic()
     process = subprocess.Popen(line, pass_fds=(log_far.fileno(), program_far.fileno()))
     try:

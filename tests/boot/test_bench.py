@@ -75,7 +75,7 @@ def test_one_instruction_is_one_nanosecond(tmp_path: Path) -> None:
     program = write(
         tmp_path,
         """
-        from bench.microkernel import cycles
+        from bench.counter import cycles
         from cloudos.lang import U64
         from cloudos.sdk import print, system
 

@@ -208,7 +208,7 @@ def test_garbage_in_every_system_call_harms_nobody(tmp_path: Path) -> None:
     spared = sum(
         1 << call.number
         for call in SYSTEM_CALLS
-        if call.name in ("process_exit", "process_panic", "thread_sleep", "thread_exit")
+        if call.name in ("process_exit", "process_panic", "thread_sleep", "thread_exit", "device_reset")
     )
     program = write(tmp_path, GARBAGE.replace("EXITS", hex(spared)))
     result = run(program, given=b"", options=["--timeout", "60"]).check(0)

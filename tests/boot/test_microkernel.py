@@ -59,3 +59,11 @@ def test_all_promises_were_tried(lines: list[str]) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_registers_are_not_shared(architecture: str) -> None:
     assert output_of("secrets.py", architecture)[-1] == "end"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_who_uses_no_vector_registers_pays_nothing_for_others(architecture: str) -> None:
+    nobody, only_third, both = (int(word) for word in output_of("vector_cost.py", architecture)[-1].split())
+    assert nobody == only_third
+    # Two instructions at least on each way, to save and to load.
+    assert both >= nobody + 4

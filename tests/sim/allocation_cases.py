@@ -204,6 +204,7 @@ def without_buffer(setting: Setting) -> user.Call:
 CASES: dict[str, Case] = {
     "system_null": plain("system_null"),
     "process_exit": plain("process_exit", 3),
+    "device_reset": plain("device_reset", initial.DEVICE),
     "process_panic": plain("process_panic", 1, user.SCRATCH, 4),
     "console_write": plain("console_write", 1, user.SCRATCH, 4),
     "console_read": plain("console_read", user.SCRATCH, 4),

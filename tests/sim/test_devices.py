@@ -16,6 +16,7 @@ from tests.sim import programs
 from tests.sim.accounting import ledger
 from tests.sim.harness import simulation
 from tests.sim.programs import start_thread
+from tests.sim.stage import Stage
 from tests.sim.world import board, kernel_module, user
 
 call, succeed = user.call, user.succeed
@@ -263,3 +264,15 @@ def test_a_line_is_free_before_its_interrupt_has_been_taken_apart(monkeypatch: p
         return 0
 
     run_with(lambda _: None, main)
+
+
+def test_the_machine_is_reset_when_the_output_is_out() -> None:
+    with Stage() as stage:
+        stage.succeed("console_write", 1, user.SCRATCH, 4)
+        stage.post(stage.actors[0], user.call("device_reset", MACHINE))
+        with pytest.raises(board.Reset):
+            while True:
+                stage.simulation.step()
+        run = stage.simulation.report()
+        assert run.log.splitlines()[-1] == "@restart" and "@off" not in run.log
+        assert run.records("exit") == [] and len(run.streams[1]) == 4

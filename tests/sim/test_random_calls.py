@@ -46,7 +46,8 @@ MESSAGES = tuple(call.number for call in SYSTEM_CALLS if call.is_message)
 BUFFER = programs.BUFFERS
 
 # They end the process, and making a new one takes long.
-RARE = (user.NUMBERS["process_exit"], user.NUMBERS["process_panic"], user.NUMBERS["process_kill"])
+ENDING = ("process_exit", "process_panic", "process_kill", "device_reset")
+RARE = tuple(user.NUMBERS[name] for name in ENDING)
 
 PLACES = (
     0, 1, 7, 8, 4095, 4096, 8192, layout.USER_START, user.entry_of(0), user.READ_ONLY, user.SCRATCH,

@@ -38,7 +38,7 @@ def read_all(service: Audit) -> List[Text]:
                 return records
             record = Text.from_bytes(room[0:count])
             found = number(fields(record, U64(2))[0])
-            if found < next:
+            if found < next or found == ALL:
                 raise InvalidNumber
             records.append(record)
             next = found + 1

@@ -45,7 +45,7 @@ class Reading:
             if count == 0:
                 return None
             record = parse_record(Text.from_bytes(room[0:count]))
-            if record.number < self.next:
+            if record.number < self.next or record.number == ALL:
                 raise InvalidNumber
             self.next = record.number + 1
             return record

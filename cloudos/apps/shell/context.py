@@ -77,6 +77,8 @@ class Context:
     state: State
     builtins: Map[Text, Builtin]
     jobs: List[Job]
+    # The first so many jobs are those of the shell around this subshell: they can be seen, but not waited for.
+    inherited: U64
     # How many commands around this one have their status tested, so that `set -e` does not apply.
     tested: U64
     # Loops and functions around this command, in this function or subshell; and how many loops are to be left.
@@ -98,6 +100,7 @@ class Context:
         self.state = State()
         self.builtins = builtin_table()
         self.jobs = List[Job]()
+        self.inherited = U64(0)
         self.tested = U64(0)
         self.loops = U64(0)
         self.levels = U64(0)

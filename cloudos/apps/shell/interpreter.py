@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudos.apps.shell.aliases import Replacements
 from cloudos.apps.shell.channel import Channel, memory_channel
 from cloudos.apps.shell.commands import restore_channels, run_simple, saved_channels
-from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, ReturnFunction
+from cloudos.apps.shell.context import FAILED, BreakLoop, Context, ContinueLoop, Job, ReturnFunction
 from cloudos.apps.shell.expansion import Expander, without_newlines
 from cloudos.apps.shell.lexer import Lexer, SyntaxFailure
 from cloudos.apps.shell.parser import Parser, text_lexer
@@ -16,7 +16,7 @@ from cloudos.apps.shell.state import ExitShell, ExpansionFailure, State
 from cloudos.apps.shell.traps import handle_signals, run_exit_trap
 from cloudos.apps.shell.tree import Node, NodeKind
 from cloudos.lang import U64, managed
-from cloudos.sdk import Text
+from cloudos.sdk import List, Text
 
 DEEPEST = 150  # commands within commands, functions included: each takes a piece of the stack
 
@@ -230,12 +230,15 @@ class Interpreter:
         context = self.context
         before = context.state
         loops, calls = context.loops, context.calls
+        jobs, inherited = context.jobs, context.inherited
+        context.jobs = List[Job]()
+        context.jobs.extend(jobs)
+        context.inherited = jobs.length
         context.apart += 1
         inner = before.copy()
         inner.channels[0] = reads
         inner.channels[1] = writes
         context.state = inner
-        context.loops = U64(0)
         try:
             self.run(node)
         except (ExitShell, ReturnFunction, BreakLoop, ContinueLoop):
@@ -245,8 +248,10 @@ class Interpreter:
         finally:
             context.loops = loops
             context.calls = calls
+            context.levels = U64(0)
             context.apart -= 1
             self.leave_copy(inner, before)
+            context.jobs, context.inherited = jobs, inherited
 
     def leave_copy(self, inner: State, before: State) -> None:
         """Go back to the state around a subshell."""

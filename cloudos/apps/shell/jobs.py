@@ -65,7 +65,18 @@ def remove(context: Context, job: Job) -> None:
     for number in U64.range(context.jobs.length):
         if context.jobs[number] is job:
             context.jobs.remove_at(number)
+            if number < context.inherited:
+                context.inherited -= 1
             return
+
+
+def own(context: Context, name: Text) -> Job | None:
+    """`find` among the jobs that are this subshell's own."""
+    job = find(context, name)
+    for number in U64.range(context.inherited):
+        if context.jobs[number] is job:
+            return None
+    return job
 
 
 def find(context: Context, name: Text) -> Job | None:
@@ -89,13 +100,13 @@ def wait(context: Context, runner: Runner, fields: List[Text]) -> None:
     state = context.state
     state.status = U64(0)
     if fields.length == 1:
-        while context.jobs.length > 0:
-            if not finish_listening(context, runner, context.jobs[0]):
+        while context.jobs.length > context.inherited:
+            if not finish_listening(context, runner, context.jobs[context.inherited]):
                 return
-            context.jobs.remove_at(U64(0))
+            context.jobs.remove_at(context.inherited)
         return
     for number in U64.range(1, fields.length):
-        job = find(context, fields[number])
+        job = own(context, fields[number])
         if job is None:
             state.status = U64(NOT_FOUND)
             continue
@@ -145,7 +156,7 @@ def report(context: Context) -> None:
 
 def foreground(context: Context, fields: List[Text]) -> None:
     """`fg [job]`."""
-    job = find(context, fields[1] if fields.length > 1 else Text("%%"))
+    job = own(context, fields[1] if fields.length > 1 else Text("%%"))
     if job is None:
         context.fail("fg: no such job", U64(FAILED))
         return

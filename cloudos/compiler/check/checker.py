@@ -260,6 +260,9 @@ def make_instance(
         instance.kind = "external"
         instance.exported = function.__external__.symbol
         add_assembly(program, function.__external__.assembly)
+    if getattr(function, "__imported__", None) is not None:
+        instance.kind = "external"
+        instance.exported = function.__imported__
     instance.checked = instance.kind != "python"
     instance.symbol = instance.exported or symbol_for(function, owner, bindings, program)
     program.instances[key] = instance

@@ -50,6 +50,9 @@ class StaticData:
         if region.readonly:
             place = READ_ONLY_SECTION
         section = f', section("{place}")' if place else ""
+        seen = ""
+        if self.program.target.kind == "host" and placement is not None and placement.symbol:
+            seen = '__attribute__((visibility("default"))) '
         marks = f"__attribute__((aligned({max(region.align, 1)}), used{section}))"
         if owner is None:
             self.externs.append(f"extern u8 {symbol}[{region.size}];")
@@ -58,9 +61,9 @@ class StaticData:
             return
         kind = type_of_annotation(type(owner), {})
         name = self.declarations.name(kind)
-        self.externs.append(f"extern {name}_s {symbol};")
+        self.externs.append(f"extern {seen}{name}_s {symbol};")
         value = self.initialiser(kind, region, 0, owner)
-        self.definitions.append(f"{marks} {name}_s {symbol} = {value};")
+        self.definitions.append(f"{marks} {seen}{name}_s {symbol} = {value};")
 
     def initialiser(self, kind: Type, region: Any, offset: int, live: Any) -> str:
         """The C initialiser of the value of `kind` at `offset` of `region`; `live` is that value under CPython."""

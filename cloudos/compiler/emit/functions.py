@@ -48,6 +48,9 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
         marks += "__attribute__((always_inline)) "
     if getattr(instance.live, "__never_inlined__", False):
         marks += "__attribute__((noinline)) "
+    if program.target.kind == "host" and instance.exported and instance.symbol not in HOOKS:
+        # What the loading process has, or looks for. All else is hidden.
+        marks += '__attribute__((visibility("default"))) '
     if instance.kept or (instance.exported and instance.kind == "python" and instance.symbol not in HOOKS):
         marks += "__attribute__((used)) "
     return f"{marks}{c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.drivers.virtio_console.queues import DEVICE_WRITES, Descriptor, Queue, QueueMemory
+from cloudos.drivers.virtio_console.queues import DEVICE_WRITES, ENTRIES, Descriptor, Queue, QueueMemory
 from cloudos.lang import U8, U16, U32, U64, Ptr, VirtAddr, struct, zeroed
 from cloudos.sdk import system
 from cloudos.sdk.devices import Registers
@@ -55,8 +55,11 @@ class VirtioPort:
     control: Queue = zeroed()
     input: Queue = zeroed()
     output: Queue = zeroed()
-    # Bytes that wait in the output buffer, and bytes of the oldest input buffer that are taken.
+    # Bytes that wait in the output buffer.
     filled: U64 = U64(0)
+    # The input buffer that is being read, how many bytes came in it (0: there is none), and how many are taken.
+    buffer: U64 = U64(0)
+    arrived: U64 = U64(0)
     taken: U64 = U64(0)
 
     def exists(self) -> bool:
@@ -141,24 +144,34 @@ class VirtioPort:
         return status != 0
 
     def has_byte(self) -> bool:
-        """See `Chip`. A buffer whose bytes are all taken goes back to the device."""
-        while self.input.has_used():
-            element = self.input.used()
-            if self.taken < U64(min(element.length, U32(PAGE))) and element.id < BUFFERS:
+        """See `Chip`. A buffer whose bytes are all taken goes back to the device. Of a device that gives back what it
+        has not, or nothing in it, no more than a ring's worth is looked at."""
+        for _ in U64.range(ENTRIES):
+            if self.taken < self.arrived:
                 return True
-            self.taken = U64(0)
-            self.input.take()
-            if element.id < BUFFERS:
-                self.input.offer(U16(element.id))
-                self.notify(U64(INPUT))
-        return False
+            if self.arrived > 0:
+                self.arrived = U64(0)
+                self.give_back(self.buffer)
+            if not self.input.has_used():
+                return False
+            descriptor, length = self.input.take()
+            if descriptor >= BUFFERS:
+                continue
+            self.buffer, self.taken, self.arrived = U64(descriptor), U64(0), U64(min(length, U32(PAGE)))
+            if length == 0:
+                self.give_back(self.buffer)
+        return self.taken < self.arrived
+
+    def give_back(self, buffer: U64) -> None:
+        """Let the device have an input buffer again."""
+        self.input.offer(U16(buffer))
+        self.notify(U64(INPUT))
 
     def take(self) -> U8:
         """See `Chip`."""
-        buffer = self.memory + PAGE * (2 + U64(self.input.used().id))
-        byte = Ptr.at(U8, VirtAddr(buffer + self.taken)).value
+        place = self.memory + PAGE * (2 + self.buffer) + self.taken
         self.taken += 1
-        return byte
+        return Ptr.at(U8, VirtAddr(place)).value
 
     def room(self) -> U64:
         """See `Chip`: there is one buffer, which is the device's until it gives it back."""

@@ -78,13 +78,17 @@ class Queue:
         fence(Order.SEQ_CST)
         return self.memory.value.used.index != self.seen
 
-    def used(self) -> UsedElement:
-        """The oldest of those."""
-        return self.memory.value.used.ring[self.seen % ENTRIES]
+    def take(self) -> tuple[U32, U32]:
+        """The oldest of those, which is taken: descriptor and length. The device may have put any numbers there.
 
-    def take(self) -> None:
-        """Take it."""
+        They are read once, as the device may put others there at any time.
+        """
+        fence(Order.ACQUIRE)
+        element = self.memory.value.used.ring[self.seen % ENTRIES]
+        descriptor, length = element.id, element.length
+        fence(Order.ACQUIRE)
         self.seen = self.seen.wrapping_add(1)
+        return descriptor, length
 
     def is_idle(self) -> bool:
         """Whether the device has given back everything."""

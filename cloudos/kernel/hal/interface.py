@@ -11,11 +11,11 @@ interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, BROADCASTS, forget_translations, begin_generation, copy_kernel_half,
             largest_level, page_bytes, map_device
 platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
-power       off
+power       off, reset
 processors  State, this, start_first, find, prepare, make, start, begin, interrupt, are_several, try_lock, unlock,
             model_data
 timer       start, now, set_alarm, handle_interrupt
-trap        enter_user, load_all, set_frame, save_vectors, load_vectors, forget_vectors, UserFrame, VectorState,
+trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
 user_access copy, is_recoverable, recovery
 
@@ -294,3 +294,6 @@ class Power(Protocol):
 
     def off(self) -> NoReturn:
         """Switch the machine off."""
+
+    def reset(self) -> NoReturn:
+        """Let the machine start from its beginning. What memory holds may stay there."""

@@ -85,9 +85,13 @@ class FrameAllocator:
     total: U64 = U64(0)
 
     def start(self, boot: BootInformation) -> None:
-        """Take over the ranges, of which none overlaps another. Ranges must be added in order of address."""
+        """Take over the ranges. Panics unless they are in order of address and none overlaps another."""
+        end = U64(0)
         for index in U64.range(boot.count):
-            self._add_zone(boot.ranges[index].start, boot.ranges[index].end)
+            range = boot.ranges[index]
+            assert end <= range.start
+            end = range.end
+            self._add_zone(range.start, end)
 
     def _add_zone(self, start: U64, end: U64) -> None:
         first = start // PAGE_SIZE

@@ -7,7 +7,7 @@ from cloudos.abi.errors import BadArgument, BadState, Denied, OutOfMemory, PeerG
 from cloudos.abi.objects import Kind
 from cloudos.kernel.hal import cpu, interrupts
 from cloudos.kernel.hal.interface import PAGE_SIZE
-from cloudos.kernel.objects import cleanup, memory
+from cloudos.kernel.objects import cleanup, memory, termination
 from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.objects.interrupt import LINES, Interrupt
@@ -50,6 +50,13 @@ def device_write(device: Ptr[Device], offset: U64, width: U64, value: U64) -> No
     if value >> (width.wrapping_mul(8) & 63) != 0:
         raise BadArgument
     cpu.port_write(port, U8.truncate(width), U32.truncate(value))
+
+
+def device_reset(device: Ptr[Device]) -> None:
+    """System call."""
+    if device.value.resource != devices.MACHINE:
+        raise BadArgument
+    termination.finish(True)
 
 
 def interrupt_create(device: Ptr[Device], quota: Ptr[Quota], line: U64, flags: U64) -> U64:

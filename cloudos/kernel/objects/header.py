@@ -14,13 +14,13 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi.errors import QuotaExceeded
-from cloudos.abi.objects import Kind, Rights
-from cloudos.lang import U8, U32, U64, Array, Ptr, null, struct, zeroed
+from cloudos.abi.objects import MOST_HANDLE_FRAMES, Kind, Rights
+from cloudos.lang import U8, U16, U32, U64, Array, Ptr, null, struct, zeroed
 
 __all__ = ["QuotaExceeded"]
 
 SLOTS_PER_CHUNK = 64
-MAXIMUM_CHUNKS = 512
+MAXIMUM_CHUNKS = MOST_HANDLE_FRAMES
 
 
 @struct
@@ -120,5 +120,7 @@ class CapabilityTable:
     # Of the process, for policy and audit.
     owner: U64 = U64(0)
     label: U8 = U8(0)
+    # How many frames fewer than MAXIMUM_CHUNKS it may have.
+    fewer: U16 = U16(0)
     # The process is gone: nothing more can be put in.
     closing: bool = False

@@ -15,7 +15,7 @@ from cloudos.abi.errors import (
     QuotaExceeded,
     TooManyHandles,
 )
-from cloudos.abi.objects import Event, Kind, Operation, Rights
+from cloudos.abi.objects import LABEL_BITS, MOST_HANDLE_FRAMES, Event, Kind, Operation, Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console
 from cloudos.kernel.memory import user_memory
@@ -32,7 +32,7 @@ from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX, permits
-from cloudos.lang import U8, U32, U64, Array, Ptr, UserPtr, data, struct
+from cloudos.lang import U8, U16, U32, U64, Array, Ptr, UserPtr, data, struct
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -76,12 +76,16 @@ def process_panic(site: U32, message: UserPtr[U8], length: U64) -> None:
 
 def process_create(quota: Ptr[Quota], label: U64) -> U64:
     """System call."""
-    if label >= MATRIX.count:
+    most = label >> LABEL_BITS
+    label = label & (1 << LABEL_BITS) - 1
+    if label >= MATRIX.count or most >= MOST_HANDLE_FRAMES:
         raise BadArgument
     own = own_table().label
     if own != 0 and label != U64(own) and not permits(own, U8(label), Operation.CONTROL):
         raise Denied
     made = process.create(quota.value, U8(label))
+    if most != 0:
+        made.value.table.fewer = U16(MOST_HANDLE_FRAMES - most)
     PROCESSOR.current.value.process.value.adopt(made)
     audit.record(Event.PROCESS_CREATED, own_table(), made.value.table, U64(0))
     return hold(made.cast(Header))

@@ -25,7 +25,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
-from cloudos.lang import U8, U64, Ptr, data, null, struct
+from cloudos.lang import U8, U64, Ptr, data, never_inlined, null, struct
 
 MAXIMUM_FRAMES = 64
 COMMAND_TIMEOUT = 0x54  # "T"
@@ -139,7 +139,7 @@ def end_process(process: Ptr[Process], result: U64) -> None:
     ending = process.value
     if not ending.ended:
         if process == FIRST.process:
-            finish()
+            finish(False)
         ending.ended = True
         ending.result = result
         audit.record(Event.PROCESS_ENDED, ending.table, audit.NOBODY, result)
@@ -330,12 +330,17 @@ def report_exit(status: U8) -> None:
     log.record(data(b""))
 
 
-def finish() -> NoReturn:
-    """The end of the machine's work, once the host has taken all output or wants no more."""
+@never_inlined
+def finish(again: bool) -> NoReturn:
+    """The end of the machine's work, once the host has taken all output or wants no more. `again`: it starts anew."""
     while not console.channel_is_idle():
         cpu.pause()
         if console.read_command() != 0:
             break
+    if again:
+        log.record(data(b"@restart"))
+        console.drain()
+        power.reset()
     power_off()
 
 

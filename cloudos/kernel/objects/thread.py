@@ -119,9 +119,9 @@ class Thread:
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)
     frame: trap.UserFrame = zeroed()
+    vectors: trap.VectorState = zeroed()
     # Bound notification.
     notification: Ptr[Header] = null()
-    vectors: trap.VectorState = zeroed()
     reply: Reply = zeroed()
 
     @inlined
@@ -132,6 +132,8 @@ class Thread:
         return self.borrowed
 
 
+# The hardware layer knows the way from one to the other.
+assert offset_of(Thread, "vectors") == offset_of(Thread, "frame") + size_of(trap.UserFrame)
 # Processors put registers there that align their stack pointer first. A copy elsewhere needs no such place.
 assert offset_of(Thread, "frame") % 16 == 0 and size_of(trap.UserFrame) % 16 == 0, "move a field behind the frame"
 

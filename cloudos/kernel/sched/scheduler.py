@@ -291,18 +291,28 @@ def switch_to(thread: Ptr[Thread]) -> None:
     pages = thread.value.process.value.space.value.pages
     if Ptr.to(pages).address != PROCESSOR.machine.pages:
         use_space(pages)
-    loaded = PROCESSOR.loaded
-    if loaded != thread:
-        if not loaded.is_null():
-            trap.save_vectors(Ptr.to(loaded.value.vectors).address)
-        trap.load_vectors(Ptr.to(thread.value.vectors).address)
+    if PROCESSOR.loaded != thread:
+        if trap.vectors_matter(thread.value.vectors):
+            _change_vectors(thread)
         PROCESSOR.loaded = thread
         trap.set_frame(Ptr.to(thread.value.frame))
 
 
+@never_inlined
+def _change_vectors(thread: Ptr[Thread]) -> None:
+    """Save the vector registers for whose they are, and load those of another thread."""
+    save_vectors()
+    trap.load_vectors(thread.value.vectors)
+
+
+def save_vectors() -> None:
+    """Have the vector registers in memory, of the thread whose they are."""
+    if not PROCESSOR.loaded.is_null():
+        trap.save_vectors(PROCESSOR.loaded.value.vectors)
+
+
 def forget_thread(thread: Ptr[Thread]) -> None:
     """The thread's memory is about to go."""
-    trap.forget_vectors(Ptr.to(thread.value.vectors).address)
     if PROCESSOR.loaded == thread:
         PROCESSOR.loaded = null()
     if PROCESSOR.current == thread:
@@ -382,10 +392,8 @@ def answer(frame: Ptr[trap.UserFrame]) -> None:
 @never_inlined
 def let_go() -> None:
     """Have nothing of a thread's in this processor any more: its vector registers are saved, its memory is not used."""
-    loaded = PROCESSOR.loaded
-    if not loaded.is_null():
-        trap.save_vectors(Ptr.to(loaded.value.vectors).address)
-        PROCESSOR.loaded = null()
+    save_vectors()
+    PROCESSOR.loaded = null()
     _leave_space()
 
 

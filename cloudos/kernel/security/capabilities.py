@@ -366,7 +366,7 @@ def check_sending(capability: Ptr[Capability], target: CapabilityTable, moving: 
 def _grow(table: CapabilityTable) -> None:
     """Add a chunk. Raises TooManyHandles, QuotaExceeded, OutOfMemory."""
     number = table.capacity // SLOTS_PER_CHUNK
-    if number == MAXIMUM_CHUNKS:
+    if number + U64(table.fewer) == MAXIMUM_CHUNKS:
         raise TooManyHandles
     quota = table.quota.value
     frame = heap.allocate_frame(quota)

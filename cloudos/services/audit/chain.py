@@ -19,6 +19,7 @@ CHECKED = 96  # bytes of an anchor that its check covers
 RECENT = 32  # entries that are looked at when the service starts
 ENTRIES_AT = 2 * ANCHOR
 HASH = 32
+MOST = 1 << 62  # what nobody reaches by counting
 
 
 @struct
@@ -147,6 +148,8 @@ class Chain:
         computed = Array[U8, Literal[32]]()
         self.check_of(anchor, computed.slice())
         if anchor.magic != MAGIC or not computed.slice().equals(anchor.check.slice()):
+            return False
+        if anchor.count >= MOST or anchor.sequence >= MOST:
             return False
         return 1 <= anchor.first <= anchor.count + 1 and anchor.count + 1 - anchor.first < self.places
 

@@ -34,6 +34,7 @@ from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.collections.text import Text
+from cloudos.sdk.console import stdout
 from cloudos.sdk.errors import InvalidNumber
 from cloudos.sdk.process import exit
 from cloudos.sdk.quotas import usage
@@ -168,7 +169,10 @@ class Init:
         """See `Supervisor`."""
         if may_only_write():
             raise Denied
-        shut_down(self.register, U8(0))
+        stop_all(self.register)
+        if restart:
+            reset()
+        exit(U8(0))
 
     def memory(self) -> tuple[U64, U64]:
         """See `Supervisor`."""
@@ -365,7 +369,8 @@ def ended(register: Register, one: Component) -> None:
         report_life(register, one, f"ended with status {status}")
     if one.policy == MACHINE:
         one.state = U64(STOPPED)
-        shut_down(register, status)
+        stop_all(register)
+        exit(status)
     if one.policy == NEVER or (one.policy != ALWAYS and status == 0):
         one.state = U64(STOPPED)
         return
@@ -399,8 +404,8 @@ def fail(register: Register, one: Component, least: U64) -> None:
     one.due = now + max(pause, least)
 
 
-def shut_down(register: Register, status: U8) -> None:
-    """Stop all components, the last one first, and the machine."""
+def stop_all(register: Register) -> None:
+    """Stop all components, the last one first."""
     components = register.components
     for index in U64.range(components.length):
         one = components[components.length - 1 - index]
@@ -408,7 +413,15 @@ def shut_down(register: Register, status: U8) -> None:
             one.state = U64(STOPPED)
             end(one.process)
             report(register, one, "stopped")
-    exit(status)
+
+
+def reset() -> None:
+    """Start the machine again. Returns when that is not in init's power any more: it has handed its place over."""
+    stdout.flush()
+    try:
+        system.device_reset(U64(initial.DEVICE))
+    except (BadArgument, BadHandle, Denied, PeerGone, WrongKind):
+        pass
 
 
 def main() -> U8:

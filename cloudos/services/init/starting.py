@@ -23,7 +23,7 @@ from cloudos.sdk.bundle import bundle
 from cloudos.sdk.collections.list import List
 from cloudos.sdk.executable import read_executable
 from cloudos.sdk.quotas import usage
-from cloudos.sdk.spawn import NewProcess, new_process
+from cloudos.sdk.spawn import NewProcess, label_word, new_process
 from cloudos.services.init.wiring import Component, Need, Resource
 
 QUOTA = initial.QUOTA
@@ -93,7 +93,9 @@ def make(component: Component, others: List[Component], own: U64) -> U64:
     executable = component.executable
     if executable is None:
         raise NotFound
-    made = new_process(executable, component.quota, component.schedule, component.label, False)
+    made = new_process(
+        executable, component.quota, component.schedule, label_word(component.label, component.handles), False
+    )
     made.block.add(EntryKind.ARGUMENT, data(b""), component.name.content)
     for argument in component.arguments:
         made.block.add(EntryKind.ARGUMENT, data(b""), argument.content)

@@ -22,6 +22,7 @@ MACHINE = 3  # the machine ends with it
 
 FIRST_NUMBER = 2  # of a component, which is its badge: 1 is for who mints sessions
 MAXIMUM = 62
+MOST = 1 << 52
 
 
 @managed
@@ -63,6 +64,8 @@ class Component:
     memory: U64
     # How much of what the machine has beyond all quotas it gets.
     share: U64
+    # How many handles it may hold; 0: as many as its memory has room for.
+    handles: U64
     priority: U64
     budget: U64
     period: U64
@@ -113,6 +116,7 @@ def new_component(name: Text, program: Text, number: U64) -> Component:
         program,
         U64(1 << 20),
         none,
+        none,
         U64(100),
         U64(10_000_000),
         U64(10_000_000),
@@ -155,6 +159,14 @@ def number_in(words: List[Text], index: U64) -> U64:
     return U64(value)
 
 
+def amount_in(words: List[Text]) -> U64:
+    """Bytes, or shares: no more than any machine has, so that the sum of all is a number. Raises InvalidNumber."""
+    amount = number_in(words, U64(1))
+    if amount > MOST:
+        raise InvalidNumber
+    return amount
+
+
 def parse(text: Text) -> List[Component]:
     """The components in the order of the wiring. Raises InvalidNumber for a line that is not of the grammar."""
     components = List[Component]()
@@ -177,9 +189,11 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
     """One statement about a component. Raises InvalidNumber."""
     word = words[0]
     if word.equals("memory"):
-        component.memory = number_in(words, U64(1))
+        component.memory = amount_in(words)
     elif word.equals("share"):
-        component.share = number_in(words, U64(1))
+        component.share = amount_in(words)
+    elif word.equals("handles"):
+        component.handles = number_in(words, U64(1))
     elif word.equals("schedule"):
         component.priority = number_in(words, U64(1))
         component.budget = number_in(words, U64(2))
@@ -187,12 +201,12 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
     elif word.equals("label"):
         component.label = number_in(words, U64(1))
     elif word.equals("restart"):
-        component.policy = policy_of(words[1])
         component.limit = number_in(words, U64(2))
         component.backoff = number_in(words, U64(3))
+        component.policy = policy_of(words[1])
     elif word.equals("state"):
-        component.state_bytes = number_in(words, U64(1))
-    elif word.equals("argument"):
+        component.state_bytes = amount_in(words)
+    elif word.equals("argument") and line.length > 8:
         component.arguments.append(line.slice(U64(9), line.length))
     elif word.equals("offer"):
         component.offers = True

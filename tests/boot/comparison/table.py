@@ -7,9 +7,11 @@ import shlex
 from dataclasses import dataclass
 
 from tests.unit.apps.commands import COMMANDS
+from tests.unit.apps.shell.isolation_scripts import ISOLATION_SCRIPTS
 from tests.unit.apps.shell.process_scripts import PROCESS_SCRIPTS
 from tests.unit.apps.shell.scripts import SCRIPTS
 
+ALL_SCRIPTS = (*SCRIPTS, *PROCESS_SCRIPTS, *ISOLATION_SCRIPTS)
 BUILTINS = {"[", "echo", "false", "printf", "pwd", "test", "true"}
 """Utilities that the shells have themselves: rows of the table name the program, in /bin on both sides."""
 
@@ -57,13 +59,13 @@ def utility_row(name: str, line: str) -> Row:
 def rows() -> list[Row]:
     """All rows that use only what the system has."""
     found = [utility_row(name, line) for name, lines in COMMANDS.items() for line in lines]
-    found += [Row(script, False, "sh") for script in (*SCRIPTS, *PROCESS_SCRIPTS) if not absent(script)]
+    found += [Row(script, False, "sh") for script in ALL_SCRIPTS if not absent(script)]
     return list(dict.fromkeys(found))
 
 
 def left_out() -> list[str]:
     """Scripts of the table that use a program that the system does not have."""
-    return [script for script in (*SCRIPTS, *PROCESS_SCRIPTS) if absent(script)]
+    return [script for script in ALL_SCRIPTS if absent(script)]
 
 
 def absent(script: str) -> bool:

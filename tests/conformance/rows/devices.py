@@ -55,6 +55,9 @@ def _interrupt(flags: U64) -> U64:
     return system.interrupt_create(MACHINE, QUOTA, FREE_LINE, flags)
 
 
+_reset = attempt("device_reset")
+
+
 # Dividing
 
 
@@ -106,6 +109,19 @@ def there_are_three_resources() -> None:
     """An unknown resource is BadArgument, and so is the machine as a part of itself."""
     assert _divide(MACHINE, QUOTA, U64(devices.MACHINE), U64(0), U64(1)) == BAD_ARGUMENT, "the machine"
     assert _divide(MACHINE, QUOTA, U64(4), U64(0), U64(1)) == BAD_ARGUMENT, "unknown"
+
+
+def only_the_whole_machine_can_be_reset() -> None:
+    """device_reset with a part of the machine is BadArgument, and with a handle without ALLOCATE Denied."""
+    ports = _ports(FREE_PORT, U64(1))
+    assert _reset(ports) == BAD_ARGUMENT, "ports"
+    system.handle_close(ports)
+    memory = system.device_create(MACHINE, QUOTA, MEMORY, FREE_ADDRESS, U64(4096))
+    assert _reset(memory) == BAD_ARGUMENT, "memory"
+    system.handle_close(memory)
+    weak = weaker(MACHINE, Rights.READ)
+    assert _reset(weak) == DENIED, "a handle to look with"
+    system.handle_close(weak)
 
 
 def device_memory_is_whole_pages() -> None:

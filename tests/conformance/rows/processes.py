@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi import initial, layout
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import HANDLES_IN_FRAME, LABEL_BITS, MOST_HANDLE_FRAMES, Rights
 from cloudos.lang import U8, U32, U64, Array, UserPtr, code_address
 from cloudos.sdk import ipc, system
 from cloudos.sdk.ipc import Message
@@ -26,6 +26,7 @@ from tests.conformance.support import (
     PROCESS,
     QUOTA,
     SCHEDULE,
+    TOO_MANY_HANDLES,
     WOULD_BLOCK,
     WRONG_KIND,
     attempt,
@@ -195,8 +196,24 @@ def before_a_policy_there_is_one_label() -> None:
     """While no policy is loaded process_create with another label than 0 is BadArgument."""
     assert _create(QUOTA, U64(0)) == 0, "0"
     assert _create(QUOTA, U64(1)) == BAD_ARGUMENT, "1"
-    assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "256"
+    assert _create(QUOTA, U64(255)) == BAD_ARGUMENT, "255"
     assert _create(QUOTA, U64(1 << 40)) == BAD_ARGUMENT, "beyond 32 bits"
+
+
+def a_process_holds_as_many_handles_as_it_was_allowed() -> None:
+    """process_create can limit the handles that a process holds at once, in frames of 63; then TooManyHandles."""
+    for frames in U64.range(1, 4):
+        child = system.process_create(QUOTA, frames << LABEL_BITS)
+        last, count = U64(0), U64(0)
+        while count < frames * HANDLES_IN_FRAME:
+            last = system.process_install(child, QUOTA, U64(0), U64(0))
+            count += 1
+        assert _install(child, QUOTA, U64(0), U64(0)) == TOO_MANY_HANDLES, "one more"
+        assert last != 0, "the last that fits"
+        system.process_kill(child)
+        system.handle_close(child)
+    assert _create(QUOTA, U64(MOST_HANDLE_FRAMES) << LABEL_BITS) == BAD_ARGUMENT, "more than there can be"
+    assert _create(QUOTA, U64(MOST_HANDLE_FRAMES - 1) << LABEL_BITS) == 0, "the most that can be said"
 
 
 def the_exit_status_is_kept() -> None:

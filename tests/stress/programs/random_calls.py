@@ -36,7 +36,8 @@ from tests.stress.programs.support import (
 CALLS = len(SYSTEM_CALLS)
 NUMBERS = {call.name: call.number for call in SYSTEM_CALLS}
 # They end or stop the caller; often enough it happens.
-RARE = ("process_exit", "process_panic", "process_kill", "thread_exit", "thread_kill", "thread_suspend")
+RARE = ("process_exit", "process_panic", "process_kill", "thread_exit", "thread_kill", "thread_suspend",
+        "device_reset")  # fmt: skip
 # They may wait for ever.
 WAITING = ("message_call", "message_send", "message_receive", "message_reply_receive", "notification_wait",
            "thread_sleep", "console_read")  # fmt: skip

@@ -41,4 +41,9 @@ def test_what_a_machine_has_and_who_gets_the_rest(tmp_path: Path) -> None:
     assert [one.share for one in wired(system)] == [3, 5]
     system = load(image(tmp_path, "one", "two", text='quota.memory = "2M"\n'))
     assert (system.manifest.usual, [one.share for one in wired(system)]) == (64 << 20, [3, 0])
+    system = load(image(tmp_path, "one", "two", text="quota.handles = 200\n"))
+    assert [one.handles for one in wired(system)] == [0, 200]
+    assert "\nhandles 200\n" in wiring.encode(wired(system))
+    with pytest.raises(ToolError, match="handles"):
+        load(image(tmp_path, "one", text="quota.handles = 40000\n"))
     assert wiring.decode(wiring.encode(wired(system))) == wired(system)

@@ -50,9 +50,9 @@ def test_the_command_names_everything_the_user_chose() -> None:
 
 
 def test_each_machine_has_its_program_channel() -> None:
-    assert "virtserialport,nr=1,name=program,chardev=program,bus=program.0" in channels("microvm", 3, 4)
-    assert "virtio-serial-device,max_ports=2,id=program,bus=virtio-mmio-bus.0" in channels("virt", 3, 4)
-    assert "isa-serial,chardev=program,index=1" in channels("q35", 3, 4)
+    assert "virtserialport,nr=1,name=program,chardev=program,bus=program.0" in channels(Options("microvm"), 3, 4)
+    assert "virtio-serial-device,max_ports=2,id=program,bus=virtio-mmio-bus.0" in channels(Options("virt"), 3, 4)
+    assert "isa-serial,chardev=program,index=1" in channels(Options("q35"), 3, 4)
 
 
 def test_a_qemu_that_refuses_to_start_is_quoted(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 
 
 def test_a_console_is_a_third_channel_when_it_is_asked_for(tmp_path: Path) -> None:
-    assert "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2" in console_channel("microvm", 7)
-    assert "virtserialport,nr=1,name=console,chardev=console,bus=console.0" in console_channel("virt", 7)
+    assert "isa-serial,iobase=0x3e8,irq=5,chardev=console,index=2" in console_channel(Options("microvm"), 7)
+    assert "virtserialport,nr=1,name=console,chardev=console,bus=console.0" in console_channel(Options("virt"), 7)
     say = "import os, sys; os.write(int(sys.argv[1]), b'hello')"
     script = (
         f'for word; do case $word in socket,id=console,fd=*) "{sys.executable}" -c "{say}" ${{word##*=}};; esac; done'

@@ -142,7 +142,7 @@ def test_what_a_component_need_not_say(tmp_path: Path) -> None:
         ('memory = "2M"', 'memory = "2 MB"', "memory", "is not a number with a unit"),
         ('memory = "2M"', 'memory = "1K"', "memory", "1K is out of range"),
         ('memory = "2M"', "memory = true", "memory", "True is not a number"),
-        ("[quota]", "[quota]\nhandles = 5", "handles", "unknown key 'handles' in quota"),
+        ("[quota]", "[quota]\nfingers = 5", "fingers", "unknown key 'fingers' in quota"),
         ("priority = 110", "priority = 129", "priority", "129 is out of range"),
         ('budget = "2ms"', "budget = 2", "budget", "2 is not a number with a unit of ns, us, ms, s"),
         ('budget = "2ms"', 'budget = "20ms"', "budget", "longer than the period"),
@@ -513,7 +513,7 @@ def test_wiring_that_is_written_is_what_is_read(components: list[Wired]) -> None
         ("component a b\nneed x y borrow", 2),
         ("component a b\ngrant x console", 2),
         ("component a b\nports x 1", 2),
-        ("component a b\nhandles 5", 2),
+        ("component a b\nfingers 5", 2),
         ("component a b\noffer", 2),
     ],
 )

@@ -60,3 +60,17 @@ def test_a_line_without_end_is_not_kept_for_ever() -> None:
     for _ in range(40):
         log.feed(b"x" * 4096)
     assert len(log.pending) <= 64 * 1024
+
+
+def test_after_a_restart_only_what_comes_later_counts() -> None:
+    log = Log()
+    log.feed(b"@ready\n@fault number=11 ip=0x1\n@exit status=3\n@restart\n@ready\n@exit status=4\n@off\n")
+    assert (log.restarts, log.status, log.fault, log.lost) == (1, 4, None, False)
+
+
+def test_a_second_start_that_was_not_announced_is_a_crash() -> None:
+    log = Log()
+    log.feed(b"@ready\n")
+    assert not log.lost
+    log.feed(b"@ready\n")
+    assert log.lost

@@ -348,3 +348,34 @@ def test_input_frames_stop_after_the_end_of_file(tmp_path: Path) -> None:
     carry(tmp_path, behaviour, b"abc")
     assert seen == [b"abc", b""]
     assert frames.END_OF_INPUT == b"\0\0"
+
+
+def test_a_machine_that_starts_again_by_itself_is_stopped(tmp_path: Path) -> None:
+    def crash(guest: Guest) -> None:
+        guest.log.sendall(b"@ready\n")
+        guest.exactly(1)  # until it is stopped
+
+    result = carry(tmp_path, crash)
+    assert result.session.log.lost and result.session.ended is Ended.GUEST
+
+
+def test_a_frame_that_a_restart_cut_off_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carried: list[bytes] = []
+
+    def restart(guest: Guest) -> None:
+        guest.program.sendall(b"\x01\x09\x00half")
+        while not carried:
+            time.sleep(0.01)
+        guest.log.sendall(b"@restart\n@ready\n")
+        time.sleep(0.2)
+        guest.print(b"whole")
+        guest.off()
+
+    class Watched(frames.Decoder):
+        def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+            carried.append(data)
+            return list(super().feed(data))
+
+    monkeypatch.setattr(frames, "Decoder", Watched)
+    result = carry(tmp_path, restart)
+    assert result.output == b"whole" and result.session.log.restarts == 1

@@ -185,3 +185,15 @@ def test_wide_addresses_of_the_bundle_and_calls_to_the_firmware() -> None:
 def test_where_there_is_no_tree_nothing_is_found() -> None:
     with loaded(bytes(4096)):
         assert BOOT_INFORMATION.count == 0
+
+
+@pytest.mark.parametrize("first", (True, False), ids=("before", "behind"))
+@pytest.mark.parametrize("line", ("log=channel", "log=channel quiet", "quiet log=channel", "log", ""))
+def test_the_command_line_may_leave_the_serial_port_to_a_driver(line: str, first: bool) -> None:
+    tree = machine()
+    chosen = tree.children.pop()
+    chosen.properties["bootargs"] = texts(line)
+    tree.children.insert(0 if first else len(tree.children), chosen)
+    with read(tree):
+        left = line.startswith("log=channel")
+        assert int(MACHINE.uart) == (device_tree.LEFT_TO_DRIVER if left else 0x900_0000)

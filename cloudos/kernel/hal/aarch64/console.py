@@ -1,5 +1,8 @@
 """The kernel's log and the host's commands on the PL011; the program channel on virtio.
 
+Where the loader's command line is `log=channel` the PL011 is left to a driver: the log is a stream of the program
+channel then, from when that has been found, and the host has no commands.
+
 PrimeCell UART (PL011) Technical Reference Manual, Arm DDI 0183.
 """
 
@@ -9,12 +12,12 @@ from typing import Literal
 
 from cloudos.abi.devices import MEMORY
 from cloudos.kernel.hal.aarch64 import cpu, device_tree, interrupts, mmu
-from cloudos.kernel.hal.aarch64.device_tree import MACHINE
+from cloudos.kernel.hal.aarch64.device_tree import LEFT_TO_DRIVER, MACHINE
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import virtio
 from cloudos.kernel.hal.shared.kept import keep
 from cloudos.kernel.hal.shared.registers import register
-from cloudos.lang import U8, U32, U64, Array, PhysAddr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
+from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
 
 UART_BYTES = 4096
 REGISTER_FLAGS = 0x18
@@ -31,6 +34,10 @@ CONTROL = 0x301
 # Input, and input that nothing followed for a while.
 INPUT_INTERRUPTS = 0x50
 BUFFER_SIZE = 16
+# A frame of the program channel (`objects/console.py`).
+HEADER_SIZE = 3
+FRAME_SIZE = 256
+STREAM_LOG = 4
 
 
 @struct
@@ -59,6 +66,7 @@ class SerialPort:
     def write(self, data: Slice[U8]) -> None:
         """Send; waits until the host has room."""
         if self.registers.value == 0:
+            _write_in_channel(data)
             return
         for byte in data:
             while self._has(U32(FLAG_FULL)):
@@ -67,6 +75,9 @@ class SerialPort:
 
     def drain(self) -> None:
         """Wait until everything has been sent."""
+        if self.registers.value == 0:
+            # Nobody minds an empty frame, which is sent when all others have been.
+            _write_in_channel(data(b""))
         while self.registers.value != 0 and self._has(U32(FLAG_BUSY)):
             cpu.pause()
 
@@ -88,12 +99,26 @@ class SerialPort:
 
 
 LOG_PORT = place(SerialPort())
+FRAME = place(Array[U8, Literal[256]]())
+
+
+@never_inlined
+def _write_in_channel(data: Slice[U8]) -> None:
+    """Send at most 253 bytes as a frame, when the host has taken what was before."""
+    while not channel_is_idle():
+        cpu.pause()
+    count = min(data.length, U64(FRAME_SIZE - HEADER_SIZE))
+    frame = Slice.of(Ptr.at(U8, mmu.direct(mmu.image_address(Ptr.to(FRAME).address))), HEADER_SIZE + count)
+    frame[0] = U8(STREAM_LOG)
+    frame[1] = U8.truncate(count)
+    frame[HEADER_SIZE : frame.length].copy_from(data[0:count])
+    channel_write(frame)
 
 
 def start() -> None:
     """From here on the log can be written. This reads the device tree, which says where."""
     device_tree.read(mmu.boot_facts().tree)
-    if MACHINE.uart != 0:
+    if MACHINE.uart > LEFT_TO_DRIVER:
         LOG_PORT.start(PhysAddr(MACHINE.uart))
 
 

@@ -18,7 +18,7 @@ CONTROL_SPAN = 1 << 23
 CONTROL_WXN = 1 << 19
 # CPACR_EL1: who may use the vector registers.
 VECTORS_KERNEL = 1 << 20
-VECTORS_ALL = 3 << 20
+VECTORS_USER_BIT = 21
 # CNTKCTL_EL1: programs may read the counter of the virtual timer, as they can everywhere else.
 COUNTER_VIRTUAL = 1 << 1
 

@@ -1,8 +1,8 @@
 """What the loader says about the machine: the device tree.
 
 Source: Devicetree Specification 0.4, chapter 5 (the format); the bindings of "arm,pl011", "arm,gic-v3", "arm,gic-400",
-"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's, and is trusted.
-Addresses and lengths have two cells each, as on every machine of 64 bits that a hypervisor describes.
+"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's: what it says is believed, but
+nothing outside of it is read. Addresses and lengths have two cells each, as on every machine of 64 bits that a hypervisor describes.
 """
 
 from __future__ import annotations
@@ -18,17 +18,21 @@ from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, da
 MAGIC = 0xD00D_FEED
 BEGIN_NODE, END_NODE, PROPERTY, NOTHING = 1, 2, 3, 4
 # Words of the header.
-STRUCTURE, STRINGS, RESERVED = 2, 3, 4
+TOTAL_SIZE, STRUCTURE, STRINGS, RESERVED = 1, 2, 3, 4
 # Bytes of an address with its length.
 PAIR = 16
 MAXIMUM_SLOTS = 32
 OTHER_PROCESSORS = 255
 RESERVED_DEPTH = 3
+LEFT_TO_DRIVER = 1
 
 
 @struct
 class Machine:
-    """What was found. Addresses are physical, 0 where there is no such device; lines count the shared interrupts."""
+    """What was found. Addresses are physical, 0 where there is no such device; lines count the shared interrupts.
+
+    `uart` is LEFT_TO_DRIVER, whatever there is, when the command line says that the log goes over the program channel.
+    """
 
     uart: U64 = U64(0)
     uart_line: U64 = U64(0)
@@ -72,12 +76,29 @@ class Node:
         return self.compatible.value != 0 and _begins(self.compatible, name)
 
 
+@struct
+class Tree:
+    """Where the tree lies."""
+
+    start: U64 = U64(0)
+    size: U64 = U64(0)
+
+
+TREE = place(Tree())
 MACHINE = place(Machine())
 BOOT_INFORMATION = place(BootInformation())
 
 
 @never_inlined
+def _left(address: VirtAddr) -> U64:
+    """Bytes of the tree from an address on; 0 outside of it."""
+    return TREE.size.saturating_sub(address.value.wrapping_sub(TREE.start))
+
+
+@never_inlined
 def _word(address: VirtAddr) -> U32:
+    """A word of the tree; panics where there is none."""
+    assert address.value % 4 == 0 and _left(address) >= 4
     return Ptr.at(U32, address).value.swap_bytes()
 
 
@@ -94,14 +115,17 @@ def _number(address: VirtAddr, length: U64) -> U64:
 
 @never_inlined
 def _begins(address: VirtAddr, text: Slice[U8]) -> bool:
-    return Slice.of(Ptr.at(U8, address), text.length).equals(text)
+    return Slice.of(Ptr.at(U8, address), min(text.length, _left(address))).equals(text)
 
 
 def read(tree: PhysAddr) -> None:
-    """Fill MACHINE and BOOT_INFORMATION. Nothing is found where there is no device tree."""
+    """Fill MACHINE and BOOT_INFORMATION. Nothing is found where there is no device tree; panics when it is broken."""
     base = direct(tree)
+    TREE.start = base.value
+    TREE.size = U64(8)
     if _word(base) != MAGIC:
         return
+    TREE.size = U64(_word(behind(base, U64(4 * TOTAL_SIZE))))
     boot = BOOT_INFORMATION
     entry = behind(base, U64(_word(behind(base, U64(4 * RESERVED)))))
     while _double(behind(entry, U64(8))) != 0:
@@ -135,9 +159,10 @@ def _walk(at: VirtAddr, strings: VirtAddr) -> None:
             depth = depth + 1
             in_reserved = (depth >= RESERVED_DEPTH and in_reserved) or _begins(at, data(b"reserved-memory"))
             node.is_reserved = in_reserved
-            while Ptr.at(U8, at).value != 0:
-                at = behind(at, U64(1))
-            at = VirtAddr(at.value // 4 * 4 + 4)
+            # Its name, with a zero byte behind it, fills up whole words.
+            while _word(at) & 0xFF != 0:
+                at = behind(at, U64(4))
+            at = behind(at, U64(4))
         elif token != NOTHING:
             return
 
@@ -156,6 +181,9 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         node.is_processor = _begins(value, data(b"cpu\0"))
     elif _begins(name, data(b"method\0")):
         MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
+    elif _begins(name, data(b"bootargs\0")):
+        if _begins(value, data(b"log=channel")):
+            MACHINE.uart = U64(LEFT_TO_DRIVER)
     elif _begins(name, data(b"linux,initrd-")):
         address = _number(value, length)
         if _begins(behind(name, U64(13)), data(b"start\0")):

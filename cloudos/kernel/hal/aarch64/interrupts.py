@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cloudos.abi.devices import LEVEL, LINES, MEMORY
 from cloudos.kernel.hal.aarch64 import cpu, mmu
-from cloudos.kernel.hal.aarch64.device_tree import MACHINE
+from cloudos.kernel.hal.aarch64.device_tree import LEFT_TO_DRIVER, MACHINE
 from cloudos.kernel.hal.aarch64.processor import OWN, State
 from cloudos.kernel.hal.interface import MAXIMUM_LINES, RESOURCE_END, FrameSource
 from cloudos.kernel.hal.shared.kept import keep
@@ -183,7 +183,7 @@ def start(frames: FrameSource) -> None:
         for number in U64.range(FIRST_LINE, FIRST_LINE + MAXIMUM_LINES, 4):
             cpu.device_write_u32(register(distributor, TARGETS + number), U32(0x0101_0101))
     start_local()
-    if machine.uart != 0:
+    if machine.uart > LEFT_TO_DRIVER:
         CONTROLLER.console = machine.uart_line + FIRST_LINE
         _take_line(machine.uart_line)
 

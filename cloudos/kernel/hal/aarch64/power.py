@@ -1,4 +1,4 @@
-"""Processors are started and the machine is switched off by Arm's Power State Coordination Interface (DEN0022)."""
+"""Arm's Power State Coordination Interface (DEN0022): starting processors, switching the machine off and on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cloudos.kernel.hal.aarch64.device_tree import MACHINE
 from cloudos.lang import U64, PhysAddr, Template, VirtAddr, machine, never_inlined
 
 SYSTEM_OFF = 0x8400_0008
+SYSTEM_RESET = 0x8400_0009
 PROCESSOR_ON = 0xC400_0003
 
 
@@ -44,6 +45,16 @@ def start_processor(affinity: U64, entry: PhysAddr, argument: VirtAddr) -> bool:
 
 def off() -> NoReturn:
     """Switch off."""
-    _ask(U64(SYSTEM_OFF), U64(0), U64(0), U64(0))
+    _end(U64(SYSTEM_OFF))
+
+
+def reset() -> NoReturn:
+    """Start the machine again."""
+    _end(U64(SYSTEM_RESET))
+
+
+@never_inlined
+def _end(function: U64) -> NoReturn:
+    _ask(function, U64(0), U64(0), U64(0))
     while True:
         cpu.halt()

@@ -13,10 +13,7 @@ class State:
     """
 
     frame: U64 = U64(0)
-    # Addresses of VectorStates: the current thread's, and whose vector registers are in the processor.
-    vectors: U64 = U64(0)
-    vector_owner: U64 = U64(0)
-    # Whether programs may use the registers now.
+    # Whether the current thread may use the vector registers.
     vectors_open: U64 = U64(0)
     # The interrupt being handled, as the controller named it.
     interrupt: U64 = U64(0)

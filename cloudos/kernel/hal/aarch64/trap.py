@@ -28,7 +28,7 @@ from cloudos.kernel.hal.aarch64.processor import (
     on_kernel_stack,
     stack_word,
 )
-from cloudos.kernel.hal.aarch64.vectors import VectorState, forget_vectors, load_vectors, save_vectors
+from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
     U8,
@@ -46,11 +46,10 @@ from cloudos.lang import (
     struct,
 )
 
-__all__ = ["VectorState", "forget_vectors", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word"]
+__all__ = ["VectorState", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word", "vectors_matter"]
 
 # Offsets in a UserFrame.
 X30, IP, VECTOR = 240, 256, 272
-FRAME_SIZE = 288
 # Why the kernel was entered: the number of an interrupt, or one of these.
 INTERRUPTS_END = 1024
 SYNCHRONOUS, SYSTEM_ERROR, SYSTEM_CALL = 1024, 1025, 1026

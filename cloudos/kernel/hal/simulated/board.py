@@ -46,6 +46,10 @@ class PoweredOff(BaseException):
     """The kernel switched the machine off."""
 
 
+class Reset(PoweredOff):
+    """The kernel reset the machine."""
+
+
 class Stuck(BaseException):
     """The processor sleeps, and nothing will ever wake it."""
 
@@ -167,6 +171,9 @@ class Board:
         self.slow_host = 0.2
         self.deliver: Callable[[str], None] = lambda _: None
         self.fault_in_kernel: Callable[[int, Denied], bool] = lambda _address, _why: False
+        # Memory of user code that is not in the machine's, where user code is what runs under CPython: by address and
+        # length, with the offset in it.
+        self.private_memory: Callable[[int, int], tuple[Region, int] | None] = lambda _address, _length: None
         self._events: list[Event] = []
         self._order = itertools.count()
 

@@ -14,7 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.simulated import board
 from cloudos.kernel.hal.simulated.processor import OWN
-from cloudos.lang import U8, U64, Ptr, Slice, VirtAddr, data, enum, struct
+from cloudos.lang import U8, U64, Ptr, Slice, data, enum, struct
 
 # Every instruction is this long.
 INSTRUCTION = 2
@@ -217,23 +217,24 @@ class VectorState:
         self.value = U64(0)
 
 
-def save_vectors(state: VirtAddr) -> None:
+def vectors_matter(state: VectorState) -> bool:
+    """Whether a switch to this thread has to save or load any."""
+    return True
+
+
+def save_vectors(state: VectorState) -> None:
     """Keep the vector registers in a VectorState."""
-    Ptr.at(VectorState, state).value.value = U64(board.current().vectors)
+    state.value = U64(board.current().vectors)
 
 
-def load_vectors(state: VirtAddr) -> None:
+def load_vectors(state: VectorState) -> None:
     """Load the vector registers from a VectorState."""
-    board.current().vectors = int(Ptr.at(VectorState, state).value.value)
+    board.current().vectors = int(state.value)
 
 
 def load_all() -> bool:
     """What tells the entry code that another thread may be current."""
     return True
-
-
-def forget_vectors(state: VirtAddr) -> None:
-    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
 
 
 def set_frame(frame: Ptr[UserFrame]) -> None:

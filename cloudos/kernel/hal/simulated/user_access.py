@@ -25,6 +25,10 @@ def copy(destination: VirtAddr, source: VirtAddr, length: U64) -> U64:
     assert to_user != (start < board.KERNEL_HALF_START), "exactly one side of the copy is user memory"
     user, kernel = (to, start) if to_user else (start, to)
     region, offset = _kernel_memory(kernel, left)
+    private = machine.private_memory(user, left)
+    if private is not None:
+        _copy_private(private, region, offset, left, to_user)
+        return U64(0)
     while left:
         count = min(left, board.PAGE - user % board.PAGE)
         physical = _reach(machine, user, Access(write=to_user))
@@ -38,6 +42,16 @@ def copy(destination: VirtAddr, source: VirtAddr, length: U64) -> U64:
             region.copy_from(offset, machine.memory, physical, count)
         user, offset, left = user + count, offset + count, left - count
     return U64(0)
+
+
+def _copy_private(private: tuple[Region, int], region: Region, offset: int, length: int, to_user: bool) -> None:
+    """Copy from or to memory that CPython keeps for the process, outside of the machine's."""
+    place, at = private
+    if to_user:
+        region.content(offset, length)
+        place.copy_from(at, region, offset, length)
+    else:
+        region.copy_from(offset, place, at, length)
 
 
 def _kernel_memory(address: int, length: int) -> tuple[Region, int]:

@@ -14,6 +14,10 @@ from cloudos.kernel.hal.x86_64.processor import GUARD_PAGES, STACK_PAGES, TRAP_S
 from cloudos.lang import Assembly, LinkerSymbol
 
 KERNEL_BASE = 0xFFFF_FFFF_8000_0000
+# CR0: paging, write protection in the kernel too, numeric error, extension type, monitor, protection. With the other
+# bit, any use of the vector registers is a trap: AMD64 manual volume 2, section 3.1.1.
+CONTROL = 0x8001_0033
+TASK_SWITCHED = 1 << 3
 
 BOOT = Assembly(
     "boot",
@@ -58,8 +62,8 @@ pvh_entry:
   rdmsr
   orl $0x901, %eax
   wrmsr
-  # CR0: paging, write protection in the kernel too, numeric error, monitor, protection.
-  movl $0x80010033, %eax
+  # CR0: no thread has used the vector registers.
+  movl ${CONTROL | TASK_SWITCHED:#x}, %eax
   movl %eax, %cr0
   lgdt boot_gdt_pointer - KERNEL_BASE
   ljmp $8, $(2f - KERNEL_BASE)
@@ -102,7 +106,7 @@ processor_start:
   orl $0x901, %eax
   wrmsr
   lgdtl %cs:(boot_gdt_pointer - processor_start)
-  movl $0x80010033, %eax
+  movl ${CONTROL | TASK_SWITCHED:#x}, %eax
   movl %eax, %cr0
   ljmpl $8, $(2b - KERNEL_BASE)
 boot_gdt_pointer:

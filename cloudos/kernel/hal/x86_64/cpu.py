@@ -206,6 +206,12 @@ def halt() -> None:
     """Stop this processor until a non-maskable interrupt."""
 
 
+@machine(x86_64=Template("pushq $0; pushq $0; lidt (%%rsp); ud2"))
+def shut_down() -> NoReturn:
+    """Fault with an empty interrupt table: the third fault shuts the processor down, which resets the machine."""
+    raise NotImplementedError
+
+
 @machine(x86_64=Template("ud2"))
 def trap() -> NoReturn:
     """Enter `kernel_trap` from here."""

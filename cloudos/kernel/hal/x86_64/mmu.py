@@ -259,8 +259,13 @@ def copy_kernel_half(root: PhysAddr) -> None:
     """Let a root table with an empty user half show the kernel."""
     table = _table(root)
     kernel = _table(KERNEL.pages.root)
-    for index in U64.range(FIRST_KERNEL_ENTRY, ENTRIES):
+    index = U64(FIRST_KERNEL_ENTRY)
+    while index < ENTRIES:
         table.entries[index] = kernel.entries[index]
+        index += 1
+        if kernel.entries[index - 1] == 0:
+            # The end of the direct map. Devices and the kernel have the last two.
+            index = max(index, U64(ENTRIES - 2))
 
 
 def _map_image(start: VirtAddr, end: VirtAddr, access: Access, frames: FrameSource) -> None:

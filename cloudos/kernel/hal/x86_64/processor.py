@@ -51,6 +51,7 @@ class State:
     """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
 
     `address`: where this is. `pages`: that of the PageTable in use. `frame`: where the current thread's registers are.
+    `vectors_open`: it may use the vector registers.
     """
 
     address: VirtAddr = zeroed()
@@ -62,6 +63,7 @@ class State:
     # Of its local APIC, in the place where commands have it.
     identifier: U32 = U32(0)
     running: Atomic[U32] = Atomic(U32(0))
+    vectors_open: U32 = U32(0)
     task: TaskState = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
 
@@ -70,6 +72,7 @@ ADDRESS = offset_of(State, "address")
 KERNEL_STACK = offset_of(State, "kernel_stack")
 USER_STACK = offset_of(State, "user_stack")
 FRAME = offset_of(State, "frame")
+VECTORS_OPEN = offset_of(State, "vectors_open")
 HAS_SMAP = offset_of(State, "has_smap")
 TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")
 

@@ -15,6 +15,14 @@ from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, USER_STACK, State, on_kernel_stack, stack_word
+from cloudos.kernel.hal.x86_64.vector_registers import (
+    FRAME_SIZE,
+    TAKE_VECTORS,
+    VectorState,
+    load_vectors,
+    save_vectors,
+    vectors_matter,
+)
 from cloudos.lang import (
     U8,
     U16,
@@ -36,7 +44,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["on_kernel_stack", "stack_word"]
+__all__ = ["VectorState", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word", "vectors_matter"]
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
@@ -52,7 +60,6 @@ RESTORE = "".join(f"  popq %{register}\n" for register in reversed(REGISTERS))
 CLEAR_AC = "  pushfq; andl $~0x40000, (%rsp); popfq\n  cld\n"
 OFFSET = {register: 8 * index for index, register in enumerate(reversed(REGISTERS))}
 VECTOR, IP, FLAGS, SP = 120, 136, 152, 160
-FRAME_SIZE = 176
 # In the place of a vector: the thread entered by SYSCALL, so that rcx and r11 are free.
 BY_SYSTEM_CALL = 256
 # IRET to an address that is not canonical would fault in the kernel.
@@ -106,6 +113,7 @@ return_from_trap:
   addq $16, %rsp
   iretq
 
+{TAKE_VECTORS}
 trap_in_kernel:
 {SAVE}{CLEAR_AC}
   movq %rsp, %rdi
@@ -420,24 +428,6 @@ class UserFrame:
         self.vector = U64(0)
 
 
-@struct(align=16)
-class VectorState:
-    """What FXSAVE stores: AMD64 manual volume 2, section 11.4.4. AVX is off, so this is all there is."""
-
-    control: U16 = U16(0)
-    status: U16 = U16(0)
-    tags: U32 = U32(0)
-    pointers: Array[U64, Literal[2]] = zeroed()
-    vector_control: U32 = U32(0)
-    vector_control_mask: U32 = U32(0)
-    registers: Array[U64, Literal[60]] = zeroed()
-
-    def prepare(self) -> None:
-        """Become what FNINIT and a reset of MXCSR give: all registers zero, no exceptions."""
-        self.control = U16(0x37F)
-        self.vector_control = U32(0x1F80)
-
-
 @struct
 class Gate:
     """Interrupt gate: AMD64 manual volume 2, section 4.8.4."""
@@ -486,21 +476,6 @@ def _load_descriptors(pointer: VirtAddr) -> None:
 @machine(x86_64=Template("lidt 6(%[pointer])", inputs={"pointer": "r"}, clobbers=("memory",)))
 def _load_gates(pointer: VirtAddr) -> None:
     pass
-
-
-@machine(x86_64=Template("fxsave64 (%[state])", inputs={"state": "r"}, clobbers=("memory",)))
-def save_vectors(state: VirtAddr) -> None:
-    """Keep the vector registers in a VectorState."""
-
-
-@machine(x86_64=Template("fxrstor64 (%[state])", inputs={"state": "r"}, clobbers=("memory",)))
-def load_vectors(state: VirtAddr) -> None:
-    """Load the vector registers from a VectorState."""
-
-
-@inlined
-def forget_vectors(state: VirtAddr) -> None:
-    """A VectorState is about to go. They are saved at once here, so that nobody will write there later."""
 
 
 @machine(x86_64=Template("movb $1, %[result]", result="=q", volatile=False))

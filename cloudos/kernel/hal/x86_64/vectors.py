@@ -10,6 +10,8 @@ from cloudos.lang import LinkerSymbol
 # Those that follow are reserved, or belong to extensions that are off.
 EXCEPTIONS = 22
 EXCEPTION_STUB_SIZE = 6
+# A use of the vector registers by a thread that is kept from them.
+DEVICE_NOT_AVAILABLE = 7
 # Interrupts: 48 lines, and what the kernel itself needs.
 VECTOR_LINES = 32
 VECTOR_TIMER = 80
@@ -30,6 +32,8 @@ def _exception_stub(vector: int) -> str:
     """Six bytes: the jump to the target is within reach of a short one."""
     push = "xchgw %ax, %ax" if vector in WITH_ERROR_CODE else "pushq $0"
     target = "to_trap_paranoid" if vector in PARANOID else "to_trap_common"
+    if vector == DEVICE_NOT_AVAILABLE:
+        target = "to_trap_vectors"
     return f"  {push}; pushq ${vector}; jmp {target}\n"
 
 
@@ -48,6 +52,8 @@ STUBS_TEXT = f"""trap_stubs:
   {LONG_JUMP} trap_common
 to_trap_paranoid:
   {LONG_JUMP} trap_paranoid
+to_trap_vectors:
+  {LONG_JUMP} trap_vectors
 {_hub(0)}interrupt_stubs:
 {"".join(_interrupt_stub(vector) for vector in range(VECTOR_LINES, VECTORS))}{_hub(1)}"""
 STUBS = LinkerSymbol("trap_stubs")

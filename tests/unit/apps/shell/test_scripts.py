@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.apps.shell.hosting import Outcome, run_apart, run_dash, run_shell
+from tests.unit.apps.shell.isolation_scripts import ISOLATION_SCRIPTS
 from tests.unit.apps.shell.process_scripts import PROCESS_SCRIPTS
 from tests.unit.apps.shell.scripts import SCRIPTS
 
@@ -37,6 +38,12 @@ def test_as_dash(script: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", PROCESS_SCRIPTS, ids=range(len(PROCESS_SCRIPTS)))
 def test_processes_as_dash(script: str, tmp_path: Path) -> None:
+    expected, found = both(script, tmp_path, run_apart)
+    assert found == expected, f"{script}\ndash: {expected}\nshell: {found}"
+
+
+@pytest.mark.parametrize("script", ISOLATION_SCRIPTS, ids=range(len(ISOLATION_SCRIPTS)))
+def test_subshells_as_dash(script: str, tmp_path: Path) -> None:
     expected, found = both(script, tmp_path, run_apart)
     assert found == expected, f"{script}\ndash: {expected}\nshell: {found}"
 

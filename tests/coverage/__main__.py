@@ -1,0 +1,100 @@
+"""Runs the tests that reach the kernel, under CPython with coverage.py and in QEMU with the plugin, and merges both."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloudos.host import state
+from cloudos.host.machine import KERNEL_LINES
+from cloudos.host.observer.kernel_lines import lines_in
+from tests.coverage import page, reasons
+from tests.coverage.merge import merge
+
+ROOT = state.ROOT
+PAGE = ROOT / "docs" / "kernel-coverage.md"
+SIMULATED = ("tests/sim", "tests/unit/kernel", "tests/conformance/test_simulated.py")
+MACHINE = (
+    "tests/conformance/test_rows.py", "tests/boot/test_kernel.py", "tests/boot/test_kernel_panic.py",
+    "tests/boot/test_faults.py", "tests/boot/test_devices.py", "tests/boot/test_microkernel.py",
+    "tests/boot/test_aarch64.py", "tests/boot/test_policy.py", "tests/boot/test_system_image.py",
+    "tests/boot/test_console.py", "tests/boot/test_run.py",
+)  # fmt: skip
+QUICK_SIMULATED = ("tests/unit/kernel", "tests/conformance/test_simulated.py")
+QUICK_MACHINE = ("tests/conformance/test_rows.py", "tests/boot/test_kernel.py")
+
+
+def pytest(arguments: Sequence[str], environment: dict[str, str], measured: bool) -> bool:
+    """Run tests from the root of the checkout; whether all passed."""
+    options = ["run", "--parallel-mode", "--branch", "--source=cloudos/kernel", "-m", "pytest"]
+    line = [sys.executable, "-m", *(["coverage", *options] if measured else ["pytest"]), "-q", "-p", "no:xdist"]
+    line += ["-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(line, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, check=False)
+    return done.returncode == 0
+
+
+def imports(environment: dict[str, str]) -> None:
+    """Import the kernel of each architecture under coverage.py: that is what building it does, and runs what stands at
+    the top level of modules."""
+    for architecture in ("x86_64", "aarch64"):
+        code = "import cloudos.kernel.image"
+        line = [sys.executable, "-m", "coverage", "run", "--parallel-mode", "--branch", "--source=cloudos/kernel"]
+        script = Path(environment["COVERAGE_FILE"]).parent / "imports.py"
+        script.write_text(code + "\n")
+        given = {**os.environ, **environment, "CLOUDOS_ARCHITECTURE": architecture, "PYTHONPATH": str(ROOT)}
+        subprocess.run([*line, str(script)], cwd=ROOT, env=given, check=True)
+
+
+def measure(folder: Path, quick: bool) -> bool:
+    """Run everything, into a folder that is made anew; whether all tests passed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    environment = {"COVERAGE_FILE": str(folder / "data")}
+    passed = pytest(QUICK_SIMULATED if quick else SIMULATED, environment, True)
+    imports(environment)
+    watched = {KERNEL_LINES: str(folder / "machine")} | ({} if quick else {"CLOUDOS_LONG_TESTS": "1"})
+    rows, *others = QUICK_MACHINE if quick else MACHINE
+    passed = pytest([rows], watched, False) and passed
+    watched.pop("CLOUDOS_LONG_TESTS", None)
+    return pytest(others, watched, False) and passed
+
+
+def report(folder: Path, what: str) -> dict[str, list[int]]:
+    """Write the page from what runs left; the lines that nothing reaches and nobody explained."""
+    environment = {**os.environ, "COVERAGE_FILE": str(folder / "data")}
+    parts = list(folder.glob("data.*"))
+    if parts:
+        subprocess.run([sys.executable, "-m", "coverage", "combine", "-q"], cwd=ROOT, env=environment, check=True)
+    output = folder / "report.json"
+    subprocess.run(
+        [sys.executable, "-m", "coverage", "json", "-q", "-o", str(output)], cwd=ROOT, env=environment, check=True
+    )
+    files = merge(ROOT, json.loads(output.read_text()), lines_in(folder / "machine"))
+    known = reasons.load()
+    PAGE.write_text(page.render(ROOT, files, known, what), encoding="utf-8")
+    print(PAGE.read_text().split("**")[1])
+    return page.unexplained(ROOT, files, known)
+
+
+def main() -> int:
+    """The command; status 1 when a test failed or a line has neither test nor reason."""
+    parser = argparse.ArgumentParser(prog="cloudos coverage", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer tests, in five minutes; the page is not complete")
+    parser.add_argument("--report", action="store_true", help="run nothing, use what the last run left")
+    given = parser.parse_args()
+    folder = state.directory() / "coverage"
+    passed = given.report or measure(folder, given.quick)
+    left = report(folder, "--quick" if given.quick else "all of the tests that reach it")
+    for name, lines in left.items():
+        print(f"{name}: neither test nor reason: {page.ranges(lines)}")
+    return 0 if passed and not left else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
