@@ -78,11 +78,11 @@ class Zone:
 class FrameAllocator:
     """All memory. `available` counts free frames, `total` all frames that ever were free."""
 
-    zones: Array[Zone, Literal[32]] = zeroed()
     zone_count: U64 = U64(0)
-    heads: Array[U64, Literal[13]] = zeroed()
     available: U64 = U64(0)
     total: U64 = U64(0)
+    heads: Array[U64, Literal[13]] = zeroed()
+    zones: Array[Zone, Literal[32]] = zeroed()
 
     def start(self, boot: BootInformation) -> None:
         """Take over the ranges. Panics unless they are in order of address and none overlaps another."""
