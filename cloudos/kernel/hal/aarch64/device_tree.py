@@ -1,8 +1,9 @@
 """What the loader says about the machine: the device tree.
 
 Source: Devicetree Specification 0.4, chapter 5 (the format); the bindings of "arm,pl011", "arm,gic-v3", "arm,gic-400",
-"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's: what it says is believed, but
-nothing outside of it is read. Addresses and lengths have two cells each, as on every machine of 64 bits that a hypervisor describes.
+"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's: what it says is
+believed, but nothing outside of it is read. Addresses and lengths have two cells each, as on every machine of 64 bits
+that a hypervisor describes.
 """
 
 from __future__ import annotations
