@@ -165,6 +165,7 @@ def split_file(text: str) -> tuple[Path, str]:
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
 @click.option("--cpus", type=click.IntRange(1, 256), default=1, show_default=True, help="Processors.")
+@click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True, help="Boards they are spread over.")
 @MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
 @click.option("--bare", is_flag=True, help="The kernel alone, without services; so it is below 8M of memory.")
@@ -179,6 +180,7 @@ def run(
     timeout: float | None,
     memory: int,
     cpus: int,
+    nodes: int,
     machine: str,
     kernel_log: bool,
     bare: bool,
@@ -194,11 +196,14 @@ def run(
     from cloudos.host.machine import Options
     from cloudos.host.session import Limits
 
+    machine = machine_of(arch, machine)
+    if nodes > 1 and machine == "microvm":
+        raise click.UsageError("--nodes: a microvm has one; --machine q35 may have several")
     request = command.Request(
         program,
         arch,
         inputs(program, arguments, terminal() + environment, files, policy),
-        Options(machine_of(arch, machine), memory, cpus),
+        Options(machine, memory, cpus, nodes=nodes),
         Limits(timeout, kernel_log),
         gdb,
         bare,

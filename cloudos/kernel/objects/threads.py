@@ -162,7 +162,7 @@ def thread_set_buffer(address: U64) -> None:
     process = thread.process.value
     if not thread.buffer.is_null():
         raise BadState
-    made = memory.create_run(process.header.quota.value, U64(1))
+    made = memory.create_run(process.header.quota.value, U64(1), U64(0))
     page_faults.prepare_run(made.value)
     cleanup.retain(made.cast(Header))
     try:

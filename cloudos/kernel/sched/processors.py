@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import processors
-from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.memory.frames import FRAMES, ORDERS
 from cloudos.kernel.sched.processor import FIRST, Processor
-from cloudos.kernel.sched.requests import ALL, Own
-from cloudos.lang import U64, Ptr, size_of
+from cloudos.kernel.sched.requests import ALL, OWN, Own
+from cloudos.lang import U32, U64, Ptr, size_of
 
 __all__ = ["OutOfMemory"]
 
@@ -25,10 +25,17 @@ def start_first() -> None:
 def start_others() -> None:
     """Start all other processors. They wait for the kernel lock. Raises OutOfMemory."""
     count = processors.find(FRAMES)
+    OWN.line.lists = _lists(U64(0))
     if count == 1:
         return
     processors.prepare()
     for number in U64.range(1, count):
         made = Ptr.at(Processor, processors.make(number, U64(PAGES), FRAMES))
+        made.value.line.lists = _lists(number)
         if processors.start(number, made.value.machine):
             ALL.add(made.cast(Own))
+
+
+def _lists(number: U64) -> U32:
+    """A processor's node, as the frame allocator names it."""
+    return U32(processors.node(number) * ORDERS)

@@ -35,6 +35,8 @@ class Line:
 
     # What is asked for; 0: nothing.
     request: Atomic[U32] = Atomic(U32(0))
+    # Its node, as the frame allocator names it.
+    lists: U32 = U32(0)
     # Of the processor that started before it.
     next: Ptr[Own] = null()
 

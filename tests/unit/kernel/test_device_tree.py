@@ -153,11 +153,15 @@ def test_both_versions_of_the_interrupt_controller_are_known(kind: str, version:
 
 def test_other_processors_are_found_in_order_by_their_affinity() -> None:
     cells_of = (cells(0x1), cells(0x100), pairs(1 << 32 | 7))
-    more = [Node(f"cpu@{index}", {"device_type": texts("cpu"), "reg": reg}) for index, reg in enumerate(cells_of, 1)]
+    more = [
+        Node(f"cpu@{index}", {"device_type": texts("cpu"), "reg": reg, "numa-node-id": cells(index)})
+        for index, reg in enumerate(cells_of, 1)
+    ]
     with read(machine(Node("more", {}, more))):
         found = [int(MACHINE.processors[index]) for index in range(int(MACHINE.processor_count))]
         # Not the one that reads this, 0.
         assert found == [0x1, 0x100, 1 << 32 | 7]
+        assert [int(node) for node in MACHINE.nodes][:5] == [0, 1, 2, 3, 0]
     with read(machine(Node("more", {}, [Node("cpu@1", {"device_type": texts("cpu"), "reg": cells(1)})] * 300))):
         assert int(MACHINE.processor_count) == 255
 

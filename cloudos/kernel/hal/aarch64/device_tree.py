@@ -11,7 +11,14 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.kernel.hal.aarch64 import cpu
-from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
+from cloudos.kernel.hal.interface import (
+    MAXIMUM_NODE_RANGES,
+    MAXIMUM_NODES,
+    MAXIMUM_RANGES,
+    BootInformation,
+    MemoryRange,
+    NodeRange,
+)
 from cloudos.kernel.hal.shared.direct import direct
 from cloudos.kernel.hal.shared.registers import register as behind
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
@@ -44,6 +51,8 @@ class Machine:
     # Affinities of the other processors, as in MPIDR_EL1.
     processor_count: U64 = U64(0)
     processors: Array[U64, Literal[255]] = zeroed()
+    # Of all of them, this one first: the nodes to which they belong.
+    nodes: Array[U8, Literal[256]] = zeroed()
     # PSCI is called by SMC and not by HVC.
     asks_firmware: bool = False
     slot_count: U64 = U64(0)
@@ -62,6 +71,8 @@ class Node:
     is_memory: bool = False
     is_processor: bool = False
     is_reserved: bool = False
+    # The board or socket that it is part of, of which there may be several.
+    numa: U64 = U64(0)
 
     def address(self, index: U64) -> U64:
         """The start of one of its register ranges; behind it, its length."""
@@ -180,6 +191,10 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
     elif _begins(name, data(b"device_type\0")):
         node.is_memory = _begins(value, data(b"memory\0"))
         node.is_processor = _begins(value, data(b"cpu\0"))
+    elif _begins(name, data(b"numa-node-id\0")):
+        node.numa = _known(U64(_word(value)))
+    elif _begins(name, data(b"distance-matrix\0")):
+        _take_distances(value, length)
     elif _begins(name, data(b"method\0")):
         MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
     elif _begins(name, data(b"bootargs\0")):
@@ -200,9 +215,12 @@ def _finish(node: Node) -> None:
         return
     if node.is_processor:
         affinity = _number(node.registers, node.length)
-        if affinity != cpu.affinity() and machine.processor_count < OTHER_PROCESSORS:
+        if affinity == cpu.affinity():
+            machine.nodes[0] = U8.truncate(node.numa)
+        elif machine.processor_count < OTHER_PROCESSORS:
             machine.processors[machine.processor_count] = affinity
             machine.processor_count += 1
+            machine.nodes[machine.processor_count] = U8.truncate(node.numa)
         return
     first = node.address(U64(0))
     if node.is_memory or node.is_reserved:
@@ -229,6 +247,25 @@ def _take_controller(node: Node, version: U64) -> None:
         MACHINE.ranges[index] = node.address(index)
 
 
+def _known(node: U64) -> U64:
+    """A node of the machine, which there is from now on; those beyond the eighth count as the first."""
+    if node >= MAXIMUM_NODES:
+        return U64(0)
+    BOOT_INFORMATION.last_node = max(BOOT_INFORMATION.last_node, node)
+    return node
+
+
+def _take_distances(value: VirtAddr, length: U64) -> None:
+    """Triples: from, to, distance (numa.txt among Linux's bindings)."""
+    for index in U64.range(length // 12):
+        entry = behind(value, index * 12)
+        first = _known(U64(_word(entry)))
+        second = _known(U64(_word(behind(entry, U64(4)))))
+        distance = U8.truncate(_word(behind(entry, U64(8))))
+        BOOT_INFORMATION.distances[first][second] = distance
+        BOOT_INFORMATION.distances[second][first] = distance
+
+
 def _add_memory(node: Node, start: U64, length: U64) -> None:
     """Add a range, in order of address."""
     boot = BOOT_INFORMATION
@@ -241,3 +278,6 @@ def _add_memory(node: Node, start: U64, length: U64) -> None:
             index = index - 1
         boot.ranges[index] = MemoryRange(start, start + length)
         boot.count = boot.count + 1
+        if boot.node_range_count < MAXIMUM_NODE_RANGES:
+            boot.node_ranges[boot.node_range_count] = NodeRange(start, start + length, node.numa)
+            boot.node_range_count = boot.node_range_count + 1

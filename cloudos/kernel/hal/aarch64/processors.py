@@ -42,6 +42,11 @@ def find(frames: FrameSource) -> U64:
     return MACHINE.processor_count + 1
 
 
+def node(number: U64) -> U64:
+    """The node that a processor belongs to."""
+    return U64(MACHINE.nodes[number])
+
+
 def prepare() -> None:
     """Before the first other processor is started: the kernel lock is in use, and taken."""
     if MACHINE.processor_count > FEW:

@@ -14,7 +14,7 @@ from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
 from cloudos.kernel.hal.shared import lock
 from cloudos.kernel.hal.shared.lock import are_several, try_lock, unlock
-from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, timer, trap
+from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, nodes, timer, trap
 from cloudos.kernel.hal.x86_64.processor import MODEL, OWN, State, this
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
 from cloudos.lang import (
@@ -62,7 +62,7 @@ START_ATTEMPTS = 2_000
 
 @struct
 class Known:
-    """The identifiers of the processors, but for the first one's."""
+    """The identifiers of the processors, the first one's first."""
 
     identifiers: Array[U8, Literal[256]] = zeroed()
 
@@ -91,6 +91,7 @@ def find(frames: FrameSource) -> U64:
     """How many processors there are. Raises OutOfMemory."""
     OWN.identifier = interrupts.apic_read(U32(REGISTER_IDENTIFIER))
     own = OWN.identifier >> 24
+    KNOWN.identifiers[0] = U8.truncate(own)
     count = U64(1)
     table = acpi.find(U32(SIGNATURE), frames)
     if table.value == 0:
@@ -107,6 +108,11 @@ def find(frames: FrameSource) -> U64:
                 count = count + 1
         at = at.offset(U64(max(head >> 8 & 0xFF, U32(1))))
     return count
+
+
+def node(number: U64) -> U64:
+    """The node that a processor belongs to, after `find`."""
+    return U64(nodes.PROCESSORS.nodes[KNOWN.identifiers[number]])
 
 
 def prepare() -> None:
