@@ -29,6 +29,7 @@ LONGEST_TIMEOUT = 365 * 24 * 3600
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
+CPUS = click.option("--cpus", type=click.IntRange(1, 256), default=1, show_default=True, help="Processors.")
 FILES = click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file.")
 
 ARCH = click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
@@ -100,14 +101,18 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
-def machine_of(architecture: str, machine: str) -> str:
-    """The machine that was chosen, or the usual one. Raises click.UsageError for one of another architecture."""
-    from cloudos.host.machine import MACHINES
+def machine_of(architecture: str, machine: str, processors: int = 1) -> str:
+    """The machine that was chosen, or the usual one. Raises click.UsageError for one of another architecture, and for
+    more processors than it has."""
+    from cloudos.host.machine import MACHINES, most_processors
 
     known = MACHINES[architecture]
     if machine and machine not in known:
         raise click.UsageError(f"--machine {machine!r}: of {architecture} there are {' and '.join(known)}")
-    return machine or known[0]
+    machine = machine or known[0]
+    if processors > most_processors(machine):
+        raise click.UsageError(f"--cpus: {machine} has {most_processors(machine)} at most")
+    return machine
 
 
 def program_options(command: F) -> F:
@@ -164,7 +169,7 @@ def split_file(text: str) -> tuple[Path, str]:
 @program_options
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
-@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
+@CPUS
 @click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True, help="Boards they are spread over.")
 @MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
@@ -196,7 +201,7 @@ def run(
     from cloudos.host.machine import Options
     from cloudos.host.session import Limits
 
-    machine = machine_of(arch, machine)
+    machine = machine_of(arch, machine, cpus)
     if nodes > 1 and machine == "microvm":
         raise click.UsageError("--nodes: a microvm has one; --machine q35 may have several")
     request = command.Request(
@@ -406,7 +411,7 @@ def graph(name: str, svg: Path | None, arch: str) -> None:
 @click.option("--memory", type=Memory(), help="Memory of the machine; without it what the image usually has.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @MACHINE
-@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
+@CPUS
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log and the boot log on standard error.")
 @ARCH
 def shell(
@@ -421,7 +426,7 @@ def shell(
     from cloudos.host.session import Limits
 
     limits = Limits(timeout, kernel_log)
-    return command.run(command.Request(name, arch, machine_of(arch, machine), memory, limits, cpus))
+    return command.run(command.Request(name, arch, machine_of(arch, machine, cpus), memory, limits, cpus))
 
 
 @cli.command()

@@ -28,7 +28,6 @@ VIRT_TREE = 6 << 20
 VIRT_MINIMUM = 8 << 20
 MACHINES = {"x86_64": ("microvm", "q35"), "aarch64": ("virt", "virt,gic-version=2")}
 """By architecture, the usual one first."""
-MAXIMUM_PROCESSORS = 255
 # Linux, include/uapi/asm-generic/socket.h; Python has no name for it.
 SO_SNDBUFFORCE = 32
 LOG_BUFFER = 8 << 20
@@ -115,6 +114,13 @@ def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path,
     if options.gdb_port is not None:
         line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
+
+
+def most_processors(machine: str) -> int:
+    """How many processors the kernel uses there: as many as the interrupt controller has names for."""
+    if machine.endswith("gic-version=2"):
+        return 8
+    return 256 if is_virt(machine) else 255
 
 
 def is_virt(machine: str) -> bool:

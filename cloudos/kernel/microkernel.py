@@ -23,8 +23,8 @@ from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched import scheduler
-from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.lang import U8, U64, Array, Ptr, Slice, exported, fast, never_inlined, null
+from cloudos.kernel.sched.processor import PROCESSOR, Processor
+from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null
 
 # Interrupts wait for less than 10,000 instructions. An expiry takes up to 450; a step of cleaning up 150 or, when it
 # gives back memory, up to 1,700: no other is begun after so many nanoseconds.
@@ -105,9 +105,9 @@ def enter(frame: trap.UserFrame) -> bool:
 
 
 @exported("kernel_processor")
-def processor_main(own: U64) -> NoReturn:
-    """Entered once by each processor but the first, on a stack of its own."""
-    processors.begin(own)
+def processor_main(own: VirtAddr) -> NoReturn:
+    """Entered once by each processor but the first, on a stack of its own. `own`: its data."""
+    processors.begin(Ptr.at(Processor, own).value.machine)
     scheduler.start()
     # Until there is something to do: the others start.
     cpu.wait_for_interrupt()
@@ -139,15 +139,14 @@ def clean_up() -> None:
 
 def interrupt(kind: TrapKind, line: U64) -> None:
     """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
-    if kind == TrapKind.DEVICE:
-        devices.deliver(line)
-    elif kind == TrapKind.CHANNEL:
-        console.channel_interrupt()
-        input_arrived()
-        interrupts.acknowledge()
-    elif kind == TrapKind.TIMER:
+    if kind == TrapKind.TIMER:
         timer_interrupt()
-    elif kind == TrapKind.CONSOLE or kind == TrapKind.PROCESSOR:
+    elif kind == TrapKind.DEVICE:
+        devices.deliver(line)
+    elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
+        if kind == TrapKind.CHANNEL:
+            console.channel_interrupt()
+            input_arrived()
         interrupts.acknowledge()
         if kind == TrapKind.CONSOLE:
             termination.obey_host()

@@ -332,7 +332,7 @@ def test_no_kernel_page_is_writable_and_executable_or_open_to_programs(tmp_path:
     with built.kernel.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
         assert isinstance(table, SymbolTableSection)
-        names = ("kernel__hal__aarch64__mmu__KERNEL", "kernel_text_start", "kernel_rodata_start", "kernel_data_start")
+        names = ("kernel_space", "kernel_text_start", "kernel_rodata_start", "kernel_data_start")
         where = [(table.get_symbol_by_name(name) or [])[0]["st_value"] for name in (*names, "kernel_end")]
     kernel, text, constants, data, end = where
     # Behind the root of the empty user half.

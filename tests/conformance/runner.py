@@ -71,9 +71,13 @@ def boot(built: image.Image, arguments: list[str], seconds: float) -> counted.Ou
     return counted.run(built, *arguments, seconds=seconds)
 
 
-def boot_several(built: image.Image, arguments: list[str], seconds: float) -> counted.Outcome:
-    """Run the program on a machine with four processors, where instructions are not counted."""
-    return counted.run(built, *arguments, seconds=3 * seconds, processors=4)
+def boot_several(processors: int) -> Boot:
+    """What runs the program on a machine with several processors, where instructions are not counted."""
+
+    def start(built: image.Image, arguments: list[str], seconds: float) -> counted.Outcome:
+        return counted.run(built, *arguments, seconds=3 * seconds, processors=processors)
+
+    return start
 
 
 def run(

@@ -59,12 +59,20 @@ PATIENCE = {"memory_objects": 30, "processes": 30, "spaces": 30}
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_the_rows_of_a_file_hold_with_four_processors(module: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processors", (2, 4, 8))
+@pytest.mark.parametrize("architecture", ("x86_64", "aarch64"))
+def test_they_hold_with_several_processors(architecture: str, processors: int, module: str, tmp_path: Path) -> None:
     """Time is the host's here, and may pass between any two instructions: a row that fails is tried again, twice."""
+    usual = processors == 4 and (architecture == "x86_64" or module in ("messages", "spaces"))
+    if not usual and not os.environ.get("CLOUDOS_LONG_TESTS"):
+        pytest.skip("with --long")
     rows = [row for row in rows_of(module) if row.name not in OF_ONE_PROCESSOR.get(module, ())]
+    if architecture == "aarch64":
+        rows = [row for row in rows if is_anywhere(row)]
+    boot, patience = boot_several(processors), PATIENCE.get(module, 1)
     failures: list[str] = []
     for _ in range(3):
-        verdicts = run(module, rows, tmp_path, boot=boot_several, patience=PATIENCE.get(module, 1))
+        verdicts = run(module, rows, tmp_path, boot=boot, architecture=architecture, patience=patience)
         failures = [f"{verdict.row.name}: {verdict.failure}" for verdict in verdicts if verdict.failure]
         rows = [verdict.row for verdict in verdicts if verdict.failure]
         if not rows:

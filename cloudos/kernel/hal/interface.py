@@ -8,10 +8,11 @@ cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero,
             port_read, port_write
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
-mmu         start, direct, PageTable, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
+mmu         start, direct, PageTable, BROADCASTS, forget_translations, begin_generation, copy_kernel_half,
+            largest_level, page_bytes, map_device
 platform    read, find_nodes, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off, reset
-processors  State, this, start_first, find, node, prepare, start, begin, interrupt, are_several, try_lock, unlock,
+processors  State, this, start_first, find, node, prepare, make, start, begin, interrupt, are_several, try_lock, unlock,
             model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
@@ -60,13 +61,13 @@ class TrapKind(IntEnum):
     FAULT = 1
     CONSOLE = 2
     CHANNEL = 3
-    TIMER = 4
-    SPURIOUS = 5
-    NON_MASKABLE = 6
-    MACHINE_CHECK = 7
-    DEVICE = 8
     # Another processor has something to say.
-    PROCESSOR = 9
+    PROCESSOR = 4
+    TIMER = 5
+    DEVICE = 6
+    SPURIOUS = 7
+    NON_MASKABLE = 8
+    MACHINE_CHECK = 9
 
 
 @struct
@@ -126,6 +127,10 @@ class FrameSource(Protocol):
         """One frame of zeroes. Raises OutOfMemory."""
         ...
 
+    def allocate_zeroed_block(self, order: U64) -> PhysAddr:
+        """1 << `order` frames of zeroes, next to each other. Raises OutOfMemory."""
+        ...
+
 
 class Timer(Protocol):
     """Time since boot and one alarm."""
@@ -166,7 +171,10 @@ class Processors(Protocol):
     """
 
     def this(self) -> VirtAddr:
-        """What the kernel keeps for this processor; a State of the architecture's stands at its beginning."""
+        """What the kernel keeps for this processor; a State of the architecture's stands at its beginning.
+
+        Of that, `pages` is the generic kernel's: the address of the PageTable in use, 0 while that is no process's.
+        """
         ...
 
     def start_first(self, own: Any) -> None:
@@ -183,18 +191,22 @@ class Processors(Protocol):
     def prepare(self) -> None:
         """Before the first other processor is started: the kernel lock is in use, and taken."""
 
-    def start(self, number: U64, own: Any, frames: FrameSource) -> bool:
-        """Start a processor, whose `this` is `own`: it comes to `kernel_processor` with an argument for `begin`.
+    def make(self, number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+        """Memory for what the kernel keeps for a processor, zeroed, and its stacks. Raises OutOfMemory."""
+        ...
 
-        False: it did not. Raises OutOfMemory.
+    def start(self, number: U64, own: Any) -> bool:
+        """Start a processor, whose `this` is `own`: it comes to `kernel_processor` with that address.
+
+        False: it did not.
         """
         ...
 
-    def begin(self, stack: U64) -> None:
+    def begin(self, own: Any) -> None:
         """What a processor that was started does first."""
 
-    def interrupt(self, number: U64) -> None:
-        """Have a processor enter the kernel, if it is not there."""
+    def interrupt(self, own: Any) -> None:
+        """Have a processor, by its State, enter the kernel, if it is not there."""
 
     def are_several(self) -> bool:
         """Whether other processors have been started."""

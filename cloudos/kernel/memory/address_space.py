@@ -96,7 +96,7 @@ def clear(space: Space, address: U64, end: U64) -> U64:
     if walk.present:
         walk.clear()
         space.pages.invalidate(VirtAddr(address), walk.level)
-        requests.forget(space.pages.root)
+        requests.forget(space.pages)
         if walk.is_table:
             heap.free_frame(space.header.quota.value, walk.frame)
     size = mmu.page_bytes(walk.level)

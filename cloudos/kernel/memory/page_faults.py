@@ -117,7 +117,7 @@ def _take_away(space: Space, walk: mmu.Walk, address: U64) -> None:
     """Before another entry takes its place: no processor may find two different ones for an address."""
     walk.clear()
     space.pages.invalidate(VirtAddr(address), walk.level)
-    requests.forget(space.pages.root)
+    requests.forget(space.pages)
     if walk.is_table:
         heap.free_frame(space.header.quota.value, walk.frame)
 

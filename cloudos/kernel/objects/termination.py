@@ -176,7 +176,7 @@ class ProcessHandler:
             return False
         if not process.space.is_null():
             space = process.space.value
-            scheduler.forget_space(space.pages.root)
+            scheduler.forget_space(space.pages)
             if space.header.references == 1 and not address_space.close_step(space):
                 return False
             cleanup.drop(process.space.cast(Header))
@@ -293,8 +293,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
 def _use_space_of(thread: Ptr[Thread]) -> None:
     """Make the memory of a thread's process readable: it is the last that is looked at."""
     PROCESSOR.current = thread
-    PROCESSOR.line.root = thread.value.process.value.space.value.pages.root
-    thread.value.process.value.space.value.pages.activate()
+    scheduler.use_space(thread.value.process.value.space.value.pages)
 
 
 # The end of the machine's work

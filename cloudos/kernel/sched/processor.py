@@ -15,7 +15,7 @@ class Processor:
     """`current` is the thread that runs in user mode or makes a system call; it may have ceased to be RUNNING.
 
     Whoever holds the kernel lock may read and change all of this, of any processor, but for `loaded` and
-    `line.root` of others: of one that is in user mode they are its current thread's; of one that sleeps, nobody's.
+    `machine.pages` of others: of one that is in user mode they are its current thread's; of one that sleeps, nobody's.
     """
 
     machine: processors.State = zeroed()

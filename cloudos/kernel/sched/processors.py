@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.kernel.hal import mmu, processors
+from cloudos.kernel.hal import processors
 from cloudos.kernel.memory.frames import FRAMES, ORDERS
 from cloudos.kernel.sched.processor import FIRST, Processor
 from cloudos.kernel.sched.requests import ALL, OWN, Own
@@ -11,9 +11,9 @@ from cloudos.lang import U32, U64, Ptr, size_of
 
 __all__ = ["OutOfMemory"]
 
-# A Processor takes so many frames, as a power of two.
-ORDER = 1
-assert size_of(Processor) <= 4096 << ORDER
+# A Processor takes so many pages.
+PAGES = 2
+assert size_of(Processor) <= 4096 * PAGES
 
 
 def start_first() -> None:
@@ -30,10 +30,9 @@ def start_others() -> None:
         return
     processors.prepare()
     for number in U64.range(1, count):
-        made = Ptr.at(Processor, mmu.direct(FRAMES.allocate_zeroed_block(U64(ORDER))))
-        made.value.line.number = U32(number)
+        made = Ptr.at(Processor, processors.make(number, U64(PAGES), FRAMES))
         made.value.line.lists = _lists(number)
-        if processors.start(number, made.value.machine, FRAMES):
+        if processors.start(number, made.value.machine):
             ALL.add(made.cast(Own))
 
 

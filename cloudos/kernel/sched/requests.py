@@ -7,14 +7,13 @@ in a circle. That is below threads: memory needs it too.
 
 from __future__ import annotations
 
-from cloudos.kernel.hal import cpu, processors
+from cloudos.kernel.hal import cpu, mmu, processors
 from cloudos.lang import (
     U32,
-    U64,
     Atomic,
     Order,
-    PhysAddr,
     Ptr,
+    VirtAddr,
     inlined,
     located,
     never_inlined,
@@ -36,12 +35,9 @@ class Line:
 
     # What is asked for; 0: nothing.
     request: Atomic[U32] = Atomic(U32(0))
-    number: U32 = U32(0)
     # Its node, as the frame allocator names it.
     lists: U32 = U32(0)
-    # Which page tables it uses.
-    root: PhysAddr = zeroed()
-    # Of the processor that started after it.
+    # Of the processor that started before it.
     next: Ptr[Own] = null()
 
 
@@ -58,49 +54,49 @@ class All:
     """All processors that run, linked."""
 
     first: Ptr[Own] = null()
-    last: Ptr[Own] = null()
-    count: U64 = U64(0)
 
     def add(self, own: Ptr[Own]) -> None:
         """One more runs."""
-        if self.first.is_null():
-            self.first = own
-        else:
-            self.last.value.line.next = own
-        self.last = own
-        self.count += 1
+        own.value.line.next = self.first
+        self.first = own
 
 
 ALL = place(All())
 OWN = located(Own, processors.this)
 
 
-def ask(other: Line, request: U32) -> None:
+def ask(other: Own, request: U32) -> None:
     """Ask a processor, not this one, and wait until it does it. It waits for the kernel lock then."""
-    other.request.store(request, Order.RELEASE)
-    processors.interrupt(U64(other.number))
-    while request != STOP and other.request.load(Order.ACQUIRE) != 0:
+    other.line.request.store(request, Order.RELEASE)
+    processors.interrupt(other.machine)
+    while request != STOP and other.line.request.load(Order.ACQUIRE) != 0:
         cpu.pause()
 
 
 @inlined
-def forget(root: PhysAddr) -> None:
+def forget(pages: mmu.PageTable) -> None:
     """Page tables have changed: no processor may use what it remembers of them."""
-    if processors.are_several():
-        _ask_others(root, U32(FORGET))
+    if processors.are_several() and not mmu.BROADCASTS:
+        _ask_others(Ptr.to(pages).address, U32(FORGET))
+
+
+@never_inlined
+def begin_generation() -> None:
+    """This processor has changed how translations are tagged: now all others do."""
+    _ask_others(VirtAddr(0), U32(FORGET))
+    mmu.begin_generation()
 
 
 def stop_others() -> None:
     """No other processor does anything any more. The machine is about to be switched off."""
-    _ask_others(PhysAddr(0), U32(STOP))
+    _ask_others(VirtAddr(0), U32(STOP))
 
 
 @never_inlined
-def _ask_others(root: PhysAddr, request: U32) -> None:
-    """Ask those that use these page tables, or all of them to stop, which is not answered."""
+def _ask_others(pages: VirtAddr, request: U32) -> None:
+    """Ask those that use these page tables; all of them where that is 0."""
     own = ALL.first
     while not own.is_null():
-        other = own.value.line
-        if other.number != OWN.line.number and (request == STOP or other.root == root):
-            ask(other, request)
-        own = other.next
+        if own.address != processors.this() and (pages.value == 0 or own.value.machine.pages == pages):
+            ask(own.value, request)
+        own = own.value.line.next

@@ -11,9 +11,10 @@ from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
+from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
-from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, ask
-from cloudos.lang import U32, U64, Order, PhysAddr, Ptr, fast, inlined, never_inlined, null
+from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask
+from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
 CLEANUP_NS = 20_000
@@ -62,7 +63,7 @@ def _place(thread: Ptr[Thread]) -> bool:
         return True
     best.ready.append(thread)
     best.reschedule = True
-    processors.interrupt(U64(best.line.number))
+    processors.interrupt(best.machine)
     return False
 
 
@@ -114,7 +115,7 @@ def stop(thread: Ptr[Thread], state: ThreadState) -> None:
 @never_inlined
 def _take_from(other: Processor) -> None:
     """Have another processor let go of its current thread, whose registers stand still then."""
-    ask(other.line, U32(LET_GO))
+    ask(Ptr.to(other).cast(Own).value, U32(LET_GO))
     other.current = null()
 
 
@@ -190,7 +191,7 @@ def settle(thread: Ptr[Thread]) -> None:
     elif thread.value.state == ThreadState.RUNNING:
         home(thread).reschedule = True
         # It counts before it answers.
-        ask(home(thread).line, U32(FORGET))
+        ask(Ptr.to(home(thread)).cast(Own).value, U32(FORGET))
 
 
 @fast
@@ -291,9 +292,8 @@ def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
     pages = thread.value.process.value.space.value.pages
-    if pages.root != PROCESSOR.line.root:
-        PROCESSOR.line.root = pages.root
-        pages.activate()
+    if Ptr.to(pages).address != PROCESSOR.machine.pages:
+        use_space(pages)
     if PROCESSOR.loaded != thread:
         if trap.vectors_matter(thread.value.vectors):
             _change_vectors(thread)
@@ -322,11 +322,24 @@ def forget_thread(thread: Ptr[Thread]) -> None:
         PROCESSOR.current = null()
 
 
-def forget_space(root: PhysAddr) -> None:
+@inlined
+def use_space(pages: mmu.PageTable) -> None:
+    """Use the page tables of a process."""
+    PROCESSOR.machine.pages = Ptr.to(pages).address
+    if pages.activate():
+        requests.begin_generation()
+
+
+def forget_space(pages: mmu.PageTable) -> None:
     """These page tables are about to go."""
-    if PROCESSOR.line.root == root:
-        mmu.KERNEL.pages.activate()
-        PROCESSOR.line.root = mmu.KERNEL.pages.root
+    if PROCESSOR.machine.pages == Ptr.to(pages).address:
+        _leave_space()
+
+
+def _leave_space() -> None:
+    """Use no process's page tables."""
+    PROCESSOR.machine.pages = VirtAddr(0)
+    mmu.KERNEL.pages.activate()
 
 
 @fast
@@ -384,8 +397,7 @@ def let_go() -> None:
     """Have nothing of a thread's in this processor any more: its vector registers are saved, its memory is not used."""
     save_vectors()
     PROCESSOR.loaded = null()
-    PROCESSOR.line.root = mmu.KERNEL.pages.root
-    mmu.KERNEL.pages.activate()
+    _leave_space()
 
 
 @never_inlined

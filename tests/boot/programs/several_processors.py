@@ -4,6 +4,8 @@ spread      threads that run at the same time; prints on how many processors
 messages    pairs of threads that call each other
 still       a thread that is suspended stands still, and goes on; its registers can be read
 copies      a clone is not changed by a thread that goes on writing to its origin
+tags        processes keep seeing their own memory while there come and go more than there are tags of address spaces
+floats      calculations go on elsewhere in the middle
 ends        processes that compute, call, and touch memory are killed, or lose their memory, at any moment
 """
 
@@ -15,8 +17,8 @@ from cloudos.abi import initial, layout
 from cloudos.abi.errors import TimedOut
 from cloudos.abi.objects import MEMORY_ON_DEMAND
 from cloudos.lang import (
+    F64,
     U8,
-    U32,
     U64,
     Array,
     Atomic,
@@ -34,19 +36,32 @@ from cloudos.sdk import List, Text, print, system
 from cloudos.sdk.ipc import Message, call, receive, reply_and_receive
 from cloudos.sdk.memory import READ, WRITE, Memory, unmap
 from cloudos.sdk.processes import Child
+from cloudos.sdk.registers import LARGEST
 from cloudos.sdk.threads import start
 
 PAGE = layout.PAGE_SIZE
 MOST = 16
 LENGTH = 16 * PAGE
 SHOWN_AT = 0x5000_0000_0000
-REGISTERS = 22
+WORDS = LARGEST // 8
 
 
-@machine(x86_64=Template("cpuid", results=("=a", "=b", "=c", "=d"), inputs={"leaf": "a", "subleaf": "c"}))
-def cpuid(leaf: U32, subleaf: U32) -> tuple[U32, U32, U32, U32]:
-    """EAX, EBX, ECX, EDX of a CPUID leaf."""
-    return U32(0), U32(0), U32(0), U32(0)
+@machine(
+    x86_64=Template(
+        "movl $1, %%eax; cpuid; shrl $24, %%ebx; movq %%rbx, %[result]",
+        result="=r",
+        clobbers=("rax", "rbx", "rcx", "rdx"),
+    ),
+    # Groups of 16, or a single one of 8.
+    aarch64=Template(
+        "mrs %[result], tpidrro_el0; ubfx x9, %[result], #8, #4; bfi %[result], x9, #4, #60",
+        result="=r",
+        clobbers=("x9",),
+    ),
+)
+def here() -> U64:
+    """Which processor this runs on, below 256."""
+    return U64(0)
 
 
 @struct
@@ -75,8 +90,7 @@ def random(limit: U64) -> U64:
 
 def show_up(argument: U64) -> None:
     """Say where this runs, and compute until all are there."""
-    _, where, _, _ = cpuid(U32(1), U32(0))
-    SHARED.seen[U64(where >> 24)] = U64(1)
+    SHARED.seen[here()] = U64(1)
     SHARED.arrived.fetch_add(U64(1))
     while SHARED.arrived.load() < SHARED.wanted:
         pass
@@ -152,8 +166,8 @@ def still(rounds: U64) -> None:
     threads = Array[U64, Literal[2]]()
     threads[0] = start(code_address(count_up), U64(0))
     threads[1] = start(code_address(null_calls), bell)
-    first = Array[U64, Literal[22]]()
-    again = Array[U64, Literal[22]]()
+    first = Array[U64, Literal[36]]()
+    again = Array[U64, Literal[36]]()
     for index in U64.range(rounds):
         for thread in threads:
             system.thread_suspend(thread)
@@ -163,7 +177,7 @@ def still(rounds: U64) -> None:
             pass
         assert SHARED.total.load() == before, "a suspended thread goes on"
         system.thread_read_registers(threads[0], UserPtr.at(U8, Ptr.to(again).address.value))
-        for register in U64.range(REGISTERS):
+        for register in U64.range(U64(WORDS)):
             assert first[register] == again[register], "the registers of a suspended thread change"
         for thread in threads:
             system.thread_start(thread)
@@ -218,6 +232,81 @@ def copies(rounds: U64) -> None:
     unmap(address, U64(LENGTH))
     origin.close()
     print("copied")
+
+
+# Tags
+
+
+def hold(number: U64) -> None:
+    """Read again and again what was written at the beginning, at addresses that others use too."""
+    for page in U64.range(LENGTH // PAGE):
+        Ptr.at(U64, VirtAddr(SHOWN_AT + page * PAGE)).value = number + page
+    while True:
+        for page in U64.range(LENGTH // PAGE):
+            assert Ptr.at(U64, VirtAddr(SHOWN_AT + page * PAGE)).value == number + page, "memory of another process"
+
+
+def end_at_once(argument: U64) -> None:
+    Ptr.at(U64, VirtAddr(SHOWN_AT)).value = argument
+
+
+def show(child: Child) -> None:
+    """Make a process, and give it memory."""
+    child.make(U64(initial.QUOTA))
+    space = system.process_space(child.process)
+    memory = Memory()
+    memory.create(U64(initial.QUOTA), U64(LENGTH), U64(MEMORY_ON_DEMAND))
+    memory.map_at(space, U64(SHOWN_AT), U64(0), U64(LENGTH), U64(READ | WRITE))
+    memory.close()
+    system.handle_close(space)
+
+
+def tags(rounds: U64) -> None:
+    period = U64(10_000_000)
+    schedule = system.schedule_create(U64(initial.QUOTA), U64(initial.PRIORITY - 1), period, period)
+    children = Array[Child, Literal[1]]()
+    for index in U64.range(1):
+        show(children[index])
+        children[index].start_on(code_address(hold), index * 1000, schedule)
+    for index in U64.range(rounds):
+        child = Child()
+        show(child)
+        child.start(code_address(end_at_once), index)
+        child.wait()
+        system.handle_close(child.thread)
+        system.handle_close(child.process)
+    for child in children:
+        assert system.process_inspect(child.process) == 0, "a process has ended"
+        system.process_kill(child.process)
+    print("own memory")
+
+
+# Floats
+
+
+def calculate(number: U64) -> None:
+    """A sum that any other value in a register would spoil, interrupted by calls that move the thread elsewhere."""
+    bell = system.notification_create(U64(initial.QUOTA))
+    step = F64(number + 1)
+    for _ in U64.range(SHARED.wanted):
+        total = F64(0.0)
+        for index in U64.range(200):
+            total = total + step
+            if index % 50 == number:
+                system.notification_signal(bell, U64(1))
+                system.thread_sleep(U64(10_000))
+        if total == step * F64(200.0):
+            SHARED.total.fetch_add(U64(1))
+    SHARED.arrived.fetch_add(U64(1))
+
+
+def floats(rounds: U64) -> None:
+    SHARED.wanted = rounds
+    for index in U64.range(6):
+        start(code_address(calculate), index)
+    while SHARED.arrived.load() < 6:
+        system.thread_sleep(U64(1_000_000))
+    print(f"{SHARED.total.load()} sums")
 
 
 # Ends
@@ -305,6 +394,10 @@ def main(arguments: List[Text]) -> U8:
         still(rounds)
     elif what == Text("copies"):
         copies(rounds)
+    elif what == Text("tags"):
+        tags(rounds)
+    elif what == Text("floats"):
+        floats(rounds)
     else:
         ends(rounds)
     return U8(0)

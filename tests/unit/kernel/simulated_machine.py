@@ -9,6 +9,7 @@ from typing import Any
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import BootInformation, MemoryRange
 from cloudos.kernel.memory.frames import FRAMES, FrameAllocator
+from cloudos.kernel.sched import processor as processor  # it names the data of the processor that allocates
 from cloudos.lang import U64, PhysAddr, current_address_space
 
 PAGE = 4096

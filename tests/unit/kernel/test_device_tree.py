@@ -143,9 +143,27 @@ def test_memory_devices_and_the_bundle_are_found() -> None:
 
 @pytest.mark.parametrize(("kind", "version"), [("arm,gic-v3", 3), ("arm,cortex-a15-gic", 2), ("arm,gic-400", 2)])
 def test_both_versions_of_the_interrupt_controller_are_known(kind: str, version: int) -> None:
-    with read(machine(device("intc@8000000", kind, 0x800_0000, 0x1_0000, 0x80A_0000, 0xF6_0000))):
-        found = (MACHINE.gic_version, MACHINE.distributor, MACHINE.second, MACHINE.second_length)
-        assert tuple(map(int, found)) == (version, 0x800_0000, 0x80A_0000, 0xF6_0000)
+    registers = (0x800_0000, 0x1_0000, 0x80A_0000, 0xF6_0000, 1 << 40, 1 << 20, 5, 5)
+    for count in (4, 6, 8):
+        with read(machine(device("intc@8000000", kind, *registers[:count]))):
+            assert int(MACHINE.gic_version) == version
+            known = registers[: min(count, 6)]
+            assert [int(number) for number in MACHINE.ranges] == [*known, *[0] * (6 - len(known))]
+
+
+def test_other_processors_are_found_in_order_by_their_affinity() -> None:
+    cells_of = (cells(0x1), cells(0x100), pairs(1 << 32 | 7))
+    more = [
+        Node(f"cpu@{index}", {"device_type": texts("cpu"), "reg": reg, "numa-node-id": cells(index)})
+        for index, reg in enumerate(cells_of, 1)
+    ]
+    with read(machine(Node("more", {}, more))):
+        found = [int(MACHINE.processors[index]) for index in range(int(MACHINE.processor_count))]
+        # Not the one that reads this, 0.
+        assert found == [0x1, 0x100, 1 << 32 | 7]
+        assert [int(node) for node in MACHINE.nodes][:5] == [0, 1, 2, 3, 0]
+    with read(machine(Node("more", {}, [Node("cpu@1", {"device_type": texts("cpu"), "reg": cells(1)})] * 300))):
+        assert int(MACHINE.processor_count) == 255
 
 
 def test_ranges_of_memory_come_in_order_and_what_is_reserved_is_noted() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.lang import U64, PhysAddr, VirtAddr
+from cloudos.lang import U64, PhysAddr, Ptr, VirtAddr
 from tests.unit.kernel.simulated_machine import memory, user_table
 
 PAGE = 4096
@@ -162,16 +162,27 @@ def test_a_walk_on_aarch64_finds_what_was_mapped() -> None:
 
 def test_address_spaces_of_aarch64_have_tags_of_their_own() -> None:
     from cloudos.kernel.hal.aarch64 import mmu as arm
+    from cloudos.kernel.hal.aarch64.processor import MODEL, State
 
     arm.TAGS.generation, arm.TAGS.latest = U64(1), U64(0)
     spaces = [arm.PageTable(PhysAddr(PAGE * (number + 1))) for number in range(300)]
-    for space in spaces:
-        space.activate()
+    for number, space in enumerate(spaces):
+        assert space.activate() == (number == 255), "the others would not be told of a generation"
         assert int(space.loaded) & (1 << 48) - 1 == int(space.root.value)
     tags = [(int(space.generation), int(space.loaded) >> 48) for space in spaces]
-    assert len(set(tags)) == 300 and all(1 <= tag < 255 for _, tag in tags)
+    assert len(set(tags)) == 300 and all(1 <= tag <= 255 for _, tag in tags)
     # One of the first generation gets a new tag when it runs again, one of the latest keeps its own.
     spaces[0].activate()
     spaces[299].activate()
     assert spaces[0].generation == 2 and int(spaces[0].loaded) >> 48 not in {tag for age, tag in tags if age == 2}
     assert (int(spaces[299].generation), int(spaces[299].loaded) >> 48) == tags[299]
+    # A processor that is told of a generation gets a tag of that for what it uses.
+    own = State()
+    MODEL[:] = [own]
+    for used, generation in ((spaces[1], 2), (spaces[299], 2)):
+        own.pages = Ptr.to(used).address
+        arm.forget_translations()
+        assert int(used.generation) == generation
+    assert int(spaces[299].loaded) >> 48 == tags[299][1]
+    own.pages = VirtAddr(0)
+    arm.forget_translations()

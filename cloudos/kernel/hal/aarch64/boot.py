@@ -6,18 +6,17 @@ masked, at EL2 or EL1, x0 pointing to the device tree.
 
 The tables made here map the kernel, and as memory of the direct map and at its own address the gigabyte that the kernel
 lies in and that of the device tree; everything in them may be written and executed. `mmu.start` replaces them, but for
-the two tables of the devices' window.
+the two tables of the devices' window. They stay, because all other processors begin with them: at the same entry, with
+the address of their data, which is a kernel address, in x0.
 """
 
 from __future__ import annotations
 
-from cloudos.lang import Assembly
+from cloudos.kernel.hal.aarch64.processor import GUARD_PAGE, OVERFLOW_PAGE, STACK_BYTES
+from cloudos.lang import Assembly, LinkerSymbol
 
 KERNEL_BASE = 0xFFFF_FFFF_8000_0000
 TEXT_OFFSET = 0x8_0000
-STACK_SIZE = 16384
-# A valid stack pointer has this bit clear, once a frame has been taken from it: see `trap.py`.
-STACK_BIT = 14
 # Little endian, pages of 4 KB, any place that is a multiple of 2 MB.
 HEADER_FLAGS = 0b1010
 
@@ -179,6 +178,9 @@ boot_start:
   b.eq from_hypervisor
 from_kernel_level:
   msr spsel, #1
+  adrp x6, boot_tables
+  // Another processor than the first: x0 is the address of its data.
+  tbnz x20, #63, turn_on_translation
   adrp x1, kernel_bss_start
   add x1, x1, :lo12:kernel_bss_start
   adrp x2, kernel_end
@@ -187,7 +189,6 @@ from_kernel_level:
   stp xzr, xzr, [x4], #16
   cmp x4, x2
   b.lo 1b
-  adrp x6, boot_tables
   b make_tables
 tables_made:
   // What was written went around the caches: nothing old may come out of them.
@@ -203,6 +204,7 @@ tables_made:
   b turn_on_translation
 at_own_address:
   bti j
+  tbnz x20, #63, begin_processor
   adrp x1, kernel_stack_top
   mov sp, x1
   adrp x1, boot_facts
@@ -212,19 +214,32 @@ at_own_address:
   mov x30, xzr
   mov x0, x20
   bl kernel_main
-  brk #0
+
+// Its stack is mapped by the final page tables only.
+begin_processor:
+  adrp x1, kernel_space
+  add x1, x1, :lo12:kernel_space
+  ldp x2, x3, [x1]
+  msr ttbr0_el1, x2
+  msr ttbr1_el1, x3
+  isb
+  tlbi vmalle1
+  dsb nsh
+  isb
+  mov sp, x20
+  mov x0, x20
+  bl kernel_processor
 
 // The unmapped page below the stack turns an overflow into a fault, which is handled on a stack of its own.
 .section .bss.stacks, "aw", %nobits
 .p2align 15
-.globl boot_tables, overflow_stack, kernel_stack_guard, kernel_stack_top
+.globl boot_tables, kernel_stack_guard, kernel_stack_top
 boot_tables:
-  .skip 6*4096
-overflow_stack:
-  .skip 4096
+  .skip {OVERFLOW_PAGE} * 4096
+  .skip ({GUARD_PAGE} - {OVERFLOW_PAGE}) * 4096
 kernel_stack_guard:
   .skip 4096
-  .skip {STACK_SIZE}
+  .skip {STACK_BYTES}
 kernel_stack_top:
 .section .bss.boot_facts, "aw", %nobits
 .p2align 4
@@ -235,3 +250,5 @@ boot_facts:
 .text
 """,
 )
+
+START = LinkerSymbol("boot_start")

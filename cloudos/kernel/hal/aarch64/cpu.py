@@ -77,8 +77,18 @@ def cache_type() -> U64:
 
 
 @machine(aarch64=_read("mpidr_el1"))
+def _affinity() -> U64:
+    return U64(0)
+
+
 def affinity() -> U64:
-    """Which processor this is."""
+    """Which processor this is, in four levels of 8 bits, the highest in bits 32 to 39."""
+    return _affinity() & 0xFF_00FF_FFFF
+
+
+@machine(aarch64=_read("tcr_el1"))
+def translation_control() -> U64:
+    """How translation is done."""
     return U64(0)
 
 
@@ -231,13 +241,13 @@ def port_write(port: U16, width: U8, value: U32) -> None:
 @machine(
     aarch64=Template(
         "msr cpacr_el1, %[vectors]; msr cntkctl_el1, %[counters]; msr mdscr_el1, xzr; msr tpidr_el0, xzr; "
-        "msr tpidrro_el0, xzr; msr contextidr_el1, xzr; isb",
+        "mrs x9, mpidr_el1; msr tpidrro_el0, x9; msr contextidr_el1, xzr; isb",
         inputs={"vectors": "r", "counters": "r"},
-        clobbers=("memory",),
+        clobbers=("x9", "memory"),
     )
 )
 def _close(vectors: U64, counters: U64) -> None:
-    """Timers, debugger and vector registers are the kernel's."""
+    """Timers, debugger and vector registers are the kernel's. Programs may read which processor they run on."""
 
 
 @machine(aarch64=Template("msr pmuserenr_el0, xzr", clobbers=("memory",)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.interface import (
     MAXIMUM_NODE_RANGES,
     MAXIMUM_NODES,
@@ -29,6 +30,7 @@ TOTAL_SIZE, STRUCTURE, STRINGS, RESERVED = 1, 2, 3, 4
 # Bytes of an address with its length.
 PAIR = 16
 MAXIMUM_SLOTS = 32
+OTHER_PROCESSORS = 255
 RESERVED_DEPTH = 3
 LEFT_TO_DRIVER = 1
 
@@ -42,11 +44,15 @@ class Machine:
 
     uart: U64 = U64(0)
     uart_line: U64 = U64(0)
-    # The interrupt controller: 2 or 3; the processor's interface of the one, the redistributors of the other.
+    # The interrupt controller: 2 or 3; start and length of its ranges: the distributor, the processors' interface of
+    # the one, the redistributors of the other, and perhaps more of those.
     gic_version: U64 = U64(0)
-    distributor: U64 = U64(0)
-    second: U64 = U64(0)
-    second_length: U64 = U64(0)
+    ranges: Array[U64, Literal[6]] = zeroed()
+    # Affinities of the other processors, as in MPIDR_EL1.
+    processor_count: U64 = U64(0)
+    processors: Array[U64, Literal[255]] = zeroed()
+    # Of all of them, this one first: the nodes to which they belong.
+    nodes: Array[U8, Literal[256]] = zeroed()
     # PSCI is called by SMC and not by HVC.
     asks_firmware: bool = False
     slot_count: U64 = U64(0)
@@ -63,6 +69,7 @@ class Node:
     length: U64 = U64(0)
     interrupts: VirtAddr = zeroed()
     is_memory: bool = False
+    is_processor: bool = False
     is_reserved: bool = False
     # The board or socket that it is part of, of which there may be several.
     numa: U64 = U64(0)
@@ -110,6 +117,12 @@ def _word(address: VirtAddr) -> U32:
 @never_inlined
 def _double(address: VirtAddr) -> U64:
     return U64(_word(address)) << 32 | U64(_word(behind(address, U64(4))))
+
+
+@never_inlined
+def _number(address: VirtAddr, length: U64) -> U64:
+    """In one cell or two."""
+    return _double(address) if length == 8 else U64(_word(address))
 
 
 @never_inlined
@@ -177,6 +190,7 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         node.interrupts = value
     elif _begins(name, data(b"device_type\0")):
         node.is_memory = _begins(value, data(b"memory\0"))
+        node.is_processor = _begins(value, data(b"cpu\0"))
     elif _begins(name, data(b"numa-node-id\0")):
         node.numa = _known(U64(_word(value)))
     elif _begins(name, data(b"distance-matrix\0")):
@@ -187,7 +201,7 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         if _begins(value, data(b"log=channel")):
             MACHINE.uart = U64(LEFT_TO_DRIVER)
     elif _begins(name, data(b"linux,initrd-")):
-        address = _double(value) if length == 8 else U64(_word(value))
+        address = _number(value, length)
         if _begins(behind(name, U64(13)), data(b"start\0")):
             BOOT_INFORMATION.module = PhysAddr(address)
         else:
@@ -198,6 +212,15 @@ def _finish(node: Node) -> None:
     """All properties of a node are known."""
     machine = MACHINE
     if node.registers.value == 0:
+        return
+    if node.is_processor:
+        affinity = _number(node.registers, node.length)
+        if affinity == cpu.affinity():
+            machine.nodes[0] = U8.truncate(node.numa)
+        elif machine.processor_count < OTHER_PROCESSORS:
+            machine.processors[machine.processor_count] = affinity
+            machine.processor_count += 1
+            machine.nodes[machine.processor_count] = U8.truncate(node.numa)
         return
     first = node.address(U64(0))
     if node.is_memory or node.is_reserved:
@@ -220,9 +243,8 @@ def _finish(node: Node) -> None:
 
 def _take_controller(node: Node, version: U64) -> None:
     MACHINE.gic_version = version
-    MACHINE.distributor = node.address(U64(0))
-    MACHINE.second = node.address(U64(2))
-    MACHINE.second_length = node.address(U64(3))
+    for index in U64.range(min(node.length // 8, U64(MACHINE.ranges.length))):
+        MACHINE.ranges[index] = node.address(index)
 
 
 def _known(node: U64) -> U64:

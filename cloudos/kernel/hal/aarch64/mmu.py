@@ -16,6 +16,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.aarch64.boot import KERNEL_BASE
+from cloudos.kernel.hal.aarch64.processor import DATA_PAGE, GUARD_PAGE, OVERFLOW_PAGE, OWN, PLACE_BYTES, PLACES
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
 from cloudos.lang import (
@@ -27,7 +28,6 @@ from cloudos.lang import (
     Ptr,
     VirtAddr,
     fast,
-    inlined,
     never_inlined,
     place,
     struct,
@@ -59,8 +59,11 @@ TABLE_FLAGS = VALID | TABLE
 DEVICE_FLAGS = VALID | SHARED_ACCESSED | KERNEL_NO_EXECUTE | USER_NO_EXECUTE
 ASID_SHIFT = 48
 ASID_MASK = 0xFFFF << ASID_SHIFT
-# All processors have 8 bits of them.
+# All processors have 8 bits of them, and those that say so in this bit of TCR_EL1, 16.
 LAST_ASID = 255
+WIDE_ASIDS = 36
+# Invalidating reaches all processors.
+BROADCASTS = True
 
 TEXT_START = LinkerSymbol("kernel_text_start")
 RODATA_START = LinkerSymbol("kernel_rodata_start")
@@ -190,14 +193,11 @@ class Walk:
 
 @struct
 class Tags:
-    """The ASIDs, of which 0 is the empty user half's. In a generation each is given out once.
-
-    With the next generation all translations are forgotten, and whoever has an ASID of an old one gets a new one when
-    it runs next.
-    """
+    """The ASIDs, of which 0 is the empty user half's. In a generation each is given out once."""
 
     generation: U64 = U64(1)
     latest: U64 = U64(0)
+    last: U64 = U64(LAST_ASID)
 
 
 TAGS = place(Tags())
@@ -256,29 +256,37 @@ class PageTable:
                 place.set_table(frames.allocate_zeroed())
 
     @fast
-    def activate(self) -> None:
-        """Make these the translations in use."""
+    def activate(self) -> bool:
+        """Make these the translations in use. Whether a generation of ASIDs has begun with that."""
         if self.generation != TAGS.generation:
-            self._renew()
-        else:
-            cpu.load_user_root(self.loaded)
+            return self._renew()
+        cpu.load_user_root(self.loaded)
+        return False
 
     @never_inlined
-    def _renew(self) -> None:
-        """Get an ASID that no translation is tagged with, and use it."""
+    def _renew(self) -> bool:
+        """Get an ASID that nobody has in this generation, and use it."""
         TAGS.latest = TAGS.latest + 1
-        if TAGS.latest == LAST_ASID:
+        begins = TAGS.latest > TAGS.last
+        if begins:
             TAGS.latest = U64(1)
             TAGS.generation = TAGS.generation + 1
-            cpu.invalidate_all()
         self.generation = TAGS.generation
         self.loaded = self.root.value | TAGS.latest << ASID_SHIFT
         cpu.load_user_root(self.loaded)
+        return begins
 
 
-@inlined
 def forget_translations() -> None:
-    """`PageTable.invalidate` has told all processors."""
+    """`PageTable.invalidate` has told all processors; but the ASID in use here may be of an old generation."""
+    if OWN.pages.value != 0:
+        Ptr.at(PageTable, OWN.pages).value.activate()
+
+
+def begin_generation() -> None:
+    """All processors use ASIDs of this generation: forget what is tagged with old ones."""
+    cpu.synchronize()
+    cpu.invalidate_all()
 
 
 @struct
@@ -295,14 +303,14 @@ class NoUserSpace:
 
 @struct
 class KernelSpace:
-    """`pages`: the empty user half; `tables`: the translations of kernel addresses."""
+    """`pages`: the empty user half; `tables`: the translations of kernel addresses. A processor begins with both."""
 
     pages: NoUserSpace
     tables: PageTable
     next_device: U64
 
 
-KERNEL = place(KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)))
+KERNEL = place(KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)), symbol="kernel_space")
 
 
 def largest_level() -> U64:
@@ -371,3 +379,16 @@ def map_device(frame: PhysAddr, length: U64) -> VirtAddr:
         KERNEL.next_device = KERNEL.next_device + LARGE_PAGE
     cpu.publish_tables()
     return VirtAddr(address)
+
+
+def map_place(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+    """Map a processor's stacks, and so many pages for its data, zeroed: where those are. Raises OutOfMemory."""
+    place = VirtAddr(PLACES + number * PLACE_BYTES)
+    for page in U64.range(OVERFLOW_PAGE, DATA_PAGE + pages):
+        if page != GUARD_PAGE:
+            address = place.offset(page * PAGE_SIZE)
+            access = Access.READ | Access.WRITE
+            KERNEL.tables.map_range(address, frames.allocate_zeroed(), U64(PAGE_SIZE), access, frames, U64(0))
+    cpu.publish_tables()
+    cpu.synchronize()
+    return place.offset(DATA_PAGE * PAGE_SIZE)

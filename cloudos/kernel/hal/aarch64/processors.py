@@ -1,14 +1,26 @@
-"""The processors of the machine. One is used yet."""
+"""The other processors: which there are, how they start, how they are interrupted.
+
+They come from the device tree, and are started by PSCI (DEN0022, section 5.6) one after the other, each on the stack
+that is mapped for it.
+"""
 
 from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
-from cloudos.kernel.hal.aarch64 import cpu, trap
+from cloudos.kernel.hal.aarch64 import boot, cpu, interrupts, mmu, power, timer, trap
+from cloudos.kernel.hal.aarch64.device_tree import MACHINE
 from cloudos.kernel.hal.aarch64.processor import MODEL, State, this
 from cloudos.kernel.hal.interface import FrameSource
-from cloudos.lang import U64, Ptr, inlined, interpreted
+from cloudos.kernel.hal.shared import lock
+from cloudos.kernel.hal.shared.direct import direct
+from cloudos.kernel.hal.shared.lock import are_several, try_lock, unlock
+from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, interpreted
 
-__all__ = ["OutOfMemory", "State", "this"]
+__all__ = ["OutOfMemory", "State", "are_several", "this", "try_lock", "unlock"]
+
+CHANGED_CALLS = 2
+# More are used only where there are enough ASIDs that each may have one.
+FEW = 128
 
 
 @interpreted
@@ -23,51 +35,56 @@ def start_first(own: State) -> None:
     cpu.start()
 
 
-@inlined
 def find(frames: FrameSource) -> U64:
     """How many processors there are."""
-    return U64(1)
+    if not cpu.translation_control().bit(mmu.WIDE_ASIDS):
+        MACHINE.processor_count = min(MACHINE.processor_count, U64(FEW))
+    return MACHINE.processor_count + 1
 
 
-@inlined
 def node(number: U64) -> U64:
-    """The node that a processor belongs to, after `find`."""
-    return U64(0)
+    """The node that a processor belongs to."""
+    return U64(MACHINE.nodes[number])
 
 
-@inlined
 def prepare() -> None:
-    """There is no other."""
+    """Before the first other processor is started: the kernel lock is in use, and taken."""
+    if MACHINE.processor_count > FEW:
+        mmu.TAGS.last = U64(0xFFFF)
+    lock.begin()
+    # Calls in the entry code become others. One processor pays nothing for what they do.
+    calls = Ptr.at(VirtAddr, trap.CHANGED_CALLS.address)
+    words = calls.offset(CHANGED_CALLS).cast(U32)
+    for index in U64.range(CHANGED_CALLS):
+        place = direct(mmu.image_address(calls.offset(index).value))
+        Ptr.at(U32, place).value = words.offset(index).value
+        cpu.synchronize_code(place, U64(4))
+    cpu.synchronize()
 
 
-@inlined
-def start(number: U64, own: State, frames: FrameSource) -> bool:
-    """There is no other."""
-    return False
+def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+    """Memory for what the kernel keeps for a processor, where its stack ends. Raises OutOfMemory."""
+    return mmu.map_place(number, pages, frames)
 
 
-@inlined
-def begin(stack: U64) -> None:
-    """There is no other."""
+def start(number: U64, own: State) -> bool:
+    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: it did not."""
+    entry = mmu.image_address(boot.START.address)
+    started = power.start_processor(MACHINE.processors[number - 1], entry, Ptr.to(own).address)
+    while started and own.running.load(Order.ACQUIRE) == 0:
+        cpu.pause()
+    return started
 
 
-@inlined
-def interrupt(number: U64) -> None:
-    """There is no other."""
+def begin(own: State) -> None:
+    """What a processor that was started does first."""
+    start_first(own)
+    cpu.forbid_writable_code()
+    interrupts.start_local()
+    timer.handle_interrupt()
+    own.running.store(U32(1), Order.RELEASE)
 
 
-@inlined
-def are_several() -> bool:
-    """There is no other."""
-    return False
-
-
-@inlined
-def try_lock() -> bool:
-    """There is no other."""
-    return True
-
-
-@inlined
-def unlock() -> None:
-    """There is no other."""
+def interrupt(own: State) -> None:
+    """Have a processor enter the kernel, if it is not there."""
+    interrupts.send(own)

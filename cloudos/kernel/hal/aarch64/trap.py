@@ -14,10 +14,20 @@ from typing import NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.aarch64 import interrupts, vectors
-from cloudos.kernel.hal.aarch64.boot import HEADER, HYPERVISOR, STACK_BIT, TABLES, TURN_ON
-from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, TIMER
+from cloudos.kernel.hal.aarch64.boot import HEADER, HYPERVISOR, TABLES, TURN_ON
+from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, PROCESSOR, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
-from cloudos.kernel.hal.aarch64.processor import FRAME, HAS_REGISTERS, INTERRUPT, OWN
+from cloudos.kernel.hal.aarch64.processor import (
+    DATA_PAGE,
+    FRAME,
+    GUARD_PAGE,
+    HAS_REGISTERS,
+    INTERRUPT,
+    OWN,
+    STACK_BIT,
+    on_kernel_stack,
+    stack_word,
+)
 from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
@@ -36,7 +46,7 @@ from cloudos.lang import (
     struct,
 )
 
-__all__ = ["VectorState", "load_vectors", "save_vectors", "vectors_matter"]
+__all__ = ["VectorState", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word", "vectors_matter"]
 
 # Offsets in a UserFrame.
 X30, IP, VECTOR = 240, 256, 272
@@ -100,10 +110,9 @@ exception_vectors:
 // A fault, or an interrupt while a program ran: its frame is in x0.
 user_trap:
   stp x13, x12, [x0, #{VECTOR}]
+call_user_trap:
   bl kernel_user_trap
-enter_user:
-// Returns to the current thread, whichever that is now; the end of the boot, too. Nothing of the kernel's may stay in a
-// register.
+// Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
 return_to_user:
   mrs x9, tpidr_el1
   ldr x9, [x9, #{FRAME}]
@@ -116,9 +125,7 @@ return_to_user:
 
 // When the dispatch says that nothing but its results has changed, what C code preserves need not be loaded.
 system_call_end:
-  mrs x9, tpidr_el1
-  ldr x9, [x9, #{FRAME}]
-  mov sp, x9
+  mov sp, x19
 {LOAD_STATE}
 {_load(19)}
   ldr x30, [sp, #{X30}]
@@ -144,12 +151,42 @@ take_interrupt:
 overflow:
   mov x0, sp
   msr tpidrro_el0, x1
-  adrp x1, kernel_stack_guard
+  mrs x1, tpidr_el1
+  sub x1, x1, #{(DATA_PAGE - GUARD_PAGE) * 4096}
   mov sp, x1
   mrs x1, tpidrro_el0
   sub sp, sp, #{FRAME_SIZE}
 {SAVE}
   b in_kernel
+
+// What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back.
+// A thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
+locked_system_call:
+  mov x1, #{SYSTEM_CALL}
+  str x1, [x0, #{VECTOR}]
+  adr x1, kernel_system_call
+  b 1f
+locked_user_trap:
+  adr x1, kernel_user_trap
+1:
+  stp x30, x1, [sp, #-16]!
+  bl kernel_enter
+  tbnz w0, #0, 2f
+  mrs x9, tpidr_el1
+  ldr x0, [x9, #{FRAME}]
+  ldr x1, [sp, #8]
+  blr x1
+2:
+  adrp x9, kernel_lock
+  add x9, x9, :lo12:kernel_lock
+  stlr wzr, [x9]
+  ldr x30, [sp], #16
+  ret
+// The end of the boot: to the current thread.
+enter_user:
+  adr x30, return_to_user
+  str x30, [sp, #-16]!
+  b 2b
 
 // The kernel itself: a fault, or a check that failed. A stack pointer below the stack has this bit set.
 .org exception_vectors + 0x200
@@ -195,6 +232,8 @@ system_error:
   lsr x13, x12, #{CLASS_SHIFT}
   cmp x13, #{CLASS_SYSTEM_CALL}
   b.ne user_fault
+  mov x19, x0
+call_system_call:
   bl kernel_system_call
   tbz w0, #0, system_call_end
   b return_to_user
@@ -234,6 +273,15 @@ kernel_trap_here:
   ldr x30, [sp, #{X30}]
   add sp, sp, #{FRAME_SIZE}
   eret
+
+// Where calls stand that change, and what they become.
+.section .rodata
+.p2align 3
+.globl changed_calls
+changed_calls:
+  .quad call_user_trap, call_system_call
+  .long 0x94000000 + ((locked_user_trap - call_user_trap) / 4 & 0x3ffffff)
+  .long 0x94000000 + ((locked_system_call - call_system_call) / 4 & 0x3ffffff)
 .text
 """,
     symbols={"take": interrupts.take, "take_vectors": vectors.take_vectors},
@@ -243,9 +291,7 @@ REGISTERS = [*(f"x{number}" for number in range(31)), "sp", "pc", "psr"]
 # In the order of a UserFrame, four characters each.
 REGISTER_NAMES = data("".join(f"{name:>4}" for name in REGISTERS).encode())
 VECTORS = LinkerSymbol("exception_vectors")
-OVERFLOW_STACK = LinkerSymbol("overflow_stack")
-STACK_GUARD = LinkerSymbol("kernel_stack_guard")
-KERNEL_STACK_TOP = LinkerSymbol("kernel_stack_top")
+CHANGED_CALLS = LinkerSymbol("changed_calls")
 
 
 @struct(align=16)
@@ -315,6 +361,8 @@ class UserFrame:
         if vector < INTERRUPTS_END:
             if vector == TIMER:
                 return TrapKind.TIMER
+            if vector == PROCESSOR:
+                return TrapKind.PROCESSOR
             if vector == CONTROLLER.channel:
                 return TrapKind.CHANNEL
             if vector == CONTROLLER.console:
@@ -432,7 +480,7 @@ class UserFrame:
 
     def restart(self) -> None:
         """Let the thread make its system call again when it continues: SVC is four bytes long."""
-        self.ip = self.ip - 4
+        self.ip = self.ip.wrapping_sub(4)
 
     @inlined
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
@@ -546,14 +594,3 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
     if kind == CLASS_SYSTEM_REGISTER:
         return faults.PRIVILEGED_INSTRUCTION
     return faults.PRIVILEGED_INSTRUCTION if kind == CLASS_WAIT or is_privileged(code) else faults.ILLEGAL_INSTRUCTION
-
-
-def on_kernel_stack(address: U64) -> bool:
-    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    return address % 8 == 0 and OVERFLOW_STACK.address.value <= address and address < KERNEL_STACK_TOP.address.value
-
-
-def stack_word(address: U64) -> U64:
-    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    overflown = address.wrapping_sub(STACK_GUARD.address.value) < 4096
-    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value

@@ -167,7 +167,7 @@ class Simulation:
     def _begin_processor(self, processor: board.Processor) -> None:
         """What a processor but the first does from its start on."""
         try:
-            self._enter("kernel_processor", U64(processor.number))
+            self._enter("kernel_processor", VirtAddr(processor.data))
             raise AssertionError("the start of a processor came to its end")
         except board.UserMode:
             self._leave()

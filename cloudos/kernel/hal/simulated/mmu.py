@@ -18,6 +18,8 @@ PAGE_SIZE = 4096
 LARGE_PAGE = 2 << 20
 FIRST_KERNEL_ENTRY = 256
 LARGEST_LEVEL = 2
+# Nobody invalidates the translations of another processor.
+BROADCASTS = False
 # 32 entries.
 PASSED_BYTES = 256
 
@@ -165,14 +167,19 @@ class PageTable:
                 assert not place.present, "page already mapped by a larger one"
                 place.set_table(frames.allocate_zeroed())
 
-    def activate(self) -> None:
-        """Make these the translations in use."""
+    def activate(self) -> bool:
+        """Make these the translations in use. Whether all processors must change theirs: never."""
         cpu.load_page_table_root(self.root.value)
+        return False
 
 
 def forget_translations() -> None:
     """Forget all translations of user memory on this processor."""
     board.current().translations.clear()
+
+
+def begin_generation() -> None:
+    """Address spaces have no tags: there are no generations of them."""
 
 
 @struct

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.kernel.hal.simulated import board
-from cloudos.lang import U64, Ptr, VirtAddr, located, struct
+from cloudos.lang import U64, Ptr, VirtAddr, located, struct, zeroed
 
 # What the rest of the kernel has named, for tests in which no machine is switched on.
 MODEL: list[object] = []
@@ -11,9 +11,10 @@ MODEL: list[object] = []
 
 @struct
 class State:
-    """`frame`: address of the current thread's UserFrame, 0 while there is none."""
+    """`frame`: address of the current thread's UserFrame, 0 while there is none; `pages`: of the PageTable in use."""
 
     frame: U64 = U64(0)
+    pages: VirtAddr = zeroed()
 
 
 def this() -> VirtAddr:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import FrameSource
-from cloudos.kernel.hal.simulated import board
+from cloudos.kernel.hal.simulated import board, mmu
 from cloudos.kernel.hal.simulated.processor import MODEL, State, this
-from cloudos.lang import U64, Ptr, interpreted
+from cloudos.lang import U64, Ptr, VirtAddr, interpreted
 
 __all__ = ["OutOfMemory", "State", "this"]
 
@@ -39,7 +39,12 @@ def prepare() -> None:
     machine.lock = machine.processor
 
 
-def start(number: U64, own: State, frames: FrameSource) -> bool:
+def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+    """Memory for what the kernel keeps for a processor. Raises OutOfMemory."""
+    return mmu.direct(frames.allocate_zeroed_block(U64((int(pages) - 1).bit_length())))
+
+
+def start(number: U64, own: State) -> bool:
     """Start a processor, whose `this` is `own`."""
     machine = board.current()
     machine.processors[int(number)].data = int(Ptr.to(own).address.value)
@@ -47,13 +52,14 @@ def start(number: U64, own: State, frames: FrameSource) -> bool:
     return True
 
 
-def begin(stack: U64) -> None:
+def begin(own: State) -> None:
     """There is nothing to prepare."""
 
 
-def interrupt(number: U64) -> None:
+def interrupt(own: State) -> None:
     """Have a processor enter the kernel, if it is not there."""
-    board.current().processors[int(number)].interrupt("processor")
+    data = int(Ptr.to(own).address.value)
+    next(one for one in board.current().processors if one.data == data).interrupt("processor")
 
 
 def are_several() -> bool:

@@ -46,6 +46,9 @@ ENTRIES = 512
 PASSED_BYTES = 256
 TOP_LEVEL = 3
 
+# Nobody invalidates the translations of another processor.
+BROADCASTS = False
+
 PRESENT = 1
 WRITABLE = 1 << 1
 USER = 1 << 2
@@ -220,14 +223,19 @@ class PageTable:
                 assert not place.present, "page already mapped by a larger one"
                 place.set_table(frames.allocate_zeroed())
 
-    def activate(self) -> None:
-        """Make these the translations in use."""
+    def activate(self) -> bool:
+        """Make these the translations in use. Whether all processors must change theirs: never."""
         cpu.load_page_table_root(self.root.value)
+        return False
 
 
 def forget_translations() -> None:
     """Forget all translations of user memory on this processor."""
     cpu.load_page_table_root(cpu.page_table_root())
+
+
+def begin_generation() -> None:
+    """Address spaces have no tags: there are no generations of them."""
 
 
 @struct
@@ -316,12 +324,15 @@ def map_device(frame: PhysAddr, length: U64, frames: FrameSource) -> VirtAddr:
     return address
 
 
-def map_stacks(frames: FrameSource) -> VirtAddr:
-    """Where new stacks of a processor end, zeroed, with guard pages as those of the first one. Raises OutOfMemory."""
-    for page in U64.range(GUARD_PAGES + TRAP_STACKS + GUARD_PAGES + STACK_PAGES):
+def map_stacks(pages: U64, frames: FrameSource) -> VirtAddr:
+    """Where new stacks of a processor end, with guard pages as those of the first one. So many pages follow, zeroed.
+
+    Raises OutOfMemory.
+    """
+    for page in U64.range(GUARD_PAGES + TRAP_STACKS + GUARD_PAGES + STACK_PAGES + pages):
         if page != 0 and page != GUARD_PAGES + TRAP_STACKS:
             address = VirtAddr(KERNEL.next_device)
             access = Access.READ | Access.WRITE
             KERNEL.pages.map_range(address, frames.allocate_zeroed(), U64(PAGE_SIZE), access, frames, U64(0))
         KERNEL.next_device = KERNEL.next_device + PAGE_SIZE
-    return VirtAddr(KERNEL.next_device)
+    return VirtAddr(KERNEL.next_device - pages * PAGE_SIZE)

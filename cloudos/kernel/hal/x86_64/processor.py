@@ -1,4 +1,4 @@
-"""What each processor keeps for itself, reached through the GS register, and the lock that all of them take."""
+"""What each processor keeps for itself, reached through the GS register."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from cloudos.lang import (
     located,
     machine,
     offset_of,
-    place,
     struct,
     zeroed,
 )
@@ -25,6 +24,8 @@ from cloudos.lang import (
 TRAP_STACKS = 4
 STACK_PAGES = 4
 GUARD_PAGES = 1
+STACK_BYTES = STACK_PAGES * 4096
+STACKS_BYTES = (TRAP_STACKS + GUARD_PAGES) * 4096 + STACK_BYTES
 
 
 @struct
@@ -45,34 +46,27 @@ class TaskState:
     port_map_offset: U16 = U16(0)
 
 
-@struct
-class Lock:
-    """The kernel lock. `several`: it is taken at all."""
-
-    taken: Atomic[U32] = Atomic(U32(0))
-    several: U32 = U32(0)
-
-
 @struct(align=64)
 class State:
     """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
 
-    `address`: where this is. `frame`: where the current thread's registers are kept. `vectors_open`: it may use the
-    vector registers.
+    `address`: where this is. `pages`: that of the PageTable in use. `frame`: where the current thread's registers are.
+    `vectors_open`: it may use the vector registers.
     """
 
     address: VirtAddr = zeroed()
     kernel_stack: U64 = U64(0)
     user_stack: U64 = U64(0)
     frame: U64 = U64(0)
+    pages: VirtAddr = zeroed()
     has_smap: U32 = U32(0)
+    # Of its local APIC, in the place where commands have it.
+    identifier: U32 = U32(0)
     running: Atomic[U32] = Atomic(U32(0))
     vectors_open: U32 = U32(0)
     task: TaskState = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
 
-
-LOCK = place(Lock(), symbol="kernel_lock")
 
 ADDRESS = offset_of(State, "address")
 KERNEL_STACK = offset_of(State, "kernel_stack")
@@ -101,3 +95,14 @@ def set_trap_stack(stack: U64) -> None:
     """Traps from user mode push below this address."""
     OWN.task.stack_low = U32.truncate(stack)
     OWN.task.stack_high = U32(stack >> 32)
+
+
+def on_kernel_stack(address: U64) -> bool:
+    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
+    return address % 8 == 0 and OWN.kernel_stack.wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
+
+
+def stack_word(address: U64) -> U64:
+    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
+    overflown = OWN.kernel_stack.wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
+    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value

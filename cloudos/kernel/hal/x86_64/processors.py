@@ -1,4 +1,4 @@
-"""The other processors: which there are, how they start, how they are interrupted, and the lock they all take.
+"""The other processors: which there are, how they start, how they are interrupted.
 
 Processors come from the ACPI table "APIC" (MADT, ACPI specification 6.4, section 5.2.12), by the identifiers of their
 local APICs, of which the xAPIC knows those up to 254. A processor is started by INIT and SIPI (Intel SDM volume 3,
@@ -12,20 +12,22 @@ from typing import Literal
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
+from cloudos.kernel.hal.shared import lock
+from cloudos.kernel.hal.shared.lock import are_several, try_lock, unlock
 from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, nodes, timer, trap
-from cloudos.kernel.hal.x86_64.processor import LOCK, MODEL, State, this
+from cloudos.kernel.hal.x86_64.processor import MODEL, OWN, State, this
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
 from cloudos.lang import (
     U8,
     U32,
     U64,
     Array,
+    LinkerSymbol,
     Order,
     PhysAddr,
     Ptr,
     Slice,
     VirtAddr,
-    inlined,
     interpreted,
     never_inlined,
     place,
@@ -33,7 +35,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["OutOfMemory", "State", "this"]
+__all__ = ["OutOfMemory", "State", "are_several", "this", "try_lock", "unlock"]
 
 REGISTER_IDENTIFIER = 0x20
 REGISTER_COMMAND = 0x300
@@ -42,6 +44,8 @@ COMMAND_INIT = 0x4500
 COMMAND_START = 0x4600
 PENDING = 1 << 12
 CALL_BYTES = 5
+CALL_USER_TRAP, LOCKED_USER_TRAP = LinkerSymbol("call_user_trap"), LinkerSymbol("locked_user_trap")
+CALL_SYSTEM_CALL, LOCKED_SYSTEM_CALL = LinkerSymbol("call_system_call"), LinkerSymbol("locked_system_call")
 # The page, below the firmware's, where the code for a processor that starts is put.
 START_PAGE = 8
 # It is no longer; what follows it does no harm.
@@ -85,7 +89,8 @@ def _start(own: State, stack: U64) -> None:
 
 def find(frames: FrameSource) -> U64:
     """How many processors there are. Raises OutOfMemory."""
-    own = interrupts.apic_read(U32(REGISTER_IDENTIFIER)) >> 24
+    OWN.identifier = interrupts.apic_read(U32(REGISTER_IDENTIFIER))
+    own = OWN.identifier >> 24
     KNOWN.identifiers[0] = U8.truncate(own)
     count = U64(1)
     table = acpi.find(U32(SIGNATURE), frames)
@@ -115,10 +120,9 @@ def prepare() -> None:
     timer.settle()
     code = Slice.of(Ptr.at(U8, boot.START.address), U64(START_BYTES))
     Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
-    LOCK.taken.store(U32(1), Order.RELAXED)
-    LOCK.several = U32(1)
-    _call_instead(trap.CALL_USER_TRAP.address, trap.LOCKED_USER_TRAP.address)
-    _call_instead(trap.CALL_SYSTEM_CALL.address, trap.LOCKED_SYSTEM_CALL.address)
+    lock.begin()
+    _call_instead(CALL_USER_TRAP.address, LOCKED_USER_TRAP.address)
+    _call_instead(CALL_SYSTEM_CALL.address, LOCKED_SYSTEM_CALL.address)
 
 
 def _call_instead(place: VirtAddr, target: VirtAddr) -> None:
@@ -127,19 +131,23 @@ def _call_instead(place: VirtAddr, target: VirtAddr) -> None:
     distance.value = U32.truncate(target.value.wrapping_sub(place.value + CALL_BYTES))
 
 
-def start(number: U64, own: State, frames: FrameSource) -> bool:
-    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: not. Raises OutOfMemory."""
-    stack = mmu.map_stacks(frames).value - 16
-    Ptr.at(U64, VirtAddr(stack)).value = Ptr.to(own).address.value
-    Ptr.at(U64, boot.START_STACK.address).value = stack
-    _send(number, U32(COMMAND_INIT))
+def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
+    """Memory for what the kernel keeps for a processor, where its stack ends. Raises OutOfMemory."""
+    return mmu.map_stacks(pages, frames)
+
+
+def start(number: U64, own: State) -> bool:
+    """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: it did not."""
+    Ptr.at(VirtAddr, boot.START_STACK.address).value = Ptr.to(own).address
+    own.identifier = U32(KNOWN.identifiers[number]) << 24
+    _send(own, U32(COMMAND_INIT))
     _wait(own, U64(INIT_NS))
     for _ in U64.range(START_ATTEMPTS):
-        _send(number, U32(COMMAND_START | START_PAGE))
+        _send(own, U32(COMMAND_START | START_PAGE))
         if _wait(own, U64(START_NS)):
             return True
     # It must not begin later, on another one's stacks.
-    _send(number, U32(COMMAND_INIT))
+    _send(own, U32(COMMAND_INIT))
     return False
 
 
@@ -153,42 +161,22 @@ def _wait(own: State, duration: U64) -> bool:
     return True
 
 
-def begin(stack: U64) -> None:
-    """What a processor that was started does first. `stack`: where its stack begins."""
-    own = Ptr.at(State, VirtAddr(Ptr.at(U64, VirtAddr(stack)).value)).value
-    _start(own, stack)
+def begin(own: State) -> None:
+    """What a processor that was started does first."""
+    _start(own, Ptr.to(own).address.value)
     interrupts.start_local()
     timer.start_local()
     own.running.store(U32(1), Order.RELEASE)
 
 
 @never_inlined
-def _send(number: U64, command: U32) -> None:
-    interrupts.apic_write(U32(REGISTER_TARGET), U32(KNOWN.identifiers[number]) << 24)
+def _send(own: State, command: U32) -> None:
+    interrupts.apic_write(U32(REGISTER_TARGET), own.identifier)
     interrupts.apic_write(U32(REGISTER_COMMAND), command)
     while interrupts.apic_read(U32(REGISTER_COMMAND)) & PENDING != 0:
         cpu.pause()
 
 
-def interrupt(number: U64) -> None:
+def interrupt(own: State) -> None:
     """Have a processor enter the kernel, if it is not there."""
-    _send(number, U32(VECTOR_PROCESSOR))
-
-
-# The kernel lock
-
-
-@inlined
-def are_several() -> bool:
-    """Whether other processors have been started."""
-    return LOCK.several != 0
-
-
-def try_lock() -> bool:
-    """Take the kernel lock, if it is free."""
-    return LOCK.taken.exchange(U32(1), Order.ACQUIRE) == 0
-
-
-def unlock() -> None:
-    """Give the kernel lock back. Leaving the kernel for user mode does that too."""
-    LOCK.taken.store(U32(0), Order.RELEASE)
+    _send(own, U32(VECTOR_PROCESSOR))

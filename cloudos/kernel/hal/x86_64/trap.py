@@ -14,7 +14,7 @@ from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
-from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, USER_STACK, State
+from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, USER_STACK, State, on_kernel_stack, stack_word
 from cloudos.kernel.hal.x86_64.vector_registers import (
     FRAME_SIZE,
     TAKE_VECTORS,
@@ -30,7 +30,6 @@ from cloudos.lang import (
     U64,
     Array,
     Assembly,
-    LinkerSymbol,
     Ptr,
     Slice,
     Template,
@@ -45,7 +44,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["VectorState", "load_vectors", "save_vectors", "vectors_matter"]
+__all__ = ["VectorState", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word", "vectors_matter"]
 
 USER_CODE = 0x23
 USER_STACK_SEGMENT = 0x1B
@@ -179,8 +178,8 @@ call_system_call:
   swapgs
   sysretq
 
-# What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back. A
-# thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
+# What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back.
+# A thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
 locked_system_call:
   pushq $kernel_system_call
   jmp 1f
@@ -203,12 +202,8 @@ enter_user:
 """,
 )
 
-CALL_USER_TRAP, LOCKED_USER_TRAP = LinkerSymbol("call_user_trap"), LinkerSymbol("locked_user_trap")
-CALL_SYSTEM_CALL, LOCKED_SYSTEM_CALL = LinkerSymbol("call_system_call"), LinkerSymbol("locked_system_call")
 # In the order of a UserFrame, four characters each.
 REGISTER_NAMES = data("".join(f"{name:>4}" for name in reversed(REGISTERS)).encode())
-STACK_BYTES = processor.STACK_PAGES * 4096
-STACKS_BYTES = (processor.TRAP_STACKS + processor.GUARD_PAGES) * 4096 + STACK_BYTES
 
 
 @struct
@@ -546,7 +541,7 @@ def start(own: State, stack: U64) -> None:
     own.task.stack_low = U32.truncate(stack)
     own.task.stack_high = U32(stack >> 32)
     for index in U64.range(processor.TRAP_STACKS):
-        top = stack - STACKS_BYTES + (index + 1) * 4096
+        top = stack - processor.STACKS_BYTES + (index + 1) * 4096
         own.task.interrupt_stacks[index * 2] = U32.truncate(top)
         own.task.interrupt_stacks[index * 2 + 1] = U32(top >> 32)
     own.task.port_map_offset = U16(104)
@@ -577,14 +572,3 @@ def user_fault(frame: UserFrame, code: Slice[U8]) -> Fault:
         return faults.PRIVILEGED_INSTRUCTION
     # What remains is an address that is not canonical, or a segment that does not exist.
     return faults.BAD_ADDRESS
-
-
-def on_kernel_stack(address: U64) -> bool:
-    """Whether a word at this address would lie on a kernel stack, or in the guard page between them."""
-    return address % 8 == 0 and OWN.kernel_stack.wrapping_sub(address).wrapping_sub(1) < STACKS_BYTES
-
-
-def stack_word(address: U64) -> U64:
-    """The word at an address that is `on_kernel_stack`; 0 in the guard page, where the stack has overflown."""
-    overflown = OWN.kernel_stack.wrapping_sub(address).wrapping_sub(STACK_BYTES + 1) < 4096
-    return U64(0) if overflown else Ptr.at(U64, VirtAddr(address)).value
