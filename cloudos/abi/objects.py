@@ -89,6 +89,9 @@ MEMORY_ON_DEMAND = 0
 MEMORY_PAID = 1
 # All pages at once, one after the other in physical memory, for devices.
 MEMORY_CONTIGUOUS = 2
+# Added to one of these 1 + n times: memory of node n, as long as that has any. Otherwise pages are near the processor
+# that touches them first.
+MEMORY_NODE = 256
 
 
 @enum(U8)

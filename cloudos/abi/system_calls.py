@@ -393,7 +393,7 @@ def audit_read(audit: AuditToRead, buffer: UserPtr[U8], length: U64) -> U64:
 def memory_create(quota: QuotaToSpend, length: U64, kind: U64) -> U64:
     """A memory object of `length` bytes, whole pages, zeroed. `kind`: `cloudos.abi.objects.MEMORY_…`.
 
-    BadArgument: not whole pages, or contiguous and more than 16 MB.
+    BadArgument: not whole pages, contiguous and more than 16 MB, or there is no such node.
     """
     raise NotImplementedError
 

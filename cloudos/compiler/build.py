@@ -20,13 +20,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloudos.compiler import traps
 from cloudos.compiler.diagnostics import InternalCompilerError
+from cloudos.compiler.shorten import chain, share_constants
 from cloudos.compiler.support import SUPPORT_NAME, SUPPORT_SOURCE, support_flags
 from cloudos.compiler.targets import Target
 
-CACHE_FORMAT = "2"
+CACHE_FORMAT = "3"
 """Part of every key: raise it when the meaning of cached files changes."""
 
 
@@ -151,7 +153,12 @@ def _link(
     if optimize != "0":
         flags += target.optimized_link_flags
     key = _digest(
-        CACHE_FORMAT, tool_version(), *flags, script or "", *(path.parent.name + path.name for path in objects)
+        CACHE_FORMAT,
+        tool_version(),
+        _rewriting(),
+        *flags,
+        script or "",
+        *(path.parent.name + path.name for path in objects),
     )
     kept = cache / "linked" / key[:2] / key[2:]
     if kept.exists():
@@ -162,16 +169,41 @@ def _link(
             Path(directory, "layout.ld").write_text(script, encoding="utf-8")
             flags += ["-T", "layout.ld"]
         inputs = [str(path.resolve()) for path in objects]
-        if target.traps_near and lto and optimize != "0":
+        if target.short_traps and lto and optimize != "0":
             _run(["ld.lld", *flags, "--lto-emit-asm", "-o", "linked", *inputs], directory)
             text = Path(directory, "linked.lto.s").read_text(encoding="utf-8")
-            Path(directory, "near.s").write_text(traps.bring_near(text), encoding="utf-8")
-            _run(["clang", f"--target={target.triple}", "-c", "near.s", "-o", "near.o"], directory)
+            if target.arch == "x86_64":
+                text = chain(share_constants(traps.bring_near(text)), lambda text: _addresses(text, target, directory))
+            elif traps.NO_CODE in (script or ""):
+                text = traps.send_away(text)
+            _assemble(text, target, "short", directory)
             # All but the last are in that text: the support unit alone is not optimised when it is linked.
-            inputs = ["near.o", inputs[-1]]
+            inputs = ["short.o", inputs[-1]]
         _run(["ld.lld", *flags, "-o", "linked", *inputs], directory)
         os.replace(Path(directory, "linked"), kept)
     return kept
+
+
+@functools.cache
+def _rewriting() -> str:
+    """The text of what changes assembly text; part of the key of linked files."""
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("shorten.py", "traps.py"))
+
+
+def _assemble(text: str, target: Target, name: str, directory: str, *options: str) -> None:
+    """Make `name`.o of assembly text. Raises UnitRefused."""
+    Path(directory, f"{name}.s").write_text(text, encoding="utf-8")
+    _run(["clang", f"--target={target.triple}", *options, "-c", f"{name}.s", "-o", f"{name}.o"], directory)
+
+
+def _addresses(text: str, target: Target, directory: str) -> dict[str, int]:
+    """The address of every label of assembly text, within its section. Raises UnitRefused."""
+    from elftools.elf.elffile import ELFFile
+
+    _assemble(text, target, "measured", directory, "-Wa,-L")
+    with Path(directory, "measured.o").open("rb") as file:
+        table: Any = ELFFile(file).get_section_by_name(".symtab")
+        return {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
 
 
 def _run(arguments: list[str], directory: str) -> None:

@@ -72,7 +72,7 @@ HIDDEN int memcmp(const void *left, const void *right, u64 length);
 #endif
 #define PANIC_SAYING(word, bytes) do { \\
     __asm__ volatile("1: " TRAPPING "\\n.pushsection cloudos_sites,\\"\\",%%progbits\\n" \\
-                     ".quad 1b\\n.long %c0\\n.byte " bytes "0\\n.popsection" : : "i"(word)); \\
+                     ".quad 1b, 1b\\n.long %c0\\n.byte " bytes "0\\n.popsection" : : "i"(word)); \\
     __builtin_unreachable(); } while (0)
 #define PANIC_AT(word) PANIC_SAYING(word, "")
 #define PANIC_TEXT(word, text, bytes) PANIC_SAYING(word, bytes)

@@ -102,17 +102,20 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ("aarch64", "host"): ("-fPIC", "-mno-outline-atomics", "-DCLOUDOS_FLOAT=1"),
 }
 
+_SHORTER = (
+    "--inline-threshold=0",
+    "--disable-block-placement",
+    "--enable-ipra",
+    "--disable-machine-licm",
+    "--consthoist-gep",
+    "--tail-merge-size=2",
+    "--enable-post-misched=0",
+    "--disable-lsr",
+)
+"""What LLVM is told when it links a kernel; docs/compiler.md says what each of them saves."""
+
 _OPTIMIZED_LINK_FLAGS: dict[Kind, tuple[str, ...]] = {
-    "kernel": (
-        "--lto-O2",
-        "-O2",
-        "-mllvm",
-        "--inline-threshold=0",
-        "-mllvm",
-        "--disable-block-placement",
-        "-mllvm",
-        "--enable-ipra",
-    ),
+    "kernel": ("--lto-O2", "-O2", *(word for option in _SHORTER for word in ("-mllvm", option))),
     "user": ("--lto-O2", "-O2"),
     "host": ("--lto-O2", "-O2"),
 }
@@ -160,8 +163,8 @@ class Target:
     link_flags: tuple[str, ...]
     optimized_link_flags: tuple[str, ...]
     """Further flags unless nothing is to be optimised."""
-    traps_near: bool
-    """Whether traps are brought to the branches that lead to them, see :mod:`cloudos.compiler.traps`."""
+    short_traps: bool
+    """Whether failed checks are made to cost less, see :mod:`cloudos.compiler.traps`."""
     linker_script: str | None
     """The script used when the caller of ``build`` gives none; ``None``: lld's own layout."""
 
@@ -187,8 +190,7 @@ def target(arch: str, kind: Kind) -> Target:
         compile_flags=_COMMON_FLAGS + _FLAGS[arch, kind],
         link_flags=link_flags,
         optimized_link_flags=_OPTIMIZED_LINK_FLAGS[kind],
-        # Where all instructions have the same length, nothing is gained.
-        traps_near=arch == "x86_64" and "-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
+        short_traps="-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
         linker_script=USER_LINKER_SCRIPT if kind == "user" else None,
     )
 

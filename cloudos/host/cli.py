@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "fuzz", "stress", "repo")
+KINDS = ("unit", "dual", "sim", "simulation", "boot", "conformance", "fuzz", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -165,6 +165,7 @@ def split_file(text: str) -> tuple[Path, str]:
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
 @click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors.")
+@click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True, help="Boards they are spread over.")
 @MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
 @click.option("--bare", is_flag=True, help="The kernel alone, without services; so it is below 8M of memory.")
@@ -179,6 +180,7 @@ def run(
     timeout: float | None,
     memory: int,
     cpus: int,
+    nodes: int,
     machine: str,
     kernel_log: bool,
     bare: bool,
@@ -194,11 +196,14 @@ def run(
     from cloudos.host.machine import Options
     from cloudos.host.session import Limits
 
+    machine = machine_of(arch, machine)
+    if nodes > 1 and machine == "microvm":
+        raise click.UsageError("--nodes: a microvm has one; --machine q35 may have several")
     request = command.Request(
         program,
         arch,
         inputs(program, arguments, terminal() + environment, files, policy),
-        Options(machine_of(arch, machine), memory, cpus),
+        Options(machine, memory, cpus, nodes=nodes),
         Limits(timeout, kernel_log),
         gdb,
         bare,
@@ -251,21 +256,24 @@ def size(form: str, arch: str) -> int:
 @click.option("--check", is_flag=True, help="Beside the stored baseline; fails when a number is more than 3% worse.")
 @click.option("--update-baseline", "update", is_flag=True, help="Store what is measured as the baseline.")
 @click.option("--plots", is_flag=True, help="Both architectures beside Linux, as table and drawings, into docs/.")
+@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors, in turns.")
 @ARCH
-def bench(form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, arch: str) -> int:
+def bench(
+    form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, cpus: int, arch: str
+) -> int:
     """Measure the kernel under instruction counting: every run gives the same numbers."""
     from cloudos.host import bench_commands as command
 
-    if sum((against is not None, check, update, plots)) > 1:
-        raise click.UsageError("--against, --check, --update-baseline and --plots exclude each other")
+    if sum((against is not None, check, update, plots, cpus > 1)) > 1:
+        raise click.UsageError("--against, --check, --update-baseline, --plots and --cpus exclude each other")
     output = command.Output(form, file)
     if plots:
         return command.plots()
     if against:
         return command.against_linux(arch, output)
-    return (
-        command.check(arch, output) if check else command.update(arch, output) if update else command.own(arch, output)
-    )
+    if check:
+        return command.check(arch, output)
+    return command.update(arch, output) if update else command.own(arch, cpus, output)
 
 
 @cli.command(context_settings=RUN_SETTINGS)

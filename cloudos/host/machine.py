@@ -72,6 +72,8 @@ class Options:
     """Whether a machine that resets itself starts again; otherwise that is its end."""
     observed: Observed | None = None
     """Needs emulation."""
+    nodes: int = 1
+    """How many boards memory and processors are spread over, evenly. Not for microvm, nor with a memory image."""
 
 
 @dataclass
@@ -126,6 +128,8 @@ def machine_type(options: Options) -> list[str]:
     if machine == "virt":
         # Version 2 of the interrupt controller, which is the default, serves 8 processors at most.
         machine += ",gic-version=3"
+    if options.nodes > 1:
+        return ["-M", machine, *numa(options)]
     if options.memory_image is None:
         # What the guest never touches is never taken from the host, so a machine may be larger than its host.
         backend = f"memory-backend-ram,id=ram,size={options.memory // 1024}K,reserve=off"
@@ -133,6 +137,25 @@ def machine_type(options: Options) -> list[str]:
     path = str(options.memory_image).replace(",", ",,")
     backend = f"memory-backend-file,id=ram,size={options.memory // 1024}K,mem-path={path},share=on"
     return ["-M", f"{machine},memory-backend=ram", "-object", backend]
+
+
+def numa(options: Options) -> list[str]:
+    """The part of the QEMU command that spreads memory and processors over several nodes."""
+    line: list[str] = []
+    rest, kilobytes = options.processors, options.memory // 1024
+    for node in range(options.nodes):
+        left = options.nodes - node
+        size, count = kilobytes // left // 1024 * 1024, -(-rest // left)
+        size = kilobytes if left == 1 else size
+        first = options.processors - rest
+        cpus = f",cpus={first}-{first + count - 1}" if count else ""
+        line += ["-object", f"memory-backend-ram,id=ram{node},size={size}K,reserve=off"]
+        line += ["-numa", f"node,nodeid={node},memdev=ram{node}{cpus}"]
+        rest, kilobytes = rest - count, kilobytes - size
+    for source in range(options.nodes):
+        for target in range(options.nodes):
+            line += ["-numa", f"dist,src={source},dst={target},val={10 + 5 * abs(source - target)}"]
+    return line
 
 
 def channels(options: Options, log_fd: int, program_fd: int) -> list[str]:

@@ -188,8 +188,8 @@ def kernel_stop(stop: Stop, symbols: Symbols | None) -> Stop:
         return stop
     fields, text = dict(stop.record.fields), stop.record.text
     if ip in symbols.sites and "site" not in fields:
-        site, text = symbols.sites[ip]
-        fields["site"] = str(site)
+        ip, site, text = symbols.sites[ip]
+        fields |= {"site": str(site), "ip": hex(ip)}
     record = Record(stop.record.name, fields, text)
     innermost = Stack(ip, sp, fp, stop.frames, stop.registers.get("x30"))
     return Stop(record, [ip, *return_addresses(symbols.elf, innermost)])

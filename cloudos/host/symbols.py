@@ -25,8 +25,8 @@ FILE_NAMES = "cloudos_files"
 another one; then the symbols that lld defines for its ends remain."""
 
 SITES = "cloudos_sites"
-"""Section with the sites of checks that are trapping instructions: address of each (8 bytes), site (4 bytes), message
-(ends with NUL)."""
+"""Section with the sites of checks that trap: the address that the trap is taken at (8 bytes), that of the code that
+failed, which may be another (8 bytes), site (4 bytes), message (ends with NUL)."""
 
 SHF_EXECINSTR = 4
 """Section flag: machine code (ELF gABI)."""
@@ -132,15 +132,15 @@ class Symbols:
         return Place(self.files[site.file], site.line) if site.file < len(self.files) else None
 
     @functools.cached_property
-    def sites(self) -> dict[int, tuple[int, str]]:
-        """The panic site of each trapping instruction, and the message."""
+    def sites(self) -> dict[int, tuple[int, int, str]]:
+        """By the address of each trap: that of the code that failed, the panic site, and the message."""
         section = self.elf.get_section_by_name(SITES)
         data = section.data() if section else b""
         found, position = {}, 0
         while position < len(data):
-            address, site = struct.unpack_from("<QI", data, position)
-            end = data.index(b"\0", position + 12)
-            found[address] = site, data[position + 12 : end].decode(errors="replace")
+            address, code, site = struct.unpack_from("<QQI", data, position)
+            end = data.index(b"\0", position + 20)
+            found[address] = code, site, data[position + 20 : end].decode(errors="replace")
             position = end + 1
         return found
 

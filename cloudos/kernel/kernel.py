@@ -44,6 +44,8 @@ def start_memory(start_information: U64) -> None:
         ranges.reserve(boot, boot.reserved[index].start, boot.reserved[index].end)
     FRAMES.start(boot)  # frames can be allocated; those beyond the first gigabyte only after the next line
     mmu.start(boot, FRAMES)  # W^X, guard pages, all memory in the direct map
+    platform.find_nodes(FRAMES)  # which memory is near which processor
+    FRAMES.set_nodes(boot)
 
 
 def run_first_program() -> NoReturn:

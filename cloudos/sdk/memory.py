@@ -74,7 +74,10 @@ class Memory:
     handle: U64 = U64(0)
 
     def create(self, quota: U64, length: U64, kind: U64) -> None:
-        """Make a new object; `kind` is one of MEMORY_… of `cloudos.abi.objects`. Raises what `memory_create` does."""
+        """Make a new object; `kind` is one of MEMORY_… of `cloudos.abi.objects`. Raises what `memory_create` does.
+
+        With `(1 + n) * MEMORY_NODE` added, it gets memory of node n, as long as that has any.
+        """
         self.handle = system.memory_create(quota, length, kind)
 
     def create_paged(self, quota: U64, pager: U64, length: U64) -> None:

@@ -9,6 +9,7 @@ from cloudos.compiler.diagnostics import refuse_node
 from cloudos.compiler.instructions import Branch, Do, FunctionCode, Instruction, Jump, Label
 from cloudos.compiler.lower.builder import RESULT, c_result, result_type
 from cloudos.compiler.program import FunctionInstance, Parameter, Program
+from cloudos.compiler.shorten import FAST_SECTION
 from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf, is_counted
 
 HOOKS = ("cloudos_panic", "cloudos_panic_text")
@@ -41,9 +42,12 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
     marks = ""
     if instance.result == NEVER and not instance.abi_raises:
         marks += "__attribute__((noreturn, cold)) "
-    if program.target.kind == "kernel" and not getattr(instance.live, "__fast__", False):
+    if program.target.kind == "kernel":
         # The limit on the kernel's size is tight, and few of its functions are called often.
-        marks += "__attribute__((minsize)) "
+        fast = getattr(instance.live, "__fast__", False)
+        marks += (
+            f'__attribute__((section("{FAST_SECTION}{instance.symbol}"))) ' if fast else "__attribute__((minsize)) "
+        )
     if getattr(instance.live, "__inlined__", False):
         marks += "__attribute__((always_inline)) "
     if getattr(instance.live, "__never_inlined__", False):

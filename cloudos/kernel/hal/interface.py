@@ -9,9 +9,10 @@ cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero,
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, forget_translations, copy_kernel_half, largest_level, page_bytes, map_device
-platform    read, is_kept, BOOT_INFORMATION, ELF_MACHINE
+platform    read, find_nodes, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off, reset
-processors  State, this, start_first, find, prepare, start, begin, interrupt, are_several, try_lock, unlock, model_data
+processors  State, this, start_first, find, node, prepare, start, begin, interrupt, are_several, try_lock, unlock,
+            model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES
@@ -32,6 +33,8 @@ __all__ = ["OutOfMemory"]
 
 PAGE_SIZE = 4096
 MAXIMUM_RANGES = 32
+MAXIMUM_NODES = 8
+MAXIMUM_NODE_RANGES = 16
 MAXIMUM_LINES = 48
 MAXIMUM_PROCESSORS = 256
 # Above all numbers of ports, addresses and lines that anybody can be given.
@@ -75,6 +78,15 @@ class MemoryRange:
 
 
 @struct
+class NodeRange:
+    """Memory of a node, in bytes: [start, end), whether it is usable or not."""
+
+    start: U64 = U64(0)
+    end: U64 = U64(0)
+    node: U64 = U64(0)
+
+
+@struct
 class BootInformation:
     """What the loader of the machine told the kernel."""
 
@@ -85,6 +97,12 @@ class BootInformation:
     reserved: Array[MemoryRange, Literal[8]] = zeroed()
     module: PhysAddr = zeroed()
     module_length: U64 = U64(0)
+    # What `platform.find_nodes` found: the highest number of a node, their memory, and how far they are from each
+    # other, in tenths of the way within a node.
+    last_node: U64 = U64(0)
+    node_range_count: U64 = U64(0)
+    node_ranges: Array[NodeRange, Literal[16]] = zeroed()
+    distances: Array[Array[U8, Literal[8]], Literal[8]] = zeroed()
 
     def reserve(self, start: U64, end: U64) -> None:
         """Note that [start, end) is in use, rounded outwards to whole pages; more than 8 such parts are a panic."""
@@ -156,6 +174,10 @@ class Processors(Protocol):
 
     def find(self, frames: FrameSource) -> U64:
         """How many processors there are. Raises OutOfMemory."""
+        ...
+
+    def node(self, number: U64) -> U64:
+        """The node that a processor belongs to, after `find`."""
         ...
 
     def prepare(self) -> None:

@@ -9,6 +9,9 @@ cost of `start` does not depend on how much there is. When the free lists are em
 the largest size. What is known of a frame is four bytes, at the start of its range (0.1% of the memory); free blocks
 are linked through their own first bytes.
 
+Near. Memory belongs to nodes (boards, sockets): each has lists of its own. Who allocates gets memory of the processor's
+node, or of the one that is asked for; when that has none left, of the next nearest that has.
+
 Shared. An allocated frame may have more users than one; who takes the last one away frees it.
 """
 
@@ -19,7 +22,9 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
+from cloudos.kernel.sched.requests import OWN
 from cloudos.lang import (
+    U8,
     U32,
     U64,
     Array,
@@ -65,6 +70,8 @@ class Zone:
     frontier: U64 = U64(0)
     end: U64 = U64(0)
     opened: bool = False
+    # Where the lists of its node begin.
+    lists: U64 = U64(0)
     # Where the state of frame 0 would be.
     states: U64 = U64(0)
 
@@ -76,13 +83,20 @@ class Zone:
 
 @struct
 class FrameAllocator:
-    """All memory. `available` counts free frames, `total` all frames that ever were free."""
+    """All memory. `available` counts free frames, `total` all frames that ever were free.
 
-    zones: Array[Zone, Literal[32]] = zeroed()
+    Nodes are named by the index of their first list in `heads`. In `near`, from that index on, are all nodes, the
+    nearest first.
+    """
+
     zone_count: U64 = U64(0)
-    heads: Array[U64, Literal[13]] = zeroed()
     available: U64 = U64(0)
     total: U64 = U64(0)
+    # The highest number of a node.
+    last_node: U64 = U64(0)
+    near: Array[U8, Literal[104]] = zeroed()
+    heads: Array[U64, Literal[104]] = zeroed()
+    zones: Array[Zone, Literal[32]] = zeroed()
 
     def start(self, boot: BootInformation) -> None:
         """Take over the ranges. Panics unless they are in order of address and none overlaps another."""
@@ -108,16 +122,68 @@ class FrameAllocator:
         self.available = self.available + (last - zone.frontier)
         self.total = self.available
 
+    def set_nodes(self, boot: BootInformation) -> None:
+        """Give untouched memory to the nodes that it belongs to. What was touched before stays the first node's."""
+        self.last_node = boot.last_node
+        for index in U64.range(boot.node_range_count):
+            part = boot.node_ranges[index]
+            self._set_node(part.start // PAGE_SIZE, part.end // PAGE_SIZE, part.node * ORDERS)
+        for node in U64.range(self.last_node + 1):
+            for other in U64.range(self.last_node + 1):
+                self._set_near(boot, node, other)
+
+    def _set_node(self, start: U64, end: U64, lists: U64) -> None:
+        for index in U64.range(self.zone_count):
+            zone = self.zones[index]
+            first = max(start, zone.frontier)
+            last = min(end, zone.end)
+            if first < last and self.zone_count + 2 <= MAXIMUM_ZONES:
+                self._cut(zone, last)
+                self._cut(zone, first)
+                self.zones[self.zone_count - 1].lists = lists
+
+    def _cut(self, zone: Zone, at: U64) -> None:
+        """Let the untouched frames of a zone from `at` on be a zone of their own, the last one."""
+        made = self.zones[self.zone_count]
+        self.zone_count = self.zone_count + 1
+        made.first = at
+        made.frontier = at
+        made.end = zone.end
+        made.opened = True
+        made.lists = zone.lists
+        made.states = zone.states
+        zone.end = at
+
+    def _set_near(self, boot: BootInformation, node: U64, other: U64) -> None:
+        """Put a node in its place among those that are near another one: after those that are as near."""
+        row = boot.distances[node]
+        place = node * ORDERS
+        for third in U64.range(self.last_node + 1):
+            if row[third] < row[other] or (third < other and row[third] == row[other]):
+                place = place + 1
+        self.near[place] = U8(other * ORDERS)
+
+    def allocate(self, order: U64) -> PhysAddr:
+        """A block of 4096 << order bytes, near this processor. Raises OutOfMemory."""
+        return self.allocate_near(order, U64(0))
+
     @fast
     @never_inlined
-    def allocate(self, order: U64) -> PhysAddr:
-        """A block of 4096 << order bytes. Raises OutOfMemory."""
-        frame = self.heads[order]
+    def allocate_near(self, order: U64, node: U64) -> PhysAddr:
+        """A block of 4096 << order bytes; `node`: 1 + a node that it shall be near; 0: near this processor.
+
+        Raises OutOfMemory.
+        """
+        lists = U64(OWN.line.lists)
+        if node != 0:
+            lists = (node - 1) * ORDERS
+        index = lists + order
+        frame = self.heads[index]
         if frame == 0:
-            self._split(order)
-            frame = self.heads[order]
+            index = self._split(lists, order)
+            frame = self.heads[index]
         following = _block(frame).next
-        self.heads[order] = following
+        self.heads[index] = following
         if following != 0:
             _block(following).previous = U64(0)
         self._zone_of(frame).state(frame).value = U32(0)
@@ -125,18 +191,23 @@ class FrameAllocator:
         return PhysAddr(frame * PAGE_SIZE)
 
     @never_inlined
-    def _split(self, order: U64) -> None:
-        """Put a few blocks of this order on its list, out of the smallest larger one. Raises OutOfMemory."""
-        found = self._find(order)
-        frame = self.heads[found]
+    def _split(self, lists: U64, order: U64) -> U64:
+        """Put a few blocks of this order on a list, which is named, out of the smallest larger one.
+
+        Raises OutOfMemory.
+        """
+        index = self._find(lists, order)
+        frame = self.heads[index]
         zone = self._zone_of(frame)
+        found = index - zone.lists
         self._remove(zone, frame, found)
         while found > order + AT_ONCE:
             found = found - 1
             self._insert(zone, frame + (U64(1) << found), found)
         count = U64(1) << (found - order)
-        for index in U64.range(count):
-            self._insert(zone, frame + ((count - 1 - index) << order), order)
+        for number in U64.range(count):
+            self._insert(zone, frame + ((count - 1 - number) << order), order)
+        return zone.lists + order
 
     def allocate_zeroed(self) -> PhysAddr:
         """One frame of zeroes. Raises OutOfMemory."""
@@ -198,20 +269,23 @@ class FrameAllocator:
                 return zone
         return panic("frame outside memory")
 
-    def _find(self, order: U64) -> U64:
-        """The smallest order, at least `order`, that has a free block. Raises OutOfMemory."""
-        while True:
+    def _find(self, lists: U64, order: U64) -> U64:
+        """The nearest list of the smallest order, at least `order`, that has a free block. Raises OutOfMemory."""
+        step = U64(0)
+        while step <= self.last_node:
+            node = U64(self.near[lists + step])
             for candidate in U64.range(order, ORDERS):
-                if self.heads[candidate] != 0:
-                    return candidate
-            if not self._extend():
-                raise OutOfMemory
+                if self.heads[node + candidate] != 0:
+                    return node + candidate
+            if not self._extend(node):
+                step = step + 1
+        raise OutOfMemory
 
-    def _extend(self) -> bool:
-        """Move a frontier to the next border of the largest blocks; false when no memory is left untouched."""
+    def _extend(self, lists: U64) -> bool:
+        """Move a node's frontier to the next border of the largest blocks; false when none of it is untouched."""
         for index in U64.range(self.zone_count):
             zone = self.zones[index]
-            if zone.frontier < zone.end:
+            if zone.lists == lists and zone.frontier < zone.end:
                 # The first time, also the records of the frames that hold the records.
                 frame = zone.frontier if zone.opened else zone.first
                 start = zone.frontier
@@ -236,11 +310,12 @@ class FrameAllocator:
     @never_inlined
     def _insert(self, zone: Zone, frame: U64, order: U64) -> None:
         block = _block(frame)
-        block.next = self.heads[order]
+        head = zone.lists + order
+        block.next = self.heads[head]
         block.previous = U64(0)
         if block.next != 0:
             _block(block.next).previous = frame
-        self.heads[order] = frame
+        self.heads[head] = frame
         zone.state(frame).value = U32(FREE) | U32(order)
 
     def _remove(self, zone: Zone, frame: U64, order: U64) -> None:
@@ -250,7 +325,7 @@ class FrameAllocator:
         if block.previous != 0:
             _block(block.previous).next = block.next
         else:
-            self.heads[order] = block.next
+            self.heads[zone.lists + order] = block.next
         zone.state(frame).value = U32(0)
 
 

@@ -125,7 +125,7 @@ def _take(memory: Memory, reserved: bool) -> PhysAddr:
     if not reserved:
         memory.header.quota.value.charge(U64(PAGE_SIZE))
     try:
-        frame = FRAMES.allocate(U64(0))
+        frame = FRAMES.allocate_near(U64(0), U64(memory.node))
     except OutOfMemory:
         if not reserved:
             memory.header.quota.value.refund(U64(PAGE_SIZE))
@@ -267,7 +267,7 @@ def block_step(memory: Memory, index: U64) -> bool:
         if memory.reserve < BLOCK_PAGES:
             return False
         try:
-            memory.block = FRAMES.allocate(U64(BLOCK_ORDER))
+            memory.block = FRAMES.allocate_near(U64(BLOCK_ORDER), U64(memory.node))
         except OutOfMemory:
             return False
         memory.reserve -= BLOCK_PAGES

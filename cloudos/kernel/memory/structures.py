@@ -12,7 +12,7 @@ from cloudos.abi.objects import Rights
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.interface import Access
 from cloudos.kernel.objects.header import Header
-from cloudos.lang import U64, Array, PhysAddr, Ptr, null, struct, zeroed
+from cloudos.lang import U8, U64, Array, PhysAddr, Ptr, null, struct, zeroed
 
 MAXIMUM_REGIONS = 512
 
@@ -46,6 +46,8 @@ class Memory:
     # Of a run: its frames belong to nobody here (a device, the boot bundle); registers, which must not be cached.
     foreign: bool = False
     uncached: bool = False
+    # 1 + the node that its frames shall be near; 0: near whoever touches them first.
+    node: U8 = U8(0)
     # Frames that this object sees in its tree, and frames that it may still take; it has paid for both.
     claims: U64 = U64(0)
     reserve: U64 = U64(0)

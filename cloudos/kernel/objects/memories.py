@@ -17,6 +17,7 @@ from cloudos.abi.errors import (
 from cloudos.abi.objects import Rights
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import address_space, pages, user_memory
+from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Capability, Header, Quota
@@ -44,11 +45,14 @@ def pages_in(length: U64) -> U64:
 def memory_create(quota: Ptr[Quota], length: U64, kind: U64) -> U64:
     """System call."""
     count = pages_in(length)
-    if kind > objects.MEMORY_CONTIGUOUS:
+    node = kind // objects.MEMORY_NODE
+    kind = kind % objects.MEMORY_NODE
+    if kind > objects.MEMORY_CONTIGUOUS or node > FRAMES.last_node + 1:
         raise BadArgument
     if kind == objects.MEMORY_CONTIGUOUS:
-        return hold(create_run(quota.value, count).cast(Header))
+        return hold(create_run(quota.value, count, node).cast(Header))
     made = create(quota.value, count)
+    made.value.node = U8(node)
     if kind == objects.MEMORY_PAID:
         try:
             reserve(made.value, count)

@@ -36,8 +36,11 @@ def create_foreign(quota: Quota, base: PhysAddr, length: U64, uncached: bool) ->
     return made
 
 
-def create_run(quota: Quota, length: U64) -> Ptr[Memory]:
-    """An object whose frames follow one another, not zeroed yet. Raises BadArgument, QuotaExceeded, OutOfMemory."""
+def create_run(quota: Quota, length: U64, node: U64) -> Ptr[Memory]:
+    """An object whose frames follow one another, not zeroed yet. `node`: as of a Memory.
+
+    Raises BadArgument, QuotaExceeded, OutOfMemory.
+    """
     order = order_of(length)
     if order > MAXIMUM_ORDER:
         raise BadArgument
@@ -46,7 +49,7 @@ def create_run(quota: Quota, length: U64) -> Ptr[Memory]:
         heap.FAILURES.check()
         quota.charge(U64(PAGE_SIZE) << order)
         made.value.claims = U64(1) << order
-        made.value.base = FRAMES.allocate(order)
+        made.value.base = FRAMES.allocate_near(order, node)
     except (OutOfMemory, QuotaExceeded):
         cleanup.drop(made.cast(Header))
         raise

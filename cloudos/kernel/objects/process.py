@@ -19,17 +19,18 @@ class Process:
     """A process object. `header.quota` pays for all that the process makes the kernel allocate."""
 
     header: Header = zeroed()
+    # What is used most stands within the reach of short instructions.
+    space: Ptr[Space] = null()
+    # Its threads are gone, and no new ones can be made.
+    ended: bool = False
+    emptied: bool = False
+    label: U8 = U8(0)
     table: CapabilityTable = zeroed()
     # First of its threads, linked through `Thread.next`.
     threads: Ptr[Header] = null()
     # Endpoint that is told of faults, and what its receiver sees as the badge.
     fault_endpoint: Ptr[Header] = null()
     fault_badge: U64 = U64(0)
-    # Its threads are gone, and no new ones can be made.
-    ended: bool = False
-    emptied: bool = False
-    label: U8 = U8(0)
-    space: Ptr[Space] = null()
     # All that it had is given back.
     gone: bool = False
     # Why it ended: see process_inspect.

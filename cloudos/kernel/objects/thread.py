@@ -68,9 +68,8 @@ class Thread:
     is_call: bool = False
     # A fault message instead of registers; its reply resumes the thread.
     in_fault: bool = False
-    # Not its process's handler was told, but the pager of the memory that it touched, at this offset in bytes.
+    # Not its process's handler was told, but the pager of the memory that it touched, at `page_offset` in bytes.
     asks_pager: bool = False
-    page_offset: U64 = U64(0)
     # A suspension that takes effect when it would become ready.
     suspended: bool = False
     # How many calls deep the last call was that it received: time and priority go along at most MAXIMUM_DEPTH.
@@ -84,6 +83,8 @@ class Thread:
     client: Ptr[Thread] = null()
     queue_next: Ptr[Thread] = null()
     queue_previous: Ptr[Thread] = null()
+    # Endpoint or notification in whose queue it is.
+    waiting_on: Ptr[Header] = null()
     # See WaitQueue.
     other: Ptr[Thread] = null()
     # The address of the Processor that it belongs to.
@@ -94,8 +95,6 @@ class Thread:
     # Of its schedule.
     schedule_next: Ptr[Thread] = null()
     schedule_previous: Ptr[Thread] = null()
-    # Endpoint or notification in whose queue it is.
-    waiting_on: Ptr[Header] = null()
     through: Ptr[Capability] = null()
     waiter_next: Ptr[Thread] = null()
     waiter_previous: Ptr[Thread] = null()
@@ -110,6 +109,7 @@ class Thread:
     # Of the last fault.
     fault: Ptr[Fault] = null()
     fault_address: U64 = U64(0)
+    page_offset: U64 = U64(0)
     # What that capability allows.
     through_rights: U32 = U32(0)
     buffer: Ptr[MessageBuffer] = null()
@@ -118,10 +118,10 @@ class Thread:
     # The slot that its next received call will fill.
     reply_slot: Ptr[Capability] = null()
     reply_index: U64 = U64(0)
-    frame: trap.UserFrame = zeroed()
-    vectors: trap.VectorState = zeroed()
     # Bound notification.
     notification: Ptr[Header] = null()
+    frame: trap.UserFrame = zeroed()
+    vectors: trap.VectorState = zeroed()
     reply: Reply = zeroed()
 
     @inlined

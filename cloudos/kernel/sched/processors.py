@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import mmu, processors
-from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.memory.frames import FRAMES, ORDERS
 from cloudos.kernel.sched.processor import FIRST, Processor
-from cloudos.kernel.sched.requests import ALL, Own
+from cloudos.kernel.sched.requests import ALL, OWN, Own
 from cloudos.lang import U32, U64, Ptr, size_of
 
 __all__ = ["OutOfMemory"]
@@ -25,11 +25,18 @@ def start_first() -> None:
 def start_others() -> None:
     """Start all other processors. They wait for the kernel lock. Raises OutOfMemory."""
     count = processors.find(FRAMES)
+    OWN.line.lists = _lists(U64(0))
     if count == 1:
         return
     processors.prepare()
     for number in U64.range(1, count):
         made = Ptr.at(Processor, mmu.direct(FRAMES.allocate_zeroed_block(U64(ORDER))))
         made.value.line.number = U32(number)
+        made.value.line.lists = _lists(number)
         if processors.start(number, made.value.machine, FRAMES):
             ALL.add(made.cast(Own))
+
+
+def _lists(number: U64) -> U32:
+    """A processor's node, as the frame allocator names it."""
+    return U32(processors.node(number) * ORDERS)

@@ -37,6 +37,8 @@ class Line:
     # What is asked for; 0: nothing.
     request: Atomic[U32] = Atomic(U32(0))
     number: U32 = U32(0)
+    # Its node, as the frame allocator names it.
+    lists: U32 = U32(0)
     # Which page tables it uses.
     root: PhysAddr = zeroed()
     # Of the processor that started after it.

@@ -40,16 +40,19 @@ def ready(thread: Ptr[Thread]) -> None:
 
 @never_inlined
 def _place(thread: Ptr[Thread]) -> bool:
-    """Choose the processor where a thread runs soonest, if possible the one it has. True: it is this one.
+    """Choose the processor where a thread runs soonest, if possible the one it has, or one near that. True: this one.
 
     Of another one, it is put into the queue, and the processor told.
     """
     best = home(thread)
+    node = best.line.lists
     least = _load(best)
     own = ALL.first
     while not own.is_null():
         other = processor_of(own)
         load = _load(other)
+        if other.line.lists != node:
+            load += 1
         if load < least:
             least = load
             best = other
@@ -66,7 +69,7 @@ def _place(thread: Ptr[Thread]) -> bool:
 @never_inlined
 def _load(processor: Processor) -> U64:
     """How busy a processor is: 0 when idle, else by what runs there first, then by how many wait."""
-    load = processor.ready.count
+    load = processor.ready.count << 1
     current = processor.current
     if not current.is_null() and current.value.state == ThreadState.RUNNING:
         load += (U64(current.value.priority) + 1).wrapping_shl(32)

@@ -84,7 +84,7 @@ def test_a_trapping_instruction_is_explained_by_its_address(symbols: Symbols) ->
     for word in stack.words:
         log.feed(f"@frame ip={word:#x}\n".encode())
     assert log.kernel_panic is not None
-    assert symbols.sites[stack.ip] == (0x2000_0003, "")
+    assert symbols.sites[stack.ip] == (stack.ip, 0x2000_0003, "")
     lines = report.kernel_panic(log.kernel_panic, symbols, []).splitlines()
     assert [line.split(",")[1] for line in lines[2:-1]] == [" line 3", " line 2", " line 1"]
     assert lines[-1] == "kernel panic: integer overflow"

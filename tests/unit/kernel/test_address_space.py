@@ -278,7 +278,7 @@ def test_a_full_table_of_regions_refuses_and_is_as_before() -> None:
 def test_a_run_is_shown_with_the_largest_pages_that_fit() -> None:
     with memory_machine():
         space = new_space()
-        run = memories.create_run(quotas.ROOT, U64(1024))
+        run = memories.create_run(quotas.ROOT, U64(1024), U64(0))
         while not page_faults.prepare_run(run.value):
             pass
         show(space, run, START)
@@ -317,7 +317,7 @@ def test_objects_that_cannot_be_made_leave_nothing() -> None:
         before = snapshot()
         for length, error in ((4097, BadArgument), (4096, QuotaExceeded)):
             with pytest.raises(error):
-                memories.create_run(quotas.ROOT, U64(length))
+                memories.create_run(quotas.ROOT, U64(length), U64(0))
         with pytest.raises(QuotaExceeded):
             new_memory(5000, paid=True)
         for number in (1, 2, 3):

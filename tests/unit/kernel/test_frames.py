@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudos.abi.errors import OutOfMemory
+from cloudos.kernel.hal.interface import BootInformation, NodeRange
 from cloudos.kernel.memory.frames import MAXIMUM_ORDER, FrameAllocator
-from cloudos.lang import U64, Panic, PhysAddr
+from cloudos.lang import U8, U64, Panic, PhysAddr
 from tests.unit.kernel.simulated_machine import memory
 
 PAGE = 4096
@@ -178,3 +181,74 @@ def test_no_memory_is_an_error() -> None:
         frames.allocate(U64(0))
         with pytest.raises(OutOfMemory):
             frames.allocate(U64(0))
+
+
+# Three nodes in two ranges; the second one's memory is in two pieces.
+NODES = ((1 * MB, 16 * MB, 0), (16 * MB, 32 * MB, 1), (32 * MB, 40 * MB, 2), (41 * MB, 48 * MB, 1))
+DISTANCES = ((10, 20, 30), (20, 10, 15), (30, 15, 10))
+
+
+@contextmanager
+def nodes() -> Iterator[FrameAllocator]:
+    """Memory of three nodes, some of the first one's touched before they are known."""
+    boot = BootInformation()
+    boot.last_node = U64(2)
+    boot.node_range_count = U64(len(NODES))
+    for index, (start, end, node) in enumerate(NODES):
+        boot.node_ranges[index] = NodeRange(U64(start), U64(end), U64(node))
+    for node in range(3):
+        for other in range(3):
+            boot.distances[node][other] = U8(DISTANCES[node][other])
+    with memory((1 * MB, 40 * MB), (41 * MB, 48 * MB)) as frames:
+        frames.free(frames.allocate(U64(0)), U64(0))
+        frames.set_nodes(boot)
+        yield frames
+
+
+def node_of(block: PhysAddr) -> int:
+    return next(node for start, end, node in NODES if start <= int(block.value) < end)
+
+
+def test_nodes_are_used_up_from_the_nearest_to_the_farthest() -> None:
+    with nodes() as frames:
+        total = int(frames.available)
+        seen: list[int] = []
+        blocks: list[PhysAddr] = []
+        with pytest.raises(OutOfMemory):
+            while True:
+                blocks.append(frames.allocate_near(U64(0), U64(3)))
+                seen.append(node_of(blocks[-1]))
+        assert list(dict.fromkeys(seen)) == [2, 1, 0] and seen == sorted(seen, reverse=True)
+        assert len(set(map(int, (block.value for block in blocks)))) == len(blocks) == total
+        for block in blocks:
+            frames.free(block, U64(0))
+        assert int(frames.available) == total
+        assert [node_of(frames.allocate_near(U64(0), U64(node + 1))) for node in range(3)] == [0, 1, 2]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, MAXIMUM_ORDER), st.integers(0, 1 << 16)), max_size=40))
+def test_blocks_go_back_to_their_nodes(operations: list[tuple[bool, int, int]]) -> None:
+    with nodes() as frames:
+        total = int(frames.available)
+        held: list[tuple[PhysAddr, int]] = []
+        for allocate, order, choice in operations:
+            if allocate or not held:
+                try:
+                    block = frames.allocate_near(U64(order), U64(choice % 3 + 1))
+                except OutOfMemory:
+                    continue
+                assert block.is_aligned(PAGE << order) and node_of(block) == node_of(block.offset((PAGE << order) - 1))
+                assert not any(pages(block, order) & pages(other, size) for other, size in held)
+                held.append((block, order))
+            else:
+                block, order = held.pop(choice % len(held))
+                frames.free(block, U64(order))
+        for block, order in held:
+            frames.free(block, U64(order))
+        assert int(frames.available) == total
+        for node in range(3):
+            for order in range(MAXIMUM_ORDER + 1):
+                frame = int(frames.heads[node * (MAXIMUM_ORDER + 1) + order])
+                assert frame == 0 or node_of(PhysAddr(frame * PAGE)) == node
+        assert exhaust(frames) == total

@@ -1,15 +1,23 @@
 """What the loader says about the machine: the device tree.
 
 Source: Devicetree Specification 0.4, chapter 5 (the format); the bindings of "arm,pl011", "arm,gic-v3", "arm,gic-400",
-"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's: what it says is believed, but
-nothing outside of it is read. Addresses and lengths have two cells each, as on every machine of 64 bits that a hypervisor describes.
+"arm,psci" and "virtio,mmio" in Linux's Documentation/devicetree/bindings. The tree is the firmware's: what it says is
+believed, but nothing outside of it is read. Addresses and lengths have two cells each, as on every machine of 64 bits
+that a hypervisor describes.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.kernel.hal.interface import MAXIMUM_RANGES, BootInformation, MemoryRange
+from cloudos.kernel.hal.interface import (
+    MAXIMUM_NODE_RANGES,
+    MAXIMUM_NODES,
+    MAXIMUM_RANGES,
+    BootInformation,
+    MemoryRange,
+    NodeRange,
+)
 from cloudos.kernel.hal.shared.direct import direct
 from cloudos.kernel.hal.shared.registers import register as behind
 from cloudos.lang import U8, U32, U64, Array, PhysAddr, Ptr, Slice, VirtAddr, data, never_inlined, place, struct, zeroed
@@ -56,6 +64,8 @@ class Node:
     interrupts: VirtAddr = zeroed()
     is_memory: bool = False
     is_reserved: bool = False
+    # The board or socket that it is part of, of which there may be several.
+    numa: U64 = U64(0)
 
     def address(self, index: U64) -> U64:
         """The start of one of its register ranges; behind it, its length."""
@@ -167,6 +177,10 @@ def _take_property(node: Node, name: VirtAddr, value: VirtAddr, length: U64) -> 
         node.interrupts = value
     elif _begins(name, data(b"device_type\0")):
         node.is_memory = _begins(value, data(b"memory\0"))
+    elif _begins(name, data(b"numa-node-id\0")):
+        node.numa = _known(U64(_word(value)))
+    elif _begins(name, data(b"distance-matrix\0")):
+        _take_distances(value, length)
     elif _begins(name, data(b"method\0")):
         MACHINE.asks_firmware = _begins(value, data(b"smc\0"))
     elif _begins(name, data(b"bootargs\0")):
@@ -211,6 +225,25 @@ def _take_controller(node: Node, version: U64) -> None:
     MACHINE.second_length = node.address(U64(3))
 
 
+def _known(node: U64) -> U64:
+    """A node of the machine, which there is from now on; those beyond the eighth count as the first."""
+    if node >= MAXIMUM_NODES:
+        return U64(0)
+    BOOT_INFORMATION.last_node = max(BOOT_INFORMATION.last_node, node)
+    return node
+
+
+def _take_distances(value: VirtAddr, length: U64) -> None:
+    """Triples: from, to, distance (numa.txt among Linux's bindings)."""
+    for index in U64.range(length // 12):
+        entry = behind(value, index * 12)
+        first = _known(U64(_word(entry)))
+        second = _known(U64(_word(behind(entry, U64(4)))))
+        distance = U8.truncate(_word(behind(entry, U64(8))))
+        BOOT_INFORMATION.distances[first][second] = distance
+        BOOT_INFORMATION.distances[second][first] = distance
+
+
 def _add_memory(node: Node, start: U64, length: U64) -> None:
     """Add a range, in order of address."""
     boot = BOOT_INFORMATION
@@ -223,3 +256,6 @@ def _add_memory(node: Node, start: U64, length: U64) -> None:
             index = index - 1
         boot.ranges[index] = MemoryRange(start, start + length)
         boot.count = boot.count + 1
+        if boot.node_range_count < MAXIMUM_NODE_RANGES:
+            boot.node_ranges[boot.node_range_count] = NodeRange(start, start + length, node.numa)
+            boot.node_range_count = boot.node_range_count + 1

@@ -9,6 +9,7 @@ from cloudos.kernel.hal.aarch64.user_access import USER_ACCESS
 ENTRY_SYMBOL = "exception_vectors"
 ASSEMBLIES = (BOOT, ENTRY, USER_ACCESS)
 
+# Below KERNEL_BASE nothing is ever mapped: failed checks branch there, which reach 1 MB.
 # Each part starts on a page of its own so that `mmu.start` can give it its own permissions. The boot tables map 2 MB.
 LINKER_SCRIPT = f"""
 ENTRY(exception_vectors)
@@ -22,6 +23,7 @@ SECTIONS
 {{
   . = {KERNEL_BASE + TEXT_OFFSET:#x};
   kernel_text_start = .;
+  cloudos_no_code = {KERNEL_BASE:#x};
   .text : AT(ADDR(.text) - {KERNEL_BASE:#x}) {{ *(.text.vectors) *(.text.boot) *(.text .text.*) }} :text
   . = ALIGN(4096);
   kernel_rodata_start = .;

@@ -5,9 +5,9 @@ from __future__ import annotations
 from cloudos.abi import devices
 from cloudos.kernel.hal.aarch64 import mmu
 from cloudos.kernel.hal.aarch64.device_tree import BOOT_INFORMATION
-from cloudos.kernel.hal.interface import RESOURCE_END, BootInformation
+from cloudos.kernel.hal.interface import RESOURCE_END, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.kept import is_kept, keep
-from cloudos.lang import U64, panic
+from cloudos.lang import U64, inlined, panic
 
 __all__ = ["BOOT_INFORMATION", "is_kept"]
 
@@ -30,3 +30,8 @@ def read(start_information: U64) -> BootInformation:
     boot.reserve(start, start + boot.module_length)
     boot.reserve(mmu.image_address(mmu.TEXT_START.address).value, mmu.image_address(mmu.KERNEL_END.address).value)
     return boot
+
+
+@inlined
+def find_nodes(frames: FrameSource) -> None:
+    """The device tree has told which memory is near which processor."""

@@ -30,6 +30,12 @@ def find(frames: FrameSource) -> U64:
 
 
 @inlined
+def node(number: U64) -> U64:
+    """The node that a processor belongs to, after `find`."""
+    return U64(0)
+
+
+@inlined
 def prepare() -> None:
     """There is no other."""
 

@@ -158,6 +158,8 @@ class Board:
         self.start_processor: Callable[[int], None] = lambda _: None
         self.switch: Callable[[Processor], None] = lambda _: None
         self.module = (0, 0)
+        # Where each node's memory begins and ends.
+        self.nodes = [(0, memory.size)]
         self.log = bytearray()
         self.commands: deque[int] = deque()
         self.output = bytearray()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cloudos.abi import devices
-from cloudos.kernel.hal.interface import RESOURCE_END, BootInformation, MemoryRange
+from cloudos.kernel.hal.interface import RESOURCE_END, BootInformation, FrameSource, MemoryRange, NodeRange
 from cloudos.kernel.hal.simulated import board
-from cloudos.lang import U64, PhysAddr, place
+from cloudos.lang import U8, U64, PhysAddr, place
 
 # What drivers cannot have: a line, eight ports and a page of addresses, as if the kernel used them.
 KEPT_LINE = 4
@@ -32,6 +32,18 @@ def read(start_information: U64) -> BootInformation:
     boot.reserve(U64(board.MEMORY_START), U64(board.MEMORY_START + board.KERNEL_IMAGE))
     boot.reserve(U64(start), U64(start + length))
     return boot
+
+
+def find_nodes(frames: FrameSource) -> None:
+    """Note which memory is near which processor."""
+    machine = board.current()
+    boot = BOOT_INFORMATION
+    boot.last_node = U64(len(machine.nodes) - 1)
+    boot.node_range_count = U64(len(machine.nodes))
+    for node, (start, end) in enumerate(machine.nodes):
+        boot.node_ranges[node] = NodeRange(U64(start), U64(end), U64(node))
+        for other in range(len(machine.nodes)):
+            boot.distances[node][other] = U8(10 + 10 * abs(node - other))
 
 
 def is_kept(resource: U64, first: U64, end: U64) -> bool:

@@ -27,6 +27,11 @@ def find(frames: FrameSource) -> U64:
     return U64(len(board.current().processors))
 
 
+def node(number: U64) -> U64:
+    """The node that a processor belongs to: they take turns."""
+    return number % len(board.current().nodes)
+
+
 def prepare() -> None:
     """The kernel lock is in use, and taken."""
     machine = board.current()

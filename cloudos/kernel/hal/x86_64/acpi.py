@@ -69,5 +69,10 @@ def find(signature: U32, frames: FrameSource) -> VirtAddr:
 
 def _address(place: VirtAddr, is_wide: bool) -> U64:
     """An address in a table."""
-    low = U64(number(place))
-    return U64(number(place.offset(4))) << 32 | low if is_wide else low
+    return long_number(place) if is_wide else U64(number(place))
+
+
+@never_inlined
+def long_number(address: VirtAddr) -> U64:
+    """Eight bytes, little-endian, at any address."""
+    return U64(number(address.offset(4))) << 32 | U64(number(address))

@@ -6,13 +6,14 @@ Source: Xen, xen/include/public/arch-x86/hvm/start_info.h (version 1, which has 
 from __future__ import annotations
 
 from cloudos.abi import devices
-from cloudos.kernel.hal.interface import MAXIMUM_RANGES, RESOURCE_END, BootInformation, MemoryRange
+from cloudos.abi.errors import OutOfMemory
+from cloudos.kernel.hal.interface import MAXIMUM_RANGES, RESOURCE_END, BootInformation, FrameSource, MemoryRange
 from cloudos.kernel.hal.shared.kept import is_kept, keep
-from cloudos.kernel.hal.x86_64 import acpi, mmu, power
+from cloudos.kernel.hal.x86_64 import acpi, mmu, nodes, power
 from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
 from cloudos.lang import U32, U64, PhysAddr, Ptr, Slice, panic, place, struct
 
-__all__ = ["is_kept"]
+__all__ = ["OutOfMemory", "is_kept"]
 
 ELF_MACHINE = 62
 PORT_COUNT = 1 << 16
@@ -82,6 +83,11 @@ def read(start_information: U64) -> BootInformation:
         boot.reserve(module.address, module.address + module.size)
     boot.reserve(mmu.TEXT_START.address.value - KERNEL_BASE, mmu.KERNEL_END.address.value - KERNEL_BASE)
     return boot
+
+
+def find_nodes(frames: FrameSource) -> None:
+    """Note which memory is near which processor. Raises OutOfMemory."""
+    nodes.find(BOOT_INFORMATION, frames)
 
 
 def _add(boot: BootInformation, start: U64, end: U64) -> None:

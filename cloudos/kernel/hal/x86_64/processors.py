@@ -12,7 +12,7 @@ from typing import Literal
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
-from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, timer, trap
+from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, nodes, timer, trap
 from cloudos.kernel.hal.x86_64.processor import LOCK, MODEL, State, this
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
 from cloudos.lang import (
@@ -103,6 +103,11 @@ def find(frames: FrameSource) -> U64:
                 count = count + 1
         at = at.offset(U64(max(head >> 8 & 0xFF, U32(1))))
     return count
+
+
+def node(number: U64) -> U64:
+    """The node that a processor belongs to, after `find`."""
+    return U64(nodes.PROCESSORS.nodes[KNOWN.identifiers[number]])
 
 
 def prepare() -> None:
