@@ -1,4 +1,4 @@
-"""The signals of POSIX by name and number. They end programs here, or are told to those that attend to them."""
+"""The signals of POSIX by name and number: they end, stop or continue programs, or are told to those that want that."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cloudos.sdk.collections.parsing import parse_digits
 SIGNALS = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU \
 URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
 LAST = 31
-# Those that do not end a program on other systems: SIGCHLD to SIGTTOU, SIGURG, SIGWINCH.
-HARMLESS = 0b1_1111 << 17 | 1 << 22 | 1 << 23 | 1 << 28
+# Those that neither end nor stop a program on other systems: SIGCHLD, SIGURG, SIGWINCH.
+HARMLESS = 1 << 17 | 1 << 23 | 1 << 28
 
 
 def signal_of(name: Text) -> U64 | None:

@@ -24,6 +24,7 @@ from cloudos.compiler.check.checker import add_assembly, make_instance
 from cloudos.compiler.diagnostics import CompileError, Diagnostic, refuse_at
 from cloudos.compiler.emit import emit_program
 from cloudos.compiler.emit.host_entries import entry
+from cloudos.compiler.fields import fields_refused
 from cloudos.compiler.host_library import HOST_SUPPORT_NAME, HOST_SUPPORT_SOURCE, HostLibrary
 from cloudos.compiler.instructions import FunctionCode
 from cloudos.compiler.load import shown_path
@@ -69,6 +70,18 @@ def translate(
     host: bool = False,
 ) -> tuple[Compilation, dict[Any, Any]]:
     """Run load, check, lower and emit from `entries`; for host libraries also the entries by function."""
+    with fields_refused():
+        return _translate(goal, entries, assemblies, substitutes, bindings, host)
+
+
+def _translate(
+    goal: Target,
+    entries: Sequence[Any],
+    assemblies: Sequence[Any],
+    substitutes: Mapping[Any, Any] | None,
+    bindings: Mapping[Any, dict[TypeVar, Any]] | None,
+    host: bool,
+) -> tuple[Compilation, dict[Any, Any]]:
     program = Program(goal)
     program.substitutes.update(substitutes or {})
     program.name_statics([module for module in list(sys.modules.values()) if isinstance(module, types.ModuleType)])
@@ -223,6 +236,9 @@ def _main_of(module: types.ModuleType, source: Path) -> Callable[..., Any]:
     return found
 
 
+MAIN_HINT = "def main(args: List[Text]) -> U8: …, or without args, or -> None"
+
+
 def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
     """The function that stands in for the SDK's hook: gives main what it takes and a status for what it returns."""
     # The SDK is what this compiles, not what it is made of: it is looked up like the program itself.
@@ -230,12 +246,16 @@ def _adapter(main: Callable[..., Any], source: Path) -> Callable[..., Any]:
     texts: Any = sdk.List[sdk.Text]
     node_source = shown_path(str(source.resolve()))
     code: types.CodeType = main.__code__
-    notes = {name: _evaluated(note, main) for name, note in main.__annotations__.items()}
+    try:
+        notes = {name: _evaluated(note, main) for name, note in main.__annotations__.items()}
+    except Exception as error:
+        message = f"the types of 'main' mean nothing: {error}"
+        raise refuse_at(node_source, code.co_firstlineno, 1, message, MAIN_HINT) from None
     result = notes.get("return", ...)
     takes = code.co_argcount == 1 and notes.get(code.co_varnames[0]) is texts
     if (code.co_argcount and not takes) or result not in (None, type(None), lang.U8) or code.co_kwonlyargcount:
-        hint = "def main(args: List[Text]) -> U8: …, or without args, or -> None"
-        raise refuse_at(node_source, code.co_firstlineno, 1, "'main' has parameters or a result of other types", hint)
+        message = "'main' has parameters or a result of other types"
+        raise refuse_at(node_source, code.co_firstlineno, 1, message, MAIN_HINT)
     call = f"main({'arguments' if takes else ''})"
     body = f"return {call}" if result is lang.U8 else f"{call}\n    return U8(0)"
     text = f"def program_main(arguments: List[Text]) -> U8:\n    {body}\n"

@@ -24,7 +24,7 @@ from typing import Any
 
 from cloudos.compiler import traps
 from cloudos.compiler.diagnostics import InternalCompilerError
-from cloudos.compiler.shorten import chain
+from cloudos.compiler.shorten import chain, share_constants
 from cloudos.compiler.support import SUPPORT_NAME, SUPPORT_SOURCE, support_flags
 from cloudos.compiler.targets import Target
 
@@ -173,7 +173,7 @@ def _link(
             _run(["ld.lld", *flags, "--lto-emit-asm", "-o", "linked", *inputs], directory)
             text = Path(directory, "linked.lto.s").read_text(encoding="utf-8")
             if target.arch == "x86_64":
-                text = chain(traps.bring_near(text), lambda text: _addresses(text, target, directory))
+                text = chain(share_constants(traps.bring_near(text)), lambda text: _addresses(text, target, directory))
             elif traps.NO_CODE in (script or ""):
                 text = traps.send_away(text)
             _assemble(text, target, "short", directory)

@@ -12,6 +12,13 @@ INTERRUPT = 2
 KILL = 9
 PIPE = 13
 TERMINATE = 15
+# Those that stop it, and the one that lets it go on. A program may attend to all of them but STOP.
+CONTINUE = 18
+STOP = 19
+TERMINAL_STOP = 20
+LAST_STOP = 22
+# What `wait_change` adds to the number of the signal that stopped a program.
+STOPPED = 256
 
 
 @contract(number=3, version=2)
@@ -34,7 +41,8 @@ class Programs:
     def kill(self, number: U64, group: bool, signal: U64) -> None:
         """End a program by its number, or all of a group; signal 0 ends nothing and tells whether there is one.
 
-        A program that attends to a signal gets it instead; nobody can attend to KILL.
+        A program that attends to a signal gets it instead; nobody can attend to KILL and STOP. STOP and the three
+        signals behind it stop a program, CONTINUE lets it go on.
         """
         raise NotImplementedError
 
@@ -57,7 +65,7 @@ class Programs:
         raise NotImplementedError
 
 
-@contract(number=4, version=1)
+@contract(number=4, version=2)
 class Program:
     """One program: first what it is given, then its life."""
 
@@ -107,4 +115,9 @@ class Program:
     @operation(9, raises=(BadArgument, NoSpace, QuotaExceeded, ServiceGone), moves=("memory",))
     def add_long(self, name: Slice[U8], memory: U64, length: U64) -> None:
         """`add_variable` of a value of `length` bytes in lent memory, or `add_argument` when there is no name."""
+        raise NotImplementedError
+
+    @operation(10, raises=(BadArgument, ServiceGone), since=2)
+    def wait_change(self) -> U64:
+        """Wait for its end or until it is stopped: its exit status, or STOPPED plus the number of the signal."""
         raise NotImplementedError

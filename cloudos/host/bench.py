@@ -21,6 +21,18 @@ LARGE_MEMORY_MB = 256
 """Of the machine on which the part of memory is measured that programs can have."""
 
 TIMED = ("microkernel.py", "messages.py", "pages.py", "objects.py", "latency.py")
+SEVERAL = ("microkernel.py", "messages.py", "pages.py", "objects.py")
+"""Of these, those that run with several processors too: in `latency.py` two threads have to share one."""
+
+APART = (
+    "boot_to_user",
+    "thread_switch_same_space",
+    "thread_switch_other_space",
+    "message_send",
+    "thread_create_destroy",
+)
+"""Numbers that say nothing where the other thread runs on another processor, or the start waits for one."""
+
 LARGEST_KB, STEP_KB = 8 << 10, 64
 GREETING = "Hello, world!"
 
@@ -64,9 +76,23 @@ def measure(arch: str) -> Report:
     for name in TIMED:
         report.instructions |= numbers(program(name), arch)
     report.instructions |= boot_times.measure(arch)
+    report.instructions["boot_to_user_4_gb"] = numbers(program(TIMED[0]), arch, 4 << 30)["boot_to_user"]
     used = memory_used(arch, LARGE_MEMORY_MB << 20)
     report.memory_overhead_percent = round(100 * used / (LARGE_MEMORY_MB << 20), 3)
     report.smallest_memory_kb = smallest_memory(arch)
+    return report
+
+
+def measure_several(arch: str, processors: int) -> Report:
+    """What can be measured with several processors. QEMU runs them in turns, and counts what all of them execute.
+
+    Raises as `measure` does.
+    """
+    report = Report(arch, qemu.require(arch).version, processors)
+    report.bytes["kernel"], _ = size.verdict(size.measure(image.build_kernel(arch)))
+    for name in SEVERAL:
+        found = numbers(program(name), arch, processors=processors)
+        report.instructions |= {key: value for key, value in found.items() if key not in APART}
     return report
 
 
@@ -83,9 +109,9 @@ def program(name: str) -> Path:
     return path
 
 
-def numbers(source: Path, arch: str, memory: int = MEMORY_MB << 20) -> dict[str, int]:
+def numbers(source: Path, arch: str, memory: int = MEMORY_MB << 20, processors: int = 1) -> dict[str, int]:
     """What a program of ours prints: a key and a number on each line. Raises ToolError when it fails."""
-    outcome = counted.run(image.build(source, arch), memory=memory)
+    outcome = counted.run(image.build(source, arch), memory=memory, processors=processors, in_turns=True)
     if not outcome.in_order:
         log = "\n".join(outcome.log.lines[-5:])
         raise ToolError(f"{source.name} did not end in order ({outcome.ended.value})\n{outcome.errors}{log}")

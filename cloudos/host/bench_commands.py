@@ -23,9 +23,9 @@ class Output:
         """Show a result: `text` is its JSON."""
         if self.file is not None and self.file != "-":
             Path(self.file).write_text(text)
-        if self.file == "-" or self.form == "json":
+        if not self.for_people:
             print(text, end="")
-        else:
+        elif rows:
             listing.show(rows, "table")
 
     @property
@@ -34,9 +34,9 @@ class Output:
         return self.file != "-" and self.form != "json"
 
 
-def own(arch: str, output: Output) -> int:
+def own(arch: str, processors: int, output: Output) -> int:
     """Measure our own system."""
-    report = bench.measure(arch)
+    report = bench.measure(arch) if processors == 1 else bench.measure_several(arch, processors)
     output.show(report.as_json(), bench.rows(report))
     return 0
 
@@ -62,8 +62,7 @@ def shown(arch: str, before: dict[str, Any], report: Report, output: Output) -> 
     rows = baseline.compare(before, report.as_object())
     failures = baseline.failed(rows)
     notable = [row for row in rows if row.verdict != baseline.SAME]
-    if notable or not output.for_people or output.file:
-        output.show(report.as_json(), notable)
+    output.show(report.as_json(), notable)
     if output.for_people:
         state = f"{len(failures)} worse or missing" if failures else "none is worse"
         print(f"{arch}: {len(rows)} numbers compared with {baseline.path(arch).name}, {state}")

@@ -57,7 +57,7 @@ def draw_ratios(path: Path, compared: Mapping[str, Comparison], made: str) -> No
     found = {arch: {row.measure: row.ratio for row in one.rows} for arch, one in compared.items()}
     values = {arch: [row.get(name) for name in names] for arch, row in found.items()}
     title = "Linux' instructions for one of CloudOS, same emulator and memory"
-    plots.bars(path, title, "times (logarithmic)", names, values, made)
+    plots.bars(path, title, "times (logarithmic)", names, values, made, line=1.0)
 
 
 def draw_costs(path: Path, reports: Mapping[str, Report], made: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("unit", "dual", "sim", "boot", "conformance", "fuzz", "stress", "repo")
+KINDS = ("unit", "dual", "sim", "simulation", "boot", "conformance", "fuzz", "stress", "repo")
 
 RUN_SETTINGS = {"allow_interspersed_args": False}
 """Options stand before PROGRAM; everything after it is the program's, whatever it looks like."""
@@ -261,21 +261,24 @@ def size(form: str, arch: str) -> int:
 @click.option("--check", is_flag=True, help="Beside the stored baseline; fails when a number is more than 3% worse.")
 @click.option("--update-baseline", "update", is_flag=True, help="Store what is measured as the baseline.")
 @click.option("--plots", is_flag=True, help="Both architectures beside Linux, as table and drawings, into docs/.")
+@click.option("--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Processors, in turns.")
 @ARCH
-def bench(form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, arch: str) -> int:
+def bench(
+    form: str, file: str | None, against: str | None, check: bool, update: bool, plots: bool, cpus: int, arch: str
+) -> int:
     """Measure the kernel under instruction counting: every run gives the same numbers."""
     from cloudos.host import bench_commands as command
 
-    if sum((against is not None, check, update, plots)) > 1:
-        raise click.UsageError("--against, --check, --update-baseline and --plots exclude each other")
+    if sum((against is not None, check, update, plots, cpus > 1)) > 1:
+        raise click.UsageError("--against, --check, --update-baseline, --plots and --cpus exclude each other")
     output = command.Output(form, file)
     if plots:
         return command.plots()
     if against:
         return command.against_linux(arch, output)
-    return (
-        command.check(arch, output) if check else command.update(arch, output) if update else command.own(arch, output)
-    )
+    if check:
+        return command.check(arch, output)
+    return command.update(arch, output) if update else command.own(arch, cpus, output)
 
 
 @cli.command(context_settings=RUN_SETTINGS)
@@ -473,7 +476,7 @@ def simulate(options: tuple[str, ...]) -> int:
 
 
 @cli.command()
-@click.option("--quick", is_flag=True, help="Fewer tests, in five minutes.")
+@click.option("--quick", is_flag=True, help="Fewer tests, in ten minutes.")
 @click.option("--report", "again", is_flag=True, help="Run nothing: make the page from what the last run left.")
 def coverage(quick: bool, again: bool) -> int:
     """Measure which lines and branches of the kernel the tests reach, and write docs/kernel-coverage.md.

@@ -46,17 +46,25 @@ def run(
     seconds: float = 60.0,
     memory_image: Path | None = None,
     processors: int = 1,
+    in_turns: bool = False,
 ) -> Outcome:
     """Boot the kernel with a program under instruction counting. `memory` in bytes; `seconds` of real time at most.
 
-    `memory_image` names a file that is to hold the machine's memory as it was at the end.
+    `memory_image` names a file that is to hold the machine's memory as it was at the end. Several processors run at the
+    same time and are not counted, unless they are to run `in_turns`: time is then what all of them have executed.
 
     Raises ToolError when QEMU cannot be started.
     """
     words = [b"program", *(os.fsencode(argument) for argument in arguments)]
     content = bundle.encode(bundle.contents(stripped(built.program.read_bytes()), words, {}, {}))
     return run_bundle(
-        built.kernel, content, memory=memory, seconds=seconds, memory_image=memory_image, processors=processors
+        built.kernel,
+        content,
+        memory=memory,
+        seconds=seconds,
+        memory_image=memory_image,
+        processors=processors,
+        in_turns=in_turns,
     )
 
 
@@ -68,10 +76,12 @@ def run_bundle(
     seconds: float = 60.0,
     memory_image: Path | None = None,
     processors: int = 1,
+    in_turns: bool = False,
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
     emulator, chosen = emulation(kernel)
-    options = Options(memory=memory, counted=processors == 1, memory_image=memory_image, processors=processors)
+    counts = in_turns or processors == 1
+    options = Options(memory=memory, counted=counts, memory_image=memory_image, processors=processors)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
     try:
         with start(emulator.path, options, chosen, kernel, content) as machine:

@@ -93,6 +93,8 @@ def build_kernel(architecture: str, *, debug: bool = False) -> Path:
     """The kernel alone. Raises ToolError for an architecture that has none."""
     if not has_kernel(architecture):
         raise ToolError(f"there is no kernel for {architecture} yet", "x86_64 has one")
+    # Only code that is not optimised has instructions for each line.
+    debug = debug or bool(os.environ.get(state.KERNEL_LINES))
     kernel = folder(architecture, debug) / "kernel.elf"
     if is_used("cloudos.kernel") and not up_to_date(kernel.with_suffix(".sources.json"), "", kernel):
         apart(build_kernel, architecture, debug=debug)

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloudos.host import elf
+from cloudos.host import elf, state
 from cloudos.host.accelerator import Accelerator
 from cloudos.host.errors import ToolError
 
@@ -39,10 +39,6 @@ LOG_IN_CHANNEL = "log=channel"
 """The command line that says so to the kernel."""
 VIRTIO_SERIAL = "virtio-serial-device,max_ports=2"
 """QEMU 7.2's limit for x86 machines without interrupt remapping."""
-
-
-KERNEL_LINES = "CLOUDOS_KERNEL_LINES"
-"""A folder: what is executed of the kernel in any machine is kept there, see observer/kernel_lines.py."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +219,8 @@ def check_room(options: Options, kernel: int, bundle: int) -> None:
 @contextmanager
 def start(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle: bytes) -> Iterator[Machine]:
     """Boot `kernel` with `bundle`; the machine is gone when the context ends. Raises ToolError."""
-    if os.environ.get(KERNEL_LINES) and accelerator.name == "tcg" and options.observed is None:
+    watchable = accelerator.name == "tcg" and options.observed is None
+    if os.environ.get(state.KERNEL_LINES) and watchable:
         from cloudos.host.observer.kernel_lines import collecting
 
         with (

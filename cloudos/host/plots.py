@@ -25,11 +25,18 @@ def require() -> None:
 
 
 def bars(
-    path: Path, title: str, unit: str, names: Sequence[str], values: Mapping[str, Sequence[float | None]], note: str
+    path: Path,
+    title: str,
+    unit: str,
+    names: Sequence[str],
+    values: Mapping[str, Sequence[float | None]],
+    note: str,
+    line: float | None = None,
 ) -> None:
     """Horizontal bars on a logarithmic scale, one of each architecture for each name; None leaves one out.
 
-    `path` ends with the format, .svg or .png. Raises ToolError when matplotlib is not there.
+    `unit` names the scale, `note` stands small below, and a vertical line where it is asked for. `path` ends with the
+    format, .svg or .png. Raises ToolError when matplotlib is not there.
     """
     try:
         matplotlib = importlib.import_module("matplotlib")
@@ -42,6 +49,8 @@ def bars(
     figure, axes = drawing.subplots(figsize=(8, 1.3 + ROW_HEIGHT * len(names)), layout="constrained")
     for number, (arch, row) in enumerate(values.items()):
         draw(axes, arch, number, row)
+    if line is not None:
+        axes.axvline(line, color="#444444", linewidth=0.8)
     axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
     axes.invert_yaxis()

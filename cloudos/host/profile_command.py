@@ -13,7 +13,7 @@ from cloudos.host.bootstrap import say
 from cloudos.host.errors import ToolError
 from cloudos.host.observer import flame, runs
 from cloudos.host.observer.processes import Process, identify
-from cloudos.host.observer.profile import KERNEL, Profile, Profiler
+from cloudos.host.observer.profiles import KERNEL, Profile, Profiler
 from cloudos.host.observer.watching import HIGH_HALF
 
 ALL = "all"

@@ -19,6 +19,10 @@ from cloudos.host.errors import ToolError
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout (or site-packages, when installed as a package)."""
 
+KERNEL_LINES = "CLOUDOS_KERNEL_LINES"
+"""A folder: which instructions of the kernel are executed in any machine is kept there, see observer/kernel_lines.py.
+The kernel is not optimised then."""
+
 
 @functools.cache
 def directory() -> Path:

@@ -19,6 +19,7 @@ AT_MOST: dict[str, float] = {
     "page_fault_anonymous": 600,
     "revoke_10000_longest_step": 10_000,
     "boot_to_user": 3_000_000,
+    "boot_to_user_4_gb": 6_000_000,
     "boot_to_prompt": 20_000_000,
     "smallest_memory_kb": 2048,
     "memory_overhead_percent": 2,

@@ -29,7 +29,7 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     made.value.map_stack()
     entry = loader.load(made.value.space, loader.program_in(bundle))
     time = schedule.create(ROOT, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
-    thread = threads.create(made, time, entry, U64(layout.STACK_TOP))
+    thread = threads.create(made, time)
     thread.value.frame.prepare(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)
     hold(made, made.cast(Header), U64(initial.PROCESS))
     hold(made, thread.cast(Header), U64(initial.THREAD))

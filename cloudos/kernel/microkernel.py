@@ -153,6 +153,7 @@ def interrupt(kind: TrapKind, line: U64) -> None:
 
 
 @never_inlined
+@fast
 def timer_interrupt() -> U64:
     """Wake threads whose deadline has passed. Returns the time."""
     timer.handle_interrupt()

@@ -15,6 +15,7 @@ from cloudos.lang.pointers import make_pointer
 from cloudos.lang.slices import Index, Slice, bounds, fill_elements, index_value, make_slice
 from cloudos.lang.structs import View, copy_view
 
+LONGEST = 1 << 32
 T = TypeVar("T")
 N = TypeVar("N", bound=int)
 
@@ -119,6 +120,6 @@ def _finish(cls: type[Any]) -> None:
     if is_open(length):
         return
     numbers = get_args(length)
-    if len(numbers) != 1 or type(numbers[0]) is not int or numbers[0] < 0:
-        raise TypeError(f"an array's length is Literal[n] with n >= 0, not {length!r}")
+    if len(numbers) != 1 or type(numbers[0]) is not int or not 0 <= numbers[0] <= LONGEST:
+        raise TypeError(f"an array's length is Literal[n] with 0 <= n <= 2**32, not {length!r}")
     cls.count = numbers[0]

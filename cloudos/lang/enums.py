@@ -41,6 +41,8 @@ def enum(width: type[Integer]) -> Callable[[type[E]], type[E]]:
     """
 
     def decorate(cls: type[E]) -> type[E]:
+        if not cls.__members__:
+            raise TypeError(f"{cls.__name__} has no members")
         for member in cls:
             if not width.MIN <= int(member) <= width.MAX:
                 raise TypeError(f"{cls.__name__}.{member.name} = {int(member)} does not fit {width.__name__}")

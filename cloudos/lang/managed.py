@@ -14,7 +14,7 @@ from typing import Any, TypeVar, dataclass_transform, get_origin
 from cloudos.lang.generics import bindings_of, caller_namespace, is_open, parameters_of, specialise
 from cloudos.lang.layout import POINTER_SIZE, ZEROED, Layout, ReferenceLayout, layout_of
 from cloudos.lang.memory import Region
-from cloudos.lang.structs import NO_DEFAULT, Field, _is_class_variable, _rebind_class_cell, field_type
+from cloudos.lang.structs import NO_DEFAULT, Field, _is_class_variable, _rebind_class_cell, field_type, of_field
 
 C = TypeVar("C")
 
@@ -125,7 +125,7 @@ def _describe(cls: type[Any]) -> ManagedInfo:
         try:
             layout = layout_of(type_)
         except TypeError as error:
-            raise TypeError(f"{cls.__name__}.{name}: {error}") from None
+            raise of_field(TypeError(f"{cls.__name__}.{name}: {error}"), cls, name) from None
         offset += -offset % layout.align
         fields.append(Field(name, type_, offset, name in defaults, defaults.get(name, NO_DEFAULT), layout))
         offset += layout.size

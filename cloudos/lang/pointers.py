@@ -6,7 +6,7 @@ what is checked: null, bounds, alignment, freed and uninitialised memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cloudos.lang.addresses import VirtAddr
 from cloudos.lang.generics import specialise
@@ -32,6 +32,8 @@ class Ptr(Generic[T]):
     region_offset: int
     element: Any = None
     """The type pointed to; None only for the untyped `null()`."""
+    layout: ClassVar[Layout | None] = None
+    """Of the element, once a pointer of this type was used."""
 
     if not TYPE_CHECKING:
 
@@ -90,8 +92,10 @@ class Ptr(Generic[T]):
     @intrinsic("Ptr.value")
     def value(self) -> T:
         """What is pointed to: structs and arrays as an alias, all else as a value. NULL panic on null."""
-        layout = layout_of(self.element) if self.element is not None else _untyped()
-        region, offset = resolve(self, layout.align)
+        layout = self.layout or _find_layout(type(self))
+        region, offset = self.region, self.region_offset
+        if region is None or region.align % layout.align or offset % layout.align:
+            region, offset = resolve(self, layout.align)
         return layout.load(region, offset)  # type: ignore[no-any-return]
 
     @value.setter
@@ -124,6 +128,11 @@ class Ptr(Generic[T]):
 
 def _finish(cls: type[Any]) -> None:
     cls.element = cls.__args__[0]
+
+
+def _find_layout(cls: Any) -> Layout:
+    cls.layout = found = layout_of(cls.element) if cls.element is not None else _untyped()
+    return found
 
 
 def _untyped() -> Layout:
@@ -178,8 +187,8 @@ class PointerLayout(Layout):
 
     def load(self, region: Region, offset: int) -> Any:
         raw = region.read(offset, POINTER_SIZE)
-        known = region.shadow(offset, raw)
-        if isinstance(known, Ptr):
+        entry = region.shadows.get(offset) if region.shadows is not None else None
+        if entry is not None and entry[0] == raw and isinstance(known := entry[1], Ptr):
             if type(known) is self.type:
                 return known
             return make_pointer(self.type.element, known.region, known.region_offset)

@@ -28,6 +28,7 @@ from cloudos.lang.panics import intrinsic
 _new = object.__new__
 C = TypeVar("C")
 S = TypeVar("S", bound="Any")
+E = TypeVar("E", bound=Exception)
 
 
 class _NoDefault:
@@ -236,6 +237,19 @@ def _specialise_struct(cls: type[Any], arguments: Any) -> type[Any]:
 def _lay_out(cls: type[Any]) -> StructInfo:
     if is_open(cls) or (parameters_of(cls) and "__args__" not in cls.__dict__):
         raise TypeError(f"{cls.__name__} is generic: it has a layout only with its type arguments given")
+    if cls in _BEING_LAID_OUT:
+        raise TypeError(f"{cls.__name__} cannot hold itself: hold a Ptr[{cls.__name__}]")
+    _BEING_LAID_OUT.append(cls)
+    try:
+        return _laid_out(cls)
+    finally:
+        _BEING_LAID_OUT.pop()
+
+
+_BEING_LAID_OUT: list[type[Any]] = []
+
+
+def _laid_out(cls: type[Any]) -> StructInfo:
     origin = cls.__dict__.get("__origin__", cls)
     notes, defaults, align, namespace = origin.__struct_source__
     bindings = bindings_of(cls)
@@ -260,20 +274,29 @@ def _lay_out(cls: type[Any]) -> StructInfo:
 
 
 def field_type(origin: type[Any], name: str, note: Any, namespace: Namespace, bindings: dict[Any, Any]) -> Any:
-    """The type of a field, its type variables replaced; NameError and TypeError say which field."""
+    """The type of a field, its type variables replaced. NameError, or TypeError for all else, says which field."""
     try:
         return substitute(namespace.evaluate(note, {origin.__name__: origin}), bindings)
-    except (NameError, TypeError) as error:
-        raise type(error)(f"{origin.__name__}.{name}: {error}") from None
+    except NameError as error:
+        raise of_field(NameError(f"{origin.__name__}.{name}: {error}"), origin, name) from None
+    except Exception as error:
+        raise of_field(TypeError(f"{origin.__name__}.{name}: {error}"), origin, name) from None
+
+
+def of_field(error: E, origin: type[Any], name: str) -> E:
+    """The error, which says in its attribute `cloudos_field` what it is about: for the compiler's message."""
+    error.cloudos_field = (origin, name)  # type: ignore[attr-defined]
+    return error
 
 
 def _field_layout(cls: type[Any], name: str, type_: Any) -> Layout:
     try:
         layout = layout_of(type_)
     except TypeError as error:
-        raise TypeError(f"{cls.__name__}.{name}: {error}") from None
+        raise of_field(TypeError(f"{cls.__name__}.{name}: {error}"), cls, name) from None
     if isinstance(layout, ReferenceLayout) and layout.size == 8:
-        raise TypeError(f"{cls.__name__}.{name}: a struct cannot hold a reference to a managed object")
+        message = f"{cls.__name__}.{name}: a struct cannot hold a reference to a managed object"
+        raise of_field(TypeError(message), cls, name)
     return layout
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.contracts import errors
 from cloudos.contracts import files as flags_of
+from cloudos.contracts.programs import STOPPED
 from cloudos.contracts.streams import Status
 from cloudos.lang import I64, U8, U64, Error, Slice
 from cloudos.lang.slices import read_only
@@ -200,6 +201,18 @@ class HostSystem:
             raise BadArgument
         status = process.wait()
         return U64(status if status >= 0 else 128 - status)
+
+    def wait_change(self, program: U64) -> U64:
+        process = self.programs[int(program)].process
+        if process is None:
+            raise BadArgument
+        if process.returncode is not None:
+            return self.wait(program)
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            return U64(STOPPED + os.WSTOPSIG(status))
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return self.wait(program)
 
     def poll(self, program: U64) -> U64 | None:
         process = self.programs[int(program)].process

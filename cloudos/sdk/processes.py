@@ -58,7 +58,7 @@ class Child:
     def make_labelled(self, quota: U64, label: U64) -> None:
         """`make` with a label of the policy in force."""
         self.process = system.process_create(quota, label)
-        image = _program()
+        image = own_program()
         offset = _word(image, U64(32))
         size = U64(Ptr.at(U16, image.pointer.address.offset(54)).value)
         count = U64(Ptr.at(U16, image.pointer.address.offset(56)).value)
@@ -141,7 +141,7 @@ def _fill(memory: Memory, offset: U64, data: UserPtr[U8], length: U64) -> None:
     unmap(window, shown)
 
 
-def _program() -> Slice[U8]:
+def own_program() -> Slice[U8]:
     """The program's own ELF file: in the boot bundle, where it stands among the files when the loader started it."""
     for index in U64.range(bundle.count):
         found = bundle.entry(index)

@@ -21,7 +21,7 @@ from cloudos.abi.objects import MEMORY_PAID
 from cloudos.contracts.console import Console
 from cloudos.contracts.errors import NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
-from cloudos.contracts.programs import Program, Programs
+from cloudos.contracts.programs import STOPPED, Program, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Ptr, Slice, VirtAddr, managed, struct
 from cloudos.sdk import arguments, system
@@ -45,6 +45,7 @@ class System(Protocol):
     def give(self, program: U64, name: Slice[U8], capability: U64) -> None: ...
     def start(self, program: U64, group: U64) -> U64: ...
     def wait(self, program: U64) -> U64: ...
+    def wait_change(self, program: U64) -> U64: ...
     def poll(self, program: U64) -> U64 | None: ...
     def forget(self, program: U64) -> None: ...
     def kill(self, number: U64, group: bool, signal: U64) -> None: ...
@@ -125,6 +126,10 @@ class Machine:
     def wait(self, program: U64) -> U64:
         """See `Program`."""
         return Program(program).wait()
+
+    def wait_change(self, program: U64) -> U64:
+        """See `Program`."""
+        return Program(program).wait_change()
 
     def poll(self, program: U64) -> U64 | None:
         """See `Program`."""
@@ -354,6 +359,19 @@ class Launch:
                 self.status = U64(127)  # it never started
             self.ended = True
         return self.status
+
+    def settle(self) -> bool:
+        """Wait for its end, or until it is stopped: whether it has ended. `status` is then 128 plus the number of the
+        signal that stopped it. Raises ServiceGone."""
+        if not self.ended:
+            try:
+                self.status = SYSTEM.wait_change(self.handle)
+            except BadArgument:
+                self.status = U64(127)  # it never started
+            self.ended = self.status < STOPPED
+            if not self.ended:
+                self.status = self.status - STOPPED + 128
+        return self.ended
 
     def poll(self) -> U64 | None:
         """The exit status, or None while it runs. Raises ServiceGone."""

@@ -12,7 +12,7 @@ import pytest
 from cloudos.host import image
 from cloudos.host.errors import ToolError
 from cloudos.host.observer import runs
-from cloudos.host.observer.profile import Profile
+from cloudos.host.observer.profiles import Profile
 from cloudos.host.profile_command import measure
 from tests.boot.harness import ROOT, cloudos
 

@@ -52,7 +52,7 @@ def merge_file(name: str, module: Module, data: Mapping[str, Any], machine: set[
     statements -= models
     arcs = {(int(one), int(other)) for one, other in data.get("executed_branches", [])}
     untaken = {(int(one), int(other)) for one, other in data.get("missing_branches", [])}
-    compiled = {module.first.get(line, line) for line in machine} & statements
+    compiled = module.implied({module.first.get(line, line) for line in machine}) & statements
     kept = {arc for arc in arcs | untaken if arc[0] in statements}
     taken = {arc for arc in arcs & kept} | {arc for arc in untaken & kept if was_taken(arc, kept, compiled, executed)}
     return File(

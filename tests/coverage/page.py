@@ -19,8 +19,8 @@ HEAD = """\
 
 Made by `bin/cloudos coverage` ({what}); [tests/coverage](../tests/coverage/README.md) says how. Lines are statements of
 `cloudos/kernel`, named by their first line. *CPython*: reached on the simulated machine and in unit tests. *QEMU*:
-compiled instructions of the line were executed, on x86_64 or AArch64. Bodies of functions that an assembly text stands
-for are not counted ({models} statements).
+instructions of the line were executed, on x86_64 or AArch64, of a kernel that was not optimised. Bodies of functions that
+an assembly text stands for are not counted ({models} statements).
 
 **{lines} of lines are reached, {branches} of branches.** Branches are measured under CPython; one that leads where only
 QEMU came, and nothing else leads, counts too.

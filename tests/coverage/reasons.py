@@ -13,7 +13,10 @@ PATH = Path(__file__).parent / "reasons.toml"
 
 @dataclass(frozen=True)
 class Reason:
-    """A line is named by its file, the function around it and its text; `text` "*" is all lines of the function."""
+    """A line is named by its file, the function around it and its text; `text` "*" is all lines of the function.
+
+    Of lines at the top level the function is "(module)".
+    """
 
     file: str
     function: str
@@ -38,9 +41,10 @@ def lines_of(root: Path, reason: Reason) -> set[int]:
         return set()
     text = path.read_text()
     module, lines = read(text), text.splitlines()
+    names = {line: module.functions.get(line, "(module)") for line in range(1, len(lines) + 1)}
     return {
         line
-        for line, function in module.functions.items()
+        for line, function in names.items()
         if (function == reason.function or function.startswith(f"{reason.function}."))
         and reason.text in ("*", lines[line - 1].strip())
     }

@@ -13,25 +13,39 @@ MODELS = ("machine", "external", "imported")
 class Module:
     """`first`: of each line of a statement of several lines, its first one. `models`: lines of bodies not compiled.
 
-    `functions`: the qualified name of the function around each line.
+    `functions`: the qualified name of the function around each line. `before`: what was certainly executed before the
+    statement of a line: the one before it in its suite, or else the one that the suite belongs to.
     """
 
     first: dict[int, int] = field(default_factory=dict)
     models: set[int] = field(default_factory=set)
     functions: dict[int, str] = field(default_factory=dict)
+    before: dict[int, int] = field(default_factory=dict)
+
+    def implied(self, reached: set[int]) -> set[int]:
+        """Statements that must have been executed when these were: optimised code has no instruction for each line."""
+        found = set(reached)
+        for line in reached:
+            while line in self.before and self.before[line] not in found:
+                line = self.before[line]
+                found.add(line)
+        return found
 
 
 def read(text: str) -> Module:
     """The statements of a module's text."""
     module = Module()
-    visit(ast.parse(text).body, "", module)
+    visit(ast.parse(text).body, "", module, None)
     return module
 
 
-def visit(body: list[ast.stmt], name: str, module: Module) -> None:
-    """Note the statements of a body, and of those in it."""
+def visit(body: list[ast.stmt], name: str, module: Module, owner: int | None) -> None:
+    """Note the statements of a suite and of those in it. `owner`: the line of what it belongs to, but for functions."""
     for node in body:
         end = header_end(node)
+        if owner is not None:
+            module.before[node.lineno] = owner
+        owner = node.lineno
         for line in range(node.lineno, end + 1):
             module.first[line] = node.lineno
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -41,16 +55,18 @@ def visit(body: list[ast.stmt], name: str, module: Module) -> None:
                 module.functions[line] = inner
             if isinstance(node, ast.FunctionDef) and is_model(node):
                 module.models |= set(range(node.body[0].lineno, last + 1))
-            visit(node.body, inner, module)
+            visit(node.body, inner, module, None)
             continue
         for part in ("body", "orelse", "finalbody"):
-            visit(getattr(node, part, []), name, module)
+            visit(getattr(node, part, []), name, module, node.lineno)
         for handler in getattr(node, "handlers", []):
             module.first[handler.lineno] = handler.lineno
-            visit(handler.body, name, module)
+            module.before[handler.lineno] = node.lineno
+            visit(handler.body, name, module, handler.lineno)
         for case in getattr(node, "cases", []):
             module.first[case.pattern.lineno] = case.pattern.lineno
-            visit(case.body, name, module)
+            module.before[case.pattern.lineno] = node.lineno
+            visit(case.body, name, module, case.pattern.lineno)
 
 
 def header_end(node: ast.stmt) -> int:

@@ -1,7 +1,7 @@
 """Replays inputs: `python -m tests.fuzz TARGET [FILE…]`, without files all that are kept; `--list` shows the targets.
 
-Each input is run once, without the engine. The first that crashes ends it, with its traceback and status 1; 2 stands for
-an unknown target.
+Each input is run once, without the engine. The first that crashes ends it, with its traceback and status 1; 2 stands
+for an unknown target.
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import copy
+from typing import TypeVar
 
 from tests.fuzz.target import Feed
 
+N = TypeVar("N", bound=ast.AST)
 MOST_CHANGES = 6
 SNIPPETS = tuple(
     ast.parse(text, mode="eval").body
@@ -25,7 +27,8 @@ SNIPPETS = tuple(
 STATEMENTS = tuple(
     ast.parse(text).body[0]
     for text in (
-        "pass", "return", "return 1", "return x", "raise Error", "break", "continue", "x = 1", "x = U8(1)", "x: U8 = U8(1)",
+        "pass", "return", "return 1", "return x", "raise Error", "break", "continue", "x = 1", "x = U8(1)",
+        "x: U8 = U8(1)",
         "x += 1", "del x", "global x", "assert x", "assert False, 'never'", "import os", "x, y = y, x", "x = y = 1",
         "while True:\n    pass", "for x in y:\n    pass", "if x:\n    pass", "try:\n    pass\nfinally:\n    return",
         "with x:\n    pass", "def inner():\n    return 1", "class Inner:\n    pass", "x.y = 1", "x[0] = 1", "yield x",
@@ -36,8 +39,9 @@ STATEMENTS = tuple(
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift,
              ast.RShift, ast.Div, ast.Pow, ast.MatMult)  # fmt: skip
 COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn)
-TYPES = ("U8", "U16", "U32", "U64", "I8", "I64", "bool", "None", "F64", "Slice[U8]", "U64 | None", "tuple[U8, U8]", "str",
-         "int", "Ptr[U8]", "Array[U8, Literal[4]]", "Nowhere", "U8 | U16", "Slice", "Array[U8, 4]", "3", "List[U8]")  # fmt: skip
+TYPES = ("U8", "U16", "U32", "U64", "I8", "I64", "bool", "None", "F64", "Slice[U8]", "U64 | None", "tuple[U8, U8]",
+         "str", "int", "Ptr[U8]", "Array[U8, Literal[4]]", "Nowhere", "U8 | U16", "Slice", "Array[U8, 4]",
+         "3", "List[U8]")  # fmt: skip
 
 
 class Mutator:
@@ -64,12 +68,12 @@ class Mutator:
     def expression(self) -> ast.expr:
         """Something to put in: of the program, or a snippet whose names are those of the function."""
         if self.feed.odds(2):
-            chosen = copy.deepcopy(self.pool[self.feed.number(2) % len(self.pool)])
+            chosen: ast.expr = copy.deepcopy(self.pool[self.feed.number(2) % len(self.pool)])
         else:
             chosen = copy.deepcopy(self.feed.choose(SNIPPETS))
         return self.with_names(chosen)
 
-    def with_names(self, chosen: ast.AST) -> ast.AST | ast.expr:
+    def with_names(self, chosen: N) -> N:
         """The names x, y and z become names that the function has."""
         names = sorted({node.id for node in ast.walk(self.function) if isinstance(node, ast.Name)}
                        | {argument.arg for argument in self.function.args.args}) or ["x"]  # fmt: skip
@@ -137,8 +141,7 @@ class Mutator:
             other_block = self.feed.choose(self.blocks())
             block.insert(at, copy.deepcopy(other_block[self.feed.number() % len(other_block)]))
         else:
-            made = self.with_names(copy.deepcopy(self.feed.choose(STATEMENTS)))
-            assert isinstance(made, ast.stmt)
+            made: ast.stmt = self.with_names(copy.deepcopy(self.feed.choose(STATEMENTS)))
             block.insert(at, made)
 
     def change_types(self) -> None:

@@ -148,8 +148,25 @@ def mutate_words(data: bytes, longest: int, draw: random.Random) -> bytes:
     return b"".join(parts)[:longest]
 
 
-EXTREMES = (b"0", b"-1", b"18446744073709551615", b"18446744073709551616", b"9223372036854775808", b"", b" ", b"\n", b'"',
-            b"\0", b"\xff", b"#", b"1e999", b"0x")  # fmt: skip
+def mutate_bytes(data: bytes, longest: int, draw: random.Random) -> bytes:
+    """A damaged copy: bytes changed, removed, repeated. For searches without the engine."""
+    made = bytearray(data)
+    for _ in range(draw.randrange(1, 6)):
+        at, count = draw.randrange(len(made) + 1), draw.randrange(1, 9)
+        kind = draw.randrange(4)
+        if kind == 0:
+            made[at : at + 1] = bytes([draw.randrange(256)])
+        elif kind == 1:
+            del made[at : at + count]
+        elif kind == 2:
+            made[at:at] = made[at : at + count] or draw.randbytes(count)
+        else:
+            made[at : at + count] = draw.choice((b"\0", b"\xff", b"\x7f", b"\x80")) * count
+    return bytes(made[:longest])
+
+
+EXTREMES = (b"0", b"-1", b"18446744073709551615", b"18446744073709551616", b"9223372036854775808", b"", b" ", b"\n",
+            b'"', b"\0", b"\xff", b"#", b"1e999", b"0x")  # fmt: skip
 
 
 def show_where(seconds: float) -> None:

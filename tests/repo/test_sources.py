@@ -17,7 +17,11 @@ LONGER: dict[str, str] = {}
 
 NOT_PYTHON = {"bin/cloudos", ".ci/run", "LICENSE", ".gitignore", "pyproject.toml"}
 DOCUMENTS = (".md",)
+DRAWINGS = "docs/"
+BASELINES = "bench/baseline-"
 MANIFESTS = (".toml",)
+INPUTS = ("tests/fuzz/corpus/", "tests/fuzz/crashes/")
+"""Bytes that fuzzing found."""
 
 STANDARD_NAMES = {
     "collections": "the SDK's containers; inside its package the name misleads nobody",
@@ -47,13 +51,22 @@ def test_there_is_no_source_but_python() -> None:
     other = [
         name
         for name in files()
-        if not name.endswith((".py", *DOCUMENTS)) and name not in NOT_PYTHON and not is_manifest(name)
+        if not name.endswith((".py", *DOCUMENTS))
+        and name not in NOT_PYTHON
+        and not is_manifest(name)
+        and not is_result(name)
+        and not name.startswith(INPUTS)
     ]
     assert other == []
 
 
 def is_manifest(name: str) -> bool:
     return name.startswith(("cloudos/", "tests/")) and name.endswith(MANIFESTS)
+
+
+def is_result(name: str) -> bool:
+    """What `bin/cloudos bench` has measured."""
+    return name.startswith((DRAWINGS, BASELINES)) and name.endswith((".svg", ".json"))
 
 
 def test_files_are_short() -> None:

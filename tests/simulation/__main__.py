@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seeds", type=seeds_of, metavar="A..B", help="many runs")
     made.add_argument("--steps", type=int, default=STEPS, help="steps of each run with faults")
     made.add_argument("--faults", type=faults_of, default=FAULTS, help=f"all, none, or of: {','.join(FAULTS)}")
+    made.add_argument("--boot", action="store_true", help="let things go wrong from the first step of the boot on")
     made.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     made.add_argument("--bug", choices=[*BUGS], help="plant a bug in the kernel, to see it found")
     made.add_argument("--history", action="store_true", help="show what happened also when all was well")
@@ -62,7 +63,9 @@ def results(booted: Booted, given: argparse.Namespace) -> Iterator[Result]:
         waiting = []
         for seed in given.seeds:
             # Only this thread forks.
-            waiting.append(pool.submit(booted.collect, *booted.start(plan(seed, given.steps, given.faults), before)))
+            waiting.append(
+                pool.submit(booted.collect, *booted.start(plan(seed, given.steps, given.faults, given.boot), before))
+            )
             if len(waiting) == given.jobs:
                 yield waiting.pop(0).result()
         for one in waiting:
@@ -80,6 +83,7 @@ def tell(booted: Booted, given: argparse.Namespace, result: Result) -> None:
     print("\n".join(result.history))
     print(f"seed {result.plan.seed}: {result.problem}")
     kinds = ",".join(given.faults) or "none"
+    kinds += " --boot" if given.boot else ""
     planted = f" --bug '{given.bug}'" if given.bug else ""
     print(f"again: bin/cloudos simulate --seed {result.plan.seed} --steps {given.steps} --faults {kinds}{planted}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudos.abi.errors import BadHandle
-from tests.sim.world import kernel_module
+from tests.simulation.kernel import kernel_module
 
 CAPABILITIES = kernel_module("security.capabilities")
 CLEANUP = kernel_module("objects.cleanup")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from tests.sim.world import board
+from tests.simulation.kernel import board
 
 SERIAL_PORTS = range(0x3E8, 0x3F0)
 SERIAL_LINE = 5

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.models import Models, Outcome
+from tests.simulation.models import TERMINAL, Models, Outcome
 from tests.simulation.plans import Operation
 
 if TYPE_CHECKING:
@@ -80,20 +80,22 @@ class Driver:
         world.note(f"{operation} -> {f'{error} ({stage})' if error else _short(result)}")
         after = dict(world.lives)
         self.models.check(
-            Outcome(
-                operation, stage, error, result, self._before, after, world.troubled, world.short, world.board.clock
-            )
+            Outcome(operation, stage, error, result, self._before, after, world.late, world.short, world.board.clock)
         )
 
     def stopped(self) -> None:
         """Nothing more will be done."""
         self.phase = "stopped"
 
+    def _may_be_lost(self) -> bool:
+        """Whether what was typed may have gone with the driver or the console."""
+        return self.world.short or any(self.world.lives[name] != 1 for name in TERMINAL)
+
     def check_progress(self) -> None:
         """No operation waits for ever."""
         if self.current is not None:
             waited = self.world.board.clock - self.world.added - self.since
-            if self.current.name == "read_terminal" and waited > TYPE_AGAIN * self.typed and self.world.troubled:
+            if self.current.name == "read_terminal" and waited > TYPE_AGAIN * self.typed and self._may_be_lost():
                 # What was typed may be lost with the driver: somebody presses the key again.
                 self.typed += 1
                 self.world.serial.type(b"\r")

@@ -11,7 +11,7 @@ from cloudos.host import bundle, system_wiring, wiring
 from cloudos.host.bundle import Entry, Kind
 from cloudos.host.manifest import SYSTEM, read_image
 from cloudos.host.wiring import Wired
-from tests.sim.world import kernel_module, user
+from tests.simulation.kernel import kernel_module, user
 from tests.simulation.plans import CLIENTS
 
 MANIFEST = Path(__file__).parent / "image.toml"

@@ -14,7 +14,7 @@ from typing import Any
 
 from cloudos.abi import layout
 from cloudos.lang import Region, current_address_space
-from tests.sim.world import board, user
+from tests.simulation.kernel import board, user
 from tests.simulation.modules import PRIVATE_END, PRIVATE_START
 
 PAGE = layout.PAGE_SIZE

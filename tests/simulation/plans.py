@@ -52,7 +52,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run. `pace`: how fast user code is, as the machine has it; `every`: interrupts before every step."""
+    """A whole run. `pace`: how fast user code is, as the machine has it; `every`: interrupts at every other step;
+    `boots`: it begins with the boot.
+    """
 
     seed: int
     steps: int
@@ -60,6 +62,7 @@ class Plan:
     faults: tuple[Fault, ...]
     pace: tuple[int, int, float] = (20, 2_000, 0.0)
     every: bool = False
+    boots: bool = False
 
 
 def short(value: object) -> str:
@@ -68,7 +71,7 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:40]}… {len(text)} characters"
 
 
-def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS) -> Plan:
+def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS, boots: bool = False) -> Plan:
     """The plan of a seed."""
     draw = Random(f"plan {seed}")
     chosen = [kind for kind in faults if draw.random() < 0.6]
@@ -82,7 +85,7 @@ def plan(seed: int, steps: int, faults: Sequence[str] = FAULTS) -> Plan:
                 found.append(EVENTS[kind](draw, draw.randrange(steps)))
     pace = draw.choice([(20, 2_000, 0.0), (20, 200, 0.0), (2_000, 40_000, 0.0), (20, 2_000, 0.002)])
     every = "interrupt" in chosen and draw.random() < 0.2
-    return Plan(seed, steps, tuple(operations), tuple(sorted(found, key=lambda fault: fault.step)), pace, every)
+    return Plan(seed, steps, tuple(operations), tuple(sorted(found, key=lambda fault: fault.step)), pace, every, boots)
 
 
 def first_operations(client: int) -> list[Operation]:
@@ -96,6 +99,7 @@ def first_operations(client: int) -> list[Operation]:
         ("read_audit", (0,)), ("random_bytes", (8,)), ("read_policy", ()), ("list_components", ()),
         ("read_clock", ()), ("write_terminal", (b"first\n",)), ("read_terminal", (b"first",)),
         ("use_closed_handle", (1,)), ("revoke_children", (2,)), ("remap_memory", (1, b"first")),
+        ("make_directory", (path,)), ("remove_directory", (path,)), ("pipeline", ((b"print", b"1", b"first"),)),
         ("program_output", ((b"print", b"1", b"first"),)), ("kill_program", ((b"sleep", b"100000"),)),
     ]  # fmt: skip
     return [Operation(client, *one) for one in content]
@@ -157,6 +161,14 @@ def _files(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
         return "write_file", (path(), content, draw.random() < 0.4)
     if which < 6:
         return "read_file", (path(),)
+    if which == 6:
+        return "patch_file", (path(), draw.choice([0, 5, 4_000]), draw.randbytes(draw.choice([1, 200])))
+    if which == 7:
+        folder = b"/tmp/client%d-folder" % client
+        names = ["make_directory", "remove_directory"]
+        return (
+            (draw.choice(names), (folder,)) if draw.random() < 0.5 else ("truncate_file", (path(), draw.randrange(50)))
+        )
     if which < 9:
         return draw.choice([("file_length", (path(),)), ("remove_file", (path(),)), ("rename_file", (path(), path()))])
     return "list_files", (b"/tmp",)
@@ -209,8 +221,8 @@ def _programs(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
     if which < 2:
         return "run_program", ((b"exit", b"%d" % draw.randrange(256)),)
     if which == 2:
-        lines = draw.choice([0, 1, 3, 300])
-        return "program_output", ((b"print", b"%d" % lines, b"client%d" % client),)
+        lines = draw.choice([0, 1, 3, 300, 3_000])
+        return draw.choice(["program_output", "pipeline"]), ((b"print", b"%d" % lines, b"client%d" % client),)
     if which == 3:
         return "kill_program", ((b"sleep", b"100000"),)
     return "run_program", (draw.choice([(b"panic",), (b"sleep", b"%d" % draw.randrange(20))]),)

@@ -11,14 +11,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.sim.world import board, machine
 from tests.simulation.image import SystemImage
+from tests.simulation.kernel import board, machine
 from tests.simulation.plans import Plan
 from tests.simulation.system import Pool, World
 
 # Seconds of the host that a run may take.
 TIME_LIMIT = 600
 BOOT_SEED = 1
+# How the log tells that init ended because an allocation failed.
+NO_MEMORY = ("kind=out-of-memory", "@exit status=70")
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,24 @@ class Result:
     seconds: float
 
 
-def run_here(world: World, plan: Plan) -> Result:
-    """Run a plan on a booted world, which is of no use afterwards."""
+def run_here(world: World, plan: Plan, before: World | None = None) -> Result:
+    """Run a plan on a booted world, which is of no use afterwards; or on a new one, with one that was booted before."""
     start = time.perf_counter()
     problem, detail = "", ""
     try:
-        world.work(plan)
+        if before is None:
+            world.work(plan)
+        else:
+            world.boot_with(plan, before)
         world.end()
     except board.Stuck:
         problem, detail = "the machine waits for ever", traceback.format_exc()
     except board.PoweredOff:
-        problem, detail = "the machine was switched off", world.board.log.decode(errors="replace")[-2000:]
+        log = world.board.log.decode(errors="replace")
+        if world.short and any(text in log for text in NO_MEMORY):
+            world.note("init had no memory: the machine ended with it")
+        else:
+            problem, detail = "the machine was switched off", log[-2000:]
     except BaseException as error:
         problem, detail = f"{type(error).__name__}: {error}".split("\n")[0], traceback.format_exc()
     if problem:
@@ -69,6 +78,13 @@ class Booted:
         gc.collect()
         gc.freeze()
 
+    def run_new(self, plan: Plan) -> Result:
+        """Switch the machine off, and run a plan on another one from its first step on. For a copy of this process."""
+        world = World(self.world.image, self.world.pool)
+        self._power.__exit__(None, None, None)
+        with world.switched_on():
+            return run_here(world, plan, self.world)
+
     def run(self, plan: Plan, before: Callable[[], None] | None = None) -> Result:
         """Run a plan in a copy of this process."""
         return self.collect(*self.start(plan, before))
@@ -83,9 +99,11 @@ class Booted:
                 signal.alarm(TIME_LIMIT)
                 if before is not None:
                     before()
-                result = run_here(self.world, plan)
+                result = self.run_new(plan) if plan.boots else run_here(self.world, plan)
                 with os.fdopen(writer, "wb") as file:
                     pickle.dump(result, file)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writer)

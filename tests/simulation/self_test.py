@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.simulation.bugs import BUGS, plant
-from tests.simulation.plans import plan
+from tests.simulation.plans import Fault, Plan, plan
 from tests.simulation.runs import Booted, Result
 from tests.simulation.shrink import Shrinker
 
@@ -41,6 +41,10 @@ def main(seeds: int, first: dict[str, int], most: int) -> dict[str, Any]:
     """`seeds`: how many without a bug; `first`: the seed from which on each bug is looked for, `most` of them."""
     booted = Booted()
     runs = [summary(booted.run(plan(seed, STEPS))) for seed in range(seeds)]
+    boots = [summary(booted.run(plan(seed, STEPS, boots=True))) for seed in range(max(2, seeds // 20))]
+    # Of the boot, the allocations for some components failed, which were then never started.
+    short = Plan(0, 200, (), (Fault(62, "memory", "", 10),), boots=True)
+    boots.append(summary(booted.run(short)))
     again = summary(booted.run(plan(seeds - 1, STEPS)))
     bugs: dict[str, Any] = {}
     smaller = None
@@ -51,7 +55,7 @@ def main(seeds: int, first: dict[str, int], most: int) -> dict[str, Any]:
             smaller = summary(
                 Shrinker(lambda made: booted.run(made, plant("a revoke that skips one child")), found).shrink()
             )
-    return {"runs": runs, "again": again, "bugs": bugs, "smaller": smaller}
+    return {"runs": runs, "boots": boots, "again": again, "bugs": bugs, "smaller": smaller}
 
 
 if __name__ == "__main__":

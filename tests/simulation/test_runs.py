@@ -13,16 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LONG = os.environ.get("CLOUDOS_LONG_TESTS") == "1"
-SEEDS = 1_000 if LONG else 12
-# Seeds that are known to find each bug; the long tests look from 0 on.
+SEEDS = 1_000 if LONG else 10
+# Seeds that are known to find each bug, or one of the next; the long tests look from 0 on.
 FINDS = {
     "a missed wake-up": 0,
-    "a skipped generation check": 1,
+    "a skipped generation check": 0,
     "a lost reference count": 0,
     "a revoke that skips one child": 1,
-    "a stale translation": 1,
+    "a stale translation": 2,
 }
-MOST = 1_000 if LONG else 1
+MOST = 1_000 if LONG else 3
 ENVIRONMENT = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
 
 
@@ -40,6 +40,13 @@ def test_seeds_run_without_a_violation(found: Any) -> None:
     failed = [run for run in found["runs"] if run["problem"]]
     assert len(found["runs"]) == SEEDS
     assert not failed, "\n".join([f"seed {run['seed']}: {run['problem']}\n{run['detail']}" for run in failed])
+
+
+def test_the_system_boots_while_things_go_wrong(found: Any) -> None:
+    failed = [run for run in found["boots"] if run["problem"]]
+    assert found["boots"] and not failed, "\n".join([f"seed {run['seed']}: {run['detail']}" for run in failed])
+    for name in ("names", "files", "client3"):
+        assert all(any(f"{name} starts" in line for line in run["history"]) for run in found["boots"])
 
 
 def test_runs_do_what_they_are_for(found: Any) -> None:
@@ -65,19 +72,11 @@ def test_a_failing_plan_is_made_smaller(found: Any) -> None:
     assert "revoke_children" in "".join(smaller["history"])
 
 
-def test_the_command_replays_a_seed() -> None:
-    line = [
-        sys.executable,
-        "-m",
-        "tests.simulation",
-        "--seed",
-        "1",
-        "--steps",
-        "60",
-        "--bug",
-        "a revoke that skips one child",
-    ]
+def test_the_command_replays_a_seed(found: Any) -> None:
+    bug = "a revoke that skips one child"
+    seed = str(found["bugs"][bug]["seed"])
+    line = [sys.executable, "-m", "tests.simulation", "--seed", seed, "--bug", bug, "--no-shrink"]
     done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
-    assert "again: bin/cloudos simulate --seed 1 --steps 60 --faults" in done.stdout
-    assert "Traceback" in done.stdout
+    assert f"seed {seed}: {found['bugs'][bug]['problem']}" in done.stdout
+    assert f"again: bin/cloudos simulate --seed {seed} --steps 1000 --faults" in done.stdout

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from cloudos.lang import U64, current_address_space
-from tests.sim.world import board, user
+from tests.simulation.kernel import board, user
 from tests.simulation.modules import PRIVATE_START, Modules
 
 MESSAGE = struct.Struct("<11Q")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloudos.compiler import build
-from cloudos.compiler.shorten import FAST_SECTION, chain
+from cloudos.compiler.shorten import FAST_SECTION, chain, share_constants
 from cloudos.compiler.targets import target
 
 FAR = "\t.skip\t300, 0x90\n"
@@ -51,3 +51,13 @@ def test_others_stay(shortened, body: str) -> None:  # type: ignore[no-untyped-d
 def test_fast_functions_stay(shortened) -> None:  # type: ignore[no-untyped-def]
     text = function("\tje\t.LBB0_1\n\tjmp\t.LBB0_1\n", f"{FAST_SECTION}f")
     assert shortened(text) == text
+
+
+def test_constants_that_are_used_more_than_twice_stand_in_memory() -> None:
+    twice = "\tmovabsq\t$-3, %rcx\n" * 2
+    text = share_constants("\tmovabsq\t$81985529216486895, %rax\n" * 3 + twice)
+    assert text == (
+        "\tmovq\tconstant_0(%rip), %rax\n" * 3 + twice
+        + '\t.section\t.rodata.constants,"a",@progbits\nconstant_0:\n\t.quad\t81985529216486895\n'
+    )  # fmt: skip
+    assert share_constants(twice) == twice

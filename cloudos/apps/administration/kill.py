@@ -112,7 +112,7 @@ def kill(arguments: List[Text]) -> U8:
         raise Usage
     if U64(HARMLESS).bit(request.signal):
         name = Text(SIGNALS).words()[request.signal - 1]
-        print_error(f"kill: SIG{name}: programs are not stopped here, nor told this")
+        print_error(f"kill: SIG{name}: programs are not told this")
         raise Failed
     service = Programs(need("kill", "programs", "Programs.kill"))
     status = U8(0)

@@ -6,6 +6,7 @@ from cloudos.apps.shell.builtin_names import Builtin, is_special_builtin
 from cloudos.apps.shell.channel import Channel
 from cloudos.apps.shell.context import FAILED, Context, ReturnFunction, Runner
 from cloudos.apps.shell.expansion import Expander
+from cloudos.apps.shell.jobs import note_stopped
 from cloudos.apps.shell.launcher import (
     NOT_EXECUTABLE,
     NOT_FOUND,
@@ -14,6 +15,7 @@ from cloudos.apps.shell.launcher import (
     await_launch,
     begin,
     find_program,
+    has_ended,
     looks_like_script,
     prepare,
     read_file,
@@ -26,6 +28,7 @@ from cloudos.apps.shell.state import DESCRIPTORS, ExitShell, ExpansionFailure, S
 from cloudos.apps.shell.tree import Assignment, Node, Redirection
 from cloudos.lang import U64, write_text
 from cloudos.sdk import ByteBuffer, KeyMissing, List, Text
+from cloudos.sdk.programs import Launch
 
 DEEPEST = 100  # functions within functions: each takes a piece of the stack
 
@@ -257,7 +260,14 @@ def launch_and_wait(context: Context, runner: Runner, fields: List[Text]) -> Non
         return
     context.set_foreground(launch.number)
     sinks.collect()
-    state.status = await_launch(launch)
+    if context.stops_jobs():
+        if not has_ended(launch):
+            stopped = List[Launch]()
+            stopped.append(launch)
+            note_stopped(context, stopped, Text(" ").join(fields))
+        state.status = launch.status
+    else:
+        state.status = await_launch(launch)
     sinks.finish()
     context.set_foreground(U64(0))
     context.next_look = U64(0)

@@ -68,6 +68,7 @@ class Job:
     text: Text
     done: bool
     status: U64
+    stopped: bool = False
 
 
 @managed
@@ -156,6 +157,10 @@ class Context:
         """At a terminal: the group that the interrupt key ends; 0 for none. A script's programs are in its group."""
         if self.person:
             programs.set_foreground(group)
+
+    def stops_jobs(self) -> bool:
+        """Whether what is stopped becomes a job: at a terminal. In a subshell nobody could continue it."""
+        return self.person and self.apart == 0
 
     def check_interrupt(self) -> None:
         """Raises Abandoned when the interrupt key ended the program that just ran, so that loops end, too."""

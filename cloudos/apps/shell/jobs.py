@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from cloudos.apps.shell.characters import PERCENT, all_digits
 from cloudos.apps.shell.context import FAILED, NO_PROGRAM, Context, Job, Runner
-from cloudos.apps.shell.launcher import NOT_FOUND, await_launch
+from cloudos.apps.shell.launcher import NOT_FOUND, await_launch, has_ended
 from cloudos.apps.shell.output import say
 from cloudos.apps.signals import HARMLESS, LAST, signal_name, signal_of
-from cloudos.contracts.programs import TERMINATE
+from cloudos.contracts.programs import CONTINUE, LAST_STOP, TERMINATE
 from cloudos.lang import I64, U64, Error, write_text
 from cloudos.sdk import ByteBuffer, InvalidNumber, List, Text, programs
+from cloudos.sdk.programs import Launch
 
 PAUSE = 10_000_000  # nanoseconds between two looks at a job
 BY_SIGNAL = 128  # and its number: the status of what a signal ended
@@ -20,6 +21,30 @@ def finish(job: Job) -> None:
     for launch in job.launches:
         job.status = await_launch(launch)
     job.done = True
+
+
+def note_stopped(context: Context, launches: List[Launch], text: Text) -> None:
+    """What a person has stopped is a job from now on, and shown."""
+    job = context.add_job(launches, launches[launches.length - 1].number, text)
+    job.stopped = True
+    show_stopped(context, job)
+
+
+def show_stopped(context: Context, job: Job) -> None:
+    """Tell a person that a job does not run."""
+    text = ByteBuffer()
+    write_text(text, f"{line_of(job, True)}\n")
+    context.state.show_error(text)
+
+
+def go_on(job: Job) -> None:
+    """Let a stopped job run."""
+    for launch in job.launches:
+        try:
+            launch.kill(U64(CONTINUE))
+        except Error:
+            pass
+    job.stopped = False
 
 
 def finish_listening(context: Context, runner: Runner, job: Job) -> bool:
@@ -119,7 +144,7 @@ def wait(context: Context, runner: Runner, fields: List[Text]) -> None:
 def line_of(job: Job, last: bool) -> Text:
     """A job as `jobs` shows it."""
     mark = Text("+" if last else " ")
-    word = Text("Running")
+    word = Text("Stopped" if job.stopped else "Running")
     if job.done:
         word = Text("Done") if job.status == 0 else Text(f"Done({job.status})")
     return Text(f"[{job.id}] {mark} {word:<26} {job.text}")
@@ -162,15 +187,30 @@ def foreground(context: Context, fields: List[Text]) -> None:
         return
     say(context.state, f"{job.text}")
     context.set_foreground(job.group)
-    finish(job)
+    go_on(job)
+    if context.stops_jobs():
+        for launch in job.launches:
+            job.stopped = not has_ended(launch) or job.stopped
+            job.status = launch.status
+    else:
+        finish(job)
     context.set_foreground(U64(0))
     context.state.status = job.status
-    remove(context, job)
+    if job.stopped:
+        show_stopped(context, job)
+    else:
+        remove(context, job)
 
 
-def background(context: Context) -> None:
-    """`bg`: nothing here stops a job without ending it, so there is none to go on."""
-    context.fail("bg: jobs are not stopped here, so none can be continued", U64(1))
+def background(context: Context, fields: List[Text]) -> None:
+    """`bg [job]`: let a stopped job go on beside the shell."""
+    job = own(context, fields[1] if fields.length > 1 else Text("%%"))
+    if job is None:
+        context.fail("bg: no such job", U64(FAILED))
+        return
+    go_on(job)
+    say(context.state, f"[{job.id}] {job.text}")
+    context.state.status = U64(0)
 
 
 def kill(context: Context, fields: List[Text]) -> None:
@@ -191,7 +231,7 @@ def kill(context: Context, fields: List[Text]) -> None:
     if name is not None:
         found = signal_of(name)
         if found is None or U64(HARMLESS).bit(found):
-            context.fail(f"kill: {name}: no signal that ends programs", U64(FAILED))
+            context.fail(f"kill: {name}: no signal that does anything to programs", U64(FAILED))
             return
         signal = found
     if at >= fields.length:
@@ -228,6 +268,8 @@ def kill_one(context: Context, name: Text, signal: U64) -> None:
         if job is not None and job.number < NO_PROGRAM:
             for launch in job.launches:
                 launch.kill(signal)
+            if signal >= CONTINUE and signal <= LAST_STOP:
+                job.stopped = signal != CONTINUE
         elif all_digits(digits.content) and 0 < digits.length < 18:
             programs.kill(U64(digits.to_integer()), group, signal)
         else:

@@ -216,6 +216,15 @@ def await_launch(launch: Launch) -> U64:
         return U64(NOT_FOUND)
 
 
+def has_ended(launch: Launch) -> bool:
+    """Wait until a program ends or is stopped; whether it has ended. `launch.status` says how."""
+    try:
+        return launch.settle()
+    except Error:
+        launch.ended, launch.status = True, U64(NOT_FOUND)
+        return True
+
+
 def looks_like_script(content: Text) -> bool:
     """Whether a file that is no program may be a script: its first line has no zero byte."""
     for byte in content.content:

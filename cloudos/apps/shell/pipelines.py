@@ -13,7 +13,17 @@ from cloudos.apps.shell.channel import Channel, closed_channel, document, memory
 from cloudos.apps.shell.commands import assign, find_function, trace
 from cloudos.apps.shell.context import NO_PROGRAM, Context, Runner
 from cloudos.apps.shell.expansion import Expander
-from cloudos.apps.shell.launcher import NOT_EXECUTABLE, ScriptFound, Sinks, await_launch, begin, find_program, prepare
+from cloudos.apps.shell.jobs import note_stopped
+from cloudos.apps.shell.launcher import (
+    NOT_EXECUTABLE,
+    ScriptFound,
+    Sinks,
+    await_launch,
+    begin,
+    find_program,
+    has_ended,
+    prepare,
+)
 from cloudos.apps.shell.redirect import redirect
 from cloudos.apps.shell.state import ExpansionFailure, State
 from cloudos.apps.shell.subshell import prepare_subshell
@@ -125,12 +135,18 @@ class Pipeline:
     def finish(self) -> None:
         """Wait for the programs; the status of the state is that of the last stage."""
         self.sinks.collect()
+        going = False
         for launch in self.launches:
-            await_launch(launch)
+            if self.context.stops_jobs():
+                going = not has_ended(launch) or going
+            else:
+                await_launch(launch)
         self.sinks.finish()
+        if going:
+            note_stopped(self.context, self.launches, text_of(self.stages))
         last = self.last
         if last is not None:
-            self.context.state.status = await_launch(last)
+            self.context.state.status = last.status
 
 
 def prepare_stage(context: Context, runner: Runner, node: Node, sinks: Sinks) -> Launch | None:
@@ -174,6 +190,15 @@ def written_name(node: Node) -> Text | None:
             return None
         name.write(part.text.content)
     return name.to_text()
+
+
+def text_of(stages: List[Node]) -> Text:
+    """A pipeline by the names of its commands."""
+    names = List[Text]()
+    for stage in stages:
+        name = written_name(stage)
+        names.append(Text("...") if name is None else name)
+    return Text(" | ").join(names)
 
 
 def is_external(context: Context, node: Node) -> bool:

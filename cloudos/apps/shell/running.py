@@ -102,7 +102,7 @@ def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> N
         case Builtin.FG:
             jobs.foreground(context, fields)
         case Builtin.BG:
-            jobs.background(context)
+            jobs.background(context, fields)
         case Builtin.KILL:
             jobs.kill(context, fields)
         case _:

@@ -100,10 +100,18 @@ def type_of_annotation(kind: Any, bindings: Bindings, self_type: Type | None = N
     if typing.get_origin(kind) is Literal:
         return CONST_INT
     if typing.get_origin(kind) is tuple:
-        return TupleType(tuple(type_of_annotation(item, bindings, self_type) for item in typing.get_args(kind)))
+        return TupleType(tuple(held_type(item, bindings, self_type) for item in typing.get_args(kind)))
     if typing.get_origin(kind) is type:
         return TypeOf(type_of_annotation(typing.get_args(kind)[0], bindings, self_type))
     return _class_type(kind, bindings, self_type)
+
+
+def held_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
+    """`type_of_annotation` for what a variable, an element or a member holds. Raises UnknownAnnotation."""
+    found = type_of_annotation(kind, bindings, self_type)
+    if found in (NONE, NEVER):
+        raise UnknownAnnotation(f"nothing can be held in a place of type {found}", "write U64 | None, for example")
+    return found
 
 
 def _union(parts: tuple[Any, ...], bindings: Bindings, self_type: Type | None) -> Type:
@@ -131,7 +139,7 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
     if origin in element:
         if not arguments:
             raise UnknownAnnotation(f"{origin.__name__} needs the type it refers to: {origin.__name__}[U8]")
-        inner = type_of_annotation(arguments[0], bindings, self_type)
+        inner = held_type(arguments[0], bindings, self_type)
         return element[origin](inner)  # type: ignore[arg-type]
     if origin is lang.Array:
         if len(arguments) != 2:
@@ -140,8 +148,8 @@ def _class_type(kind: Any, bindings: Bindings, self_type: Type | None) -> Type:
             count = bindings.get(arguments[1])
             if not isinstance(count, LiveType):
                 raise UnknownAnnotation(f"the length {arguments[1]} is not known here")
-            return ArrayType(type_of_annotation(arguments[0], bindings, self_type), int(count.value))
-        return ArrayType(type_of_annotation(arguments[0], bindings, self_type), literal_count(arguments[1]))
+            return ArrayType(held_type(arguments[0], bindings, self_type), int(count.value))
+        return ArrayType(held_type(arguments[0], bindings, self_type), literal_count(arguments[1]))
     if not isinstance(kind, type):
         raise UnknownAnnotation(f"{kind!r} is not a type that compiled code can hold")
     if hasattr(kind, "__enum_width__"):

@@ -316,6 +316,9 @@ def _signature(checker: Checker, function: Any) -> tuple[list[Parameter], Type]:
             checker.refuse(entry, f"parameter '{entry.arg}' has no type", f"write {entry.arg}: U64, for example")
         kind = checker.annotation(entry.annotation)
         _refuse_bare(checker, kind, entry.annotation)
+        if kind in (NONE, NEVER):
+            hint = "write U64 | None, for example"
+            checker.refuse(entry.annotation, f"a parameter of type {kind} holds nothing", hint)
         parameters.append(
             Parameter(entry.arg, kind, entry.arg in defaults, defaults.get(entry.arg), entry.arg in keyword_only)
         )

@@ -21,6 +21,7 @@ from cloudos.compiler.check.annotations import (
 from cloudos.compiler.check.checker import Checker, class_bindings, make_instance, member
 from cloudos.compiler.check.construction import require_field
 from cloudos.compiler.check.narrowing import apply_facts
+from cloudos.compiler.fields import about_the_same_field
 from cloudos.compiler.typesystem import (
     BOOL,
     BYTES,
@@ -156,8 +157,8 @@ def fields_info(kind: StructType | ManagedType) -> Any:
     """The description of a class that the language library keeps."""
     try:
         return kind.cls.__struct__ if isinstance(kind, StructType) else kind.cls.__managed__
-    except TypeError as error:
-        raise UnknownAnnotation(str(error)) from None
+    except (NameError, TypeError) as error:
+        raise about_the_same_field(error, UnknownAnnotation(str(error))) from None
 
 
 def field_type(checker: Checker, kind: StructType | ManagedType, name: str) -> Type | None:

@@ -126,6 +126,8 @@ def _annotated(checker: Checker, node: ast.AnnAssign) -> Stmts:
         checker.refuse(node, f"'{name}' is {checker.locals[name]} elsewhere in this function")
     if isinstance(kind, LiveType):
         checker.refuse(node.annotation, f"{kind} exists only at build time")
+    if kind in (NONE, NEVER):
+        checker.refuse(node.annotation, f"a local name of type {kind} holds nothing", "write U64 | None, for example")
     checker.locals[name] = kind
     if node.value is None:
         return []

@@ -1,45 +1,53 @@
-"""Port 1 of a virtio serial device as a chip of a serial line: OASIS virtio 1.2, sections 4.2 (mmio) and 5.3."""
+"""Port 1 of a virtio serial device as a chip of a serial line; registers and structures: `cloudos/abi/virtio.py`."""
 
 from __future__ import annotations
 
-from cloudos.drivers.virtio_console.queues import DEVICE_WRITES, ENTRIES, Descriptor, Queue, QueueMemory
-from cloudos.lang import U8, U16, U32, U64, Ptr, VirtAddr, struct, zeroed
+from cloudos.abi.virtio import (
+    ALL_PORTS,
+    DEVICE_CONSOLE,
+    DEVICE_WRITES,
+    ENTRIES,
+    EVENT_DEVICE_READY,
+    EVENT_PORT_OPEN,
+    EVENT_PORT_READY,
+    FEATURE_MULTIPORT,
+    FEATURE_VERSION_1_HIGH,
+    MAGIC,
+    MODERN,
+    PORT,
+    QUEUE_CONTROL_OUT,
+    QUEUE_IN,
+    QUEUE_OUT,
+    QUEUE_SPACING,
+    REGISTER_DEVICE,
+    REGISTER_FEATURES,
+    REGISTER_FEATURES_SELECT,
+    REGISTER_INTERRUPT_ACKNOWLEDGE,
+    REGISTER_INTERRUPT_STATUS,
+    REGISTER_MAGIC,
+    REGISTER_QUEUE_AVAILABLE,
+    REGISTER_QUEUE_DESCRIPTORS,
+    REGISTER_QUEUE_NOTIFY,
+    REGISTER_QUEUE_READY,
+    REGISTER_QUEUE_SELECT,
+    REGISTER_QUEUE_SIZE,
+    REGISTER_QUEUE_USED,
+    REGISTER_STATUS,
+    REGISTER_VERSION,
+    STATUS_ACKNOWLEDGE_DRIVER,
+    STATUS_DRIVER_OK,
+    STATUS_FEATURES_OK,
+    ControlMessage,
+    Descriptor,
+    QueueMemory,
+)
+from cloudos.drivers.virtio_console.queues import Queue
+from cloudos.lang import U8, U16, U32, U64, Ptr, VirtAddr, size_of, struct, zeroed
 from cloudos.sdk import system
 from cloudos.sdk.devices import Registers
 
-MAGIC = 0x7472_6976
-MODERN = 2
-CONSOLE = 3
-REGISTER_MAGIC = 0x00
-REGISTER_VERSION = 0x04
-REGISTER_DEVICE = 0x08
-REGISTER_FEATURES = 0x20
-REGISTER_FEATURES_SELECT = 0x24
-REGISTER_QUEUE_SELECT = 0x30
-REGISTER_QUEUE_SIZE = 0x38
-REGISTER_QUEUE_READY = 0x44
-REGISTER_QUEUE_NOTIFY = 0x50
-REGISTER_INTERRUPT_STATUS = 0x60
-REGISTER_INTERRUPT_ACKNOWLEDGE = 0x64
-REGISTER_STATUS = 0x70
-REGISTER_QUEUE_DESCRIPTORS = 0x80
-REGISTER_QUEUE_AVAILABLE = 0x90
-REGISTER_QUEUE_USED = 0xA0
-STATUS_ACKNOWLEDGE_DRIVER = 3
-STATUS_FEATURES_OK = 11
-STATUS_DRIVER_OK = 15
-FEATURE_MULTIPORT = 1 << 1
-FEATURE_VERSION_1_HIGH = 1
-# By number, of port 1.
-CONTROL, INPUT, OUTPUT = 3, 4, 5
-PORT = 1
-ALL_PORTS = 0xFFFF
-EVENT_DEVICE_READY, EVENT_PORT_READY, EVENT_PORT_OPEN = 0, 3, 6
-
-SIZE = 8
 # The memory that is shared with the device: queues, output, and a page for each of some input buffers.
 PAGE = 4096
-SPACING = 512
 BUFFERS = 2
 LENGTH = PAGE * (2 + BUFFERS)
 PATIENCE = 1_000_000_000  # nanoseconds
@@ -65,7 +73,7 @@ class VirtioPort:
     def exists(self) -> bool:
         """Whether there is such a device."""
         magic = self.registers.read(U64(REGISTER_MAGIC)) == MAGIC
-        is_console = self.registers.read(U64(REGISTER_DEVICE)) == CONSOLE
+        is_console = self.registers.read(U64(REGISTER_DEVICE)) == DEVICE_CONSOLE
         return magic and is_console and self.registers.read(U64(REGISTER_VERSION)) == MODERN
 
     def start(self, memory: U64, physical: U64) -> bool:
@@ -80,18 +88,18 @@ class VirtioPort:
         write.write(U64(REGISTER_FEATURES_SELECT), U32(0))
         write.write(U64(REGISTER_FEATURES), U32(FEATURE_MULTIPORT))
         write.write(U64(REGISTER_STATUS), U32(STATUS_FEATURES_OK))
-        self.set_up(self.control, U64(CONTROL), U64(0))
-        self.set_up(self.input, U64(INPUT), U64(SPACING))
-        self.set_up(self.output, U64(OUTPUT), U64(2 * SPACING))
+        self.set_up(self.control, U64(QUEUE_CONTROL_OUT), U64(0))
+        self.set_up(self.input, U64(QUEUE_IN), U64(QUEUE_SPACING))
+        self.set_up(self.output, U64(QUEUE_OUT), U64(2 * QUEUE_SPACING))
         write.write(U64(REGISTER_STATUS), U32(STATUS_DRIVER_OK))
         for index in U16.range(BUFFERS):
             place = physical + PAGE * (2 + U64(index))
             self.input.memory.value.descriptors[index] = Descriptor(place, U32(PAGE), U16(DEVICE_WRITES), U16(0))
             self.input.offer(index)
-        opened = self.tell(U16(ALL_PORTS), U16(EVENT_DEVICE_READY)) and self.tell(U16(PORT), U16(EVENT_PORT_READY))
-        opened = opened and self.tell(U16(PORT), U16(EVENT_PORT_OPEN))
+        opened = self.tell(U32(ALL_PORTS), U16(EVENT_DEVICE_READY)) and self.tell(U32(PORT), U16(EVENT_PORT_READY))
+        opened = opened and self.tell(U32(PORT), U16(EVENT_PORT_OPEN))
         # Only now, as QEMU looks for input when it hears of buffers for a port that is open.
-        self.notify(U64(INPUT))
+        self.notify(U64(QUEUE_IN))
         return opened
 
     def set_up(self, queue: Queue, number: U64, offset: U64) -> None:
@@ -99,11 +107,11 @@ class VirtioPort:
         queue.memory = Ptr.at(QueueMemory, VirtAddr(self.memory + offset))
         queue.seen = U16(0)
         parts = queue.memory.value
-        queue.interrupt(number == INPUT)
+        queue.interrupt(number == QUEUE_IN)
         base = self.physical + offset
         start = Ptr.to(parts).address
         self.registers.write(U64(REGISTER_QUEUE_SELECT), U32(number))
-        self.registers.write(U64(REGISTER_QUEUE_SIZE), U32(SIZE))
+        self.registers.write(U64(REGISTER_QUEUE_SIZE), U32(ENTRIES))
         self.set_address(U64(REGISTER_QUEUE_DESCRIPTORS), base)
         self.set_address(U64(REGISTER_QUEUE_AVAILABLE), base + Ptr.to(parts.available).address.distance(start))
         self.set_address(U64(REGISTER_QUEUE_USED), base + Ptr.to(parts.used).address.distance(start))
@@ -118,17 +126,16 @@ class VirtioPort:
         """Let the device look at a queue."""
         self.registers.write(U64(REGISTER_QUEUE_NOTIFY), U32(queue))
 
-    def tell(self, port: U16, event: U16) -> bool:
-        """Send a control message with the value 1; whether the device took it. Four words: port (2), event, value."""
+    def tell(self, port: U32, event: U16) -> bool:
+        """Send a control message with the value 1; whether the device took it."""
         parts = self.control.memory.value
-        parts.message[0] = port
-        parts.message[1] = U16(0) if port == PORT else U16(ALL_PORTS)
-        parts.message[2] = event
-        parts.message[3] = U16(1)
+        parts.message.port = port
+        parts.message.event = event
+        parts.message.value = U16(1)
         offset = Ptr.to(parts.message).address.distance(Ptr.to(parts).address)
-        parts.descriptors[0] = Descriptor(self.physical + offset, U32(8), U16(0), U16(0))
+        parts.descriptors[0] = Descriptor(self.physical + offset, U32(size_of(ControlMessage)), U16(0), U16(0))
         self.control.offer(U16(0))
-        self.notify(U64(CONTROL))
+        self.notify(U64(QUEUE_CONTROL_OUT))
         end = system.clock_read() + PATIENCE
         while not self.control.has_used():
             if system.clock_read() > end:
@@ -165,7 +172,7 @@ class VirtioPort:
     def give_back(self, buffer: U64) -> None:
         """Let the device have an input buffer again."""
         self.input.offer(U16(buffer))
-        self.notify(U64(INPUT))
+        self.notify(U64(QUEUE_IN))
 
     def take(self) -> U8:
         """See `Chip`."""
@@ -192,4 +199,4 @@ class VirtioPort:
             self.filled = U64(0)
             self.output.memory.value.descriptors[0] = Descriptor(self.physical + PAGE, length, U16(0), U16(0))
             self.output.offer(U16(0))
-            self.notify(U64(OUTPUT))
+            self.notify(U64(QUEUE_OUT))

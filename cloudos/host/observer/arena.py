@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U8, U32, U64, Array, IntEnum, enum, struct, zeroed
+from cloudos.lang import U8, U32, U64, Array, Atomic, IntEnum, enum, struct, zeroed
 
 MAGIC = 0x4352_4553_424F_4443
 BLOCKS = 1 << 18
@@ -67,16 +67,18 @@ class Arena:
     anchor_start: U64 = U64(0)
     anchor_end: U64 = U64(0)
     anchor_physical: U64 = U64(0)
-    # The kernel's: what it is linked at, its code, where it keeps the current thread.
+    # The kernel's: what it is linked at, its code, what it keeps for the first processor.
     kernel_base: U64 = U64(0)
     kernel_size: U64 = U64(0)
     direct_base: U64 = U64(0)
-    current: U64 = U64(0)
+    processor: U64 = U64(0)
     system_call: U64 = U64(0)
     user_trap: U64 = U64(0)
     # 0: calls and returns are those of x86_64, 1: of AArch64.
     coding: U64 = U64(0)
     traced: U64 = U64(0)
+    # Nothing is wanted but which blocks were executed, by whatever processor.
+    only_lines: U64 = U64(0)
     blocks_at: U64 = U64(0)
     instructions_at: U64 = U64(0)
     nodes_at: U64 = U64(0)
@@ -88,8 +90,8 @@ class Arena:
     # Written by the plugin. Entry 0 of each table stands for none.
     # Instructions begun.
     executed: U64 = U64(0)
-    blocks: U64 = U64(1)
-    instructions: U64 = U64(1)
+    blocks: Atomic[U64] = Atomic(U64(1))
+    instructions: Atomic[U64] = Atomic(U64(1))
     nodes: U64 = U64(1)
     counters: U64 = U64(1)
     tasks: U64 = U64(1)
@@ -129,7 +131,8 @@ class Block:
     # Of the counter that was used last, with the node that it belongs to.
     cached_node: U32
     cached_counter: U32
-    unused: Array[U64, Literal[2]]
+    # With `only_lines`: not 0 once it was executed.
+    executed: U64
 
 
 @struct

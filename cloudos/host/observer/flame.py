@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from cloudos.host.observer.profile import KERNEL, Frame, Profile, Tree, totals_of
+from cloudos.host.observer.profiles import KERNEL, Frame, Profile, Tree, totals_of
 
 WIDTH = 1200.0
 MARGIN = 10.0

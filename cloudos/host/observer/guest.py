@@ -11,6 +11,7 @@ from cloudos.kernel.hal import ARCHITECTURE, trap
 from cloudos.kernel.objects.header import SLOTS_PER_CHUNK, Capability, Directory, Header
 from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.thread import Thread
+from cloudos.kernel.sched.processor import Processor
 from cloudos.lang import U32, U64, Ptr, VirtAddr, data, null, offset_of, size_of
 
 _X86_MESSAGE = ["rax", "rdx", "rdi", "rsi", "rbx", "rdx", "r10", "r8", "r9", "r12", "r13", "r14", "r15"]
@@ -37,8 +38,8 @@ def host(arena: Arena, address: U64) -> U64:
 
 def current(arena: Arena) -> U64:
     """The guest's address of the thread that runs, or whose system call or trap the kernel deals with; 0: none."""
-    at = host(arena, arena.current)
-    return U64(NOTHING) if at == 0 else Ptr.at(U64, VirtAddr(at)).value
+    at = host(arena, arena.processor)
+    return U64(NOTHING) if at == 0 else Ptr.at(Processor, VirtAddr(at)).value.current.address.value
 
 
 def thread_at(arena: Arena, thread: U64) -> Ptr[Thread]:

@@ -1,7 +1,7 @@
 """Which of the kernel's instructions are executed in any run of any test: for coverage of the kernel's lines.
 
 With CLOUDOS_KERNEL_LINES=FOLDER every machine that is emulated is watched, and leaves in the folder what was executed
-of its kernel, and that kernel itself. `lines_in` makes lines of it.
+of its kernel, which is not optimised then, and that kernel itself. `lines_in` makes lines of it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cloudos.host import elf
+from cloudos.host import elf, state
 from cloudos.host.bootstrap import write_atomically
-from cloudos.host.errors import ToolError
-from cloudos.host.machine import KERNEL_LINES, Options
+from cloudos.host.machine import Options
 from cloudos.host.observer.lines import Lines
-from cloudos.host.observer.watching import HIGH_HALF, Watch, symbols, watch
+from cloudos.host.observer.watching import HIGH_HALF, NEEDED, Watch, symbols, watch
 
-NEEDED = ("kernel_system_call", "kernel_user_trap", "kernel_end", "kernel__sched__processor__PROCESSOR")
 KERNEL = "cloudos/kernel/"
 
 
@@ -34,23 +32,16 @@ def collecting(kernel: Path, options: Options) -> Iterator[Options]:
         yield options
         return
     content = kernel.read_bytes()
-    with watch(kernel, elf.architecture(content), options.memory) as watching:
+    with watch(kernel, elf.architecture(content), options.memory, only_lines=True) as watching:
         yield replace(options, observed=watching.observed)
-        keep(Path(os.environ[KERNEL_LINES]), content, watching)
+        keep(Path(os.environ[state.KERNEL_LINES]), content, watching)
 
 
 def keep(folder: Path, kernel: bytes, watching: Watch) -> None:
     """Write what was executed of the kernel; nothing when nothing was."""
-    try:
-        record = watching.record()
-    except ToolError:
+    addresses = {address for address in watching.reached() if address >= HIGH_HALF}
+    if not addresses:
         return
-    addresses = {
-        address
-        for count in record.counts
-        if count.block.addresses[0] >= HIGH_HALF
-        for address in count.block.addresses[: count.executed]
-    }
     name = hashlib.sha256(kernel).hexdigest()[:20]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{name}.elf").exists():

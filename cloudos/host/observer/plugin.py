@@ -88,8 +88,15 @@ def install(plugin: U64, information: U64, count: U32, arguments: Ptr[Ptr[U8]]) 
 @exported("observer_on_execute")
 @fast
 def on_execute(processor: U32, index: U64) -> None:
-    """A block is about to be executed."""
+    """A block is about to be executed, by the one processor that is watched."""
     recorder.execute(PLUGIN.arena.value, index)
+
+
+@exported("observer_on_reach")
+@fast
+def on_reach(processor: U32, index: U64) -> None:
+    """A block is about to be executed, and nothing more is wanted. Processors may be here at the same time."""
+    recorder.block_at(PLUGIN.arena.value, index).value.executed = U64(1)
 
 
 @exported("observer_on_translate")
@@ -97,21 +104,23 @@ def on_translate(plugin: U64, block: U64) -> None:
     """A block is translated: describe it, and ask to be called when it is executed."""
     arena = PLUGIN.arena.value
     count = plugin_api.length(block)
-    if count == 0 or arena.blocks == BLOCKS or arena.instructions + count > INSTRUCTIONS:
+    # Several processors may translate at the same time.
+    first = arena.instructions.fetch_add(count)
+    number = arena.blocks.fetch_add(U64(1))
+    if number >= BLOCKS or first + count > INSTRUCTIONS:
         arena.lost_blocks += 1
         return
-    first = arena.instructions
     digest = U64(FNV_BASIS)
     last = U64(0)
     for index in U64.range(count):
         last = plugin_api.instruction(block, index)
         recorder.instruction_at(arena, first + index).value = plugin_api.address(last)
         digest = digested(digest, Ptr.at(U8, VirtAddr(plugin_api.code(last))), plugin_api.size(last))
-        plugin_api.count_instruction(last, U64(plugin_api.ADD), Ptr.to(arena).address.value + EXECUTED, U64(1))
-    arena.instructions += count
+        if arena.only_lines == 0:
+            plugin_api.count_instruction(last, U64(plugin_api.ADD), Ptr.to(arena).address.value + EXECUTED, U64(1))
     begin = plugin_api.instruction(block, U64(0))
     locate(arena, plugin_api.address(begin), plugin_api.host_address(begin))
-    made = recorder.block_at(arena, arena.blocks).value
+    made = recorder.block_at(arena, number).value
     made.address = plugin_api.address(begin)
     made.first = U32(first)
     made.count = U32(count)
@@ -119,8 +128,8 @@ def on_translate(plugin: U64, block: U64) -> None:
     made.ending = ending(arena, Ptr.at(U8, VirtAddr(plugin_api.code(last))), plugin_api.size(last))
     made.probe = probe(arena, made.address)
     made.cached_node = U32(0xFFFF_FFFF)
-    plugin_api.on_execution(block, code_address(on_execute).value, U64(plugin_api.NO_REGISTERS), arena.blocks)
-    arena.blocks += 1
+    called = code_address(on_execute) if arena.only_lines == 0 else code_address(on_reach)
+    plugin_api.on_execution(block, called.value, U64(plugin_api.NO_REGISTERS), number)
 
 
 def digested(digest: U64, code: Ptr[U8], size: U64) -> U64:
@@ -178,4 +187,4 @@ def ending_arm(code: Ptr[U8]) -> Ending:
     return Ending.RETURN if word & 0xFFFF_F000 == 0xD65F_0000 else Ending.OTHER
 
 
-IMAGE = ProgramImage(entries=(install, on_translate, on_execute, on_panic), assemblies=())
+IMAGE = ProgramImage(entries=(install, on_translate, on_execute, on_reach, on_panic), assemblies=())

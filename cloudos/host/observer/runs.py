@@ -20,6 +20,8 @@ PROMPT = rb"\$ \x1b\[J"
 """What the shell shows when it waits for a line: it erases what stands behind."""
 LONGEST = 600.0
 """Seconds of real time, when nobody says otherwise."""
+OLDEST, TOO_NEW = (7, 2), (9, 0)
+"""Versions of QEMU whose interface for plugins is the one that the plugin uses."""
 PROGRAM = "program"
 OUTPUT, ERRORS = 1, 2
 
@@ -61,7 +63,10 @@ def run(request: Request) -> Watched:
 
 def emulation(architecture: str) -> tuple[qemu.Qemu, accelerator.Accelerator]:
     """The emulator. Raises ToolError."""
-    return qemu.require(architecture), accelerator.emulation("only there it can be watched", architecture)
+    found = qemu.require(architecture)
+    if not OLDEST <= tuple(int(part) for part in found.version.split(".")[:2]) < TOO_NEW:
+        raise ToolError(f"QEMU {found.version} has another interface for plugins", "versions 7.2 to 8.2 are known")
+    return found, accelerator.emulation("only there it can be watched", architecture)
 
 
 def run_program(request: Request, program: Path) -> Watched:

@@ -33,6 +33,9 @@ EARLY = {"x86_64": (KERNEL_BASE + 0x100000, 0x100000, 0), "aarch64": (0x4000_000
 x86_64 is loaded at 1 MB; on `virt` the first instructions are QEMU's own, at the start of memory."""
 EARLY_SIZE = 0x1000
 
+NEEDED = ("kernel_system_call", "kernel_user_trap", "kernel_end", "processor")
+"""Symbols of the kernel that the plugin looks at."""
+
 TABLES = {
     "blocks": (arena.BLOCKS, size_of(arena.Block)),
     "instructions": (arena.INSTRUCTIONS, 8),
@@ -45,7 +48,7 @@ TABLES = {
 }
 """Entries and bytes of an entry."""
 
-BLOCK = struct.Struct("<QIIQB")
+BLOCK = struct.Struct("<QIIQB15xQ")
 NODE = struct.Struct("<I4xQ")
 COUNTER = struct.Struct("<III4xQ")
 EVENT = struct.Struct("<B7xQQQ20Q")
@@ -135,8 +138,18 @@ class Watch:
         """The entries of a table that are in use, as `FORMATS` has them."""
         start, size = self.field(f"{name}_at"), TABLES[name][1]
         form = FORMATS[name]
-        for index in range(self.field(name)):
+        # A number is counted up also when there is no room.
+        for index in range(min(self.field(name), TABLES[name][0])):
             yield form.unpack_from(self.view, start + index * size)
+
+    def reached(self) -> set[int]:
+        """The addresses of instructions of all blocks that were executed, where `only_lines` was asked for."""
+        found: set[int] = set()
+        start = self.field("instructions_at")
+        for _, first, count, _, _, executed in self.table("blocks"):
+            if executed:
+                found.update(struct.unpack_from(f"<{count}Q", self.view, start + 8 * first))
+        return found
 
     def record(self) -> Record:
         """What was seen. Raises ToolError when nothing was: the plugin did not run, or failed."""
@@ -148,9 +161,9 @@ class Watch:
                 "nothing was counted: QEMU did not take the plugin", "it has to be version 7.2 to 8.2, with plugins"
             )
         start = self.field("instructions_at")
-        count = self.field("instructions")
+        count = min(self.field("instructions"), arena.INSTRUCTIONS)
         addresses = struct.unpack_from(f"<{count}Q", self.view, start)
-        blocks = [Block(addresses[first : first + n], digest) for _, first, n, digest, _ in self.table("blocks")]
+        blocks = [Block(addresses[first : first + n], digest) for _, first, n, digest, *_ in self.table("blocks")]
         counts = [
             Count(node, blocks[block], executed or len(blocks[block].addresses), times)
             for node, block, executed, times in self.table("counters")
@@ -165,8 +178,12 @@ class Watch:
 
 
 @contextmanager
-def watch(kernel: Path, architecture: str, memory: int, *, traced: bool = False) -> Iterator[Watch]:
+def watch(
+    kernel: Path, architecture: str, memory: int, *, traced: bool = False, only_lines: bool = False
+) -> Iterator[Watch]:
     """An arena for one run of `kernel` on a machine with so many bytes of memory; `traced`: with events.
+
+    `only_lines`: nothing but what `reached` gives, on a machine of any number of processors. Else it must have one.
 
     Raises ToolError, CompileError.
     """
@@ -183,6 +200,7 @@ def watch(kernel: Path, architecture: str, memory: int, *, traced: bool = False)
             configure(made, kernel, architecture, memory)
             made.set("size", at)
             made.set("traced", int(traced))
+            made.set("only_lines", int(only_lines))
             for name, place in places.items():
                 made.set(f"{name}_at", place)
             yield made
@@ -193,6 +211,9 @@ def watch(kernel: Path, architecture: str, memory: int, *, traced: bool = False)
 def configure(made: Watch, kernel: Path, architecture: str, memory: int) -> None:
     """Write what the plugin must know of the guest."""
     known = symbols(kernel)
+    missing = [name for name in NEEDED if name not in known]
+    if missing:
+        raise ToolError(f"the kernel has no symbols {', '.join(missing)}", "please report this as a defect")
     anchor, physical, start = EARLY[architecture]
     values = {
         "magic": arena.MAGIC,
@@ -204,7 +225,7 @@ def configure(made: Watch, kernel: Path, architecture: str, memory: int) -> None
         "kernel_base": KERNEL_BASE,
         "kernel_size": known["kernel_end"] - KERNEL_BASE,
         "direct_base": DIRECT_BASE,
-        "current": known["kernel__sched__processor__PROCESSOR"],
+        "processor": known["processor"],
         "system_call": known["kernel_system_call"],
         "user_trap": known["kernel_user_trap"],
         "coding": list(EARLY).index(architecture),

@@ -26,13 +26,14 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import capabilities, labels
-from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, size_of
+from cloudos.lang import U8, U64, Ptr, Slice, UserPtr, never_inlined, size_of
 
 __all__ = ["BadAddress", "OutOfMemory", "QuotaExceeded", "TooManyHandles"]
 
 
-def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> Ptr[Thread]:
-    """A stopped thread with one reference, of its process. Raises PeerGone, QuotaExceeded, OutOfMemory."""
+def create(process: Ptr[Process], schedule: Ptr[Schedule]) -> Ptr[Thread]:
+    """A stopped thread with one reference, of its process; its `frame` is still to be prepared. Raises PeerGone,
+    QuotaExceeded, OutOfMemory."""
     if process.value.ended:
         raise PeerGone
     quota = process.value.header.quota.value
@@ -42,7 +43,6 @@ def create(process: Ptr[Process], schedule: Ptr[Schedule], ip: U64, sp: U64) -> 
     made.processor = processors.this()
     made.schedule = schedule
     made.priority = schedule.value.priority
-    made.frame.prepare(ip, sp, U64(0), U64(0))
     made.vectors.prepare()
     made.reply.header.kind = Kind.REPLY
     made.reply.header.references = U64(1)
@@ -65,7 +65,7 @@ def thread_create(process: Ptr[Process], schedule: Ptr[Schedule], entry: U64, st
     if entry >= layout.USER_END or stack > layout.USER_END or stack % 16 != 0:
         raise BadArgument
     check_control(process)
-    thread = create(process, schedule, entry, stack)
+    thread = create(process, schedule)
     thread.value.frame.prepare(entry, stack, argument, U64(0))
     try:
         return capabilities.insert_root(own_table(), thread.cast(Header), ALL_RIGHTS, U64(0))
@@ -74,6 +74,7 @@ def thread_create(process: Ptr[Process], schedule: Ptr[Schedule], entry: U64, st
         raise
 
 
+@never_inlined
 def own_table() -> capabilities.CapabilityTable:
     """The handles of the calling process."""
     return PROCESSOR.current.value.process.value.table

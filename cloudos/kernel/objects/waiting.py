@@ -17,7 +17,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U8, U64, Ptr, inlined, null, struct
+from cloudos.lang import U8, U64, Ptr, fast, inlined, null, struct
 
 
 @inlined
@@ -57,6 +57,7 @@ def wait(state: ThreadState, capability: Ptr[Capability], deadline: U64) -> None
     scheduler.block_until(state, deadline)
 
 
+@fast
 def detach(thread: Ptr[Thread]) -> None:
     """Take a thread out of whatever it waits for. Its state is still the old one."""
     scheduler.cancel_timer(thread)

@@ -12,7 +12,7 @@ from cloudos.contracts.console import Console
 from cloudos.contracts.errors import BadMessage, BadOperation, NoSpace, NotSeekable, ServiceError, ServiceGone
 from cloudos.contracts.files import TERMINAL
 from cloudos.contracts.logs import NOTICE, Log
-from cloudos.contracts.programs import INTERRUPT, Programs
+from cloudos.contracts.programs import INTERRUPT, TERMINAL_STOP, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Slice, data, managed
 from cloudos.sdk import system, transport
@@ -23,7 +23,7 @@ from cloudos.sdk.heap import has_room
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.services.console.byte_queue import Queue, new_queue
 from cloudos.services.console.link import Link
-from cloudos.services.console.session import INTERRUPT_KEY, REDRAW_KEY, Session, Waiter, new_session
+from cloudos.services.console.session import INTERRUPT_KEY, REDRAW_KEY, SUSPEND_KEY, Session, Waiter, new_session
 from cloudos.services.console.window import Window, new_window
 
 MOST_SESSIONS = 9
@@ -66,6 +66,8 @@ class ConsoleServer:
     next_tick: U64
     # A line was edited already.
     prompted: bool
+    # What `doomed` gets.
+    signal: U64 = U64(INTERRUPT)
 
     def session(self) -> Session:
         """The session of the caller. Raises ServiceGone: there are nine others."""
@@ -118,6 +120,7 @@ class ConsoleServer:
         if group != 0 and session.pressed:
             # The key was faster than the program's start.
             self.doomed, self.tries, self.next_try = group, U64(KILL_TRIES), system.clock_read()
+            self.signal = U64(INTERRUPT)
         session.pressed = False
 
     def interrupted(self) -> bool:
@@ -231,8 +234,14 @@ class ConsoleServer:
         if cooked and byte == INTERRUPT_KEY and session.editing == 0:
             session.pressed = session.foreground == 0
             if session.foreground != 0:
-                self.doomed, self.tries = session.foreground, U64(KILL_TRIES)
+                self.doomed, self.tries, self.signal = session.foreground, U64(KILL_TRIES), U64(INTERRUPT)
                 self.kill()
+        if cooked and byte == SUSPEND_KEY and session.editing == 0:
+            if session.foreground != 0:
+                session.emit(data(b"^Z\r\n"))
+                self.doomed, self.tries, self.signal = session.foreground, U64(KILL_TRIES), U64(TERMINAL_STOP)
+                self.kill()
+            return
         session.key(byte)
         if cooked:
             # What the next key means may depend on this one. Who reads keys gets all that came at once.
@@ -259,7 +268,7 @@ class ConsoleServer:
             return
         transport.ATTACHED.patience = U64(KILL_PATIENCE)
         try:
-            Programs(self.programs).kill(self.doomed, True, U64(INTERRUPT))
+            Programs(self.programs).kill(self.doomed, True, self.signal)
             self.doomed = U64(0)
         except ServiceGone:
             self.tries -= 1

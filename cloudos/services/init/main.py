@@ -316,7 +316,7 @@ def find_log(register: Register) -> None:
 def launch(register: Register, one: Component) -> None:
     """Start a component; when that fails it counts as a failure of the component."""
     try:
-        if one.quota == 0:
+        if one.executable is None:
             prepare(one)
         if one.process != 0:
             # It was stopped, and its end was not told yet.

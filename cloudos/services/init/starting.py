@@ -43,18 +43,26 @@ WRITER = 1 << 32
 
 
 def prepare(component: Component) -> None:
-    """Make what lasts longer than a process. Raises QuotaExceeded, BadProgram, NotFound."""
+    """Make what lasts longer than a process, and is not there yet: it may fail on the way and be called again.
+
+    Raises QuotaExceeded, BadProgram, NotFound.
+    """
     quota = U64(QUOTA)
     try:
-        component.quota = system.quota_create(quota, component.memory)
-        component.schedule = system.schedule_create(quota, component.priority, component.budget, component.period)
-        component.endpoint = system.endpoint_create(quota)
-        component.bell = system.notification_create(quota)
-        if component.state_bytes > 0:
+        if component.quota == 0:
+            component.quota = system.quota_create(quota, component.memory)
+        if component.schedule == 0:
+            component.schedule = system.schedule_create(quota, component.priority, component.budget, component.period)
+        if component.endpoint == 0:
+            component.endpoint = system.endpoint_create(quota)
+        if component.bell == 0:
+            component.bell = system.notification_create(quota)
+        if component.kept == 0 and component.state_bytes > 0:
             length = (component.state_bytes + (PAGE - 1)) // PAGE * PAGE
             component.kept = system.memory_create(quota, length, U64(MEMORY_PAID))
         for resource in component.resources:
-            resource.handle = part_of_machine(resource)
+            if resource.handle == 0:
+                resource.handle = part_of_machine(resource)
     except (BadArgument, BadState, BadHandle, Denied, OutOfMemory, PeerGone, TooManyHandles, WrongKind):
         raise QuotaExceeded
     number = bundle.find(EntryKind.FILE, component.program.content)

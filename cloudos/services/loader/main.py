@@ -31,7 +31,7 @@ from cloudos.abi.objects import Rights
 from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
-from cloudos.contracts.programs import KILL, Program, Programs
+from cloudos.contracts.programs import CONTINUE, KILL, LAST_STOP, STOP, STOPPED, Program, Programs
 from cloudos.contracts.streams import Stream
 from cloudos.lang import I64, U8, U64, Slice, data, managed, write_text
 from cloudos.sdk import system, transport
@@ -46,7 +46,7 @@ from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
 from cloudos.sdk.spawn import end, new_process
 from cloudos.services.loader.reading import Kept, Library, give_back, reserve, shown
-from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry
+from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry, new_entry
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
@@ -105,29 +105,8 @@ class Loader:
             transport.close(quota)
             raise
         self.next += 1
-        none = U64(0)
-        self.entries.append(
-            Entry(
-                number,
-                CALLER.badge,
-                none,
-                U64(NEW),
-                Text.from_bytes(path[path.length.saturating_sub(U64(LONGEST_NAME)) : path.length]),
-                made,
-                made.process,
-                kept,
-                quota,
-                List[U64](),
-                List[U64](),
-                none,
-                none,
-                none,
-                none,
-                none,
-                False,
-                False,
-            )
-        )
+        name = path[path.length.saturating_sub(U64(LONGEST_NAME)) : path.length]
+        self.entries.append(new_entry(number, CALLER.badge, Text.from_bytes(name), made, kept, quota))
         return handle
 
     def part_of_quota(self) -> U64:
@@ -195,9 +174,7 @@ class Loader:
         for one in self.entries:
             if one.state == RUNNING and (one.group == number if group else one.number == number):
                 found = True
-                if signal != 0 and not tell(one, signal):
-                    one.signal = signal
-                    end(one.process)
+                send(one, signal)
         if not found:
             raise NotFound
 
@@ -212,11 +189,10 @@ class Loader:
         """See `Programs`."""
         one = self.caller()
         if one is None:
-            transport.close(bell)
             raise Denied
         transport.close(one.bell)
         one.bell = bell
-        one.mask = mask & ~(U64(1) << KILL)
+        one.mask = mask & ~(U64(1) << KILL | U64(1) << STOP)
 
     def caller(self) -> Entry | None:
         """The program whose session this is; None for a component."""
@@ -235,7 +211,7 @@ class Loader:
             parent = one.owner & NUMBER if one.owner & SESSION != 0 else U64(0)
             memory, _ = usage(one.quota)
             write_text(line, f"{one.number} {parent} {one.group} ")
-            write_text(line, "running" if one.state == RUNNING else "ended" if one.state == ENDED else "new")
+            write_text(line, one.word)
             write_text(line, f" {memory} {now - one.since if one.since != 0 else U64(0)} {one.name}\0")
             if line.length > into.length - used:
                 break
@@ -344,6 +320,7 @@ class Loader:
         if made is None or slot == 0:
             raise QuotaExceeded
         made.start()
+        one.thread, made.thread = made.thread, U64(0)
         one.made = None
         one.slot = slot
         self.slots = self.slots | U64(1) << slot
@@ -372,6 +349,18 @@ class Loader:
         if one.state == ENDED:
             return one.status
         one.waiting.append(CALLER.later())
+        raise Later
+
+    def wait_change(self) -> U64:
+        """See `Program`."""
+        one = self.named()
+        if one.state == NEW:
+            raise BadArgument
+        if one.state == ENDED:
+            return one.status
+        if one.stopped != 0:
+            return one.stopped + STOPPED
+        one.watching.append(CALLER.later())
         raise Later
 
     def poll(self) -> U64 | None:
@@ -419,6 +408,8 @@ class Loader:
                 Files(self.library.files).end_session(self.session_of(one))
             except (Denied, ServiceError):
                 pass
+        transport.close(one.thread)
+        one.thread, one.stopped = U64(0), U64(0)
         transport.close(one.process)
         transport.close(one.quota)
         transport.close(one.bell)
@@ -451,9 +442,51 @@ class Loader:
         one.state = U64(ENDED)
         self.slots = self.slots & ~(U64(1) << one.slot)
         self.release(one)
-        for reply in one.waiting:
-            answer(reply, one.status)
-        one.waiting.clear()
+        answer_all(one.waiting, one.status)
+        answer_all(one.watching, one.status)
+
+
+def answer_all(calls: List[U64], status: U64) -> None:
+    """Answer calls that wait."""
+    for reply in calls:
+        answer(reply, status)
+    calls.clear()
+
+
+def send(one: Entry, signal: U64) -> None:
+    """Do to a program what a signal does."""
+    if signal == CONTINUE:
+        go_on(one)
+        tell(one, signal)
+    elif signal != 0 and not tell(one, signal):
+        if STOP <= signal <= LAST_STOP:
+            stop(one, signal)
+        else:
+            one.signal = signal
+            end(one.process)
+
+
+def stop(one: Entry, signal: U64) -> None:
+    """Stop a program: its first thread does not run any more. Others it may have go on."""
+    if one.stopped != 0:
+        return
+    try:
+        system.thread_suspend(one.thread)
+    except (BadHandle, BadState, WrongKind, Denied, PeerGone):
+        return
+    one.stopped = signal
+    answer_all(one.watching, signal + STOPPED)
+
+
+def go_on(one: Entry) -> None:
+    """Let a program run that was stopped."""
+    if one.stopped == 0:
+        return
+    one.stopped = U64(0)
+    try:
+        system.thread_start(one.thread)
+    except (BadHandle, BadState, WrongKind, Denied, PeerGone):
+        pass
 
 
 def tell(one: Entry, signal: U64) -> bool:

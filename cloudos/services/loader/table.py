@@ -30,8 +30,9 @@ class Entry:
     quota: U64
     # Handles to streams that are closed with it.
     streams: List[U64]
-    # Calls that wait for its end.
+    # Calls that wait for its end; and those that wait for its end or its being stopped.
     waiting: List[U64]
+    watching: List[U64]
     # Signal of the notification that tells its end.
     slot: U64
     # Bytes of arguments and environment so far.
@@ -46,7 +47,43 @@ class Entry:
     # The signals that are told to a notification in place of ending it.
     mask: U64 = U64(0)
     bell: U64 = U64(0)
+    # Its first thread; the signal that stopped that, or 0.
+    thread: U64 = U64(0)
+    stopped: U64 = U64(0)
+
+    @property
+    def word(self) -> str:
+        """Its state, for listings."""
+        if self.state == RUNNING:
+            return "running" if self.stopped == 0 else "stopped"
+        return "ended" if self.state == ENDED else "new"
 
     def drop(self) -> None:
         """The handle that was kept goes with it."""
         transport.close(self.kept)
+
+
+def new_entry(number: U64, owner: U64, name: Text, made: NewProcess, kept: U64, quota: U64) -> Entry:
+    """A program that has not started."""
+    none = U64(0)
+    return Entry(
+        number,
+        owner,
+        none,
+        U64(NEW),
+        name,
+        made,
+        made.process,
+        kept,
+        quota,
+        List[U64](),
+        List[U64](),
+        List[U64](),
+        none,
+        none,
+        none,
+        none,
+        none,
+        False,
+        False,
+    )

@@ -1,20 +1,21 @@
 """Boot bundles: what the kernel, the processes that are given one, and the tool make of a header and a table.
 
-An input's bytes stand over the beginning of a good bundle. The kernel refuses it or starts its program; a process raises
-BadBundle, or every entry lies in the bundle; the tool raises BundleError.
+An input's bytes stand over the beginning of a good bundle. The kernel refuses it or starts its program; a process
+raises BadBundle, or every entry lies in the bundle; the tool raises BundleError.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from cloudos.abi.bundle import EntryKind
+from cloudos.abi.errors import NotFound
 from cloudos.host import bundle as bundles
 from cloudos.lang import U64, Region
 from cloudos.sdk import component, environment
 from cloudos.sdk import files as image_files
 from cloudos.sdk.bundle import Bundle, bundle
-from cloudos.abi.errors import NotFound
 from cloudos.sdk.errors import BadBundle
-from cloudos.sdk.hosted import make_bundle
 from tests.fuzz.boots import boot
 from tests.fuzz.services import texts
 from tests.fuzz.target import Feed
@@ -91,8 +92,6 @@ def look_at(given: Bundle) -> None:
     environment.variable("A")
     image_files.file_paths()
     for path in texts("/f", "/none"):
-        try:
+        with suppress(NotFound):
             image_files.open_file(path).read_all()
-        except NotFound:
-            pass
     given.find(EntryKind.WIRING, given.content[0:0])

@@ -20,7 +20,7 @@ from cloudos.compiler import load as load_pass
 from cloudos.compiler.diagnostics import CompileError
 from cloudos.compiler.targets import host_target
 from tests.fuzz.clang import check_units
-from tests.fuzz.mutations import Mutator
+from tests.fuzz.mutations import TYPES, Mutator
 from tests.fuzz.target import FOLDER, Feed
 from tests.fuzz.targets.compiler_text import check
 
@@ -45,11 +45,21 @@ def fuzz(data: bytes) -> None:
                if isinstance(node, ast.FunctionDef)]  # fmt: skip
     chosen = (functions + methods)[feed.below(len(functions) + len(methods))]
     Mutator(feed, chosen, module).run()
+    if feed.odds(4):
+        change_field(feed, module)
     try:
         text = ast.unparse(ast.fix_missing_locations(module))
     except ValueError:
         return  # no text of Python's has this tree
     compile_function(text, chosen.name if chosen in functions else None, with_clang)
+
+
+def change_field(feed: Feed, module: ast.Module) -> None:
+    """Give a field of a class another type."""
+    fields = [field for one in module.body if isinstance(one, ast.ClassDef) for field in one.body
+              if isinstance(field, ast.AnnAssign)]  # fmt: skip
+    if fields:
+        feed.choose(fields).annotation = ast.parse(feed.choose(TYPES), mode="eval").body
 
 
 def compile_function(text: str, name: str | None, with_clang: bool) -> None:
@@ -71,7 +81,7 @@ def compile_function(text: str, name: str | None, with_clang: bool) -> None:
         finally:
             load_pass._read.cache_clear()
             load_pass._parse.cache_clear()
-            linecache.clearcache()
+            linecache.cache.pop(str(Path(folder, "program.py")), None)
             for key in set(sys.modules) - before:
                 if key.startswith("program_"):
                     del sys.modules[key]

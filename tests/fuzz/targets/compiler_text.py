@@ -19,14 +19,44 @@ from cloudos.compiler import api
 from cloudos.compiler import load as load_pass
 from cloudos.compiler.diagnostics import CompileError, InternalCompilerError
 from cloudos.compiler.targets import host_target
+from tests.fuzz.clang import check_units
 
 HEADER = "from __future__ import annotations\n"
 ALLOWED = ("__future__", "typing", "cloudos.lang")
 FORBIDDEN = frozenset(
-    "open exec eval compile __import__ input breakpoint exit quit getattr setattr delattr globals locals vars help dir "
-    "print memoryview type super object classmethod property license credits copyright".split()
+    [
+        "open",
+        "exec",
+        "eval",
+        "compile",
+        "__import__",
+        "input",
+        "breakpoint",
+        "exit",
+        "quit",
+        "getattr",
+        "setattr",
+        "delattr",
+        "globals",
+        "locals",
+        "vars",
+        "help",
+        "dir",
+        "print",
+        "memoryview",
+        "type",
+        "super",
+        "object",
+        "classmethod",
+        "property",
+        "license",
+        "credits",
+        "copyright",
+    ]
 )
 ENTRY = "run"
+WITH_CLANG = "# clang\n"
+"""The end of a text that clang is to see too: most are faster without."""
 MOST_DIGITS = 30
 
 
@@ -59,10 +89,12 @@ def load(text: str, folder: Path) -> ModuleType | None:
     return api.import_program(path) if is_harmless(tree) else None
 
 
-def translate(module: ModuleType) -> None:
-    """All passes but clang's, from every function at the top level that has a body of this text."""
+def translate(module: ModuleType, with_clang: bool) -> None:
+    """All passes, clang's only when asked for, from every function at the top level that has a body of this text."""
     for function in functions_of(module):
-        api.translate(host_target(), [function], host=True)
+        compiled, _ = api.translate(host_target(), [function])
+        if with_clang:
+            check_units(compiled.units)
 
 
 def functions_of(module: ModuleType) -> list[Any]:
@@ -83,7 +115,10 @@ def compile_text(text: str) -> bool:
             module = load(text, Path(folder))
             if module is None:
                 return False
-            translate(module)
+            translate(module, text.endswith(WITH_CLANG))
+            main = getattr(module, "main", None)
+            if isinstance(main, FunctionType):
+                api._adapter(main, Path(folder, "program.py"))
         except CompileError as error:
             check(error)
             return False
@@ -93,7 +128,7 @@ def compile_text(text: str) -> bool:
             for name in set(sys.modules) - before:
                 if name.startswith("program_"):
                     del sys.modules[name]
-            linecache.clearcache()
+            linecache.cache.pop(str(Path(folder, "program.py")), None)
     return True
 
 

@@ -1,9 +1,9 @@
 """ELF files: the kernel's loader, by booting a bundle with such a program; the SDK's, which the loader service and init
 use; and the tool's own reading.
 
-An input's bytes stand over the beginning of a good file, so that a few of them change the headers. The kernel refuses or
-runs it, and is sound then; the SDK raises BadProgram or QuotaExceeded, or gives segments that are whole pages within the
-addresses for programs, never writable and executable at once; the tool gives bytes or raises ValueError.
+An input's bytes stand over the beginning of a good file, so that a few of them change the headers. The kernel refuses
+or runs it, and is sound then; the SDK raises BadProgram or QuotaExceeded, or gives segments that are whole pages within
+the addresses for programs, never writable and executable at once; the tool gives bytes or raises ValueError.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.sim.world import user
 PAGE = layout.PAGE_SIZE
 QUOTA, SOURCE = 3, 4
 LARGEST = 1 << 22
-WHOLE = 1 << 16
+MACHINE = slice(18, 20)
 
 
 def program(number: int, _: int) -> user.UserCode:
@@ -38,6 +38,7 @@ def program(number: int, _: int) -> user.UserCode:
 
 
 GOOD = user.executable((program,))
+SIMULATED, REAL = GOOD[MACHINE], (62).to_bytes(2, "little")
 
 
 class Model(LocalModel):
@@ -72,7 +73,9 @@ def read_by_the_tool(content: bytes) -> None:
 
 
 def read_by_the_sdk(content: bytes, form: int) -> None:
-    """As a file that was read, and as one that lies in memory that can be shown."""
+    """As a file that was read, and as one that lies in memory that can be shown. The SDK knows real processors only."""
+    if content[MACHINE] == SIMULATED:
+        content = content[: MACHINE.start] + REAL + content[MACHINE.stop :]
     model = Model()
     models.install(model)
     size = -(-len(content) // PAGE) * PAGE
@@ -100,7 +103,7 @@ def check(made: Executable, length: int) -> None:
         start, end = int(segment.address), int(segment.address + segment.length)
         access = int(segment.access)
         assert start % PAGE == 0 and end % PAGE == 0 and start < end
-        assert layout.USER_START <= start and end <= layout.STARTED_START
+        assert start >= layout.USER_START and end <= layout.STARTED_START
         assert access & (WRITE | EXECUTE) != WRITE | EXECUTE
         assert segment.content.length <= length
         assert int(segment.offset) % PAGE == 0 or int(segment.memory) == 0

@@ -1,7 +1,7 @@
 """Regular expressions and wildcards: any pattern, any line.
 
-A pattern is compiled or refused by BadPattern; a match lies in the line, and groups in the match. The two ways to match,
-all at once and one after the other, agree.
+A pattern is compiled or refused by BadPattern; a match lies in the line, and groups in the match. The two ways to
+match, all at once and one after the other, agree.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def page(feed: Feed, model: LocalModel) -> None:
 
 
 def kept(feed: Feed, model: LocalModel) -> None:
-    """The audit service over kept memory: the input is two anchors, each with a check that holds or not, and entries."""
+    """The audit service over kept memory: two anchors, each with a check that holds or not, and entries."""
     content = bytearray()
     for _ in range(2):
         sound = feed.number() & 1

@@ -6,6 +6,8 @@ been packed for a shell of its own process. Nothing is run.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from cloudos.apps.shell import completion
 from cloudos.apps.shell.arithmetic import Arithmetic, ArithmeticFailure
 from cloudos.apps.shell.carry_tree import Packer, Unpacker
@@ -73,10 +75,8 @@ def evaluate(text: Text) -> None:
     state.set(Text("x"), Text("7"))
     state.set(Text("y"), Text("x + 1"))
     arithmetic = Arithmetic(text, state)
-    try:
+    with suppress(ArithmeticFailure):
         arithmetic.evaluate()
-    except ArithmeticFailure:
-        pass
 
 
 def match(text: Text) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cloudos.apps.dates import date_of, format_date
@@ -18,12 +19,15 @@ from tests.fuzz.services import literal
 from tests.fuzz.target import Feed
 from tests.unit.apps.toolbox import run
 
-COMMANDS = ("expr", "printf", "tr", "cut", "sort", "uniq", "wc", "head", "grep", "test", "[", "echo", "basename", "dirname",
-            "hexdump", "seq", "sha256sum", "od", "date", "cat")  # fmt: skip
+COMMANDS = ("expr", "printf", "tr", "cut", "sort", "uniq", "wc", "head", "grep", "test", "[", "echo", "basename",
+            "dirname", "hexdump", "seq", "sha256sum", "od", "date", "cat")  # fmt: skip
 LARGE = re.compile(rb"\d{4}|[eE]\d{2}|0[xX]")
 """Widths and counts above are slow and nothing else."""
-OPTIONS = {"sort": (b"-n", b"-r", b"-u", b"-f", b"-k2,2", b"-t:", b"-b", b"-d", b"-c", b"-s"),
-           "date": (b"-u", b"+%Y"), "grep": (b"-E", b"-i", b"-o", b"-n", b"-c", b"-w", b"-F", b"-e", b"-v")}  # fmt: skip
+OPTIONS = {
+    "sort": (b"-n", b"-r", b"-u", b"-f", b"-k2,2", b"-t:", b"-b", b"-d", b"-c", b"-s"),
+    "date": (b"-u", b"+%Y"),
+    "grep": (b"-E", b"-i", b"-o", b"-n", b"-c", b"-w", b"-F", b"-e", b"-v"),
+}
 
 
 def fuzz(data: bytes) -> None:
@@ -66,8 +70,7 @@ def unsafe(command: str, arguments: list[bytes]) -> bool:
     return (
         (command == "sort" and b"o" in text)
         or (command == "date" and b"s" in text)
-        or command == "uniq"
-        and len(arguments) > 1
+        or (command == "uniq" and len(arguments) > 1)
     )
 
 
@@ -75,10 +78,8 @@ def read(feed: Feed, form: int) -> None:
     """The languages that stand for themselves."""
     text = Text.from_bytes(literal(feed.rest()))
     if form < 240:
-        try:
+        with suppress(BadScript):
             parse_script(text, bool(form & 1)).parse()
-        except BadScript:
-            pass
     elif form < 248:
         try:
             mode = parse_mode(text, U64(0o644), bool(form & 1))

@@ -16,9 +16,9 @@ from cloudos.contracts.names import Names
 from cloudos.contracts.pipes import Pipes
 from cloudos.contracts.policies import Policies
 from cloudos.contracts.programs import KILL, Program, Programs
-from cloudos.contracts.streams import Stream
+from cloudos.contracts.streams import START, Stream
 from cloudos.contracts.supervisor import Supervisor
-from cloudos.lang import U8, U64, Array, Error, Slice, data, place, struct, zeroed
+from cloudos.lang import I64, U8, U64, Array, Error, Slice, data, place, struct, zeroed
 from cloudos.sdk import system, transport
 from cloudos.sdk.component import held
 from cloudos.sdk.memory import PAGE, Memory, unmap, view
@@ -201,6 +201,34 @@ def remove_file(session: Session, path: bytes) -> None:
 def rename_file(session: Session, old: bytes, new: bytes) -> None:
     with stage("rename"):
         session.files.rename(data(old), data(new))
+
+
+def patch_file(session: Session, path: bytes, offset: int, content: bytes) -> None:
+    """Write in the midst of a file that is there."""
+    with stage("open"):
+        handle = session.files.open(data(path), U64(WRITE), U64(0))
+    with closing(handle) as stream:
+        with stage("seek"):
+            assert stream.seek(I64(offset), U64(START)) == offset, "the position is another"
+        with stage("write"):
+            write_all(stream, content)
+
+
+def truncate_file(session: Session, path: bytes, length: int) -> None:
+    with stage("open"):
+        handle = session.files.open(data(path), U64(WRITE), U64(0))
+    with closing(handle) as stream, stage("truncate"):
+        stream.truncate(U64(length))
+
+
+def make_directory(session: Session, path: bytes) -> None:
+    with stage("make"):
+        session.files.make_directory(data(path), U64(0o700))
+
+
+def remove_directory(session: Session, path: bytes) -> None:
+    with stage("remove"):
+        session.files.remove_directory(data(path))
 
 
 def list_files(session: Session, path: bytes) -> list[bytes]:
@@ -432,6 +460,70 @@ def remap_memory(session: Session, pages: int, content: bytes) -> list[bytes]:
         memory.close()
 
 
+def pipeline(session: Session, arguments: tuple[bytes, ...]) -> tuple[bytes, int, int]:
+    """What the second of two programs prints, which copies what the first one prints; their statuses."""
+    with ExitStack() as later:
+        with stage("pipe"):
+            middle, source = session.programs.pipe()
+        first = later.enter_context(running(session, arguments, {b"stdout": source}, {middle}))
+        with stage("pipe"):
+            reader, target = given_up({middle}, session.programs.pipe)
+        output = later.enter_context(closing(reader))
+        streams = {b"stdin": middle, b"stdout": target}
+        second = later.enter_context(running(session, (b"copy",), streams, set()))
+        with stage("read"):
+            found = read_all(output)
+        with stage("wait"):
+            return found, int(first.wait()), int(second.wait())
+
+
+def given_up(handles: set[U64], function: Callable[[], tuple[U64, U64]]) -> tuple[U64, U64]:
+    """What a function gives; when it fails, streams are closed."""
+    try:
+        return function()
+    except Error:
+        for handle in handles:
+            give_up(handle)
+        raise
+
+
+@contextmanager
+def running(
+    session: Session, arguments: tuple[bytes, ...], streams: dict[bytes, U64], others: set[U64]
+) -> Iterator[Program]:
+    """A program that runs with streams of its own, which are closed here; `others` too when it does not start."""
+    with prepared_or(session, arguments, [*streams.values(), *others]) as program:
+        try:
+            for name, stream in streams.items():
+                with stage("give"):
+                    program.give(data(name), stream)
+            with stage("start"):
+                program.start(U64(0))
+        except Failed:
+            for handle in others:
+                give_up(handle)
+            raise
+        finally:
+            for stream in streams.values():
+                give_up(stream)
+        yield program
+
+
+@contextmanager
+def prepared_or(session: Session, arguments: tuple[bytes, ...], streams: list[U64]) -> Iterator[Program]:
+    """`prepared`; when that fails, streams are closed."""
+    made = prepared(session, arguments)
+    try:
+        program = made.__enter__()
+    except Failed:
+        for stream in streams:
+            give_up(stream)
+        raise
+    with ExitStack() as later:
+        later.push(made)
+        yield program
+
+
 def sleep(session: Session, duration: int) -> None:
     system.thread_sleep(U64(duration))
 
@@ -446,10 +538,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     for function in (
         publish, look_up, contract_of, withdraw, list_names,
         write_file, read_file, file_length, remove_file, rename_file, list_files,
+        patch_file, truncate_file, make_directory, remove_directory,
         pass_through_pipe,
         write_record, note_record, read_records, verify_audit, read_audit,
         random_bytes, read_policy, read_clock, read_terminal, write_terminal, list_components, restart_component,
-        run_program, kill_program, program_output,
+        run_program, kill_program, program_output, pipeline,
         use_closed_handle, revoke_children, remap_memory,
         sleep, shut_down,
     )

@@ -1,9 +1,9 @@
-"""The program that clients start: `exit N`, `print N TEXT`, `sleep MILLISECONDS`, `panic`."""
+"""The program that clients start: `exit N`, `print N TEXT`, `copy`, `sleep MILLISECONDS`, `panic`."""
 
 from __future__ import annotations
 
 from cloudos.lang import U8, U32, U64, UserPtr
-from cloudos.sdk import List, Text, print, system
+from cloudos.sdk import List, Text, print, stdin, stdout, system
 
 
 def main(args: List[Text]) -> U8:
@@ -14,6 +14,9 @@ def main(args: List[Text]) -> U8:
     if what.equals("print"):
         for _ in U64.range(U64(args[2].to_integer())):
             print(f"{args[3]}")
+    elif what.equals("copy"):
+        content = stdin.read_all()
+        stdout.write(content.content)
     elif what.equals("sleep"):
         system.thread_sleep(U64(args[2].to_integer()) * 1_000_000)
     elif what.equals("panic"):

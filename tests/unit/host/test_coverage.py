@@ -76,6 +76,35 @@ def test_lines_of_a_statement_count_as_its_first() -> None:
     assert module.functions[30] == "Queue.first" and module.functions[29] == "Queue.first"
 
 
+def test_what_comes_before_a_statement_was_executed() -> None:
+    source = """\
+def f(a, b):
+    x = 1
+    if a:
+        y = 2
+        z = 3
+    elif b:
+        w = 4
+    else:
+        v = 5
+    for i in a:
+        u = 6
+        t = 7
+    match a:
+        case 1:
+            s = 8
+        case _:
+            r = 9
+    return x
+"""
+    module = read(source)
+    assert module.implied({5}) == {2, 3, 4, 5}
+    assert module.implied({7}) == {2, 3, 6, 7}
+    assert module.implied({12}) == {2, 3, 10, 11, 12}
+    assert module.implied({17}) == {2, 3, 10, 13, 16, 17}
+    assert module.implied({18}) == {2, 3, 10, 13, 18}
+
+
 def test_both_are_merged(root: Path) -> None:
     (neither,) = merge(root, REPORT, {})
     assert neither.statements == {4, 9, 13, 17, 20, 28, 29, 30} and neither.models == 1

@@ -11,7 +11,7 @@ from cloudos.abi import tags
 from cloudos.host.observer import arena, flame, trace_files, watching
 from cloudos.host.observer.arena import Seen
 from cloudos.host.observer.processes import FNV_BASIS, FNV_PRIME, Candidate, identify
-from cloudos.host.observer.profile import MOST_DEPTH, Frame, Profile, Tree, totals_of
+from cloudos.host.observer.profiles import MOST_DEPTH, Frame, Profile, Tree, totals_of
 from cloudos.host.observer.tracing import FAULT, INTERRUPT, MESSAGE, SCHEDULE, SYSTEM_CALL, Entry, Tracer
 from cloudos.host.observer.watching import Block, Count, Event, Record
 from cloudos.lang import offset_of, size_of
@@ -70,7 +70,7 @@ def test_boxes_stand_on_their_callers_and_say_what_they_are() -> None:
 def test_what_the_tool_reads_is_what_the_plugin_writes() -> None:
     """The formats of the tool, against the layout of the structures."""
     for structure, form, names in (
-        (arena.Block, watching.BLOCK, ("address", "first", "count", "digest", "ending")),
+        (arena.Block, watching.BLOCK, ("address", "first", "count", "digest", "ending", "executed")),
         (arena.Node, watching.NODE, ("parent", "site")),
         (arena.Counter, watching.COUNTER, ("node", "block", "executed", "count")),
         (arena.Event, watching.EVENT, ("kind", "thread", "owner", "time", "values")),

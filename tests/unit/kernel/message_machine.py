@@ -48,7 +48,8 @@ class World:
 
     def thread(self, owner: Ptr[Process], priority: int) -> Ptr[Thread]:
         """A thread that is ready."""
-        made = threads.create(owner, self.schedule(priority), U64(0x40_0000), U64(0x80_0000))
+        made = threads.create(owner, self.schedule(priority))
+        made.value.frame.prepare(U64(0x40_0000), U64(0x80_0000), U64(0), U64(0))
         scheduler.ready(made)
         return made
 

@@ -1,15 +1,52 @@
 """A byte channel to the host: port 1 of a virtio serial device on the virtio-mmio transport.
 
-OASIS virtio 1.2: section 4.2 (mmio), 2.7 (split virtqueues), 5.3 (console device). Port 1 and not the console port 0,
+What it shares with the device is in `cloudos/abi/virtio.py`. Port 1 and not the console port 0,
 because QEMU drops a console's output when the host is slow, and makes any other port wait. Input is taken by polling
 the used ring; its interrupts are on only while the processor sleeps.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 from cloudos.abi.devices import MEMORY
+from cloudos.abi.virtio import (
+    ALL_PORTS,
+    DEVICE_CONSOLE,
+    DEVICE_WRITES,
+    ENTRIES,
+    EVENT_DEVICE_READY,
+    EVENT_PORT_OPEN,
+    EVENT_PORT_READY,
+    FEATURE_MULTIPORT,
+    FEATURE_VERSION_1_HIGH,
+    MODERN,
+    NO_INTERRUPT,
+    PORT,
+    QUEUE_CONTROL_OUT,
+    QUEUE_IN,
+    QUEUE_OUT,
+    QUEUE_SPACING,
+    REGISTER_DEVICE,
+    REGISTER_FEATURES,
+    REGISTER_FEATURES_SELECT,
+    REGISTER_INTERRUPT_ACKNOWLEDGE,
+    REGISTER_INTERRUPT_STATUS,
+    REGISTER_QUEUE_AVAILABLE,
+    REGISTER_QUEUE_DESCRIPTORS,
+    REGISTER_QUEUE_NOTIFY,
+    REGISTER_QUEUE_READY,
+    REGISTER_QUEUE_SELECT,
+    REGISTER_QUEUE_SIZE,
+    REGISTER_QUEUE_USED,
+    REGISTER_STATUS,
+    REGISTER_VERSION,
+    STATUS_ACKNOWLEDGE_DRIVER,
+    STATUS_DRIVER_OK,
+    STATUS_FEATURES_OK,
+    ControlMessage,
+    Descriptor,
+    QueueMemory,
+    UsedElement,
+)
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared.direct import direct, direct_to_physical
 from cloudos.kernel.hal.shared.kept import keep
@@ -19,7 +56,6 @@ from cloudos.lang import (
     U16,
     U32,
     U64,
-    Array,
     Order,
     PhysAddr,
     Ptr,
@@ -36,100 +72,7 @@ from cloudos.lang import (
 # Bytes of registers of a device.
 MMIO_STRIDE = 0x200
 
-MAGIC = 0x7472_6976
-MODERN = 2
-DEVICE_CONSOLE = 3
-REGISTER_MAGIC = 0x00
-REGISTER_VERSION = 0x04
-REGISTER_DEVICE = 0x08
-REGISTER_FEATURES = 0x20
-REGISTER_FEATURES_SELECT = 0x24
-REGISTER_QUEUE_SELECT = 0x30
-REGISTER_QUEUE_SIZE = 0x38
-REGISTER_QUEUE_READY = 0x44
-REGISTER_QUEUE_NOTIFY = 0x50
-REGISTER_INTERRUPT_STATUS = 0x60
-REGISTER_INTERRUPT_ACKNOWLEDGE = 0x64
-REGISTER_STATUS = 0x70
-REGISTER_QUEUE_DESCRIPTORS = 0x80
-REGISTER_QUEUE_AVAILABLE = 0x90
-REGISTER_QUEUE_USED = 0xA0
-STATUS_ACKNOWLEDGE_DRIVER = 3
-STATUS_FEATURES_OK = 11
-STATUS_DRIVER_OK = 15
-FEATURE_MULTIPORT = 1 << 1
-FEATURE_VERSION_1_HIGH = 1
-
-QUEUE_CONTROL_OUT = 3
-QUEUE_IN = 4
-QUEUE_OUT = 5
-PORT = 1
-EVENT_DEVICE_READY = 0
-EVENT_PORT_READY = 3
-EVENT_PORT_OPEN = 6
-ALL_PORTS = 0xFFFF_FFFF
-
-ENTRIES = 8
 BUFFER_SIZE = 4096
-DEVICE_WRITES = 2
-NO_INTERRUPT = 1
-QUEUE_SPACING = 512
-
-
-@struct
-class Descriptor:
-    """A buffer offered to the device."""
-
-    address: U64
-    length: U32
-    flags: U16
-    next: U16
-
-
-@struct
-class AvailableRing:
-    """Descriptors given to the device; `index` counts without bound, modulo 2**16."""
-
-    flags: U16
-    index: U16
-    ring: Array[U16, Literal[8]]
-
-
-@struct
-class UsedElement:
-    """A descriptor that the device gave back, with how much it wrote."""
-
-    id: U32
-    length: U32
-
-
-@struct
-class UsedRing:
-    """Descriptors given back."""
-
-    flags: U16
-    index: U16
-    ring: Array[UsedElement, Literal[8]]
-
-
-@struct
-class ControlMessage:
-    """struct virtio_console_control."""
-
-    port: U32
-    event: U16
-    value: U16
-
-
-@struct
-class QueueMemory:
-    """The three parts of a queue, each aligned as section 2.7 asks."""
-
-    descriptors: Array[Descriptor, Literal[8]]
-    available: AvailableRing
-    padding: U32
-    used: UsedRing
-    message: ControlMessage
 
 
 @struct

@@ -9,10 +9,10 @@ thread's generator. Everything that enters the kernel is a call of one of its ex
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import zip_longest
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -41,7 +41,7 @@ from cloudos.kernel.hal.simulated.user import (
     Write,
     call,
 )
-from cloudos.lang import U64, ProgramImage, Ptr, Region, VirtAddr, current_address_space
+from cloudos.lang import U64, ProgramImage, Ptr, Region, VirtAddr, current_address_space, offset_of
 
 MEGABYTE = 1 << 20
 DEFAULT_MEMORY = 8 * MEGABYTE
@@ -448,19 +448,27 @@ class Simulation:
         return True
 
 
-ARGUMENTS = ("argument0", "argument1", "argument2", "argument3", "argument4", "argument5")
-WORDS = ("word4", "word5", "word6", "word7")
+# The registers of a system call, as they lie in a frame: number, six arguments, four more words, the handle to reply.
+CALL = struct.Struct("<12Q")
+CALL_FIELDS = (
+    "number", "argument0", "argument1", "argument2", "argument3", "argument4", "argument5",
+    "word4", "word5", "word6", "word7", "reply_handle",
+)  # fmt: skip
+assert [offset_of(UserFrame, name) for name in CALL_FIELDS] == list(range(0, CALL.size, 8))
+NONE = (0,) * 6
+WRITTEN = b"\1" * CALL.size
 
 
 def _set_arguments(frame: UserFrame, instruction: Call) -> None:
-    frame.number = U64(instruction.number)
-    for names, values in ((ARGUMENTS, instruction.arguments), (WORDS, instruction.words)):
-        for name, value in zip_longest(names, values, fillvalue=0):
-            setattr(frame, str(name), U64(value))
-    frame.reply_handle = U64(instruction.reply)
+    region, offset = frame._region, frame._offset  # type: ignore[attr-defined]
+    arguments = (*instruction.arguments, *NONE[len(instruction.arguments) :])
+    words = (*instruction.words, *NONE[len(instruction.words) + 2 :])
+    CALL.pack_into(region.data, offset, instruction.number, *arguments, *words, instruction.reply)
+    if region.mask is not None:
+        region.mask[offset : offset + CALL.size] = WRITTEN
 
 
 def _reply(frame: UserFrame) -> Reply:
-    words = tuple(int(getattr(frame, name)) for name in (*ARGUMENTS[2:], *WORDS))
-    badge, tag = int(frame.argument0), int(frame.argument1)
-    return Reply(int(frame.number), int(frame.argument2), badge, tag, words, int(frame.reply_handle))
+    region, offset = frame._region, frame._offset  # type: ignore[attr-defined]
+    number, badge, tag, *words, reply = CALL.unpack(region.content(offset, CALL.size))
+    return Reply(number, words[0], badge, tag, tuple(words), reply)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cloudos.abi.devices import PORTS
+from cloudos.abi.virtio import MAGIC
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import virtio
 from cloudos.kernel.hal.shared.kept import keep
@@ -121,7 +122,7 @@ def _find_virtio(frames: FrameSource) -> U64:
     window = mmu.map_device(PhysAddr(MMIO_BASE), U64(SLOTS * virtio.MMIO_STRIDE), frames)
     for slot in U64.range(SLOTS):
         registers = window.offset(slot * virtio.MMIO_STRIDE)
-        if cpu.device_read_u32(registers) != virtio.MAGIC:
+        if cpu.device_read_u32(registers) != MAGIC:
             return U64(SLOTS)
         if virtio.take_console(registers, PhysAddr(slot * virtio.MMIO_STRIDE + MMIO_BASE)):
             return slot

@@ -9,7 +9,9 @@ mkdir d; (cd d); echo "${OLDPWD-none}"; (cd d; cd - >/dev/null; echo ${PWD##*/})
 %%
 x=1; (x=2; y=3; echo $x$y); echo $x${y-none}; z=$(x=4; echo $x); echo $x$z
 %%
-export x=1; (export x=2; export y=3; sh -c 'echo $x$y'); sh -c 'echo $x${y-none}'; : $(export y=4); sh -c 'echo ${y-none}'
+export x=1; (export x=2; export y=3; sh -c 'echo $x$y'); sh -c 'echo $x${y-none}'
+%%
+: $(export y=4); sh -c 'echo ${y-none}'
 %%
 x=1; (unset x; echo ${x-none}); echo $x; : $(unset x); echo $x
 %%

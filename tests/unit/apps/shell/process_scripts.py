@@ -238,6 +238,14 @@ seq 3 >f; tail -f f | { head -n 3; echo done; }
 %%
 seq 3 >f; { sleep 0.2; echo more >>f; sleep 0.3; echo end >>f; } &
 tail -f -n 1 f | while read l; do echo $l; [ $l = end ] && break; done
+%%
+sh -c 'while :; do echo x >> n; sleep 0.02; done' & p=$!
+until [ -s n ]; do sleep 0.02; done; kill -STOP $p; sleep 0.1; a=$(wc -l < n)
+sleep 0.2; [ $(wc -l < n) = $a ] && echo stopped; kill -CONT $p
+until [ $(wc -l < n) -gt $a ]; do sleep 0.02; done; echo goes
+kill -s TSTP $p; kill -s CONT $p; kill $p; wait $p; echo $?
+%%
+sleep 5 & kill -STOP $!; kill -KILL $!; wait $!; echo $?
 """
 
 PROCESS_SCRIPTS = [
