@@ -481,7 +481,7 @@ def simulate(options: tuple[str, ...]) -> int:
 def coverage(quick: bool, again: bool) -> int:
     """Measure which lines and branches of the kernel the tests reach, and write docs/kernel-coverage.md.
 
-    The status is 1 when a test failed, or a line is reached by none and has no reason.
+    The status is 1 when a line is reached by no test and has no reason.
     """
     from cloudos.host import testing as command
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class File:
     branches: frozenset[tuple[int, int]]
     taken: frozenset[tuple[int, int]]
     models: int
+    without_code: frozenset[int] = frozenset()
+    """Statements that no kernel has instructions for: they were merged into others."""
 
     @property
     def reached(self) -> frozenset[int]:
@@ -36,12 +38,20 @@ class File:
         return sorted(self.statements - self.reached)
 
 
-def merge(root: Path, report: Mapping[str, Any], machine: Mapping[str, set[int]]) -> list[File]:
-    """The modules of a JSON report of coverage.py, with the lines that were executed in QEMU by file."""
-    return [
-        merge_file(name, read((root / name).read_text()), data, machine.get(name, set()))
-        for name, data in sorted(report["files"].items())
-    ]
+def merge(
+    root: Path, report: Mapping[str, Any], machine: Mapping[str, set[int]], code: Mapping[str, set[int]]
+) -> list[File]:
+    """The modules of a JSON report of coverage.py, with the lines by file that were executed in QEMU, and those that
+    have code there."""
+    found = []
+    for name, data in sorted(report["files"].items()):
+        module = read((root / name).read_text())
+        one = merge_file(name, module, data, machine.get(name, set()))
+        if name in code:
+            with_code = {module.first.get(line, line) for line in code[name]}
+            one = replace(one, without_code=one.statements - with_code)
+        found.append(one)
+    return found
 
 
 def merge_file(name: str, module: Module, data: Mapping[str, Any], machine: set[int]) -> File:

@@ -64,3 +64,13 @@ def lines_in(folder: Path) -> dict[str, set[int]]:
                 if line.file.startswith(KERNEL):
                     found[line.file].add(line.line)
     return dict(found)
+
+
+def lines_with_code(folder: Path) -> dict[str, set[int]]:
+    """The lines of the kernel's modules that have instructions of their own in a kernel that a folder has."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for path in folder.glob("*.elf"):
+        for row in Lines(path).rows:
+            if row.file.startswith(KERNEL):
+                found[row.file].add(row.line)
+    return dict(found)

@@ -129,7 +129,7 @@ class Watch:
         """A field of the header."""
         return int.from_bytes(self.view[offset_of(Arena, name) : offset_of(Arena, name) + 8], "little")
 
-    def set(self, name: str, value: int) -> None:
+    def put(self, name: str, value: int) -> None:
         """Write a field of the header."""
         at = offset_of(Arena, name)
         self.view[at : at + 8] = value.to_bytes(8, "little")
@@ -198,11 +198,11 @@ def watch(
         with mmap.mmap(descriptor, at) as view:
             made = Watch(Observed(plugin, descriptor), view)
             configure(made, kernel, architecture, memory)
-            made.set("size", at)
-            made.set("traced", int(traced))
-            made.set("only_lines", int(only_lines))
+            made.put("size", at)
+            made.put("traced", int(traced))
+            made.put("only_lines", int(only_lines))
             for name, place in places.items():
-                made.set(f"{name}_at", place)
+                made.put(f"{name}_at", place)
             yield made
     finally:
         os.close(descriptor)
@@ -233,7 +233,7 @@ def configure(made: Watch, kernel: Path, architecture: str, memory: int) -> None
     # Entry 0 of each of these stands for none.
     values |= dict.fromkeys(("blocks", "instructions", "nodes", "counters", "tasks"), 1)
     for name, value in values.items():
-        made.set(name, value)
+        made.put(name, value)
 
 
 @functools.cache

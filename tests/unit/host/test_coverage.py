@@ -106,16 +106,16 @@ def f(a, b):
 
 
 def test_both_are_merged(root: Path) -> None:
-    (neither,) = merge(root, REPORT, {})
+    (neither,) = merge(root, REPORT, {}, {})
     assert neither.statements == {4, 9, 13, 17, 20, 28, 29, 30} and neither.models == 1
     assert neither.missing == [13, 30] and neither.taken == {(9, 17)}
-    (both,) = merge(root, REPORT, {"cloudos/kernel/some.py": {10, 15, 99}})
+    (both,) = merge(root, REPORT, {"cloudos/kernel/some.py": {10, 15, 99}}, {})
     assert both.machine == {9, 13} and both.missing == [30]
     assert both.taken == both.branches == {(9, 17), (9, 13)}
 
 
 def test_the_page_says_what_is_missing_and_why(root: Path) -> None:
-    files = merge(root, REPORT, {"cloudos/kernel/some.py": {15, 9}})
+    files = merge(root, REPORT, {"cloudos/kernel/some.py": {15, 9}}, {})
     given = [Reason("cloudos/kernel/some.py", "Queue", "return 2", "only a test would call it")]
     text = page.render(root, files, given, "a test")
     assert "**87.5 % of lines are reached, 100.0 % of branches.**" in text
@@ -140,3 +140,11 @@ def test_reasons_for_lines_that_are_gone_are_found(root: Path) -> None:
 def test_ranges() -> None:
     assert page.ranges([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
     assert page.percent(999, 1000) == "99.9 %" and page.percent(9999, 10000) == "99.9 %"
+
+
+def test_lines_without_code_need_no_other_reason(root: Path) -> None:
+    file = "cloudos/kernel/some.py"
+    files = merge(root, REPORT, {file: {9}}, {file: {4, 9, 10, 30}})
+    assert files[0].without_code == {13, 17, 20, 28, 29}
+    assert page.unexplained(root, files, []) == {file: [30]}
+    assert f"| 13 | `total` | {page.WITHOUT_CODE} |" in page.render(root, files, [], "a test")
