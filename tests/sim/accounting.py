@@ -29,7 +29,9 @@ def words(data: bytearray | memoryview, start: int, size: int) -> list[int]:
 class Marker:
     """Finds what is in use."""
 
-    def __init__(self, simulation: machine.Simulation, free: set[int]) -> None:
+    def __init__(self, simulation: machine.Simulation, free: set[int], roots: set[int] | None = None) -> None:
+        # Of page tables, where they are known; else what looks like one is taken for it.
+        self.roots = roots
         # A root that was given back may still be named in memory that nobody uses.
         self.free = free
         self.current = simulation.board.root
@@ -90,6 +92,8 @@ class Marker:
         frame = address // PAGE
         if not self.mark or frame in self.tables or frame in self.free:
             return False
+        if self.roots is not None and address not in self.roots:
+            return False
         return words(self.memory, address + 8 * USER_ENTRIES, 8)[0] == self.mark
 
     def _walk(self, table: int, count: int, level: int, *, kernel: bool = False) -> None:
@@ -140,11 +144,11 @@ def of_processors(simulation: machine.Simulation) -> set[int]:
     return {frame // PAGE + index for frame in first for index in range(2)}
 
 
-def check_frames(simulation: machine.Simulation) -> None:
-    """Nothing leaked, nothing mapped is free, and the count is right."""
+def check_frames(simulation: machine.Simulation, roots: set[int] | None = None) -> None:
+    """Nothing leaked, nothing mapped is free, and the count is right. `roots`: of all page tables, where known."""
     allocator = FRAMES.FRAMES
     seen, free = managed(allocator)
-    marker = Marker(simulation, free)
+    marker = Marker(simulation, free, roots)
     used = marker.run()
     assert not free & (marker.tables | marker.mapped), "a frame is in use and free"
     leaked = sorted(seen - free - used - of_processors(simulation))

@@ -221,8 +221,10 @@ def _programs(draw: Random, client: int) -> tuple[str, tuple[Any, ...]]:
     if which < 2:
         return "run_program", ((b"exit", b"%d" % draw.randrange(256)),)
     if which == 2:
-        lines = draw.choice([0, 1, 3, 300, 3_000])
-        return draw.choice(["program_output", "pipeline"]), ((b"print", b"%d" % lines, b"client%d" % client),)
+        # The last is more than a pipe holds.
+        lines, length = draw.choice([(0, 1), (1, 1), (3, 1), (300, 1), (300, 12)])
+        text = b"client%d" % client * length
+        return draw.choice(["program_output", "pipeline"]), ((b"print", b"%d" % lines, text),)
     if which == 3:
         return "kill_program", ((b"sleep", b"100000"),)
     return "run_program", (draw.choice([(b"panic",), (b"sleep", b"%d" % draw.randrange(20))]),)

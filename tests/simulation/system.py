@@ -14,6 +14,7 @@ from typing import Any
 from greenlet import getcurrent
 
 from cloudos.abi.errors import OutOfMemory
+from cloudos.abi.objects import Kind
 from cloudos.lang import U64, current_address_space
 from tests.simulation.devices import CLOCK_PORTS, SERIAL_PORTS, Clock, Serial
 from tests.simulation.driver import Driver
@@ -105,6 +106,13 @@ def _enter(instruction: user.Instruction) -> Any:
     return machine_itself.switch(instruction)
 
 
+def check_all_frames(simulation: machine.Simulation) -> None:
+    """`check_frames` with the page tables of processes that live: what is being taken apart may lead anywhere."""
+    found = Inventory(simulation)
+    living = [values for values in found.of_kind(Kind.PROCESS).values() if values["space"] and not values["ended"]]
+    check_frames(simulation, {found.objects[values["space"]]["pages.root"] for values in living})
+
+
 class World(machine.Simulation):
     """One machine with the system's image. `lives` counts starts and ends of each component."""
 
@@ -114,7 +122,7 @@ class World(machine.Simulation):
     def __init__(self, image: SystemImage, pool: Pool) -> None:
         self._prepare_once()
         functions = [self._function(number) for number in range(len(image.programs))]
-        super().__init__(KERNEL, functions, image.content, memory=image.memory, at_end=check_frames)
+        super().__init__(KERNEL, functions, image.content, memory=image.memory, at_end=check_all_frames)
         self.image = image
         self.pool = pool
         self.drivers = {f"client{number}": Driver(self, number) for number in range(1, CLIENTS + 1)}
