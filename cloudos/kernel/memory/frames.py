@@ -127,7 +127,9 @@ class FrameAllocator:
         self.last_node = boot.last_node
         for index in U64.range(boot.node_range_count):
             part = boot.node_ranges[index]
-            self._set_node(part.start // PAGE_SIZE, part.end // PAGE_SIZE, part.node * ORDERS)
+            # All memory is the first node's so far.
+            if part.node != 0:
+                self._set_node(part.start // PAGE_SIZE, part.end // PAGE_SIZE, part.node * ORDERS)
         for node in U64.range(self.last_node + 1):
             for other in U64.range(self.last_node + 1):
                 self._set_near(boot, node, other)
