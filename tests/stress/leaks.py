@@ -184,7 +184,7 @@ def count_below(image: MemoryImage, thread: int) -> int:
 
 def holdings(image: MemoryImage) -> dict[str, int]:
     """Numbers that are the same again when all that was made is gone."""
-    timers = image.symbol("kernel__sched__processor__FIRST") + offset_of(Processor, "timers")
+    timers = image.symbol("processor") + offset_of(Processor, "timers")
     return {
         "bytes charged": image.word(image.symbol("kernel__objects__quota__ROOT") + offset_of(Quota, "used")),
         "deadlines": count_below(image, image.word(timers + offset_of(Timers, "first"))),

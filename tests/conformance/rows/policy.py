@@ -179,7 +179,8 @@ def a_label_that_the_policy_does_not_know_is_refused() -> None:
     _loaded()
     assert _create(QUOTA, U64(3)) == 0, "the last"
     assert _create(QUOTA, U64(4)) == BAD_ARGUMENT, "one more"
-    assert _create(QUOTA, U64(256)) == BAD_ARGUMENT, "no label at all"
+    assert _create(QUOTA, U64(255)) == BAD_ARGUMENT, "the last number of a label"
+    assert _create(QUOTA, U64(1 << 32)) == BAD_ARGUMENT, "neither a label nor a limit on handles"
 
 
 def a_denial_is_on_record() -> None:

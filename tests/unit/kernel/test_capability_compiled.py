@@ -10,6 +10,9 @@ import pytest
 
 from cloudos.compiler.api import compile_host
 from cloudos.kernel.hal import mmu
+from cloudos.kernel.memory import frames
+from cloudos.kernel.sched.requests import Own
+from cloudos.lang import place
 from tests.unit.kernel import capability_stress as stress
 from tests.unit.kernel.capability_machine import as_built
 from tests.unit.kernel.simulated_machine import erase
@@ -22,6 +25,8 @@ MILLION = 1_000_000
 def test_a_million_derivations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mmu, "direct", stress.host_direct)
     monkeypatch.setattr(mmu, "direct_to_physical", stress.host_direct_to_physical)
+    # A process of the host has nothing that a processor keeps for itself.
+    monkeypatch.setattr(frames, "OWN", place(Own()))
     erase(stress.WORLD)
     with as_built():
         library = compile_host([stress.start, stress.run, stress.finish], tmp_path / "stress.so")
