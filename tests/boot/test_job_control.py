@@ -8,6 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.boot.person import PROMPT, Person
+from tests.stress import harness
+
+pytestmark = pytest.mark.skipif(
+    not harness.LONG, reason="known to hang now and then, cause unknown: CLOUDOS_LONG_TESTS=1"
+)
 
 SUSPEND, INTERRUPT = b"\x1a", b"\x03"
 
