@@ -65,5 +65,5 @@ def test_registers_are_not_shared(architecture: str) -> None:
 def test_who_uses_no_vector_registers_pays_nothing_for_others(architecture: str) -> None:
     nobody, only_third, both = (int(word) for word in output_of("vector_cost.py", architecture)[-1].split())
     assert nobody == only_third
-    # Two instructions at least on each way, to save and to load.
-    assert both >= nobody + 4
+    # Two switches with all that saving and loading takes: a thread that does not use them may have no part of it.
+    assert both >= nobody + {"x86_64": 30, "aarch64": 100}[architecture]
