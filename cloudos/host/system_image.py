@@ -22,7 +22,7 @@ from cloudos.host.system_wiring import System
 
 INIT = state.ROOT / "cloudos" / "services" / "init" / "main.py"
 OWN_MEMORY = 1088 << 10
-"""Bytes that are needed besides the bundle and the quotas: 0.45 MB of the first, which are left to firmware, 0.2 MB of
+"""Bytes that are needed besides the bundle and the quotas: 0.45 MB of the first, left to firmware on x86_64, 0.2 MB of
 kernel, and 0.3 MB of init with twelve components, as `free` shows in the image `system` with 8 MB."""
 
 
