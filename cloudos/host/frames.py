@@ -41,7 +41,7 @@ class Decoder:
         while len(data) - position >= HEADER.size:
             stream, length = HEADER.unpack_from(data, position)
             if stream not in STREAMS:
-                raise FrameError(f"frame for stream {stream} at byte {position} of {len(data)}")
+                raise FrameError(f"frame for stream {stream} at byte {position} of {len(data)}: {data[:64]!r}")
             end = position + HEADER.size + length
             if end > len(data):
                 break

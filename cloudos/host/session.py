@@ -211,9 +211,8 @@ class Session:
             self.machine.kill()
 
     def restarted(self) -> None:
-        """The machine begins anew."""
-        self.decoder = frames.Decoder()
-        self.boot_line = b""
+        """The machine begins anew. What the program channel still holds of the time before are whole frames: the
+        kernel waits until they are sent."""
 
     def read_program(self) -> None:
         """Take what the program prints. Raises ToolError when the guest breaks the protocol."""

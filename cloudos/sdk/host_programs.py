@@ -71,6 +71,7 @@ class HostProgram:
     streams: dict[bytes, int] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | Forked | None = None
+    group: int = 0
 
     def close(self) -> None:
         """Give up the streams: it has them, or never will."""
@@ -144,11 +145,13 @@ class HostSystem:
     def start(self, program: U64, group: U64) -> U64:
         one = self.programs[int(program)]
         try:
-            return U64(self.fork(one)) if one.contents else self.execute(one)
+            number = self.fork(one) if one.contents else self.execute(one)
+            one.group = int(group) or number
+            return U64(number)
         finally:
             one.close()
 
-    def execute(self, one: HostProgram) -> U64:
+    def execute(self, one: HostProgram) -> int:
         """Start the host's program; its number."""
         given = [one.streams.get(name, subprocess.DEVNULL) for name in (b"stdin", b"stdout", b"stderr")]
         with translated():
@@ -162,7 +165,7 @@ class HostSystem:
                 stderr=given[2],
                 umask=int(one.variables.get(b"UMASK", b"022"), 8),
             )
-        return U64(one.process.pid)
+        return one.process.pid
 
     def fork(self, one: HostProgram) -> int:
         """Run this program itself as a child; its number."""
@@ -228,8 +231,11 @@ class HostSystem:
             one.process.returncode = -1  # it goes on, and nobody asks for its status any more
 
     def kill(self, number: U64, group: bool, signal: U64) -> None:
+        running = [one for one in self.programs.values() if one.process and one.process.returncode is None]
+        members = [one.process.pid for one in running if one.process and one.group == number]
         try:
-            os.kill(int(number), int(signal))
+            for member in members if group and members else [int(number)]:
+                os.kill(member, int(signal))
         except ProcessLookupError:
             raise NotFound from None
         except OSError:

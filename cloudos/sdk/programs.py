@@ -327,6 +327,7 @@ class Launch:
 
     handle: U64
     number: U64
+    group: U64
     ended: bool
     status: U64
 
@@ -334,6 +335,7 @@ class Launch:
         """Prepare the program file at an absolute path. Raises what `Programs.create` does."""
         self.handle = SYSTEM.create(path.content)
         self.number = U64(0)
+        self.group = U64(0)
         self.ended = False
         self.status = U64(0)
 
@@ -356,6 +358,7 @@ class Launch:
     def start(self, group: U64) -> U64:
         """Run it, in a group or with 0 in a new one; its number. Raises what `Program.start` does."""
         self.number = SYSTEM.start(self.handle, group)
+        self.group = self.number if group == 0 else group
         return self.number
 
     def wait(self) -> U64:

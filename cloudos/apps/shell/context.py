@@ -172,7 +172,7 @@ class Context:
         id = U64(1)
         for job in self.jobs:
             id = max(id, job.id + 1)
-        group = launches[0].number if launches.length > 0 else U64(0)
+        group = launches[0].group if launches.length > 0 else U64(0)
         job = Job(id, number, group, launches, text, launches.length == 0, self.state.status)
         self.jobs.append(job)
         return job

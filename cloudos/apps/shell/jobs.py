@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudos.abi.errors import BadArgument, NotFound
 from cloudos.apps.shell.characters import PERCENT, all_digits
 from cloudos.apps.shell.context import FAILED, NO_PROGRAM, Context, Job, Runner
 from cloudos.apps.shell.launcher import NOT_FOUND, await_launch, has_ended
@@ -38,13 +39,20 @@ def show_stopped(context: Context, job: Job) -> None:
 
 
 def go_on(job: Job) -> None:
-    """Let a stopped job run."""
-    for launch in job.launches:
-        try:
-            launch.kill(U64(CONTINUE))
-        except Error:
-            pass
+    """Let a stopped job run, with all that its programs have started."""
+    try:
+        signal_job(job, U64(CONTINUE))
+    except Error:
+        pass
     job.stopped = False
+
+
+def signal_job(job: Job, signal: U64) -> None:
+    """Send a signal to the group of a job. Nothing happens when it has ended. Raises Denied, ServiceGone."""
+    try:
+        programs.kill(job.group, True, signal)
+    except (NotFound, BadArgument):
+        pass
 
 
 def finish_listening(context: Context, runner: Runner, job: Job) -> bool:
@@ -186,8 +194,9 @@ def foreground(context: Context, fields: List[Text]) -> None:
         context.fail("fg: no such job", U64(FAILED))
         return
     say(context.state, f"{job.text}")
-    context.set_foreground(job.group)
+    # In this order: a key that is pressed before the job runs stops it when it is in the foreground.
     go_on(job)
+    context.set_foreground(job.group)
     if context.stops_jobs():
         for launch in job.launches:
             job.stopped = not has_ended(launch) or job.stopped
@@ -266,8 +275,7 @@ def kill_one(context: Context, name: Text, signal: U64) -> None:
     digits = name.slice(U64(1), name.length) if group else name
     try:
         if job is not None and job.number < NO_PROGRAM:
-            for launch in job.launches:
-                launch.kill(signal)
+            signal_job(job, signal)
             if signal >= CONTINUE and signal <= LAST_STOP:
                 job.stopped = signal != CONTINUE
         elif all_digits(digits.content) and 0 < digits.length < 18:

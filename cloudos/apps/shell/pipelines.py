@@ -285,7 +285,6 @@ def run_background(context: Context, runner: Runner, node: Node) -> None:
         return
     state.background = last.number
     job = context.add_job(pipeline.launches, last.number, node.name)
-    job.group = pipeline.group
     if state.interactive:
         text = ByteBuffer()
         write_text(text, f"[{job.id}] {job.number}\n")

@@ -117,17 +117,18 @@ class ConsoleServer:
         """See `Console`."""
         session = self.session()
         session.foreground = group
-        if group != 0 and session.pressed:
+        if group != 0 and session.pressed != 0:
             # The key was faster than the program's start.
             self.doomed, self.tries, self.next_try = group, U64(KILL_TRIES), system.clock_read()
-            self.signal = U64(INTERRUPT)
-        session.pressed = False
+            self.signal = session.pressed
+        session.pressed = U64(0)
 
     def interrupted(self) -> bool:
         """See `Console`."""
         session = self.session()
-        pressed = session.pressed
-        session.pressed = False
+        pressed = session.pressed == INTERRUPT
+        if pressed:
+            session.pressed = U64(0)
         return pressed
 
     def history(self, position: U64, into: Slice[U8]) -> U64:
@@ -232,15 +233,10 @@ class ConsoleServer:
         """A key for a session."""
         cooked = not session.raw
         if cooked and byte == INTERRUPT_KEY and session.editing == 0:
-            session.pressed = session.foreground == 0
-            if session.foreground != 0:
-                self.doomed, self.tries, self.signal = session.foreground, U64(KILL_TRIES), U64(INTERRUPT)
-                self.kill()
+            self.signal_foreground(session, U64(INTERRUPT))
         if cooked and byte == SUSPEND_KEY and session.editing == 0:
-            if session.foreground != 0:
-                session.emit(data(b"^Z\r\n"))
-                self.doomed, self.tries, self.signal = session.foreground, U64(KILL_TRIES), U64(TERMINAL_STOP)
-                self.kill()
+            session.emit(data(b"^Z\r\n"))
+            self.signal_foreground(session, U64(TERMINAL_STOP))
             return
         session.key(byte)
         if cooked:
@@ -248,6 +244,15 @@ class ConsoleServer:
             session.pump()
             if byte == REDRAW_KEY:
                 self.window_size.ask(self.link.out, system.clock_read())
+
+    def signal_foreground(self, session: Session, signal: U64) -> None:
+        """Send a signal to what is in the foreground; where nothing is, what comes there next will get it."""
+        if session.foreground == 0:
+            session.pressed = signal
+            return
+        session.pressed = U64(0)
+        self.doomed, self.tries, self.signal = session.foreground, U64(KILL_TRIES), signal
+        self.kill()
 
     def show(self, number: U64) -> None:
         """Show another session; one that nobody has used yet shows nothing until then."""

@@ -48,8 +48,8 @@ class Session:
     editor: Editor
     raw: bool
     foreground: U64
-    # The interrupt key was pressed when nothing was in the foreground: what comes there next is ended.
-    pressed: bool
+    # The signal of the key that was pressed when nothing was in the foreground: what comes there next gets it.
+    pressed: U64
     typed: Queue
     # Lines that are complete and not yet read; whether the end of file comes behind them.
     ready: Queue
@@ -113,7 +113,7 @@ class Session:
         if self.in_line or self.lingers:
             self.display.hide()
             self.column.at = self.display.column
-        self.reading_line, self.lingers, self.pressed = False, False, False
+        self.reading_line, self.lingers, self.pressed = False, False, U64(0)
         self.editing, self.room = reply, min(room, U64(LONGEST_ANSWER))
         self.editor.begin(prompt, text, cursor, self.column.at, False)
         self.pump()
@@ -280,6 +280,6 @@ def new_session(badge: U64, out: Queue) -> Session:
     column = Column()
     editor = new_editor(display, new_history())
     return Session(
-        badge, False, out, new_queue(), none, copy(column), display, editor, False, none, False, new_queue(),
+        badge, False, out, new_queue(), none, copy(column), display, editor, False, none, none, new_queue(),
         new_queue(), False, List[Waiter](), none, none, False, False,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from cloudos.contracts.console import ACCEPTED, COMPLETE, END, INTERRUPT, Consol
 from cloudos.contracts.devices import RECEIVED, ROOM, Serial
 from cloudos.contracts.errors import Interrupted, NotSeekable, ServiceGone
 from cloudos.contracts.files import TERMINAL
-from cloudos.contracts.programs import Programs
+from cloudos.contracts.programs import TERMINAL_STOP, Programs
 from cloudos.contracts.streams import Stream
 from cloudos.lang import I64, U8, U64, Array, Slice, data
 from cloudos.sdk import local_calls, models, transport
@@ -219,6 +219,24 @@ def test_the_interrupt_key_ends_the_foreground_and_the_reader(bench: Bench) -> N
         reader.result()
     assert bench.programs.killed == [(44, True, 2)]
     assert bench.screen() == "partial^C"
+
+
+def test_the_suspend_key_stops_the_foreground_or_what_comes_there_next(bench: Bench) -> None:
+    client = bench.client()[0]
+    client.set_foreground(U64(44))
+    bench.type(b"\x1a")
+    assert bench.programs.killed == [(44, True, TERMINAL_STOP)]
+    client.set_foreground(U64(0))
+    bench.type(b"\x1a")
+    assert not client.interrupted()
+    client.set_foreground(U64(45))
+    bench.pass_time(50_000_000)
+    assert bench.programs.killed == [(44, True, TERMINAL_STOP), (45, True, TERMINAL_STOP)]
+    client.set_foreground(U64(0))
+    client.set_foreground(U64(46))
+    bench.pass_time(50_000_000)
+    assert len(bench.programs.killed) == 2
+    assert bench.screen() == "^Z\n^Z"
 
 
 def test_the_interrupt_key_is_kept_for_a_loader_that_is_busy(bench: Bench) -> None:
