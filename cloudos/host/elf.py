@@ -43,8 +43,8 @@ def architecture(content: bytes) -> str:
     return ARCHITECTURES.get(int.from_bytes(content[18:20], "little"), "x86_64")
 
 
-PLACED = struct.Struct("<I4xQ8xQQ")
-"""Of a program header: type, offset in the file, physical address, bytes in the file."""
+PLACED = struct.Struct("<I4xQ8xQQQ")
+"""Of a program header: type, offset in the file, physical address, bytes in the file and in memory."""
 
 LARGEST = 1 << 30
 """Bytes that an executable may take in memory."""
@@ -53,18 +53,30 @@ LOADABLE = 1
 """Type of a segment that is loaded."""
 
 
-def flat(content: bytes) -> bytes:
-    """What an executable looks like in memory, from the lowest of its physical addresses to the last byte that is not
-    zero by itself: the form in which loaders of AArch64 want kernels that get a device tree. Raises ValueError."""
+def _loaded(content: bytes) -> list[tuple[int, int, int, int]]:
+    """Of all that is loaded: physical address, offset and bytes in the file, bytes in memory. Raises ValueError."""
     if not content.startswith(MAGIC) or len(content) < 64:
         raise ValueError("not an ELF file of 64 bits")
     offset, size, count = PROGRAM_TABLE.unpack_from(content)
     if offset + size * count > len(content) or size < PLACED.size:
         raise ValueError("its program headers lie outside of the file")
     headers = [PLACED.unpack_from(content, offset + size * number) for number in range(count)]
-    parts = [(place, content[at : at + length]) for kind, at, place, length in headers if kind == LOADABLE and length]
-    if not parts:
+    loaded = [(place, at, length, whole) for kind, at, place, length, whole in headers if kind == LOADABLE]
+    if not any(length for _, _, length, _ in loaded):
         raise ValueError("it has nothing to load")
+    return loaded
+
+
+def extent(content: bytes) -> tuple[int, int]:
+    """The lowest physical address of an executable, and the first behind all of its memory. Raises ValueError."""
+    loaded = _loaded(content)
+    return min(place for place, *_ in loaded), max(place + whole for place, _, _, whole in loaded)
+
+
+def flat(content: bytes) -> bytes:
+    """What an executable looks like in memory, from the lowest of its physical addresses to the last byte that is not
+    zero by itself: the form in which loaders of AArch64 want kernels that get a device tree. Raises ValueError."""
+    parts = [(place, content[at : at + length]) for place, at, length, _ in _loaded(content) if length]
     base = min(place for place, _ in parts)
     length = max(place + len(part) for place, part in parts) - base
     if length > LARGEST:

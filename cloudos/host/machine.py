@@ -26,6 +26,9 @@ from cloudos.host.errors import ToolError
 MINIMUM_MEMORY = 2 << 20
 VIRT_TREE = 6 << 20
 VIRT_MINIMUM = 8 << 20
+VIRT_MEMORY = 0x4000_0000
+"""Where the memory of `virt` begins, and a device tree of 1 MB when QEMU is given no kernel to start."""
+PAGE = 4096
 MACHINES = {"x86_64": ("microvm", "q35"), "aarch64": ("virt", "virt,gic-version=2")}
 """By architecture, the usual one first."""
 # Linux, include/uapi/asm-generic/socket.h; Python has no name for it.
@@ -97,14 +100,41 @@ class Machine:
             self.process.kill()
 
 
-def command(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bundle_fd: int) -> list[str]:
+@dataclass(frozen=True)
+class Loaded:
+    """The files that the machine begins with. `extent`: physical addresses where the kernel's memory begins and ends,
+    of a kernel for `virt`."""
+
+    kernel: Path
+    bundle: Path
+    extent: tuple[int, int] = (0, 0)
+
+
+def loading(options: Options, files: Loaded) -> list[str]:
+    """The part of the QEMU command that puts kernel and bundle into memory, and starts the kernel.
+
+    Of a kernel that it starts itself, `virt` puts the bundle into the middle of the memory and the device tree behind
+    it, at a multiple of 2 MB. When it is just told what lies where, the tree comes first: the kernel behind it and the
+    bundle right behind that leave all other memory in one piece, and small machines work. A command line can be given
+    only in the first way.
+    """
+    if not is_virt(options.machine) or options.serial_console:
+        return ["-kernel", str(files.kernel), "-initrd", str(files.bundle)]
+    begin, end = (VIRT_MEMORY + place for place in files.extent)
+    end = -(-end // PAGE) * PAGE
+    line = ["-device", f"loader,file={files.kernel},addr={begin:#x},force-raw=on"]
+    line += ["-device", f"loader,file={files.bundle},addr={end:#x},force-raw=on"]
+    return [*line, "-device", f"loader,addr={begin:#x},cpu-num=0"]
+
+
+def command(qemu: str, options: Options, accelerator: Accelerator, files: Loaded) -> list[str]:
     """The QEMU command without its channels."""
     line = [qemu, "-nodefaults", "-no-user-config", "-display", "none"]
     line += [] if options.restarts else ["-no-reboot"]
     line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
     line += [] if is_virt(options.machine) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
-    line += ["-kernel", str(kernel), "-initrd", f"/dev/fd/{bundle_fd}"]
+    line += loading(options, files)
     line += ["-append", LOG_IN_CHANNEL] if options.serial_console else []
     if options.counted:
         line += ["-icount", "shift=0,sleep=off"]
@@ -199,15 +229,12 @@ def console_channel(options: Options, console_fd: int) -> list[str]:
 
 
 def check_room(options: Options, kernel: int, bundle: int) -> None:
-    """Refuse, with ToolError, a memory too small for these numbers of bytes.
-
-    On `virt` QEMU puts the bundle in the middle, and the device tree, of 1 MB, behind it at a multiple of 2 MB.
-    """
+    """Refuse, with ToolError, a memory too small for these numbers of bytes; see `loading`."""
     # Measurements find out for themselves how little is enough.
     if options.counted:
         return
     need = bundle + kernel + MINIMUM_MEMORY // 2
-    if is_virt(options.machine):
+    if is_virt(options.machine) and options.serial_console:
         need = max(2 * bundle + VIRT_TREE, VIRT_MINIMUM)
     if need > options.memory:
         raise ToolError(
@@ -245,8 +272,11 @@ def boot(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bu
     enlarge(log_far)
     bundle_fd, messages_fd = memory_file("bundle", bundle), memory_file("messages", b"")
     # Kernels that get a device tree are no ELF files for their loaders.
-    kernel_fd = memory_file("kernel", elf.flat(content) if is_virt(options.machine) else content)
-    line = command(qemu, options, accelerator, Path(f"/dev/fd/{kernel_fd}"), bundle_fd)
+    on_virt = is_virt(options.machine)
+    kernel_fd = memory_file("kernel", elf.flat(content) if on_virt else content)
+    extent = elf.extent(content) if on_virt else (0, 0)
+    files = Loaded(Path(f"/dev/fd/{kernel_fd}"), Path(f"/dev/fd/{bundle_fd}"), extent)
+    line = command(qemu, options, accelerator, files)
     line += channels(options, log_far.fileno(), program_far.fileno())
     line += console_channel(options, console_far.fileno()) if options.console else []
     try:

@@ -21,8 +21,8 @@ from cloudos.host.manifest_values import Place
 from cloudos.host.system_wiring import System
 
 INIT = state.ROOT / "cloudos" / "services" / "init" / "main.py"
-OWN_MEMORY = 1088 << 10
-"""Bytes that are needed besides the bundle and the quotas: 0.45 MB of the first, which are left to firmware, 0.2 MB of
+OWN_MEMORY = {"x86_64": 1088 << 10, "aarch64": 672 << 10}
+"""Bytes that are needed besides the bundle and the quotas: 0.45 MB of the first, left to firmware on x86_64, 0.2 MB of
 kernel, and 0.3 MB of init with twelve components, as `free` shows in the image `system` with 8 MB."""
 
 
@@ -85,7 +85,7 @@ def build(system: System, architecture: str = "x86_64") -> SystemImage:
     entries += [Entry(Kind.POLICY, b"", manifest.policy.matrix)] if manifest.policy else []
     entries += [Entry(Kind.FILE, guest.encode(), data) for guest, data in files.items()]
     made = SystemImage(system, kernel, compiled[INIT], tuple(entries))
-    _check_size(made)
+    _check_size(made, OWN_MEMORY[architecture])
     return made
 
 
@@ -131,12 +131,12 @@ def _read(path: Path, place: Place) -> bytes:
         raise place.error(f"cannot read {path}: {error.strerror}") from error
 
 
-def _check_size(made: SystemImage) -> None:
-    """The bundle and all quotas must fit into the memory of the image."""
+def _check_size(made: SystemImage, own: int) -> None:
+    """The bundle, all quotas and what is needed besides must fit into the memory of the image."""
     manifest = made.system.manifest
     quotas = sum(one.component.memory + one.component.state for one in manifest.placed)
-    need = quotas + len(made.content) + OWN_MEMORY
+    need = quotas + len(made.content) + own
     if need > manifest.memory:
-        parts = f"quotas {describe(quotas)}, files {describe(len(made.content))}, the kernel {describe(OWN_MEMORY)}"
+        parts = f"quotas {describe(quotas)}, files {describe(len(made.content))}, the kernel {describe(own)}"
         message = f"the image needs {describe(need)} of memory ({parts}) and has {describe(manifest.memory)}"
         raise manifest.memory_place.error(message, f'write memory = "{-(-need >> 20)}M" or more')

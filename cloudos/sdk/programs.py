@@ -24,11 +24,12 @@ from cloudos.contracts.files import Files
 from cloudos.contracts.programs import STOPPED, Program, Programs
 from cloudos.contracts.streams import Status, Stream
 from cloudos.lang import I64, U8, U64, Ptr, Slice, VirtAddr, managed, struct
-from cloudos.sdk import arguments, system
+from cloudos.sdk import arguments, shared_console, system
 from cloudos.sdk.collections.byte_buffer import ByteBuffer
 from cloudos.sdk.collections.text import Text
 from cloudos.sdk.component import has_console, held, held_as
 from cloudos.sdk.console import stderr, stdin, stdout
+from cloudos.sdk.environment import is_terminal
 from cloudos.sdk.memory import READ, WRITE, Memory, unmap, view
 
 PORTION = 4000  # bytes; what a `Stream` takes at a time
@@ -116,8 +117,15 @@ class Machine:
         arguments.add_variable(Program(program), name, value)
 
     def give(self, program: U64, name: Slice[U8], capability: U64) -> None:
-        """See `Program`."""
-        Program(program).give(name, capability)
+        """See `Program`. A stream of the machine's console goes through this program; nothing is given without one."""
+        if capability < CONSOLE:
+            Program(program).give(name, capability)
+            return
+        shared = shared_console.stream(capability - CONSOLE, is_terminal())
+        if shared != 0:
+            # What this program has printed so far comes first.
+            stdout.flush()
+            Program(program).give(name, shared)
 
     def start(self, program: U64, group: U64) -> U64:
         """See `Program`."""

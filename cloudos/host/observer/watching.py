@@ -28,9 +28,9 @@ DIRECT_BASE = 0xFFFF_8000_0000_0000
 """Where the kernel sees physical memory (kernel/hal/shared/direct.py)."""
 HIGH_HALF = 1 << 63
 
-EARLY = {"x86_64": (KERNEL_BASE + 0x100000, 0x100000, 0), "aarch64": (0x4000_0000, 0x4000_0000, 0x4000_0000)}
+EARLY = {"x86_64": (KERNEL_BASE + 0x100000, 0x100000, 0), "aarch64": (0x4011_0000, 0x4011_0000, 0x4000_0000)}
 """By architecture: an address of early instructions, what it is physically, and where memory begins: the kernel of
-x86_64 is loaded at 1 MB; on `virt` the first instructions are QEMU's own, at the start of memory."""
+x86_64 is loaded at 1 MB; on `virt` the kernel begins at its physical address, which is TEXT_OFFSET from there."""
 EARLY_SIZE = 0x1000
 
 NEEDED = ("kernel_system_call", "kernel_user_trap", "kernel_end", "processor")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudos.host import build, bundle, image, system_image
+from cloudos.host import build, bundle, elf, image, system_image
 from cloudos.host.errors import CannotRun, ToolError
 
 
@@ -64,6 +64,20 @@ def test_kernels_of_aarch64_are_written_as_their_loaders_want_them(compiled: Pat
     assert sorted(path.name for path in written) == names
     assert (tmp_path / "image" / "kernel.img").read_bytes() == b"code"
     assert "qemu-system-aarch64 -M virt" in (tmp_path / "image" / "README").read_text()
+
+
+def test_memory_of_a_kernel_begins_at_its_lowest_address_and_ends_behind_what_is_in_no_file() -> None:
+    segments = [
+        struct.pack("<IIQQQQQQ", 1, 6, 232, 0xFFFF_A000, 0x9_0000, 2, 0x5000, 4096),
+        struct.pack("<IIQQQQQQ", 1, 5, 232, 0xFFFF_8000, 0x8_0000, 4, 4, 4096),
+        struct.pack("<IIQQQQQQ", 0, 5, 232, 0, 0, 4, 0x10_0000, 4096),
+    ]
+    header = b"\x7fELF\x02\x01" + bytes(12) + struct.pack("<H12xQ14xHH", 183, 64, 56, 3) + bytes(6)
+    content = header + b"".join(segments) + b"code"
+    assert elf.extent(content) == (0x8_0000, 0x9_5000)
+    assert elf.flat(content) == b"code" + bytes(0xFFFC) + b"co"
+    with pytest.raises(ValueError, match="no ELF|not an ELF"):
+        elf.extent(b"something else")
 
 
 def test_a_program_that_does_not_compile_leaves_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cloudos.host import ending, image
 from cloudos.host.accelerator import Accelerator
 from cloudos.host.errors import ToolError
-from cloudos.host.machine import Options, channels, command, console_channel, start
+from cloudos.host.machine import Loaded, Options, channels, command, console_channel, start
 from cloudos.host.session import Limits, Session
 
 EMULATION = Accelerator("tcg", "max", "")
@@ -41,12 +41,25 @@ def run(tmp_path: Path, script: str) -> int:
 
 
 def test_the_command_names_everything_the_user_chose() -> None:
-    line = command("qemu", Options("q35", 3 << 20, 4, 1234), Accelerator("kvm", "host", ""), Path("k"), 9)
+    files = Loaded(Path("k"), Path("b"))
+    line = command("qemu", Options("q35", 3 << 20, 4, 1234), Accelerator("kvm", "host", ""), files)
     text = " ".join(line)
-    for part in ("-M q35", "-accel kvm", "-cpu host", "-m size=3072K", "-smp 4", "-kernel k", "-initrd /dev/fd/9"):
+    for part in ("-M q35", "-accel kvm", "-cpu host", "-m size=3072K", "-smp 4", "-kernel k", "-initrd b"):
         assert part in text
     assert "-S -gdb tcp:127.0.0.1:1234" in text
-    assert "-gdb" not in command("qemu", Options(), EMULATION, Path("k"), 9)
+    assert "-gdb" not in command("qemu", Options(), EMULATION, files)
+
+
+def test_kernel_and_bundle_are_behind_each_other_at_the_start_of_virt() -> None:
+    files = Loaded(Path("k"), Path("b"), (0x11_0000, 0x13_0001))
+    text = " ".join(command("qemu", Options("virt"), EMULATION, files))
+    assert "loader,file=k,addr=0x40110000,force-raw=on" in text
+    assert "loader,file=b,addr=0x40131000,force-raw=on" in text
+    assert "loader,addr=0x40110000,cpu-num=0" in text
+    assert "-kernel" not in text
+    # QEMU takes a command line only with a kernel that it starts itself.
+    text = " ".join(command("qemu", Options("virt", serial_console=True), EMULATION, files))
+    assert "-kernel k -initrd b -append log=channel" in text
 
 
 def test_each_machine_has_its_program_channel() -> None:

@@ -4,6 +4,10 @@ Linux's boot protocol (Documentation/arch/arm64/booting.rst; QEMU, UEFI stubs, U
 64 bytes, lies at TEXT_OFFSET from a multiple of 2 MB, and is entered at its first byte with the MMU off, interrupts
 masked, at EL2 or EL1, x0 pointing to the device tree.
 
+Or nothing but the machine itself has loaded it: QEMU that was told where to put the kernel and nothing else, whose
+processors begin with zeros. Then x0 is zero, the device tree lies at the start of memory, which has to be that multiple
+of 2 MB, and TEXT_OFFSET leaves it the megabyte that it takes.
+
 The tables made here map the kernel, and as memory of the direct map and at its own address the gigabyte that the kernel
 lies in and that of the device tree; everything in them may be written and executed. `mmu.start` replaces them, but for
 the two tables of the devices' window. They stay, because all other processors begin with them: at the same entry, with
@@ -16,7 +20,8 @@ from cloudos.kernel.hal.aarch64.processor import GUARD_PAGE, OVERFLOW_PAGE, STAC
 from cloudos.lang import Assembly, LinkerSymbol
 
 KERNEL_BASE = 0xFFFF_FFFF_8000_0000
-TEXT_OFFSET = 0x8_0000
+# Above 1 MB for failed checks, which go behind 2 MB: see `image.py`.
+TEXT_OFFSET = 0x11_0000
 # Little endian, pages of 4 KB, any place that is a multiple of 2 MB.
 HEADER_FLAGS = 0b1010
 
@@ -170,9 +175,10 @@ BOOT = Assembly(
 .globl boot_start
 boot_start:
   msr daifset, #15
-  mov x20, x0
   adr x21, exception_vectors
   sub x21, x21, #{TEXT_OFFSET >> 12}, lsl #12
+  cmp x0, #0
+  csel x20, x21, x0, eq
   mrs x1, currentel
   cmp x1, #8
   b.eq from_hypervisor

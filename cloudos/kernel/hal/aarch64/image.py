@@ -9,8 +9,10 @@ from cloudos.kernel.hal.aarch64.user_access import USER_ACCESS
 ENTRY_SYMBOL = "exception_vectors"
 ASSEMBLIES = (BOOT, ENTRY, USER_ACCESS)
 
-# Below KERNEL_BASE nothing is ever mapped: failed checks branch there, which reach 1 MB.
-# Each part starts on a page of its own so that `mmu.start` can give it its own permissions. The boot tables map 2 MB.
+# The boot tables map 2 MB, and behind them nothing is ever mapped: failed checks branch there, which reach 1 MB.
+# Each part starts on a page of its own so that `mmu.start` can give it its own permissions.
+MAPPED = 0x20_0000
+NO_CODE = KERNEL_BASE + TEXT_OFFSET + 0x10_0000
 LINKER_SCRIPT = f"""
 ENTRY(exception_vectors)
 PHDRS
@@ -23,7 +25,7 @@ SECTIONS
 {{
   . = {KERNEL_BASE + TEXT_OFFSET:#x};
   kernel_text_start = .;
-  cloudos_no_code = {KERNEL_BASE:#x};
+  cloudos_no_code = {NO_CODE:#x};
   .text : AT(ADDR(.text) - {KERNEL_BASE:#x}) {{ *(.text.vectors) *(.text.boot) *(.text .text.*) }} :text
   . = ALIGN(4096);
   kernel_rodata_start = .;
@@ -37,7 +39,7 @@ SECTIONS
   kernel_end = .;
   ASSERT(processor == kernel_stack_top, "the processor's data stand where its stack begins")
   kernel_image_size = kernel_end - kernel_text_start;
-  ASSERT(kernel_end - {KERNEL_BASE:#x} <= 0x200000, "the boot tables map 2 MB")
+  ASSERT(kernel_end - {KERNEL_BASE:#x} <= {MAPPED:#x}, "the boot tables map 2 MB")
   cloudos_files 0 : {{ KEEP(*(cloudos_files)) }}
   cloudos_sites 0 : {{ KEEP(*(cloudos_sites)) }}
   /DISCARD/ : {{ *(.comment) *(.eh_frame*) *(.note.GNU-stack) }}
