@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 from cloudos.lang.layout import NUMBERS, AggregateLayout, BoolLayout, EnumLayout, Layout, UnsignedLayout
+from cloudos.lang.memory import STRETCH
 from cloudos.lang.pointers import PointerLayout, raw_address
 
 Getter = Callable[[Any], Any]
@@ -65,7 +66,11 @@ def _unsigned_getter(layout: UnsignedLayout, start: int) -> Getter:
         region = view._region
         offset = view._offset + start
         result = _new(kind)
-        if region.plain and ((mask := region.mask) is None or mask.find(0, offset, offset + size) < 0):
+        if region.plain and (
+            (mask := region.mask) is None
+            or offset >> STRETCH in region.whole
+            or mask.find(0, offset, offset + size) < 0
+        ):
             (result._value,) = unpack(region.data, offset)
         else:
             result._value = region.read(offset, size)
@@ -83,7 +88,7 @@ def _unsigned_setter(layout: UnsignedLayout, start: int) -> Setter:
         offset = view._offset + start
         if region.plain and value.__class__ is kind:
             pack(region.data, offset, value._value)
-            if (mask := region.mask) is not None:
+            if (mask := region.mask) is not None and offset >> STRETCH not in region.whole:
                 mask[offset : offset + size] = written
         else:
             usual(region, offset, value)
@@ -97,7 +102,9 @@ def _pointer_getter(layout: PointerLayout, start: int) -> Getter:
     def load(view: Any) -> Any:
         region = view._region
         offset = view._offset + start
-        if region.plain and ((mask := region.mask) is None or mask.find(0, offset, offset + 8) < 0):
+        if region.plain and (
+            (mask := region.mask) is None or offset >> STRETCH in region.whole or mask.find(0, offset, offset + 8) < 0
+        ):
             (raw,) = unpack(region.data, offset)
             if raw == 0:
                 return null
@@ -119,7 +126,7 @@ def _pointer_setter(layout: PointerLayout, start: int) -> Setter:
         if region.plain and value.__class__ is kind:
             raw = raw_address(value)
             pack(region.data, offset, raw)
-            if (mask := region.mask) is not None:
+            if (mask := region.mask) is not None and offset >> STRETCH not in region.whole:
                 mask[offset : offset + 8] = WRITTEN
             if (shadows := region.shadows) is None:
                 shadows = region.shadows = {}
@@ -153,7 +160,7 @@ def _bool_setter(layout: BoolLayout, start: int) -> Setter:
         offset = view._offset + start
         if region.plain and (value is True or value is False):
             region.data[offset] = value
-            if (mask := region.mask) is not None:
+            if (mask := region.mask) is not None and offset >> STRETCH not in region.whole:
                 mask[offset] = 1
         else:
             usual(region, offset, value)
@@ -172,7 +179,11 @@ def _enum_getter(layout: EnumLayout, start: int) -> Getter:
     def load(view: Any) -> Any:
         region = view._region
         offset = view._offset + start
-        if region.plain and ((mask := region.mask) is None or mask.find(0, offset, offset + size) < 0):
+        if region.plain and (
+            (mask := region.mask) is None
+            or offset >> STRETCH in region.whole
+            or mask.find(0, offset, offset + size) < 0
+        ):
             found = members.get(unpack(region.data, offset)[0])
             if found is not None:
                 return found
@@ -190,7 +201,7 @@ def _enum_setter(layout: EnumLayout, start: int) -> Setter:
         offset = view._offset + start
         if region.plain and value.__class__ is kind:
             pack(region.data, offset, value)
-            if (mask := region.mask) is not None:
+            if (mask := region.mask) is not None and offset >> STRETCH not in region.whole:
                 mask[offset : offset + size] = written
         else:
             usual(region, offset, value)

@@ -167,6 +167,9 @@ def _init_from_fields(self: Any, *args: Any, **kwargs: Any) -> None:
 
 def _set_attribute(self: Any, name: str, value: Any) -> None:
     access = getattr(type(self), name, None)
+    if access.__class__ is ManagedAccess:
+        access.__set__(self, value)
+        return
     if not hasattr(access, "__set__"):
         raise AttributeError(f"{type(self).__name__} has no field {name!r}")
     object.__setattr__(self, name, value)

@@ -37,6 +37,9 @@ class _Rules:
 
 _NO_RULES = _Rules(False, False, None)
 _WRITTEN = b"\1" * 16
+STRETCH = 12
+"""Binary logarithm of how many bytes `Region.whole` knows about at a time."""
+_NOTHING: set[int] = set()
 _WORD = struct.Struct("<Q")
 _WORD_MASK = (1 << 64) - 1
 
@@ -63,6 +66,7 @@ class Region:
         "shadows",
         "size",
         "views",
+        "whole",
     )
 
     def __init__(self, size: int, align: int = 1, *, owner: Any = None, initialised: bool = True) -> None:
@@ -71,6 +75,8 @@ class Region:
         self.data = bytearray(size)
         self.owner = owner
         self.mask: bytearray | None = None if initialised else bytearray(size)
+        # Numbers of stretches of `STRETCH` bytes of which all is known to have been written.
+        self.whole: set[int] = _NOTHING if initialised else set()
         self.plain = self.__class__ is Region
         self.shadows: dict[int, tuple[int, Any]] | None = None
         self.views: dict[tuple[int, type], Any] | None = None
@@ -125,7 +131,7 @@ class Region:
         end = offset + size
         if not self.plain or offset < 0 or end > self.size:
             self.check(offset, size)
-        if self.mask is not None and self.mask.find(0, offset, end) >= 0:
+        if self.mask is not None and offset >> STRETCH not in self.whole and self.mask.find(0, offset, end) >= 0:
             raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
         if size == 8:
             word: int = _WORD.unpack_from(self.data, offset)[0]
@@ -211,17 +217,21 @@ class Region:
     def _copy_mask(self, offset: int, source: Region, source_offset: int, size: int) -> None:
         if self.mask is None:
             self.mask = bytearray(b"\1") * self.size
+            self.whole = set(range(self.size >> STRETCH))
         if source.mask is None:
             self.mask[offset : offset + size] = b"\1" * size
+            self.whole.update(_stretches(offset, size))
         else:
             self.mask[offset : offset + size] = source.mask[source_offset : source_offset + size]
+            self.whole.difference_update(range(offset >> STRETCH, (offset + size >> STRETCH) + 1))
 
     def repeat(self, offset: int, size: int, count: int) -> None:
-        """Copy the `size` bytes at `offset` over the `count` - 1 places of that size behind them."""
+        """Copy the `size` bytes at `offset`, which were written, over the `count` - 1 places behind them."""
         self.check(offset, size * count, write=True, scalar=False)
         self.data[offset : offset + size * count] = self.data[offset : offset + size] * count
         if self.mask is not None:
-            self.mask[offset : offset + size * count] = self.mask[offset : offset + size] * count
+            self.mask[offset : offset + size * count] = b"\1" * (size * count)
+            self.whole.update(_stretches(offset, size * count))
 
     def content(self, offset: int, size: int) -> bytes:
         """The bytes of a stretch, all of which must have been written."""
@@ -238,6 +248,12 @@ class Region:
         self.data[offset : offset + size] = bytes(size)
         if self.mask is not None:
             self.mask[offset : offset + size] = b"\1" * size
+            self.whole.update(_stretches(offset, size))
+
+
+def _stretches(offset: int, size: int) -> range:
+    """Those that lie within a piece of memory."""
+    return range(-(-offset >> STRETCH), offset + size >> STRETCH)
 
 
 def _shadows_in(region: Region, start: int, size: int) -> list[tuple[int, tuple[int, Any]]]:

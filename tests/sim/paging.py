@@ -31,7 +31,7 @@ def table_frames(memory: Memory, root: int) -> set[int]:
         found.add(table // board.PAGE)
         if level:
             count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
-            for entry in memory.words(board.DIRECT_BASE + table, count):
+            for entry in filter(None, memory.words(board.DIRECT_BASE + table, count)):
                 if entry & board.PRESENT and not entry & board.LEAF:
                     work.append((entry & board.FRAME, level - 1))
     return found
