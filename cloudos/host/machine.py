@@ -102,8 +102,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The files that the machine begins with. `extent`: where the memory of a kernel for `virt` begins and ends, in bytes
-    from the start of memory; None: the kernel is started by QEMU, as Linux is."""
+    """The files that the machine begins with. `extent`: where the memory of a kernel for `virt` begins and ends, in
+    bytes from the start of memory; None: the kernel is started by QEMU, as Linux is."""
 
     kernel: Path
     bundle: Path
