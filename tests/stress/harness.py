@@ -37,16 +37,19 @@ def run(
     kernel: Path | None = None,
     keep: Path | None = None,
     architecture: str = "x86_64",
+    processors: int = 1,
 ) -> Run:
     """Boot a program under instruction counting with numbers as arguments; it must end in order.
 
-    `kernel`: another than the ordinary one. `keep`: a file that is to hold the machine's memory.
+    `kernel`: another than the ordinary one. `keep`: a file that is to hold the machine's memory. Several processors run
+    at the same time and are not counted.
     """
     built = image.build(PROGRAMS / program, architecture)
     if kernel is not None:
         built = image.Image(kernel, built.program)
     seconds = LONG_SECONDS if LONG else SHORT_SECONDS
-    outcome = counted.run(built, *map(str, arguments), memory=memory, seconds=seconds, memory_image=keep)
+    words = map(str, arguments)
+    outcome = counted.run(built, *words, memory=memory, seconds=seconds, memory_image=keep, processors=processors)
     assert outcome.in_order, f"{program} {arguments}: {failure(outcome, built)}"
     # Programs that make random calls print anything.
     return Run({name: int(value) for name, value in re.findall(r"^([a-z_]+) (\d+)$", outcome.output, re.M)}, outcome)

@@ -160,6 +160,15 @@ def root_of_first(image: MemoryImage) -> int:
 
 def check_frames(image: MemoryImage) -> None:
     """No frame is lost, none is in use and free, and the count is right."""
+    lost = lost_frames(image)
+    assert not lost, f"{len(lost)} frames are lost: {[hex(frame) for frame in lost[:8]]}"
+
+
+def lost_frames(image: MemoryImage) -> list[int]:
+    """Frames that are not free and not reached: with several processors, those of whose stacks only registers know.
+
+    None is in use and free, and the count is right, or this raises AssertionError.
+    """
     frames = Frames(image)
     frames.check()
     # What the first process has is known for certain; of what follows some may have been used long ago.
@@ -167,8 +176,7 @@ def check_frames(image: MemoryImage) -> None:
     certain.walk(root_of_first(image))
     assert not frames.free & (certain.tables | certain.mapped), "a frame is in use and free"
     used = Marker(image, frames).run()
-    lost = sorted(frames.managed - frames.free - used)
-    assert not lost, f"{len(lost)} frames are lost: {[hex(frame) for frame in lost[:8]]}"
+    return sorted(frames.managed - frames.free - used)
 
 
 def count_below(image: MemoryImage, thread: int) -> int:
