@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.apps.shell import aliases, conditions, directories, jobs, masks, printing, traps, variables
+from cloudos.apps.shell import aliases, conditions, directories, jobs, limits, masks, printing, traps, variables
 from cloudos.apps.shell.builtin_names import Builtin
 from cloudos.apps.shell.characters import all_digits
 from cloudos.apps.shell.context import (
@@ -80,6 +80,10 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
             aliases.unalias(state, fields)
         case Builtin.UMASK:
             masks.umask(context, fields)
+        case Builtin.ULIMIT:
+            limits.ulimit(context, fields)
+        case Builtin.TIMES:
+            limits.times(context)
         case Builtin.PWD:
             directories.pwd(context, fields)
         case Builtin.ECHO:
