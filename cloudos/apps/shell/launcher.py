@@ -170,10 +170,10 @@ def give(launch: Launch, name: str, channel: Channel) -> None:
 
 
 def readable(channel: Channel) -> Channel:
-    """The channel, as one that a program can read from: what is left in memory goes into a pipe, or a file if it is long.
+    """The channel, as one that a program can read from: what is left in memory goes into a pipe, or a long one a file.
 
-    From then on this shell and all programs that it starts read there, each from where the last one stopped. Raises what `make_pipe` and `write_all` do, NoSpace when there is no
-    room for a file.
+    From then on this shell and all programs that it starts read there, each from where the last one stopped. Raises
+    what `make_pipe` and `write_all` do, NoSpace when there is no room for a file.
     """
     memory = channel.memory
     if memory is None:

@@ -184,12 +184,13 @@ umask; umask 077; umask; umask -S; >f; ls -l f | cut -c 1-10; umask 022; >g; ls 
 %%
 umask 027; (umask 0; umask); umask; mkdir d; ls -ld d | cut -c 1-10; { umask; } | cat; touch h; ls -l h | cut -c 1-10
 %%
-ulimit; ulimit -f; ulimit -t; ulimit -Hf; ulimit -f unlimited; echo $?; ulimit -Z 2>/dev/null; echo $?; type ulimit times
+ulimit; ulimit -f; ulimit -t; ulimit -Hf; ulimit -f unlimited; echo $?; ulimit -Z 2>/dev/null; echo $?
+type ulimit times
 %%
 ulimit -v 300000; ulimit -v; ulimit -Sv; sh -c 'ulimit -v; ulimit -Hv'; (ulimit -v 250000; ulimit -v); ulimit -v
 %%
 ulimit -v 300000; sh -c 'sh -c "ulimit -v"'; (ulimit -v 250000; sh -c 'ulimit -v'); x=$(ulimit -v 200000; ulimit -v)
-echo $x; { ulimit -v; } | cat; ulimit -v 300001 2>/dev/null; echo $?; ulimit -v unlimited 2>/dev/null; echo $?; ulimit -v
+echo $x; { ulimit -v; } | cat; ulimit -v 300001 2>/dev/null; echo $?; ulimit -v unlimited 2>/dev/null; echo $?
 %%
 ulimit -n 50; ulimit -n; sh -c 'ulimit -n'; ulimit -n 51 2>/dev/null; echo $?; ulimit -n 40; { ulimit -n; } | cat
 %%
