@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+from bench.calls import (
+    ROUNDS,
+    UNCOUNTED,
+    call_words,
+    child_of,
+    clocked_sink,
+    measured,
+    one_way,
+    reply_receive_words,
+)
 from bench.counter import cycles
-from bench.microkernel import ROUNDS, call_words, child_of, clocked_sink, measured, reply_receive_words
 from cloudos.abi import initial, tags
 from cloudos.abi.messages import NEVER
 from cloudos.abi.objects import ALL_RIGHTS_BITS
@@ -45,28 +54,12 @@ def echo_nothing(endpoint: U64) -> None:
 def without_words(endpoint: U64) -> None:
     """Call the server that answers with nothing."""
     begin = U64(0)
-    for index in U64.range(ROUNDS + 50):
-        if index == 50:
+    for index in U64.range(ROUNDS + UNCOUNTED):
+        if index == UNCOUNTED:
             begin = cycles()
         error, _word, _tag, _badge, _handle = call_words(endpoint, U64(0), U64(0))
         assert error == 0, "no reply"
     measured("round_trip_0_words", begin, U64(ROUNDS))
-
-
-def one_way(endpoint: U64) -> None:
-    """As `message_one_way`, to a thread of the same process."""
-    total = U64(0)
-    for index in U64.range(ROUNDS + 50):
-        error, took, _tag, _badge, _handle = call_words(endpoint, U64(1), cycles())
-        assert error == 0, "no reply"
-        if index >= 50:
-            total = total + took
-    print_average("message_one_way_same_space", total)
-
-
-def print_average(name: str, total: U64) -> None:
-    """A sum over ROUNDS, as one line."""
-    measured(name, cycles() - total, U64(ROUNDS))
 
 
 def echo_all(endpoint: U64) -> None:
@@ -85,8 +78,8 @@ def with_cargo(name: str, endpoint: U64, tag: U64, handle: U64) -> None:
     """Through the calls of the SDK, which load and store all eight words."""
     message = Message()
     begin = U64(0)
-    for index in U64.range(ROUNDS + 50):
-        if index == 50:
+    for index in U64.range(ROUNDS + UNCOUNTED):
+        if index == UNCOUNTED:
             begin = cycles()
         message.tag = tag
         message.words[7] = index
@@ -127,8 +120,8 @@ def signals(name: str) -> None:
     """Set a signal for another thread, which waits, and wait for the one that it sets then."""
     there, back = PAIR.handles[0], PAIR.handles[1]
     begin = U64(0)
-    for index in U64.range(ROUNDS + 50):
-        if index == 50:
+    for index in U64.range(ROUNDS + UNCOUNTED):
+        if index == UNCOUNTED:
             begin = cycles()
         system.notification_signal(there, U64(1))
         system.notification_wait(back, U64(NEVER))
@@ -157,7 +150,7 @@ def main() -> None:
     transport.attach()
     near = system.endpoint_create(quota)
     start(code_address(clocked_sink), near)
-    one_way(near)
+    one_way("message_one_way_same_space", near)
     silent = system.endpoint_create(quota)
     child_of(code_address(echo_nothing), silent)
     without_words(silent)

@@ -6,8 +6,8 @@ contains.
 
 from __future__ import annotations
 
+from bench.calls import measured
 from bench.counter import cycles
-from bench.microkernel import measured
 from cloudos.abi import initial
 from cloudos.abi.objects import ALL_RIGHTS_BITS
 from cloudos.lang import U64, Ptr, VirtAddr, code_address

@@ -6,8 +6,9 @@ contains.
 
 from __future__ import annotations
 
+from bench.calls import measured
 from bench.counter import cycles
-from bench.microkernel import measured, touch
+from bench.microkernel import touch
 from cloudos.abi import initial, tags
 from cloudos.abi.layout import PAGE_SIZE
 from cloudos.abi.objects import MEMORY_ON_DEMAND

@@ -10,6 +10,7 @@ The flags that carry meaning of the language rather than taste:
 * ``-mno-red-zone`` in kernels: an interrupt pushes onto the stack it interrupted;
 * ``-mgeneral-regs-only`` in kernels: vector registers belong to the threads;
 * ``-mstack-alignment=8`` in the kernel of x86_64: 16 would be for vector registers;
+* ``-mbranch-protection=bti`` in programs for AArch64: the kernel guards all their pages;
 * ``--inline-threshold=0`` in kernels, when compiling and when linking: what is not marked for it is inlined
   only where that makes the caller no larger;
 * ``--disable-block-placement`` in kernels: it lays out loops for speed, with branches that reach further.
@@ -94,6 +95,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ),
     ("aarch64", "user"): (
         "-fno-pic",
+        "-mbranch-protection=bti",
         "-mno-outline-atomics",
         "-mno-implicit-float",
         "-fstack-clash-protection",

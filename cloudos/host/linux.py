@@ -20,7 +20,7 @@ from cloudos.host.accelerator import Accelerator
 from cloudos.host.apart import apart
 from cloudos.host.elf import stripped
 from cloudos.host.errors import ToolError
-from cloudos.host.machine import MACHINES, Options, command, launch, memory_file
+from cloudos.host.machine import MACHINES, Loaded, Options, command, launch, memory_file
 
 MEMORY_MB = 128
 """The least that is a power of two and from which Debian's kernel starts."""
@@ -100,7 +100,7 @@ def boot(architecture: str, kernel: Path, files: bytes, parameters: str, seconds
     chosen = Accelerator(usual.name, usual.cpu + FEATURES[architecture], usual.reason)
     options = Options(MACHINES[architecture][0], MEMORY_MB << 20, counted=True)
     files_fd, shown_fd = memory_file("initramfs", files), memory_file("linux", b"")
-    line = command(emulator.path, options, chosen, kernel, files_fd)
+    line = command(emulator.path, options, chosen, Loaded(kernel, Path(f"/dev/fd/{files_fd}")))
     line += ["-append", f"console={CONSOLES[architecture]} {QUIET} {parameters}".strip()]
     line += ["-serial", "stdio", "-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]
     try:

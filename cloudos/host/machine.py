@@ -102,12 +102,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The files that the machine begins with. `extent`: physical addresses where the kernel's memory begins and ends,
-    of a kernel for `virt`."""
+    """The files that the machine begins with. `extent`: where the memory of a kernel for `virt` begins and ends, in
+    bytes from the start of memory; None: the kernel is started by QEMU, as Linux is."""
 
     kernel: Path
     bundle: Path
-    extent: tuple[int, int] = (0, 0)
+    extent: tuple[int, int] | None = None
 
 
 def loading(options: Options, files: Loaded) -> list[str]:
@@ -118,7 +118,7 @@ def loading(options: Options, files: Loaded) -> list[str]:
     bundle right behind that leave all other memory in one piece, and small machines work. A command line can be given
     only in the first way.
     """
-    if not is_virt(options.machine) or options.serial_console:
+    if files.extent is None or not is_virt(options.machine) or options.serial_console:
         return ["-kernel", str(files.kernel), "-initrd", str(files.bundle)]
     begin, end = (VIRT_MEMORY + place for place in files.extent)
     end = -(-end // PAGE) * PAGE
@@ -274,7 +274,7 @@ def boot(qemu: str, options: Options, accelerator: Accelerator, kernel: Path, bu
     # Kernels that get a device tree are no ELF files for their loaders.
     on_virt = is_virt(options.machine)
     kernel_fd = memory_file("kernel", elf.flat(content) if on_virt else content)
-    extent = elf.extent(content) if on_virt else (0, 0)
+    extent = elf.extent(content) if on_virt else None
     files = Loaded(Path(f"/dev/fd/{kernel_fd}"), Path(f"/dev/fd/{bundle_fd}"), extent)
     line = command(qemu, options, accelerator, files)
     line += channels(options, log_far.fileno(), program_far.fileno())

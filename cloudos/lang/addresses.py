@@ -8,6 +8,7 @@ from cloudos.lang.integers import U64
 from cloudos.lang.panics import Panic, PanicKind, intrinsic
 
 _LIMIT = 1 << 64
+_new = object.__new__
 
 
 class Address:
@@ -19,7 +20,7 @@ class Address:
     @intrinsic("address.make")
     def __init__(self, value: U64 | int) -> None:
         """`value` in bytes; a U64 or an int constant (LOSSY_CONVERSION when that does not fit)."""
-        if type(value) is U64:
+        if value.__class__ is U64:
             self._value = value._value
         elif type(value) is int:
             self._value = U64(value)._value
@@ -30,7 +31,9 @@ class Address:
     @intrinsic("address.value")
     def value(self) -> U64:
         """The address as a number."""
-        return U64(self._value)
+        number = _new(U64)
+        number._value = self._value
+        return number
 
     @intrinsic("address.offset")
     def offset(self, distance: U64 | int) -> Self:

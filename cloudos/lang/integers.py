@@ -15,6 +15,8 @@ from cloudos.lang.panics import Panic, PanicKind, intrinsic
 from cloudos.lang.specs import parse_integer_spec
 
 _new = object.__new__
+# What fits every type: most constants do, and to ask a class for its limits takes longer.
+SMALL = 127
 
 
 class Integer:
@@ -32,7 +34,7 @@ class Integer:
     def __init__(self, value: SupportsIndex) -> None:
         """Convert from an int constant, any integer type, bool or enum; LOSSY_CONVERSION when it does not fit."""
         number = value if value.__class__ is int else operator.index(value)
-        if not self.MIN <= number <= self.MAX:
+        if not (0 <= number <= SMALL or self.MIN <= number <= self.MAX):
             raise _lossy(type(self), number)
         self._value = number
 
@@ -92,7 +94,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value + other._value
         elif other.__class__ is int:
-            if not cls.MIN <= other <= cls.MAX:
+            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
                 raise _lossy(cls, other)
             value = self._value + other
         else:
@@ -111,7 +113,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value - other._value
         elif other.__class__ is int:
-            if not cls.MIN <= other <= cls.MAX:
+            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
                 raise _lossy(cls, other)
             value = self._value - other
         else:
@@ -128,7 +130,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value * other._value
         elif other.__class__ is int:
-            if not cls.MIN <= other <= cls.MAX:
+            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
                 raise _lossy(cls, other)
             value = self._value * other
         else:
@@ -200,7 +202,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value & other._value
         elif other.__class__ is int:
-            if not cls.MIN <= other <= cls.MAX:
+            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
                 raise _lossy(cls, other)
             value = self._value & other
         else:
@@ -217,7 +219,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value | other._value
         elif other.__class__ is int:
-            if not cls.MIN <= other <= cls.MAX:
+            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
                 raise _lossy(cls, other)
             value = self._value | other
         else:
@@ -234,7 +236,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value ^ other._value
         elif other.__class__ is int:
-            if not cls.MIN <= other <= cls.MAX:
+            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
                 raise _lossy(cls, other)
             value = self._value ^ other
         else:
@@ -292,7 +294,7 @@ class Integer:
     def __eq__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
             return self._value == other._value
-        if other.__class__ is int and self.MIN <= other <= self.MAX:
+        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
             return self._value == other
         return self._value == _comparand(self.__class__, other)
 
@@ -300,7 +302,7 @@ class Integer:
     def __ne__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
             return self._value != other._value
-        if other.__class__ is int and self.MIN <= other <= self.MAX:
+        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
             return self._value != other
         return self._value != _comparand(self.__class__, other)
 
@@ -308,7 +310,7 @@ class Integer:
     def __lt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value < other._value
-        if other.__class__ is int and self.MIN <= other <= self.MAX:
+        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
             return self._value < other
         return self._value < _comparand(self.__class__, other)
 
@@ -316,7 +318,7 @@ class Integer:
     def __le__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value <= other._value
-        if other.__class__ is int and self.MIN <= other <= self.MAX:
+        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
             return self._value <= other
         return self._value <= _comparand(self.__class__, other)
 
@@ -324,7 +326,7 @@ class Integer:
     def __gt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value > other._value
-        if other.__class__ is int and self.MIN <= other <= self.MAX:
+        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
             return self._value > other
         return self._value > _comparand(self.__class__, other)
 
@@ -332,7 +334,7 @@ class Integer:
     def __ge__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value >= other._value
-        if other.__class__ is int and self.MIN <= other <= self.MAX:
+        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
             return self._value >= other
         return self._value >= _comparand(self.__class__, other)
 
@@ -528,7 +530,7 @@ def _overflow(left: object, operation: str, right: object) -> Panic:
 
 def _constant(cls: type[Integer], value: Any) -> int:
     """An int operand, which must fit the type it is combined with."""
-    if not cls.MIN <= value <= cls.MAX:
+    if not (0 <= value <= SMALL or cls.MIN <= value <= cls.MAX):
         raise _lossy(cls, value)
     return int(value)
 

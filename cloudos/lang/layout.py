@@ -77,19 +77,19 @@ class UnsignedLayout(Layout):
         self.unpack = NUMBERS[size].unpack_from
         self.pack = NUMBERS[size].pack_into
 
-    # A region that is plain is accessed here and now: these two are most of what tests spend their time with.
+    # A region that is plain is accessed here and now, as in `fields`.
 
     def load(self, region: Region, offset: int) -> Any:
         result = _new(self.type)
-        if region.plain and offset >= 0 and offset + self.size <= region.size:
-            result._value = self.unpack(region.data, offset)[0]
+        if region.plain and region.mask is None and 0 <= offset <= region.size - self.size:
+            (result._value,) = self.unpack(region.data, offset)
         else:
             result._value = region.read(offset, self.size)
         return result
 
     def store(self, region: Region, offset: int, value: Any) -> None:
         if value.__class__ is self.type:
-            if region.plain and offset >= 0 and offset + self.size <= region.size:
+            if region.plain and region.mask is None and 0 <= offset <= region.size - self.size:
                 self.pack(region.data, offset, value._value & self.mask)
             else:
                 region.write(offset, self.size, value._value)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cloudos.lang.addresses import VirtAddr
+from cloudos.lang.fields import access_through
 from cloudos.lang.pointers import pointer_at
 
 V = TypeVar("V")
@@ -24,8 +25,15 @@ def located(kind: type[V], where: Callable[[], VirtAddr]) -> V:
     plain: Any = kind
     info = plain.__struct__
 
+    known: Any = None
+    at = 0
+
     def view() -> Any:
-        return pointer_at(plain, where()._value).value
+        nonlocal known, at
+        address = where()._value
+        if address != at or known._region._rules.freed:
+            known, at = pointer_at(plain, address).value, address
+        return known
 
     body = {
         "__slots__": (),
@@ -35,5 +43,6 @@ def located(kind: type[V], where: Callable[[], VirtAddr]) -> V:
         "_region": property(lambda self: view()._region),
         "_offset": property(lambda self: view()._offset),
     }
+    body.update({field.name: access_through(view, getattr(plain, field.name)) for field in info.fields})
     made: Any = type(plain)(plain.__name__, (plain,), body)
     return object.__new__(made)  # type: ignore[no-any-return]

@@ -35,34 +35,31 @@ class ManagedInfo:
     has_drop: bool
 
 
-class ManagedAccess:
+class ManagedAccess(property):
     """The descriptor of a managed object's field: checks the type, copies what is embedded."""
 
-    __slots__ = ("layout", "name")
 
-    def __init__(self, field: Field) -> None:
-        self.name = field.name
-        self.layout = field.layout
+def _access_to(field: Field) -> ManagedAccess:
+    name, layout = field.name, field.layout
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        if instance is None:
-            return self
+    def load(instance: Any) -> Any:
         try:
-            return instance.__dict__[self.name]
+            return instance.__dict__[name]
         except KeyError:
-            raise AttributeError(f"{type(instance).__name__}.{self.name} was never set") from None
+            raise AttributeError(f"{type(instance).__name__}.{name} was never set") from None
 
-    def __set__(self, instance: Any, value: Any) -> None:
-        layout = self.layout
-        if isinstance(layout, ReferenceLayout):
-            layout.check(value)
-            instance.__dict__[self.name] = None if value is ZEROED else value
-            return
-        region = instance.__dict__.setdefault("_fields", {}).get(self.name)
+    def store_reference(instance: Any, value: Any) -> None:
+        layout.check(value)  # type: ignore[attr-defined]
+        instance.__dict__[name] = None if value is ZEROED else value
+
+    def store(instance: Any, value: Any) -> None:
+        region = instance.__dict__.setdefault("_fields", {}).get(name)
         if region is None:
-            region = instance.__dict__["_fields"][self.name] = Region(layout.size, layout.align)
+            region = instance.__dict__["_fields"][name] = Region(layout.size, layout.align)
         layout.store(region, 0, value)
-        instance.__dict__[self.name] = layout.load(region, 0)
+        instance.__dict__[name] = layout.load(region, 0)
+
+    return ManagedAccess(load, store_reference if isinstance(layout, ReferenceLayout) else store)
 
 
 class _LazyManagedInfo:
@@ -135,7 +132,7 @@ def _describe(cls: type[Any]) -> ManagedInfo:
     info = ManagedInfo(fields, size, align, type_fields, own["__init__"] is not _init_from_fields, "drop" in own)
     type.__setattr__(cls, "__managed_info__", info)
     for field in fields:
-        type.__setattr__(cls, field.name, ManagedAccess(field))
+        type.__setattr__(cls, field.name, _access_to(field))
     for name, type_ in type_fields.items():
         type.__setattr__(cls, name, type_)
     return info
@@ -170,6 +167,9 @@ def _init_from_fields(self: Any, *args: Any, **kwargs: Any) -> None:
 
 def _set_attribute(self: Any, name: str, value: Any) -> None:
     access = getattr(type(self), name, None)
+    if access.__class__ is ManagedAccess:
+        access.__set__(self, value)
+        return
     if not hasattr(access, "__set__"):
         raise AttributeError(f"{type(self).__name__} has no field {name!r}")
     object.__setattr__(self, name, value)

@@ -37,6 +37,9 @@ class _Rules:
 
 _NO_RULES = _Rules(False, False, None)
 _WRITTEN = b"\1" * 16
+STRETCH = 12
+"""Binary logarithm of how many bytes `Region.whole` knows about at a time."""
+_NOTHING: set[int] = set()
 _WORD = struct.Struct("<Q")
 _WORD_MASK = (1 << 64) - 1
 
@@ -45,7 +48,8 @@ class Region:
     """One allocation of simulated memory.
 
     `size` and `align` are in bytes. `owner` is the root struct or array instance, None for raw memory.
-    `plain` says that an access needs no check but that of its bounds: it may then go to `data` directly.
+    `plain` says that an access needs no check but that of its bounds, and that what it reads was written where there
+    is a `mask` (a byte for each, 0 where nothing was): it may then go to `data` directly.
     Subclasses may override `read` and `write` to model devices.
     """
 
@@ -62,6 +66,7 @@ class Region:
         "shadows",
         "size",
         "views",
+        "whole",
     )
 
     def __init__(self, size: int, align: int = 1, *, owner: Any = None, initialised: bool = True) -> None:
@@ -70,7 +75,9 @@ class Region:
         self.data = bytearray(size)
         self.owner = owner
         self.mask: bytearray | None = None if initialised else bytearray(size)
-        self.plain = initialised and self.__class__ is Region
+        # Numbers of stretches of `STRETCH` bytes of which all is known to have been written.
+        self.whole: set[int] = _NOTHING if initialised else set()
+        self.plain = self.__class__ is Region
         self.shadows: dict[int, tuple[int, Any]] | None = None
         self.views: dict[tuple[int, type], Any] | None = None
         self.placement: Any = None
@@ -123,11 +130,9 @@ class Region:
         """The little-endian number of `size` bytes at `offset`; panics when the access is not allowed."""
         end = offset + size
         if not self.plain or offset < 0 or end > self.size:
-            # Memory that may be uninitialised is what the kernel works on: its way is short.
-            if self._rules is not _NO_RULES or offset < 0 or end > self.size:
-                self.check(offset, size)
-            if self.mask is not None and self.mask.find(0, offset, end) >= 0:
-                raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
+            self.check(offset, size)
+        if self.mask is not None and offset >> STRETCH not in self.whole and self.mask.find(0, offset, end) >= 0:
+            raise Panic(PanicKind.UNINITIALISED, f"{size} bytes at offset {offset} of {self!r}")
         if size == 8:
             word: int = _WORD.unpack_from(self.data, offset)[0]
             return word
@@ -137,10 +142,9 @@ class Region:
         """Store the low `size` bytes of `value`, little-endian; panics when the access is not allowed."""
         end = offset + size
         if not self.plain or offset < 0 or end > self.size:
-            if self._rules is not _NO_RULES or offset < 0 or end > self.size:
-                self.check(offset, size, write=True)
-            if self.mask is not None:
-                self.mask[offset:end] = _WRITTEN[:size]
+            self.check(offset, size, write=True)
+        if self.mask is not None:
+            self.mask[offset:end] = _WRITTEN[:size]
         if size == 8:
             _WORD.pack_into(self.data, offset, value & _WORD_MASK)
         else:
@@ -148,14 +152,15 @@ class Region:
 
     def check(self, offset: int, size: int, *, write: bool = False, scalar: bool = True) -> None:
         """Panic unless an access of `size` bytes at `offset` is allowed."""
-        if self.freed:
+        rules = self._rules
+        if rules.freed:
             raise Panic(PanicKind.USE_AFTER_FREE, f"{size} bytes at offset {offset} of {self!r}")
         if offset < 0 or offset + size > self.size:
             raise Panic(PanicKind.BAD_ACCESS, f"{size} bytes at offset {offset} of {self!r}")
-        if write and self.readonly:
+        if write and rules.readonly:
             raise Panic(PanicKind.BAD_ACCESS, f"write to read-only {self!r}")
-        if scalar and self.widths is not None and size not in self.widths:
-            raise Panic(PanicKind.BAD_ACCESS, f"access {size} bytes wide to {self!r}, which takes {set(self.widths)}")
+        if scalar and rules.widths is not None and size not in rules.widths:
+            raise Panic(PanicKind.BAD_ACCESS, f"access {size} bytes wide to {self!r}, which takes {set(rules.widths)}")
 
     def view(self, offset: int, cls: type[Any], size: int) -> Any:
         """The one view object of class `cls` at `offset`: the same object every time."""
@@ -212,18 +217,21 @@ class Region:
     def _copy_mask(self, offset: int, source: Region, source_offset: int, size: int) -> None:
         if self.mask is None:
             self.mask = bytearray(b"\1") * self.size
-            self.plain = False
+            self.whole = set(range(self.size >> STRETCH))
         if source.mask is None:
             self.mask[offset : offset + size] = b"\1" * size
+            self.whole.update(_stretches(offset, size))
         else:
             self.mask[offset : offset + size] = source.mask[source_offset : source_offset + size]
+            self.whole.difference_update(range(offset >> STRETCH, (offset + size >> STRETCH) + 1))
 
     def repeat(self, offset: int, size: int, count: int) -> None:
-        """Copy the `size` bytes at `offset` over the `count` - 1 places of that size behind them."""
+        """Copy the `size` bytes at `offset`, which were written, over the `count` - 1 places behind them."""
         self.check(offset, size * count, write=True, scalar=False)
         self.data[offset : offset + size * count] = self.data[offset : offset + size] * count
         if self.mask is not None:
-            self.mask[offset : offset + size * count] = self.mask[offset : offset + size] * count
+            self.mask[offset : offset + size * count] = b"\1" * (size * count)
+            self.whole.update(_stretches(offset, size * count))
 
     def content(self, offset: int, size: int) -> bytes:
         """The bytes of a stretch, all of which must have been written."""
@@ -240,6 +248,12 @@ class Region:
         self.data[offset : offset + size] = bytes(size)
         if self.mask is not None:
             self.mask[offset : offset + size] = b"\1" * size
+            self.whole.update(_stretches(offset, size))
+
+
+def _stretches(offset: int, size: int) -> range:
+    """Those that lie within a piece of memory."""
+    return range(-(-offset >> STRETCH), offset + size >> STRETCH)
 
 
 def _shadows_in(region: Region, start: int, size: int) -> list[tuple[int, tuple[int, Any]]]:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _LIMIT = 1 << 64
+_new = object.__new__
 
 
 class Ptr(Generic[T]):
@@ -27,9 +28,11 @@ class Ptr(Generic[T]):
     `region_offset` counts bytes in the region; without region it is the address itself.
     """
 
-    __slots__ = ("region", "region_offset")
+    __slots__ = ("_view", "region", "region_offset")
     region: Region | None
     region_offset: int
+    # What it points to, once that was used: a struct, array or atomic is one object for as long as its region is there.
+    _view: Any
     element: Any = None
     """The type pointed to; None only for the untyped `null()`."""
     layout: ClassVar[Layout | None] = None
@@ -85,18 +88,30 @@ class Ptr(Generic[T]):
         """The pointer `count` elements further (or nearer, when negative); not checked until used."""
         if not (isinstance(count, (I64, U64)) or type(count) is int):
             raise TypeError(f"expected I64, U64 or an int constant, not {type(count).__name__}")
-        moved = self.region_offset + count.__index__() * layout_of(self.element).size
-        return make_pointer(self.element, self.region, moved if self.region is not None else moved % _LIMIT)
+        layout = self.layout or _find_layout(type(self))
+        moved = self.region_offset + count.__index__() * layout.size
+        result: Ptr[T] = _new(self.__class__)
+        result.region = region = self.region
+        result.region_offset = moved if region is not None else moved % _LIMIT
+        result._view = None
+        return result
 
     @property
     @intrinsic("Ptr.value")
     def value(self) -> T:
         """What is pointed to: structs and arrays as an alias, all else as a value. NULL panic on null."""
+        region = self.region
+        known = self._view
+        if known is not None and (region.plain or not region.freed):  # type: ignore[union-attr]
+            return known  # type: ignore[no-any-return]
         layout = self.layout or _find_layout(type(self))
-        region, offset = self.region, self.region_offset
+        offset = self.region_offset
         if region is None or region.align % layout.align or offset % layout.align:
             region, offset = resolve(self, layout.align)
-        return layout.load(region, offset)  # type: ignore[no-any-return]
+        found = layout.load(region, offset)
+        if layout.aggregate and region is self.region:
+            self._view = found
+        return found  # type: ignore[no-any-return]
 
     @value.setter
     def value(self, item: T) -> None:
@@ -148,9 +163,10 @@ def make_pointer(element: Any, region: Region | None, offset: int) -> Ptr[Any]:
     if cls is None:
         made: Any = Ptr
         cls = _classes[element] = made[element] if element is not None else made
-    result: Ptr[Any] = object.__new__(cls)
+    result: Ptr[Any] = _new(cls)
     result.region = region
     result.region_offset = offset
+    result._view = None
     return result
 
 
@@ -162,9 +178,10 @@ def pointer_at(element: Any, address: int) -> Ptr[Any]:
 
 def raw_address(pointer: Ptr[Any]) -> int:
     """The address as an int."""
-    if pointer.region is None:
+    region = pointer.region
+    if region is None:
         return pointer.region_offset
-    return (pointer.region.address + pointer.region_offset) % _LIMIT
+    return ((region._address or region.address) + pointer.region_offset) % _LIMIT
 
 
 def resolve(pointer: Ptr[Any], align: int) -> tuple[Region, int]:
@@ -185,8 +202,14 @@ def resolve(pointer: Ptr[Any], align: int) -> tuple[Region, int]:
 class PointerLayout(Layout):
     """Ptr: eight bytes, the address; the shadow keeps what it points to alive."""
 
+    def __init__(self, type_: Any, size: int, align: int) -> None:
+        super().__init__(type_, size, align)
+        self.null = make_pointer(type_.element, None, 0)
+
     def load(self, region: Region, offset: int) -> Any:
         raw = region.read(offset, POINTER_SIZE)
+        if raw == 0:
+            return self.null
         entry = region.shadows.get(offset) if region.shadows is not None else None
         if entry is not None and entry[0] == raw and isinstance(known := entry[1], Ptr):
             if type(known) is self.type:

@@ -6,6 +6,7 @@ aliases and store by copying, as everywhere.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -18,6 +19,8 @@ from cloudos.lang.panics import Panic, PanicKind, intrinsic
 from cloudos.lang.pointers import Ptr, make_pointer, pointer_at, raw_address, resolve
 
 T = TypeVar("T")
+_new = object.__new__
+_PAIR = struct.Struct("<2Q")
 U = TypeVar("U")
 Index = U64 | U32 | U16 | U8 | int
 
@@ -39,8 +42,15 @@ def bounds(part: slice, limit: int) -> tuple[int, int]:
     """Start and end of `[a:b]`; INDEX panic unless 0 <= a <= b <= limit."""
     if part.step is not None:
         raise TypeError("a slice of a slice has no step")
-    start = 0 if part.start is None else index_value(part.start, limit + 1)
-    end = limit if part.stop is None else index_value(part.stop, limit + 1)
+    start, end = part.start, part.stop
+    if start.__class__ is U64:
+        start = start._value
+    if start.__class__ is not int or not 0 <= start <= limit:
+        start = 0 if start is None else index_value(start, limit + 1)
+    if end.__class__ is U64:
+        end = end._value
+    if end.__class__ is not int or not 0 <= end <= limit:
+        end = limit if end is None else index_value(end, limit + 1)
     if start > end:
         raise Panic(PanicKind.INDEX, f"slice [{start}:{end}]")
     return start, end
@@ -82,13 +92,18 @@ class Slice(Generic[T]):
     @intrinsic("Slice.length")
     def length(self) -> U64:
         """How many elements there are."""
-        return U64(self._count)
+        length = _new(U64)
+        length._value = self._count
+        return length
 
     def _find(self) -> None:
         """Find the memory and how to access it; panics as any access through the pointer would."""
-        layout = layout_of(self.element)
-        region, self._offset = resolve(self.pointer, layout.align)
-        self._layout = layout
+        pointer = self.pointer
+        layout = pointer.layout or layout_of(self.element)
+        region, offset = pointer.region, pointer.region_offset
+        if region is None or region.align % layout.align or offset % layout.align:
+            region, offset = resolve(pointer, layout.align)
+        self._layout, self._offset = layout, offset
         self._size = layout.size
         self._region = region
 
@@ -101,7 +116,11 @@ class Slice(Generic[T]):
     def __getitem__(self, index: Any) -> Any:
         if index.__class__ is slice:
             start, end = bounds(index, self._count)
-            return make_slice(self.pointer.offset(start) if start else self.pointer, end - start)
+            part = _new(self.__class__)
+            part.pointer = self.pointer.offset(start) if start else self.pointer
+            part._count = end - start
+            part._region = None
+            return part
         position = index._value if index.__class__ is U64 else index_value(index, self._count)
         if not position < self._count:
             raise Panic(PanicKind.INDEX, f"index {position}, length {self._count}")
@@ -130,8 +149,10 @@ class Slice(Generic[T]):
         if self.element is not other.element:
             raise TypeError(f"cannot copy {type_name(type(other))} into {type_name(type(self))}")
         if self._count:
-            self._find()
-            other._find()
+            if self._region is None:
+                self._find()
+            if other._region is None:
+                other._find()
             self._region.copy_from(self._offset, other._region, other._offset, self._count * self._size)
 
     @intrinsic("Slice.fill")
@@ -163,7 +184,8 @@ class Slice(Generic[T]):
         """The bytes of the elements: for tests and models that run under CPython."""
         if not self._count:
             return b""
-        self._find()
+        if self._region is None:
+            self._find()
         content: bytes = self._region.content(self._offset, self._count * self._size)
         return content
 
@@ -213,10 +235,9 @@ class SliceLayout(Layout):
     """Slice: pointer, then length."""
 
     def load(self, region: Region, offset: int) -> Any:
-        raw = region.read(offset, POINTER_SIZE)
-        count = region.read(offset + POINTER_SIZE, 8)
+        raw, count = _PAIR.unpack(region.content(offset, 2 * POINTER_SIZE))
         known = region.shadow(offset, raw)
-        if isinstance(known, Slice) and type(known) is self.type and known._count == count:
+        if known.__class__ is self.type and known._count == count:
             return known
         element = self.type.element
         if isinstance(known, Slice):

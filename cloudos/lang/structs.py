@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, get_origin, overload
 
+from cloudos.lang.fields import access_to
 from cloudos.lang.generics import (
     Namespace,
     bindings_of,
@@ -21,7 +22,7 @@ from cloudos.lang.generics import (
     specialise,
     substitute,
 )
-from cloudos.lang.layout import AggregateLayout, Layout, ReferenceLayout, UnsignedLayout, layout_of, type_name
+from cloudos.lang.layout import AggregateLayout, Layout, ReferenceLayout, layout_of, type_name
 from cloudos.lang.memory import Region
 from cloudos.lang.panics import intrinsic
 
@@ -80,71 +81,6 @@ class Copyable:
     def copy(self) -> Self:
         """A fresh instance with the same bytes."""
         raise NotImplementedError
-
-
-class FieldAccess:
-    """The descriptor through which a field is loaded and stored."""
-
-    __slots__ = ("load", "name", "offset", "store")
-
-    def __init__(self, field: Field) -> None:
-        self.name = field.name
-        self.offset = field.offset
-        self.load = field.layout.load
-        self.store = field.layout.store
-
-    def __get__(self, view: Any, owner: Any = None) -> Any:
-        if view is None:
-            return self
-        return self.load(view._region, view._offset + self.offset)
-
-    def __set__(self, view: Any, value: Any) -> None:
-        self.store(view._region, view._offset + self.offset, value)
-
-
-class UnsignedAccess(FieldAccess):
-    """The same for unsigned numbers, in one step."""
-
-    __slots__ = ("size", "type", "unpack")
-
-    def __init__(self, field: Field) -> None:
-        super().__init__(field)
-        layout = field.layout
-        assert isinstance(layout, UnsignedLayout)
-        self.size, self.type, self.unpack = layout.size, layout.type, layout.unpack
-
-    def __get__(self, view: Any, owner: Any = None) -> Any:
-        if view is None:
-            return self
-        region = view._region
-        offset = view._offset + self.offset
-        result = _new(self.type)
-        if region.plain and offset + self.size <= region.size:
-            result._value = self.unpack(region.data, offset)[0]
-        else:
-            result._value = region.read(offset, self.size)
-        return result
-
-
-class AggregateAccess(FieldAccess):
-    """The same for structs, arrays and atomics, in one step where the view is known."""
-
-    __slots__ = ("size", "type")
-
-    def __init__(self, field: Field) -> None:
-        super().__init__(field)
-        self.size, self.type = field.layout.size, field.layout.type
-
-    def __get__(self, view: Any, owner: Any = None) -> Any:
-        if view is None:
-            return self
-        return view._region.view(view._offset + self.offset, self.type, self.size)
-
-
-def _access_to(field: Field) -> FieldAccess:
-    if type(field.layout) is UnsignedLayout:
-        return UnsignedAccess(field)
-    return AggregateAccess(field) if type(field.layout) is AggregateLayout else FieldAccess(field)
 
 
 class _LazyStructInfo:
@@ -302,7 +238,7 @@ def _field_layout(cls: type[Any], name: str, type_: Any) -> Layout:
 
 def _install(cls: type[Any], info: StructInfo) -> None:
     for field in info.fields:
-        type.__setattr__(cls, field.name, _access_to(field))
+        type.__setattr__(cls, field.name, access_to(field.layout, field.offset))
     for name, type_ in info.type_fields.items():
         type.__setattr__(cls, name, type_)
     type.__setattr__(cls, "__struct_info__", info)

@@ -110,6 +110,7 @@ OWN = [
     Case("hypervisor", instruction("hvc #0"), 132, ("privileged-instruction",)),
     Case("firmware", instruction("smc #0"), 132, ("privileged-instruction",)),
     Case("exception-return", instruction("eret"), 132, ("privileged-instruction",)),
+    Case("branch-target", instruction("adr x9, 1f; br x9; 1: add x9, x9, x9"), 132, ("illegal-instruction",)),
     Case("illegal", instruction("udf #0"), 132, ("illegal-instruction",)),
     Case("breakpoint", instruction("brk #7"), 133, ("breakpoint",)),
     Case("jump-odd", instruction("adr x9, .; add x9, x9, #1; br x9"), 135, ("alignment",)),
@@ -127,6 +128,7 @@ OFTEN = (
     "recursion",
     "execute-data",
     "system-register",
+    "branch-target",
     "breakpoint",
 )
 UNKNOWN = (*LOST, "jump-to-the-kernel", "execute-data")

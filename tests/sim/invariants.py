@@ -7,10 +7,11 @@ timers and the bonds between callers and servers as they must be. It reads memor
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 from cloudos.abi.objects import Kind
 from tests.sim.inventory import REGIONS, ROOT, SHAPES, SLOTS, STATES, STREAMS, Inventory, address_of
-from tests.sim.paging import user_pages
+from tests.sim.paging import table_frames
 from tests.sim.records import Shape
 from tests.sim.world import kernel_module, machine
 
@@ -28,6 +29,7 @@ KEEPING = {
 }
 
 
+@cache
 def block(size: int) -> int:
     """What an object of so many bytes is charged."""
     return int(next(large for large in SIZES if large >= size))
@@ -83,7 +85,8 @@ def check_references(found: Inventory) -> None:
     schedules = 0
     for address, values in found.objects.items():
         kind = Kind(found.kinds[address])
-        header = {name.removeprefix("header."): value for name, value in values.items()}
+        prefix = "header." if "header.size" in values else ""
+        header = {name: values[prefix + name] for name in ("references", "queued", "dying", "size")}
         count = expected[address] + (address in own)
         if kind == Kind.SCHEDULE and header["references"] == count + 1:
             # That of the first thread.
@@ -116,8 +119,7 @@ def check_charges(found: Inventory) -> None:
         if kind == Kind.MEMORY:
             used[quota] += PAGE * (values["claims"] + values["reserve"])
         if kind == Kind.SPACE:
-            tables: set[int] = set()
-            user_pages(found.memory, values["pages.root"], tables)
+            tables = table_frames(found.memory, values["pages.root"])
             used[quota] += PAGE * (len(tables) + (values["regions"] != 0))
             used[quota] += block(REGIONS.size) * len(found.regions.get(address, ()))
     for address, values in found.of_kind(Kind.QUOTA).items():

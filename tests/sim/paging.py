@@ -14,31 +14,41 @@ LEVELS = 4
 WRITE = int(Access.WRITE)
 
 
-def user_pages(memory: Memory, root: int, tables: set[int] | None = None) -> dict[int, tuple[int, int]]:
-    """Of each page of 4 KB that user code can reach: its frame's number and the bits of its entry.
-
-    Frames of the tables on the way are added to `tables`.
-    """
+def user_pages(memory: Memory, root: int) -> dict[int, tuple[int, int]]:
+    """Of each page of 4 KB that user code can reach: its frame's number and the bits of its entry."""
     found: dict[int, tuple[int, int]] = {}
     if root:
-        _walk(memory, root, LEVELS - 1, 0, found, set() if tables is None else tables)
+        _walk(memory, root, LEVELS - 1, 0, found)
     return found
 
 
-def _walk(
-    memory: Memory, table: int, level: int, base: int, found: dict[int, tuple[int, int]], tables: set[int]
-) -> None:
-    tables.add(table // board.PAGE)
+def table_frames(memory: Memory, root: int) -> set[int]:
+    """The frames of a process's page tables, with no look at what the last of them map."""
+    found: set[int] = set()
+    work = [(root, LEVELS - 1)] if root else []
+    while work:
+        table, level = work.pop()
+        found.add(table // board.PAGE)
+        if level:
+            count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
+            for entry in filter(None, memory.words(board.DIRECT_BASE + table, count)):
+                if entry & board.PRESENT and not entry & board.LEAF:
+                    work.append((entry & board.FRAME, level - 1))
+    return found
+
+
+def _walk(memory: Memory, table: int, level: int, base: int, found: dict[int, tuple[int, int]]) -> None:
     count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
     entries = memory.words(board.DIRECT_BASE + table, count)
-    for index, entry in [item for item in enumerate(entries) if item[1] & board.PRESENT]:
+    present = board.PRESENT
+    for index, entry in [(index, entry) for index, entry in enumerate(entries) if entry & present]:
         page = base + (index << 9 * level)
         frame = (entry & board.FRAME) // board.PAGE
         if entry & board.LEAF:
             for part in range(1 << 9 * level):
                 found[page + part] = frame + part, entry & ~board.FRAME
         else:
-            _walk(memory, frame * board.PAGE, level - 1, page, found, tables)
+            _walk(memory, frame * board.PAGE, level - 1, page, found)
 
 
 def frame_content(memory: Memory, frame: int) -> bytes:

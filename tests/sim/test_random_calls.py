@@ -28,7 +28,7 @@ from tests.sim.accounting import FRAMES, check_frames
 from tests.sim.harness import MB, simulation
 from tests.sim.invariants import check
 from tests.sim.inventory import PROCESSOR, SHAPES, STATES, Inventory
-from tests.sim.paging import check_isolation, frame_content, user_pages
+from tests.sim.paging import check_isolation, frame_content, table_frames, user_pages
 from tests.sim.sizes import LONG
 from tests.sim.world import board, machine, user
 
@@ -231,8 +231,8 @@ class Witness:
             for at, slot in found.slots[process].items()
             if slot["object"]
         }
-        self.tables: set[int] = set()
-        pages = user_pages(found.memory, found.root_of(process), self.tables)
+        self.tables = table_frames(found.memory, found.root_of(process))
+        pages = user_pages(found.memory, found.root_of(process))
         self.pages = {page: place for page, place in pages.items() if place[1] & board.WRITE}
         frames = {frame for frame, _ in self.pages.values()}
         self.content = {frame: frame_content(self.memory, frame) for frame in frames}

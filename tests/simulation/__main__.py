@@ -91,6 +91,8 @@ def tell(booted: Booted, given: argparse.Namespace, result: Result) -> None:
 def main() -> int:
     """Run; the exit status is 1 when a seed failed."""
     given = parser().parse_args()
+    # Failures are to be seen while others are looked for.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if given.seeds is None or given.steps < 1 or given.jobs < 1:
         parser().error("say which: --seed N or --seeds A..B, with at least one step and one job")
     start = told = time.monotonic()

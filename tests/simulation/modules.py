@@ -125,8 +125,7 @@ class Modules:
             for name in ("cloudos.sdk.start", "cloudos.sdk.ipc", "cloudos.sdk.system"):
                 importlib.import_module(name)
             self.modules = {name: module for name, module in sys.modules.items() if is_own(name)}
-        if "cloudos.sdk.sha256" in self.modules:
-            digests.install(self.modules["cloudos.sdk.sha256"])
+        digests.install(self.modules)
         self.program = program
         self._kept = Kept(self.modules.values())
 

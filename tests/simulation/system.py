@@ -40,6 +40,8 @@ from tests.simulation.plans import CLIENTS, Fault, Operation, Plan, first_operat
 from tests.simulation.threads import Process, Thread, UserZone, ignore_ends, program_body
 
 TERMINATION = kernel_module("objects.termination")
+MMU = kernel_module("hal.simulated.mmu")
+PAGE = 4096
 SLEEP, YIELD = user.NUMBERS["thread_sleep"], user.NUMBERS["thread_yield"]
 BOOT_LIMIT = 40_000
 END_LIMIT = 60_000
@@ -152,6 +154,8 @@ class World(machine.Simulation):
         map_user_half(_enter)
         ignore_ends()
         Allocations.install()
+        # Half of the time would go by while empty page tables are passed, 32 entries at a time: tests/sim does that.
+        MMU.PASSED_BYTES = PAGE
         end_process = TERMINATION.end_process
 
         def end(process: Any, result: Any) -> None:

@@ -38,7 +38,7 @@ def found() -> Any:
 
 def test_seeds_run_without_a_violation(found: Any) -> None:
     failed = [run for run in found["runs"] if run["problem"]]
-    assert len(found["runs"]) == SEEDS
+    assert len(found["runs"]) > SEEDS
     assert not failed, "\n".join([f"seed {run['seed']}: {run['problem']}\n{run['detail']}" for run in failed])
 
 

@@ -65,11 +65,14 @@ class SerialLine(Generic[C]):
     scratch: Array[U8, Literal[4032]] = zeroed()
 
     def read(self, into: Slice[U8]) -> U64:
-        """See `Serial`."""
-        if self.received.used > 0 or self.watcher != 0 or into.length == 0:
-            count = self.received.peek(into)
-            self.received.skip(count)
-            return count
+        """See `Serial`. Who asked may have given up by now: what it does not get stays."""
+        if self.received.used > 0:
+            count = self.received.peek(self.scratch.slice()[0 : min(into.length, U64(LONGEST))])
+            if answer_bytes(CALLER.later(), self.scratch.slice()[0:count]):
+                self.received.skip(count)
+            raise Later
+        if self.watcher != 0 or into.length == 0:
+            return U64(0)
         if self.reader != 0:
             fail(self.reader, U64(GONE))
         self.reader = CALLER.later()

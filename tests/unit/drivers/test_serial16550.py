@@ -16,7 +16,7 @@ from cloudos.drivers.serial16550.uart import Uart16550
 from cloudos.lang import U8, U64, Array, data
 from cloudos.sdk import local_calls, models
 from cloudos.sdk.devices import Ports
-from cloudos.sdk.service import server
+from cloudos.sdk.service import CALLER, Later, server
 from tests.unit.drivers.chips import INTERRUPT, NOTIFICATION, PORTS, DeviceModel, Model16550, Nothing
 
 HANDLE = 7
@@ -93,6 +93,17 @@ def test_bytes_that_cannot_be_delivered_stay(bench: Bench) -> None:
     bench.chip.come(b"kept")
     bench.interrupt()
     assert bench.read() == b"kept"
+
+
+def test_bytes_for_who_asked_and_gave_up_stay(bench: Bench) -> None:
+    bench.chip.come(b"kept")
+    bench.interrupt()
+    CALLER.reply = U64(12345)  # a caller whose patience ended before it was its turn
+    into = Array[U8, Literal[4032]]()
+    with pytest.raises(Later):
+        bench.line.read(into.slice())
+    assert bench.read() == b"kept"
+    assert bench.read(0) == b""
 
 
 def test_a_reader_gets_no_more_than_it_has_room_for(bench: Bench) -> None:

@@ -54,6 +54,8 @@ READ_ONLY = 1 << 7
 SHARED_ACCESSED = 7 << 8
 KERNEL_NO_EXECUTE = 1 << 53
 USER_NO_EXECUTE = 1 << 54
+# Indirect branches may lead only to instructions that say so, where the processor has FEAT_BTI (DDI 0487, D8.4).
+GUARDED = 1 << 50
 ADDRESS_MASK = 0x0000_FFFF_FFFF_F000
 TABLE_FLAGS = VALID | TABLE
 DEVICE_FLAGS = VALID | SHARED_ACCESSED | KERNEL_NO_EXECUTE | USER_NO_EXECUTE
@@ -114,7 +116,7 @@ def _flags(access: Access, level: U64) -> U64:
     closed = bits & EXECUTE ^ EXECUTE
     if bits & USED_BY_USER != 0:
         # User pages are reached by programs, and tagged.
-        flags = flags | (1 << 6 | 1 << 11 | KERNEL_NO_EXECUTE) | closed << 52
+        flags = flags | (1 << 6 | 1 << 11 | GUARDED | KERNEL_NO_EXECUTE) | closed << 52
     else:
         flags = flags | USER_NO_EXECUTE | closed << 51
     if level == 0:

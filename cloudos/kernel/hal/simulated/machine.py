@@ -141,6 +141,8 @@ class Simulation:
         self._seed = seed
         self._pace = pace
         self._processors = processors
+        self._frame: UserFrame
+        self._frame_at = -1
         self.board: Board
 
     def prepare(self, action: Callable[[Board], None]) -> Simulation:
@@ -292,7 +294,10 @@ class Simulation:
 
     def frame(self) -> UserFrame:
         """The registers of the current thread."""
-        return Ptr.at(UserFrame, VirtAddr(OWN.frame)).value
+        address = int(OWN.frame)
+        if address != self._frame_at:
+            self._frame, self._frame_at = Ptr.at(UserFrame, VirtAddr(address)).value, address
+        return self._frame
 
     def step(self) -> None:
         """One instruction of the current thread, or an interrupt. Raises PoweredOff."""

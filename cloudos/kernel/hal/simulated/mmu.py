@@ -119,10 +119,13 @@ class Walk:
 
     def count_absent(self) -> U64:
         """How many entries are absent from this one, which is, to the next that is not, 32 at most: time is bounded."""
-        place, count = int(self.place.value) + 8, 1
-        while place % PASSED_BYTES and not _read(place) & board.PRESENT:
-            place, count = place + 8, count + 1
-        return U64(count)
+        place = int(self.place.value) + 8
+        memory = board.current().memory
+        behind = memory.content(place, -place % PASSED_BYTES)
+        for count, entry in enumerate(memoryview(behind).cast("Q"), 1):
+            if entry & board.PRESENT:
+                return U64(count)
+        return U64(1 + len(behind) // 8)
 
 
 @struct
@@ -133,12 +136,13 @@ class PageTable:
 
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
-        table = int(self.root.value)
+        table, towards, last = int(self.root.value), int(address.value), int(level)
         current = board.LEVELS - 1
+        read = board.current().memory.read
         while True:
-            place = _place(table, int(address.value), current)
-            entry = _read(place)
-            if current == int(level) or not entry & board.PRESENT or entry & board.LEAF:
+            place = _place(table, towards, current)
+            entry = read(place, 8)
+            if current == last or not entry & board.PRESENT or entry & board.LEAF:
                 return Walk(PhysAddr(place), U64(entry), U64(current))
             table = entry & board.FRAME
             current -= 1

@@ -7,6 +7,8 @@ from cloudos.lang import U64, Ptr, VirtAddr, located, struct, zeroed
 
 # What the rest of the kernel has named, for tests in which no machine is switched on.
 MODEL: list[object] = []
+# Asked at every use of what is the processor's own.
+_ADDRESSES: dict[int, VirtAddr] = {}
 
 
 @struct
@@ -22,7 +24,11 @@ def this() -> VirtAddr:
     machine = board.running()
     if machine is None or machine.processor.data == 0:
         return Ptr.to(MODEL[0]).address
-    return VirtAddr(machine.processor.data)
+    data = machine.processor.data
+    known = _ADDRESSES.get(data)
+    if known is None:
+        known = _ADDRESSES[data] = VirtAddr(data)
+    return known
 
 
 OWN = located(State, this)
