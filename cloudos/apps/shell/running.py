@@ -80,10 +80,6 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
             aliases.unalias(state, fields)
         case Builtin.UMASK:
             masks.umask(context, fields)
-        case Builtin.ULIMIT:
-            limits.ulimit(context, fields)
-        case Builtin.TIMES:
-            limits.times(context)
         case Builtin.PWD:
             directories.pwd(context, fields)
         case Builtin.ECHO:
@@ -95,11 +91,11 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
         case Builtin.BRACKET:
             conditions.bracket(state, fields)
         case _:
-            run_job_control(context, builtin, fields)
+            run_about_programs(context, builtin, fields)
 
 
-def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> None:
-    """A builtin about programs that run already."""
+def run_about_programs(context: Context, builtin: Builtin, fields: List[Text]) -> None:
+    """A builtin about programs that run already, or about what programs may use."""
     match builtin:
         case Builtin.JOBS:
             jobs.show_all(context)
@@ -109,6 +105,10 @@ def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> N
             jobs.background(context, fields)
         case Builtin.KILL:
             jobs.kill(context, fields)
+        case Builtin.ULIMIT:
+            limits.ulimit(context, fields)
+        case Builtin.TIMES:
+            limits.times(context)
         case _:
             pass
 
