@@ -21,7 +21,7 @@ LAST_STOP = 22
 STOPPED = 256
 
 
-@contract(number=3, version=2)
+@contract(number=3, version=3)
 class Programs:
     """A session of the loader. Programs started in it may start others with what they were given."""
 
@@ -62,6 +62,21 @@ class Programs:
     @operation(6, raises=(Denied, ServiceGone), shares=("bell",), since=2)
     def attend(self, bell: U64, mask: U64) -> None:
         """From now on signals N with bit N in `mask` do not end the program that asks: they set bit N of `bell`."""
+        raise NotImplementedError
+
+    @operation(
+        7, raises=(NotFound, Denied, BadProgram, NameTooLong, QuotaExceeded, ServiceGone), returns_handle=True, since=3
+    )
+    def create_within(self, path: Slice[U8], memory: U64, handles: U64) -> U64:
+        """`create` with limits: bytes of memory, and how many handles the program may hold, rounded up to a multiple of
+        63; 0 where there is to be none. Limits of the program that asks hold besides, and all hold for what the new one
+        starts too.
+        """
+        raise NotImplementedError
+
+    @operation(8, raises=(ServiceGone,), since=3)
+    def limits(self) -> tuple[U64, U64]:
+        """The limits that the program that asks was given, of memory and handles; 0 where there is none."""
         raise NotImplementedError
 
 

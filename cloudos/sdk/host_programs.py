@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import signal as signals
 import stat
 import subprocess
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 from cloudos.abi.errors import BadArgument, Denied, NotFound
 from cloudos.contracts import errors
@@ -72,6 +74,14 @@ class HostProgram:
     contents: dict[str, bytes] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | Forked | None = None
     group: int = 0
+    most: tuple[int, int] = (0, 0)
+    """Bytes of memory, and descriptors, that it may have; 0: no limit."""
+
+    def limit(self) -> None:
+        """In its process, before it runs."""
+        for kind, most in zip((resource.RLIMIT_AS, resource.RLIMIT_NOFILE), self.most, strict=True):
+            if most:
+                resource.setrlimit(kind, (most, most))
 
     def close(self) -> None:
         """Give up the streams: it has them, or never will."""
@@ -118,9 +128,10 @@ class HostSystem:
         self.contents: dict[str, bytes] = {}
         self.arrived = 0
         self.again: Callable[[], int] | None = None
+        self.most = (0, 0)
         """Runs this program's `main` once more, in a process that was forked: a program that is given bytes."""
 
-    def create(self, path: Slice[U8]) -> U64:
+    def create(self, path: Slice[U8], memory: U64, handles: U64) -> U64:
         name = bytes(path)
         with translated():
             if os.path.isdir(name) or (os.path.exists(name) and not os.access(name, os.X_OK)):
@@ -131,7 +142,15 @@ class HostSystem:
         number = self.next
         self.next += 1
         self.programs[number] = HostProgram(name)
+        given = zip((int(memory), int(handles)), self.most, strict=True)
+        self.programs[number].most = cast(tuple[int, int], tuple(min(filter(None, pair), default=0) for pair in given))
         return U64(number)
+
+    def limits(self) -> tuple[U64, U64]:
+        return U64(self.most[0]), U64(self.most[1])
+
+    def own_memory(self) -> U64:
+        return U64(0)
 
     def add_argument(self, program: U64, value: Slice[U8]) -> None:
         self.programs[int(program)].arguments.append(bytes(value))
@@ -164,6 +183,7 @@ class HostSystem:
                 stdout=given[1],
                 stderr=given[2],
                 umask=int(one.variables.get(b"UMASK", b"022"), 8),
+                preexec_fn=one.limit if one.most != (0, 0) else None,
             )
         return one.process.pid
 
@@ -195,6 +215,7 @@ class HostSystem:
             os.dup2(copy, number)
         os.closerange(200, 256)
         self.contents = one.contents
+        self.most = one.most
         self.programs = {}
         self.arrived = 0
 

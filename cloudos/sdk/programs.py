@@ -31,6 +31,7 @@ from cloudos.sdk.component import has_console, held, held_as
 from cloudos.sdk.console import stderr, stdin, stdout
 from cloudos.sdk.environment import is_terminal
 from cloudos.sdk.memory import READ, WRITE, Memory, unmap, view
+from cloudos.sdk.quotas import usage
 
 PORTION = 4000  # bytes; what a `Stream` takes at a time
 PAGE = layout.PAGE_SIZE
@@ -40,7 +41,9 @@ CONSOLE = 1 << 62  # and 0, 1, 2: the console of a program that was started with
 class System(Protocol):
     """What programs and streams need: the machine's services, or a model of them."""
 
-    def create(self, path: Slice[U8]) -> U64: ...
+    def create(self, path: Slice[U8], memory: U64, handles: U64) -> U64: ...
+    def limits(self) -> tuple[U64, U64]: ...
+    def own_memory(self) -> U64: ...
     def add_argument(self, program: U64, value: Slice[U8]) -> None: ...
     def add_variable(self, program: U64, name: Slice[U8], value: Slice[U8]) -> None: ...
     def give(self, program: U64, name: Slice[U8], capability: U64) -> None: ...
@@ -85,9 +88,9 @@ class Machine:
         """The session of the file service. Raises ServiceGone when there is none."""
         return Files(session("files"))
 
-    def create(self, path: Slice[U8]) -> U64:
-        """A program that has not started. Raises what `Programs.create` does."""
-        made = self.programs().create(path)
+    def create(self, path: Slice[U8], memory: U64, handles: U64) -> U64:
+        """A program that has not started. Raises what `Programs.create_within` does."""
+        made = self.programs().create_within(path, memory, handles)
         # Programs may start others and use files as this one does; the loader makes sessions of their own of these.
         self.hand_on(made, "files")
         self.hand_on(made, "programs")
@@ -100,6 +103,18 @@ class Machine:
         self.hand_on(made, "names")
         self.hand_on(made, "policy")
         return made
+
+    def limits(self) -> tuple[U64, U64]:
+        """See `Programs`; zeros also where there is no loader."""
+        try:
+            return self.programs().limits()
+        except ServiceError:
+            return U64(0), U64(0)
+
+    def own_memory(self) -> U64:
+        """Bytes of the quota of this process."""
+        _, limit = usage(U64(initial.QUOTA))
+        return limit
 
     def hand_on(self, program: U64, name: str) -> None:
         """Give a program what this one holds under a name, if it does."""
@@ -331,9 +346,10 @@ class Launch:
     ended: bool
     status: U64
 
-    def __init__(self, path: Text) -> None:
-        """Prepare the program file at an absolute path. Raises what `Programs.create` does."""
-        self.handle = SYSTEM.create(path.content)
+    def __init__(self, path: Text, memory: U64 = U64(0), handles: U64 = U64(0)) -> None:
+        """Prepare the program file at an absolute path. It and what it starts get so many bytes of memory at most, and
+        so many handles; 0: as many as there are. Raises what `Programs.create_within` does."""
+        self.handle = SYSTEM.create(path.content, memory, handles)
         self.number = U64(0)
         self.group = U64(0)
         self.ended = False
@@ -449,6 +465,16 @@ def set_foreground(group: U64) -> None:
 def own() -> tuple[U64, U64]:
     """The number and the group of this program; zeros for a component."""
     return SYSTEM.own()
+
+
+def limits() -> tuple[U64, U64]:
+    """The limits of this program, of memory in bytes and of handles, as who started it gave them; 0: none."""
+    return SYSTEM.limits()
+
+
+def own_memory() -> U64:
+    """Bytes of memory that this program may have by its quota; 0 where it has none, under CPython."""
+    return SYSTEM.own_memory()
 
 
 def attend(mask: U64) -> None:

@@ -8,7 +8,7 @@ from cloudos.sdk import Map, Text
 
 @enum(U8)
 class Builtin(IntEnum):
-    """Builtins by number; those up to UNSET are special: their assignments stay, and their errors end a script."""
+    """Builtins by number; those up to TIMES are special: their assignments stay, and their errors end a script."""
 
     NONE = 0
     COLON = 1
@@ -25,6 +25,7 @@ class Builtin(IntEnum):
     SHIFT = 12
     TRAP = 13
     UNSET = 14
+    TIMES = 15
     CD = 20
     PWD = 21
     ECHO = 22
@@ -46,9 +47,10 @@ class Builtin(IntEnum):
     ALIAS = 38
     UNALIAS = 39
     UMASK = 40
+    ULIMIT = 41
 
 
-LAST_SPECIAL = 14
+LAST_SPECIAL = 15
 
 
 def is_special_builtin(builtin: Builtin) -> bool:
@@ -80,6 +82,7 @@ def add_special(table: Map[Text, Builtin]) -> None:
     table[Text("shift")] = Builtin.SHIFT
     table[Text("trap")] = Builtin.TRAP
     table[Text("unset")] = Builtin.UNSET
+    table[Text("times")] = Builtin.TIMES
 
 
 def add_regular(table: Map[Text, Builtin]) -> None:
@@ -105,6 +108,7 @@ def add_regular(table: Map[Text, Builtin]) -> None:
     table[Text("alias")] = Builtin.ALIAS
     table[Text("unalias")] = Builtin.UNALIAS
     table[Text("umask")] = Builtin.UMASK
+    table[Text("ulimit")] = Builtin.ULIMIT
 
 
 def standard_path() -> Text:

@@ -119,7 +119,7 @@ def prepare(context: Context, state: State, fields: List[Text], sinks: Sinks) ->
         context.fail(f"{fields[0]}: not found", U64(NOT_FOUND))
         return None
     try:
-        launch = Launch(path)
+        launch = Launch(path, state.most_memory, state.most_handles)
         describe(launch, state, fields, sinks)
         return launch
     except NotFound:
@@ -170,29 +170,31 @@ def give(launch: Launch, name: str, channel: Channel) -> None:
 
 
 def readable(channel: Channel) -> Channel:
-    """What a program can read a channel's bytes from: what is in memory goes through a pipe, or a file if it is long.
+    """The channel, as one that a program can read from: what is left in memory goes into a pipe, or a long one a file.
 
-    The rest of the memory is the program's then. Raises what `make_pipe` and `write_all` do, NoSpace when there is no
-    room for a file.
+    From then on this shell and all programs that it starts read there, each from where the last one stopped. Raises
+    what `make_pipe` and `write_all` do, NoSpace when there is no room for a file.
     """
     memory = channel.memory
     if memory is None:
         return channel
     rest = memory.content()[channel.position : memory.length]
-    channel.position = memory.length
     if rest.length > IN_PIPE:
         file = temporary_file()
         if file is None:
             raise NoSpace
         programs.write_all(file.handle, rest)
         programs.SYSTEM.seek(file.handle, I64(0), U64(0))
-        return file
-    reading, writing = programs.make_pipe()
-    result = Channel(reading, True)
-    writer = Channel(writing, True)
-    programs.write_all(writing, rest)
-    writer.close()
-    return result
+        channel.handle, file.owned = file.handle, False
+    else:
+        reading, writing = programs.make_pipe()
+        writer = Channel(writing, True)
+        channel.handle = reading
+        programs.write_all(writing, rest)
+        writer.close()
+    channel.owned = True
+    channel.memory = None
+    return channel
 
 
 def temporary_file() -> Channel | None:

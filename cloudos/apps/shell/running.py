@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.apps.shell import aliases, conditions, directories, jobs, masks, printing, traps, variables
+from cloudos.apps.shell import aliases, conditions, directories, jobs, limits, masks, printing, traps, variables
 from cloudos.apps.shell.builtin_names import Builtin
 from cloudos.apps.shell.characters import all_digits
 from cloudos.apps.shell.context import (
@@ -91,11 +91,11 @@ def run_plain(context: Context, builtin: Builtin, fields: List[Text]) -> None:
         case Builtin.BRACKET:
             conditions.bracket(state, fields)
         case _:
-            run_job_control(context, builtin, fields)
+            run_about_programs(context, builtin, fields)
 
 
-def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> None:
-    """A builtin about programs that run already."""
+def run_about_programs(context: Context, builtin: Builtin, fields: List[Text]) -> None:
+    """A builtin about programs that run already, or about what programs may use."""
     match builtin:
         case Builtin.JOBS:
             jobs.show_all(context)
@@ -105,6 +105,10 @@ def run_job_control(context: Context, builtin: Builtin, fields: List[Text]) -> N
             jobs.background(context, fields)
         case Builtin.KILL:
             jobs.kill(context, fields)
+        case Builtin.ULIMIT:
+            limits.ulimit(context, fields)
+        case Builtin.TIMES:
+            limits.times(context)
         case _:
             pass
 

@@ -99,6 +99,9 @@ class State:
     aliases: Map[Text, Text]
     # Permissions that new files do not get.
     mask: U64
+    # Bytes of memory and handles that programs get at most, as `ulimit` says; 0: nothing was said.
+    most_memory: U64
+    most_handles: U64
     # The variables that functions made local, innermost last; and how many belong to callers.
     locals: List[Saved]
     function_depth: U64
@@ -122,6 +125,7 @@ class State:
         self.traps = Map[U64, Text]()
         self.aliases = Map[Text, Text]()
         self.mask = U64(MASK)
+        self.most_memory, self.most_handles = U64(0), U64(0)
         self.locals = List[Saved]()
         self.function_depth = U64(0)
         self.interactive = False
@@ -149,6 +153,7 @@ class State:
         for name, value in self.aliases.items():
             made.aliases[name] = value
         made.mask = self.mask
+        made.most_memory, made.most_handles = self.most_memory, self.most_handles
         made.function_depth = self.function_depth
         return made
 

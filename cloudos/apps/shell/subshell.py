@@ -27,7 +27,7 @@ def prepare_subshell(context: Context, state: State, node: Node, sinks: Sinks) -
     packer.flag(context.tested > 0)
     packer.node(node)
     try:
-        launch = Launch(Text(PROGRAM))
+        launch = Launch(Text(PROGRAM), state.most_memory, state.most_handles)
         launch.add_argument(Text("sh"))
         launch.give_bytes(NAME, packer.out.content())
         give_streams(launch, state, sinks)

@@ -27,7 +27,7 @@ from cloudos.abi.errors import (
     TooManyHandles,
     WrongKind,
 )
-from cloudos.abi.objects import Rights
+from cloudos.abi.objects import HANDLES_IN_FRAME, MOST_HANDLE_FRAMES, Rights
 from cloudos.contracts.errors import NoSpace, ServiceError, ServiceGone
 from cloudos.contracts.files import Files
 from cloudos.contracts.pipes import Pipes
@@ -44,9 +44,9 @@ from cloudos.sdk.environment import args
 from cloudos.sdk.memory import READ
 from cloudos.sdk.quotas import usage
 from cloudos.sdk.service import CALLER, Later, answer, server
-from cloudos.sdk.spawn import end, new_process
+from cloudos.sdk.spawn import end, label_word, new_process
 from cloudos.services.loader.reading import Kept, Library, give_back, reserve, shown
-from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry, new_entry
+from cloudos.services.loader.table import ENDED, NEW, RUNNING, Entry, new_entry, stricter
 
 RIGHTS = Rights.SEND | Rights.DERIVE | Rights.TRANSFER | Rights.GRANT | Rights.INSPECT
 PROCESS_RIGHTS = Rights.CONTROL | Rights.INSPECT | Rights.WAIT | Rights.DERIVE | Rights.TRANSFER
@@ -60,6 +60,7 @@ SLOTS = 63
 MOST_GIVEN = 128 << 10  # bytes of arguments and environment
 MOST_STREAMS = 32
 MOST_ENTRIES = 256
+MOST_HANDLES = (MOST_HANDLE_FRAMES - 1) * HANDLES_IN_FRAME
 LONGEST_NAME = 128  # bytes of a path that are kept, the last ones
 GIVEN_PART = 3  # one part in so many of the reserve is for what all programs that have not started were given
 SMALLEST = 176 << 10  # bytes of a program's quota
@@ -90,14 +91,26 @@ class Loader:
 
     def create(self, path: Slice[U8]) -> U64:
         """See `Programs`."""
+        return self.create_within(path, U64(0), U64(0))
+
+    def limits(self) -> tuple[U64, U64]:
+        """See `Programs`."""
+        one = self.caller()
+        return (U64(0), U64(0)) if one is None else (one.most_memory, one.most_handles)
+
+    def create_within(self, path: Slice[U8], memory: U64, handles: U64) -> U64:
+        """See `Programs`."""
         self.forget_abandoned()
         self.make_room()
+        most_memory, most_handles = self.limits()
+        most_memory, most_handles = stricter(memory, most_memory), stricter(handles, most_handles)
         executable = self.library.get(path)
-        quota = self.part_of_quota()
+        quota = self.part_of_quota(most_memory)
         _, size = usage(quota)
         number, kept = self.next, U64(0)
         try:
-            made = new_process(executable, quota, self.schedule, self.label, size >= ROOMY)
+            label = label_word(self.label, min(most_handles, U64(MOST_HANDLES)))
+            made = new_process(executable, quota, self.schedule, label, size >= ROOMY)
             kept = derive(self.endpoint, U64(PROGRAM) | self.life | number)
             handle = derive(kept, U64(0))
         except QuotaExceeded:
@@ -106,18 +119,24 @@ class Loader:
             raise
         self.next += 1
         name = path[path.length.saturating_sub(U64(LONGEST_NAME)) : path.length]
-        self.entries.append(new_entry(number, CALLER.badge, Text.from_bytes(name), made, kept, quota))
+        one = new_entry(number, CALLER.badge, Text.from_bytes(name), made, kept, quota)
+        one.most_memory, one.most_handles = most_memory, most_handles
+        self.entries.append(one)
         return handle
 
-    def part_of_quota(self) -> U64:
-        """A quota for a program, at the cost of executables that are kept. Raises QuotaExceeded."""
+    def part_of_quota(self, most: U64) -> U64:
+        """A quota for a program, of `most` bytes unless that is 0, at the cost of executables that are kept.
+
+        Raises QuotaExceeded.
+        """
         while True:
             used, limit = usage(U64(initial.QUOTA))
             left = limit.saturating_sub(used + reserve(limit))
             try:
                 if left < SMALLEST:
                     raise QuotaExceeded
-                return system.quota_create(U64(initial.QUOTA), max(left * self.share // 100, U64(SMALLEST)))
+                size = max(left * self.share // 100, U64(SMALLEST))
+                return system.quota_create(U64(initial.QUOTA), min(size, most) if most != 0 else size)
             except QuotaExceeded:
                 if not self.library.forget_oldest():
                     raise

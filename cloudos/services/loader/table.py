@@ -50,6 +50,9 @@ class Entry:
     # Its first thread; the signal that stopped that, or 0.
     thread: U64 = U64(0)
     stopped: U64 = U64(0)
+    # Bytes of memory, and handles, that it and what it starts may have; 0: no limit.
+    most_memory: U64 = U64(0)
+    most_handles: U64 = U64(0)
 
     @property
     def word(self) -> str:
@@ -61,6 +64,11 @@ class Entry:
     def drop(self) -> None:
         """The handle that was kept goes with it."""
         transport.close(self.kept)
+
+
+def stricter(limit: U64, other: U64) -> U64:
+    """The lower of two limits, of which 0 is none."""
+    return max(limit, other) if limit == 0 or other == 0 else min(limit, other)
 
 
 def new_entry(number: U64, owner: U64, name: Text, made: NewProcess, kept: U64, quota: U64) -> Entry:

@@ -184,6 +184,28 @@ umask; umask 077; umask; umask -S; >f; ls -l f | cut -c 1-10; umask 022; >g; ls 
 %%
 umask 027; (umask 0; umask); umask; mkdir d; ls -ld d | cut -c 1-10; { umask; } | cat; touch h; ls -l h | cut -c 1-10
 %%
+ulimit; ulimit -f; ulimit -t; ulimit -Hf; ulimit -f unlimited; echo $?; ulimit -Z 2>/dev/null; echo $?
+type ulimit times
+%%
+ulimit -v 300000; ulimit -v; ulimit -Sv; sh -c 'ulimit -v; ulimit -Hv'; (ulimit -v 250000; ulimit -v); ulimit -v
+%%
+ulimit -v 300000; sh -c 'sh -c "ulimit -v"'; (ulimit -v 250000; sh -c 'ulimit -v'); x=$(ulimit -v 200000; ulimit -v)
+echo $x; { ulimit -v; } | cat; ulimit -v 300001 2>/dev/null; echo $?; ulimit -v unlimited 2>/dev/null; echo $?
+%%
+ulimit -n 50; ulimit -n; sh -c 'ulimit -n'; ulimit -n 51 2>/dev/null; echo $?; ulimit -n 40; { ulimit -n; } | cat
+%%
+ulimit -v 12x 2>/dev/null; echo $?; ulimit -v 1 2 2>/dev/null; echo $?; ulimit -n -- 5x 2>/dev/null; echo $?
+%%
+times >/dev/null 2>&1; echo goes on
+%%
+echo x | cat $(seq 0); echo y | tee $(seq 2) | cat; cat 1 2; printf 'a\nb\nc\n' | { x=$(seq 2); cat; echo $x; }
+%%
+{ read x; true $(seq 1); sed -n 1p; } <<end
+one
+two
+end
+echo $x
+%%
 umask u=rwx,g=rx,o=; umask; umask g-x; umask -S; umask 9 2>/dev/null; echo $?
 %%
 printf 'a:b:c d\n' | { IFS=: read -r x y z; echo "$x|$y|$z"; }
