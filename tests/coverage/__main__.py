@@ -18,7 +18,7 @@ from tests.coverage.merge import merge
 
 ROOT = state.ROOT
 PAGE = ROOT / "docs" / "kernel-coverage.md"
-SIMULATED = ("tests/sim", "tests/unit/kernel", "tests/conformance/test_simulated.py")
+SIMULATED = ("tests/sim", "tests/unit/kernel", "tests/conformance/test_simulated.py", "tests/fuzz/test_inputs.py")
 MACHINE = (
     "tests/conformance/test_rows.py", "tests/boot/test_kernel.py", "tests/boot/test_kernel_panic.py",
     "tests/boot/test_faults.py", "tests/boot/test_devices.py", "tests/boot/test_microkernel.py",

@@ -53,6 +53,12 @@ TARGETS = {
             is_text=True,
         ),
         Target(
+            "supervisor",
+            "init: messages to it, ends of components, wirings with any values",
+            ("cloudos.services.init", "cloudos.sdk.spawn", "cloudos.sdk.executable", "generated"),
+            512,
+        ),
+        Target(
             "manifests",
             "component.toml, image manifests, policies",
             (
@@ -105,6 +111,18 @@ TARGETS = {
             ),
             768,
         ),
+        Target(
+            "acpi",
+            "the tables of x86's firmware: processors, nodes, distances",
+            (
+                "cloudos.kernel.hal.x86_64.acpi",
+                "cloudos.kernel.hal.x86_64.nodes",
+                "cloudos.kernel.hal.x86_64.processors",
+                "cloudos.kernel.memory.frames",
+            ),
+            1024,
+        ),
+        Target("channel", "the device of the kernel's virtio console", ("cloudos.kernel.hal.shared.virtio",), 512),
         Target(
             "records",
             "log and audit records, the kernel's log, manual pages, kept memory",

@@ -114,6 +114,8 @@ class Init:
             raise BadArgument
         one.failures = U64(0)
         launch(self.register, one)
+        # Somebody may wait for its restart, whose end was not told yet: that will not start it again.
+        answer_asker(one)
 
     def stop(self, name: Slice[U8]) -> None:
         """See `Supervisor`."""
@@ -189,8 +191,8 @@ class Init:
             system.process_hand_over(process)
         except (BadHandle, WrongKind):
             raise Denied
-        finally:
-            transport.close(process)
+        # The handle of a call that is refused goes with it.
+        transport.close(process)
 
     def named(self, name: Slice[U8]) -> Component:
         """The component of this name. Raises NotFound."""

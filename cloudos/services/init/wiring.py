@@ -160,7 +160,7 @@ def number_in(words: List[Text], index: U64) -> U64:
 
 
 def amount_in(words: List[Text]) -> U64:
-    """Bytes, or shares: no more than any machine has, so that the sum of all is a number. Raises InvalidNumber."""
+    """Bytes, shares, handles: no more than any machine has, so that their sum is a number. Raises InvalidNumber."""
     amount = number_in(words, U64(1))
     if amount > MOST:
         raise InvalidNumber
@@ -193,7 +193,7 @@ def read_line(component: Component, words: List[Text], line: Text) -> None:
     elif word.equals("share"):
         component.share = amount_in(words)
     elif word.equals("handles"):
-        component.handles = number_in(words, U64(1))
+        component.handles = amount_in(words)
     elif word.equals("schedule"):
         component.priority = number_in(words, U64(1))
         component.budget = number_in(words, U64(2))
