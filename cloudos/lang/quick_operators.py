@@ -64,7 +64,8 @@ def install(cls: Any) -> None:
 def _make(cls: Any, name: str, text: str, operator: str) -> None:
     usual = getattr(cls, name)
     space = {"cls": cls, "usual": usual, "new": object.__new__}
-    exec(text.format(name=name, operator=operator, least=cls.MIN, most=cls.MAX), space)
+    # Under this file's name: a panic's place is where it was that this package was called from.
+    exec(compile(text.format(name=name, operator=operator, least=cls.MIN, most=cls.MAX), __file__, "exec"), space)
     made: Any = space[name]
     made.__intrinsic__, made.__doc__ = usual.__intrinsic__, usual.__doc__
     made.__qualname__, made.__module__ = f"{cls.__name__}.{name}", cls.__module__
