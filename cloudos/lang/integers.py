@@ -11,12 +11,11 @@ import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, SupportsIndex
 
+from cloudos.lang import quick_operators
 from cloudos.lang.panics import Panic, PanicKind, intrinsic
 from cloudos.lang.specs import parse_integer_spec
 
 _new = object.__new__
-# What fits every type: most constants do, and to ask a class for its limits takes longer.
-SMALL = 127
 
 
 class Integer:
@@ -34,7 +33,7 @@ class Integer:
     def __init__(self, value: SupportsIndex) -> None:
         """Convert from an int constant, any integer type, bool or enum; LOSSY_CONVERSION when it does not fit."""
         number = value if value.__class__ is int else operator.index(value)
-        if not (0 <= number <= SMALL or self.MIN <= number <= self.MAX):
+        if not self.MIN <= number <= self.MAX:
             raise _lossy(type(self), number)
         self._value = number
 
@@ -86,7 +85,7 @@ class Integer:
     def __reduce__(self) -> tuple[type[Self], tuple[int]]:
         return (type(self), (self._value,))
 
-    # Arithmetic. Each operation is written out: calls cost more than the work, and tests run millions.
+    # Arithmetic. What `quick_operators` leaves to these are mostly mistakes.
 
     @intrinsic("integer.add")
     def __add__(self, other: Self | int) -> Self:
@@ -94,7 +93,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value + other._value
         elif other.__class__ is int:
-            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
+            if not cls.MIN <= other <= cls.MAX:
                 raise _lossy(cls, other)
             value = self._value + other
         else:
@@ -113,7 +112,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value - other._value
         elif other.__class__ is int:
-            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
+            if not cls.MIN <= other <= cls.MAX:
                 raise _lossy(cls, other)
             value = self._value - other
         else:
@@ -130,7 +129,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value * other._value
         elif other.__class__ is int:
-            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
+            if not cls.MIN <= other <= cls.MAX:
                 raise _lossy(cls, other)
             value = self._value * other
         else:
@@ -202,7 +201,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value & other._value
         elif other.__class__ is int:
-            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
+            if not cls.MIN <= other <= cls.MAX:
                 raise _lossy(cls, other)
             value = self._value & other
         else:
@@ -219,7 +218,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value | other._value
         elif other.__class__ is int:
-            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
+            if not cls.MIN <= other <= cls.MAX:
                 raise _lossy(cls, other)
             value = self._value | other
         else:
@@ -236,7 +235,7 @@ class Integer:
         if other.__class__ is cls:
             value = self._value ^ other._value
         elif other.__class__ is int:
-            if not (0 <= other <= SMALL or cls.MIN <= other <= cls.MAX):
+            if not cls.MIN <= other <= cls.MAX:
                 raise _lossy(cls, other)
             value = self._value ^ other
         else:
@@ -294,7 +293,7 @@ class Integer:
     def __eq__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
             return self._value == other._value
-        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
             return self._value == other
         return self._value == _comparand(self.__class__, other)
 
@@ -302,7 +301,7 @@ class Integer:
     def __ne__(self, other: Self | int) -> bool:  # type: ignore[override]
         if other.__class__ is self.__class__:
             return self._value != other._value
-        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
             return self._value != other
         return self._value != _comparand(self.__class__, other)
 
@@ -310,7 +309,7 @@ class Integer:
     def __lt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value < other._value
-        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
             return self._value < other
         return self._value < _comparand(self.__class__, other)
 
@@ -318,7 +317,7 @@ class Integer:
     def __le__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value <= other._value
-        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
             return self._value <= other
         return self._value <= _comparand(self.__class__, other)
 
@@ -326,7 +325,7 @@ class Integer:
     def __gt__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value > other._value
-        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
             return self._value > other
         return self._value > _comparand(self.__class__, other)
 
@@ -334,7 +333,7 @@ class Integer:
     def __ge__(self, other: Self | int) -> bool:
         if other.__class__ is self.__class__:
             return self._value >= other._value
-        if other.__class__ is int and (0 <= other <= SMALL or self.MIN <= other <= self.MAX):
+        if other.__class__ is int and self.MIN <= other <= self.MAX:
             return self._value >= other
         return self._value >= _comparand(self.__class__, other)
 
@@ -518,6 +517,8 @@ class I64(SignedInteger):
 
 
 INTEGER_TYPES: tuple[type[Integer], ...] = (U8, U16, U32, U64, I8, I16, I32, I64)
+for _type in INTEGER_TYPES:
+    quick_operators.install(_type)
 
 
 def _lossy(cls: type[Integer], value: int) -> Panic:
@@ -530,7 +531,7 @@ def _overflow(left: object, operation: str, right: object) -> Panic:
 
 def _constant(cls: type[Integer], value: Any) -> int:
     """An int operand, which must fit the type it is combined with."""
-    if not (0 <= value <= SMALL or cls.MIN <= value <= cls.MAX):
+    if not cls.MIN <= value <= cls.MAX:
         raise _lossy(cls, value)
     return int(value)
 

@@ -336,12 +336,12 @@ class AddressSpace:
         if address is None:
             address = self._next + -self._next % max(region.align, 16)
             self._next = address + region.size + _GAP
-            self._addresses.append(address) if self._is_last(address) else insort(self._addresses, address)
         else:
             self._check_free(region, address)
-            insort(self._addresses, address)
         region._address = address
+        # First this: others may be collected now, and addresses of which no region is known are then forgotten.
         self._regions[address] = weakref.ref(region, self._dropper(address))
+        self._addresses.append(address) if self._is_last(address) else insort(self._addresses, address)
 
     def _dropper(self, address: int) -> Callable[[weakref.ref[Region]], None]:
         return lambda _: self._drop(address)

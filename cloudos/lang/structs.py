@@ -246,6 +246,10 @@ def _install(cls: type[Any], info: StructInfo) -> None:
     type.__setattr__(cls, "__init__", _make_init(cls, info))
 
 
+QUICK = ("    self._region = _region", "    self._offset = 0")
+"""Where nothing keeps unknown names out, as nothing needs to."""
+
+
 def _make_init(cls: type[Any], info: StructInfo) -> Callable[..., None]:
     """The constructor, written out so that CPython itself checks names and number of arguments."""
     values: dict[str, Any] = {"Region": Region}
@@ -266,8 +270,7 @@ def _make_init(cls: type[Any], info: StructInfo) -> Callable[..., None]:
     head = [
         f"def __init__({', '.join(['self', *parameters])}):",
         f"    _region = Region({info.size}, {info.align}, owner=self)",
-        "    _set(self, '_region', _region)",
-        "    _set(self, '_offset', 0)",
+        *(["    _set(self, '_region', _region)", "    _set(self, '_offset', 0)"] if cls.__dictoffset__ else QUICK),
     ]
     values["_set"] = object.__setattr__
     exec("\n".join(head + lines), values)

@@ -36,8 +36,8 @@ def words(guides: Iterable[str]) -> list[bytes]:
 
 
 def write(guides: Iterable[str], into: Path) -> None:
-    """A dictionary as libFuzzer reads it."""
-    into.write_text("".join(f'"{escaped(word)}"\n' for word in words(guides)))
+    """A dictionary as libFuzzer reads it, which refuses an empty file."""
+    into.write_text("# Constants of the guiding modules.\n" + "".join(f'"{escaped(word)}"\n' for word in words(guides)))
 
 
 def escaped(word: bytes) -> str:

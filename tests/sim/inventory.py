@@ -8,6 +8,7 @@ is in no list are followed along the lists only.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -235,15 +236,15 @@ class Inventory:
             self._open(address, values)
 
     def _follow(self, shape: Shape, values: Values) -> None:
-        for name, element in shape.pointers.items():
+        for name, is_capability in followed(shape):
             target = values[name]
-            if not target or name in LINKS or (element is THREAD and name in SIBLINGS):
+            if not target:
                 continue
             if name == "waiting_on" and values["state"] not in BLOCKED_ON_OBJECT:
                 continue
-            if element is CAPABILITY:
+            if is_capability:
                 self._visit(self._owner(target))
-            elif element is HEADER or element in KINDS_OF:
+            elif target not in self.objects:
                 self._visit(target, name)
 
     def _owner(self, capability: int) -> int:
@@ -310,6 +311,18 @@ class Inventory:
             for address, slot in self.capabilities.items()
             if slot["object"] in objects
         }  # fmt: skip
+
+
+@cache
+def followed(shape: Shape) -> list[tuple[str, bool]]:
+    """The pointers in a structure that lead to what there is: to an object, or (True) to a capability."""
+    return [
+        (name, element is CAPABILITY)
+        for name, element in shape.pointers.items()
+        if name not in LINKS
+        and not (element is THREAD and name in SIBLINGS)
+        and (element is CAPABILITY or element is HEADER or element in KINDS_OF)
+    ]
 
 
 def address_of(value: Any) -> int:

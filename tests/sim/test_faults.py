@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloudos.abi import faults, layout, tags
+from cloudos.abi import faults, initial, layout, tags
+from cloudos.abi.errors import BadState
 from tests.sim import programs
 from tests.sim.harness import MB, run
 from tests.sim.invariants import check
@@ -158,6 +159,36 @@ def test_frames_in_a_circle_come_to_an_end() -> None:
         return 0
 
     assert len(run(program).records("frame")) == 2
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [user.Jump(HOLE), user.Jump(TEXT + 1), user.Read(NOT_CANONICAL, 8), user.Write(NOT_CANONICAL, b"x")],
+    ids=str,
+)
+def test_a_fault_of_another_process_ends_that_alone(instruction: user.Instruction) -> None:
+    with Stage() as stage:
+        process = stage.process()
+        faulting, other = stage.actor(process), stage.actor(process)
+        assert stage.do(faulting, instruction) is None
+        check(stage.simulation)
+        assert stage.state(faulting) == STATES.DEAD and stage.state(other) == STATES.DEAD
+        assert stage.succeed("process_inspect", process) >> 16 != 0
+        stage.finish()
+
+
+def test_an_answer_with_bytes_for_who_has_no_buffer_is_refused() -> None:
+    """The server learns of it at once, and does not wait for the next message."""
+    with Stage() as stage:
+        server, client = stage.actor(initial.PROCESS, buffer=True), stage.actor(initial.PROCESS)
+        endpoint = stage.main(programs.new_endpoint())
+        stage.post(client, user.message("message_call", endpoint))
+        call: user.Reply = stage.do(server, user.message("message_receive", endpoint))
+        tag = 8 << tags.BYTES_SHIFT
+        refused: user.Reply = stage.do(server, user.message("message_reply_receive", endpoint, tag, reply=call.reply))
+        assert refused.error == BadState.code
+        check(stage.simulation)
+        stage.finish()
 
 
 def test_who_answers_a_fault_by_ending_its_own_process_does_not_wait_for_more() -> None:

@@ -94,7 +94,10 @@ def type_of_annotation(kind: Any, bindings: Bindings, self_type: Type | None = N
         if kind in SIMPLE:
             return SIMPLE[kind]
     except TypeError:
-        pass
+        # A list or a dictionary, which cannot be looked up.
+        raise UnknownAnnotation(
+            f"{kind!r} is no type", "write Slice[U8] or Array[U8, Literal[4]], for example"
+        ) from None
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return _union(typing.get_args(kind), bindings, self_type)
     if typing.get_origin(kind) is Literal:

@@ -12,6 +12,7 @@ from cloudos.abi import faults
 from cloudos.kernel.hal.aarch64 import console as arm_console
 from cloudos.kernel.hal.aarch64 import cpu as arm_cpu
 from cloudos.kernel.hal.aarch64 import device_tree
+from cloudos.kernel.hal.aarch64 import interrupts as arm_interrupts
 from cloudos.kernel.hal.aarch64 import mmu as arm_mmu
 from cloudos.kernel.hal.aarch64 import power as arm_power
 from cloudos.kernel.hal.aarch64 import processor as arm_processor
@@ -104,6 +105,36 @@ def test_kinds_of_traps(vector: int, kind: str) -> None:
     frame = trap.UserFrame()
     frame.vector = U64(vector)
     assert frame.kind() == TrapKind[kind]
+
+
+def test_interrupts_of_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = arm_interrupts.CONTROLLER
+    before = controller.channel, controller.console
+    controller.channel, controller.console = U64(48), U64(33)
+    kinds = {
+        arm_interrupts.TIMER: "TIMER",
+        arm_interrupts.PROCESSOR: "PROCESSOR",
+        48: "CHANNEL",
+        33: "CONSOLE",
+        40: "DEVICE",
+        arm_interrupts.NOBODY - 3: "SPURIOUS",
+        arm_interrupts.NOBODY: "SPURIOUS",
+    }
+    frame = arm_trap.UserFrame()
+    try:
+        for vector, kind in kinds.items():
+            frame.vector = U64(vector)
+            assert frame.kind() == TrapKind[kind], vector
+    finally:
+        controller.channel, controller.console = before
+
+
+def test_a_message_of_the_kernel_on_arm() -> None:
+    frame = arm_trap.UserFrame()
+    frame.x0 = U64(9)
+    frame.set_message(U64(1), U64(2), U64(3), U64(4), U64(5), U64(6))
+    words = (frame.x0, frame.x12, frame.x1, frame.x2, frame.x3, frame.x4, frame.x5)
+    assert [int(word) for word in words] == list(range(7))
 
 
 class Pl011:
@@ -353,6 +384,19 @@ def test_words_on_a_kernel_stack(own: State) -> None:
     # The page below the stack is not there.
     own.kernel_stack = U64(start + processor.STACK_BYTES + 4096)
     assert processor.stack_word(U64(start)) == 0
+
+
+def test_words_on_a_kernel_stack_of_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Array[U64, Literal[8]]()
+    stack[2] = U64(0x1234)
+    start = int(Ptr.to(stack).address.value)
+    monkeypatch.setattr(arm_processor, "this", lambda: VirtAddr(start + 64))
+    assert arm_processor.on_kernel_stack(U64(start)) and not arm_processor.on_kernel_stack(U64(start + 4))
+    assert not arm_processor.on_kernel_stack(U64(start + 64))
+    assert arm_processor.stack_word(U64(start + 16)) == 0x1234
+    # The page below the stack is not there.
+    monkeypatch.setattr(arm_processor, "this", lambda: VirtAddr(start + arm_processor.STACK_BYTES + 4096))
+    assert arm_processor.stack_word(U64(start)) == 0
 
 
 def test_the_channel_waits_for_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

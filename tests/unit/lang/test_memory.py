@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -322,3 +322,19 @@ def test_slices_of_unmapped_memory_panic_on_access_only() -> None:
 def test_panic_names_its_kind() -> None:
     assert str(Panic(PanicKind.NULL)) == "NULL"
     assert str(Panic(PanicKind.INDEX, "index 3, length 2")) == "INDEX: index 3, length 2"
+
+
+def test_a_region_is_found_that_was_placed_while_others_were_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = AddressSpace()
+    other, made = Region(16), Region(16)
+    space.place(other)
+    dropper = space._dropper
+
+    def collecting(address: int) -> Any:
+        space._dead = 1 << 20
+        space._drop(other.address)
+        return dropper(address)
+
+    monkeypatch.setattr(space, "_dropper", collecting)
+    space.place(made)
+    assert space.find(made.address) == (made, 0)

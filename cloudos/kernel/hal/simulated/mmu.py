@@ -51,10 +51,6 @@ def _place(table: int, address: int, level: int) -> int:
     return table + 8 * (address >> (12 + 9 * level) & 511)
 
 
-def _read(place: int) -> int:
-    return board.current().memory.read(place, 8)
-
-
 def _write(place: int, entry: int) -> None:
     board.current().memory.write(place, 8, entry)
 

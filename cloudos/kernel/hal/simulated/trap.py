@@ -165,11 +165,6 @@ class UserFrame:
         """Let the thread make its system call again when it continues."""
         self.ip = self.ip - INSTRUCTION
 
-    def set_range(self, start: U64, length: U64) -> None:
-        """Before `restart`: what is left to do of a system call whose first two arguments are a range."""
-        self.argument0 = start
-        self.argument1 = length
-
     def take_message(self, sender: UserFrame, badge: U64, reply: U64) -> None:
         """Return success and the message that the sender's registers hold."""
         self.number = U64(0)
