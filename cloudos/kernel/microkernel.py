@@ -64,6 +64,9 @@ def other_trap(frame: trap.UserFrame) -> None:
 @never_inlined
 def user_fault(frame: trap.UserFrame) -> None:
     """An exception other than a page fault."""
+    scheduler.exclude(null())
+    if PROCESSOR.current.is_null():
+        return
     code = Array[U8, Literal[15]]()
     termination.fault(PROCESSOR.current, trap.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
 
@@ -80,23 +83,26 @@ def kernel_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        # The processor sleeps, or is about to choose a thread: others may be in the kernel.
+        # The processor sleeps, or is about to choose a thread: it is outside.
         if processors.are_several():
-            scheduler.lock(null())
+            scheduler.enter(null())
         interrupt(kind, frame.line())
-        processors.unlock()
+        PROCESSOR.machine.inside.leave()
 
 
 @exported("kernel_enter")
 def enter(frame: trap.UserFrame) -> bool:
-    """Where the entry code goes first when there are several processors: returns with the kernel lock.
+    """Where the entry code goes first when another processor is alone in the kernel: returns when this one is inside.
 
     True: the thread, whose memory may have gone, was taken from this processor meanwhile. Nothing of it is done, but
     an interrupt is, and another thread is current.
     """
     kind = frame.kind()
     line = frame.line()
-    scheduler.lock(Ptr.to(frame))
+    call: Ptr[trap.UserFrame] = null()
+    if frame.is_system_call:
+        call = Ptr.to(frame)
+    scheduler.enter(call)
     if not PROCESSOR.current.is_null():
         return False
     interrupt(kind, line)
@@ -111,8 +117,9 @@ def processor_main(own: VirtAddr) -> NoReturn:
     scheduler.start()
     # Until there is something to do: the others start.
     cpu.wait_for_interrupt()
-    scheduler.lock(null())
+    scheduler.enter(null())
     scheduler.run_next(timer.now())
+    PROCESSOR.machine.inside.leave()
     trap.enter_user()
 
 
@@ -127,6 +134,7 @@ def leave() -> bool:
 @never_inlined
 def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
+    scheduler.exclude(null())
     end = timer.now() + CLEANUP_TIME
     for _ in U64.range(CLEANUP_STEPS):
         if cleanup.step():
@@ -141,7 +149,14 @@ def interrupt(kind: TrapKind, line: U64) -> None:
     """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
     if kind == TrapKind.TIMER:
         timer_interrupt()
-    elif kind == TrapKind.DEVICE:
+        return
+    if kind == TrapKind.PROCESSOR:
+        interrupts.acknowledge()
+        scheduler.take_in(PROCESSOR)
+        return
+    if processors.are_several():
+        scheduler.exclude(null())
+    if kind == TrapKind.DEVICE:
         devices.deliver(line)
     elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
         if kind == TrapKind.CHANNEL:
@@ -176,6 +191,10 @@ def expire_timers(now: U64) -> None:
 
 @never_inlined
 def _expire(thread: Ptr[Thread]) -> None:
+    if processors.are_several() and not waiting.is_ours(thread):
+        # Then it is looked at again.
+        scheduler.exclude(null())
+        return
     PROCESSOR.timers.remove(thread)
     waiting.expire(thread)
 
@@ -194,6 +213,10 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
 def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()
+    if processors.are_several():
+        scheduler.exclude(null())
+        if PROCESSOR.current.is_null():
+            return
     thread = PROCESSOR.current
     try:
         match page_faults.resolve(current_space(), address, frame.is_write, frame.is_execute, True):

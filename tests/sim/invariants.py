@@ -213,6 +213,9 @@ def check_queues(found: Inventory) -> None:
             assert all(found.thread(thread)["processor"] == processor for thread in threads), (
                 "ready on another processor"
             )
+        for thread in found.sent(processor):
+            put([thread], int(STATES.READY), found.thread(thread)["priority"])
+            assert found.thread(thread)["processor"] == processor, "sent to another processor"
     for address, values in found.objects.items():
         if "senders.first" in values:
             put(found.queue(values["senders.first"], values["senders.last"]), int(STATES.SENDING), address)

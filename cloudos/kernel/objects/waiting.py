@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloudos.abi import tags
 from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
+from cloudos.kernel.hal import processors
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -154,6 +155,36 @@ def cancel(thread: Ptr[Thread], error: U64) -> None:
     scheduler.wake(thread)
 
 
+def is_ours(thread: Ptr[Thread]) -> bool:
+    """Whether this processor may wake a thread that is blocked: all that this changes belongs to it, or it is alone.
+
+    May be asked of any thread: nobody else blocks one so that the answer would be yes, or wakes such a one.
+    """
+    if scheduler.is_alone():
+        return True
+    if thread.value.in_fault or (thread.value.timer_rank != 0 and thread.value.processor != processors.this()):
+        return False
+    state = thread.value.state
+    if state == ThreadState.SLEEPING:
+        return True
+    object = thread.value.waiting_on
+    if object.is_null() or object.value.home != PROCESSOR.line.number:
+        return False
+    return state == ThreadState.RECEIVING or state == ThreadState.WAITING
+
+
+def is_at_home(target: Ptr[Notification]) -> bool:
+    """Whether this processor may signal it, or wait for it, without being alone in the kernel."""
+    if target.value.header.home != PROCESSOR.line.number:
+        return False
+    waiter = target.value.waiters.first
+    if waiter.is_null():
+        waiter = target.value.bound
+        if waiter.is_null() or waiter.value.state != ThreadState.RECEIVING:
+            return True
+    return is_ours(waiter)
+
+
 def expire(thread: Ptr[Thread]) -> None:
     """The thread's deadline has passed; it is out of the timers."""
     state = thread.value.state
@@ -185,6 +216,7 @@ cleanup.THREADS.waker = Waker()
 
 def signal(target: Ptr[Notification], bits: U64) -> None:
     """Wake the first thread that waits, or keep the signals for the next."""
+    target.value.header.home = PROCESSOR.line.number
     waiter = target.value.waiters.first
     if not waiter.is_null():
         detach(waiter)

@@ -30,6 +30,7 @@ from cloudos.kernel.hal.aarch64.processor import (
 )
 from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
+from cloudos.kernel.hal.shared.lock import HOME
 from cloudos.lang import (
     U8,
     U64,
@@ -103,7 +104,7 @@ ENTRY = Assembly(
     "entry",
     aarch64=f"""
 .section .text.vectors, "ax", %progbits
-.globl exception_vectors, enter_user
+.globl exception_vectors, return_to_user
 .p2align 11
 exception_vectors:
 {HEADER}
@@ -159,34 +160,53 @@ overflow:
 {SAVE}
   b in_kernel
 
-// What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back.
-// A thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
-locked_system_call:
-  mov x1, #{SYSTEM_CALL}
-  str x1, [x0, #{VECTOR}]
-  adr x1, kernel_system_call
-  b 1f
+// What is called when there are several processors, see `processors.prepare`: comes into the kernel and leaves it, as
+// `shared/lock.py` says. Where somebody is alone there, a thread may be stopped meanwhile: it does nothing then, and
+// all of another one's registers are loaded.
 locked_user_trap:
   adr x1, kernel_user_trap
+  b 1f
+locked_system_call:
+  adr x1, kernel_system_call
 1:
   stp x30, x1, [sp, #-16]!
-  bl kernel_enter
-  tbnz w0, #0, 2f
   mrs x9, tpidr_el1
-  ldr x0, [x9, #{FRAME}]
-  ldr x1, [sp, #8]
-  blr x1
+  mov w10, #{HOME}
+  stlr w10, [x9]
+  adrp x11, kernel_lock
+  add x11, x11, :lo12:kernel_lock
+  ldar w10, [x11]
+  cbnz w10, 4f
 2:
-  adrp x9, kernel_lock
-  add x9, x9, :lo12:kernel_lock
+  blr x1
+3:
+  mrs x9, tpidr_el1
+  ldr w10, [x9]
+  subs w10, w10, #{HOME}
+  b.ne 5f
   stlr wzr, [x9]
   ldr x30, [sp], #16
   ret
-// The end of the boot: to the current thread.
-enter_user:
-  adr x30, return_to_user
-  str x30, [sp, #-16]!
+4:
+  adr x9, kernel_system_call
+  cmp x1, x9
+  b.ne 6f
+  mov x9, #{SYSTEM_CALL}
+  str x9, [x0, #{VECTOR}]
+6:
+  bl kernel_enter
+  tbnz w0, #0, 3b
+  mrs x9, tpidr_el1
+  ldr x0, [x9, #{FRAME}]
+  ldr x1, [sp, #8]
   b 2b
+5:
+  adrp x11, kernel_lock
+  add x11, x11, :lo12:kernel_lock
+  stlr wzr, [x11]
+  stlr wzr, [x9]
+  ldr x30, [sp], #16
+  ret
 
 // The kernel itself: a fault, or a check that failed. A stack pointer below the stack has this bit set.
 .org exception_vectors + 0x200
@@ -556,7 +576,7 @@ def load_all() -> bool:
     return True
 
 
-@external(ENTRY, "enter_user")
+@external(ENTRY, "return_to_user")
 def enter_user() -> NoReturn:
     """Leave the kernel for the current thread."""
     raise NotImplementedError
