@@ -1,7 +1,8 @@
 """What a message costs while as many pairs exchange messages as there are processors, each on one of its own.
 
-Arguments: the number of pairs, and how many rounds each shall do at least. Prints a key and a number: instructions of
-all processors, from the moment when all pairs are at it until the first has done its rounds, for each round of any.
+Arguments: the number of pairs, and how many batches of rounds each does at least, until all have done that many. Prints
+a key and a number: instructions of a round, of the pair that needs most of them. A pair's number is that of its best
+batch, since others may run in the middle of one: the emulator lets a processor go on until it sleeps or a timer is due.
 """
 
 from __future__ import annotations
@@ -16,28 +17,27 @@ from cloudos.sdk import List, Text, print, system
 from cloudos.sdk.threads import start
 
 MOST = 256
-WARM_UP = 20
+ROUNDS = 50
+PAUSE_NS = 1_000
 
 
 @struct
 class Pair:
-    """What one client does. Nobody else's stands in the same line of a cache."""
+    """What one client does. Nobody else's stands in the same line of a cache. `best`: of the batches."""
 
     endpoint: U64 = U64(0)
-    rounds: U64 = U64(0)
+    best: U64 = U64(0)
     unused: Array[U64, Literal[6]] = zeroed()
 
 
 @struct
 class Shared:
-    """Between the clients. `over`: the first one has done its rounds."""
+    """Between the clients. `done`: how many have done their batches; `left`: how many go on."""
 
-    arrived: Atomic[U64] = Atomic(U64(0))
-    over: Atomic[U64] = Atomic(U64(0))
+    done: Atomic[U64] = Atomic(U64(0))
+    left: Atomic[U64] = Atomic(U64(0))
     wanted: U64 = U64(0)
     least: U64 = U64(0)
-    begin: U64 = U64(0)
-    bell: U64 = U64(0)
     pairs: Array[Pair, Literal[256]] = zeroed()
 
 
@@ -45,41 +45,38 @@ SHARED = place(Shared())
 
 
 def client(number: U64) -> None:
-    """Call the server of this pair until the first pair is done."""
+    """Call the server of this pair until all pairs are done."""
     pair = SHARED.pairs[number]
-    for index in U64.range(WARM_UP):
-        call_words(pair.endpoint, U64(1), index)
-    if SHARED.arrived.fetch_add(U64(1)) + 1 == SHARED.wanted:
-        SHARED.begin = cycles()
-    while SHARED.arrived.load() < SHARED.wanted:
-        # A moment's message keeps the pair where it is.
-        call_words(pair.endpoint, U64(1), U64(0))
-    while SHARED.over.load() == 0:
-        error, word, _tag, _badge, _handle = call_words(pair.endpoint, U64(1), pair.rounds)
-        assert error == 0 and word == pair.rounds + 1, "wrong reply"
-        pair.rounds = pair.rounds + 1
-        if pair.rounds == SHARED.least and SHARED.over.exchange(U64(1)) == 0:
-            report(cycles() - SHARED.begin)
-            system.notification_signal(SHARED.bell, U64(1))
-
-
-def report(took: U64) -> None:
-    """What all pairs have done so far."""
-    total = U64(0)
-    for number in U64.range(SHARED.wanted):
-        total = total + SHARED.pairs[number].rounds
-    print(f"round_trip_pairs {took // total}")
+    count = U64(0)
+    while SHARED.done.load() < SHARED.wanted:
+        begin = cycles()
+        for index in U64.range(ROUNDS):
+            error, word, _tag, _badge, _handle = call_words(pair.endpoint, U64(1), index)
+            assert error == 0 and word == index + 1, "wrong reply"
+        took = (cycles() - begin) // ROUNDS
+        if count == 0 or took < pair.best:
+            pair.best = took
+        count = count + 1
+        if count == SHARED.least:
+            SHARED.done.fetch_add(U64(1))
+        system.thread_sleep(U64(PAUSE_NS))
+    SHARED.left.fetch_sub(U64(1))
 
 
 def main(arguments: List[Text]) -> None:
     SHARED.wanted = U64(arguments[1].to_integer())
     SHARED.least = U64(arguments[2].to_integer())
+    SHARED.left.store(SHARED.wanted)
     assert SHARED.wanted <= MOST, "too many pairs"
-    SHARED.bell = system.notification_create(U64(initial.QUOTA))
     for number in U64.range(SHARED.wanted):
         endpoint = system.endpoint_create(U64(initial.QUOTA))
         child_of(code_address(echo), endpoint)
         SHARED.pairs[number].endpoint = endpoint
     for number in U64.range(SHARED.wanted):
         start(code_address(client), number)
-    system.notification_wait(SHARED.bell, U64((1 << 64) - 1))
+    while SHARED.left.load() != 0:
+        system.thread_sleep(U64(PAUSE_NS * 10))
+    worst = U64(0)
+    for number in U64.range(SHARED.wanted):
+        worst = max(worst, SHARED.pairs[number].best)
+    print(f"round_trip_pairs {worst}")

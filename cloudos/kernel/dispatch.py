@@ -236,7 +236,7 @@ def refuse(frame: trap.UserFrame, number: U64, error: U64) -> None:
 def is_gone(frame: trap.UserFrame) -> bool:
     """Be alone in the kernel, if the call needs that. Whether the thread was taken from this processor meanwhile."""
     if not is_at_home(frame):
-        scheduler.exclude(Ptr.to(frame))
+        scheduler.exclude(Ptr.to(frame), min(frame.number, U64(len(SYSTEM_CALLS))))
     return PROCESSOR.current.is_null()
 
 
@@ -322,4 +322,6 @@ def system_call(frame: trap.UserFrame) -> bool:
     if frame.number == 0:
         frame.finish(system_null())
         return False
-    return other_call(frame)
+    everything = other_call(frame)
+    scheduler.leaving()
+    return everything

@@ -22,7 +22,7 @@ from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.objects.thread import Thread
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched import counters, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, Processor
 from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null
 
@@ -38,12 +38,14 @@ def user_trap(frame: trap.UserFrame) -> None:
     """A fault of the current thread, or an interrupt while it ran."""
     if not frame.is_timer:
         other_trap(frame)
+        scheduler.leaving()
         return
     # Somebody may be waiting for this very moment: no detours.
     now = timer_interrupt()
     if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
         clean_up()
     scheduler.run_next(now)
+    scheduler.leaving()
 
 
 @never_inlined
@@ -64,7 +66,7 @@ def other_trap(frame: trap.UserFrame) -> None:
 @never_inlined
 def user_fault(frame: trap.UserFrame) -> None:
     """An exception other than a page fault."""
-    scheduler.exclude(null())
+    scheduler.exclude(null(), U64(counters.FAULT))
     if PROCESSOR.current.is_null():
         return
     code = Array[U8, Literal[15]]()
@@ -87,6 +89,7 @@ def kernel_trap(frame: trap.UserFrame) -> None:
         if processors.are_several():
             scheduler.enter(null())
         interrupt(kind, frame.line())
+        scheduler.leaving()
         PROCESSOR.machine.inside.leave()
 
 
@@ -107,6 +110,7 @@ def enter(frame: trap.UserFrame) -> bool:
         return False
     interrupt(kind, line)
     scheduler.run_next(timer.now())
+    scheduler.leaving()
     return True
 
 
@@ -119,6 +123,7 @@ def processor_main(own: VirtAddr) -> NoReturn:
     cpu.wait_for_interrupt()
     scheduler.enter(null())
     scheduler.run_next(timer.now())
+    scheduler.leaving()
     PROCESSOR.machine.inside.leave()
     trap.enter_user()
 
@@ -134,7 +139,7 @@ def leave() -> bool:
 @never_inlined
 def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
-    scheduler.exclude(null())
+    scheduler.exclude(null(), U64(counters.CLEANUP))
     end = timer.now() + CLEANUP_TIME
     for _ in U64.range(CLEANUP_STEPS):
         if cleanup.step():
@@ -155,7 +160,7 @@ def interrupt(kind: TrapKind, line: U64) -> None:
         scheduler.take_in(PROCESSOR)
         return
     if processors.are_several():
-        scheduler.exclude(null())
+        scheduler.exclude(null(), U64(counters.INTERRUPT))
     if kind == TrapKind.DEVICE:
         devices.deliver(line)
     elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
@@ -193,7 +198,7 @@ def expire_timers(now: U64) -> None:
 def _expire(thread: Ptr[Thread]) -> None:
     if processors.are_several() and not waiting.is_ours(thread):
         # Then it is looked at again.
-        scheduler.exclude(null())
+        scheduler.exclude(null(), U64(counters.DEADLINE))
         return
     PROCESSOR.timers.remove(thread)
     waiting.expire(thread)
@@ -214,7 +219,7 @@ def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()
     if processors.are_several():
-        scheduler.exclude(null())
+        scheduler.exclude(null(), U64(counters.FAULT))
         if PROCESSOR.current.is_null():
             return
     thread = PROCESSOR.current

@@ -12,7 +12,8 @@ mmu         start, direct, PageTable, BROADCASTS, forget_translations, begin_gen
             largest_level, page_bytes, map_device
 platform    read, find_nodes, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off, reset
-processors  State, this, start_first, find, node, prepare, make, start, begin, interrupt, are_several, model_data
+processors  State, this, start_first, find, node, prepare, make, start, begin, interrupt, are_several, CHECKED,
+            model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
             user_fault, on_kernel_stack, stack_word, REGISTER_NAMES

@@ -8,6 +8,7 @@ That is below threads: memory needs it too.
 from __future__ import annotations
 
 from cloudos.kernel.hal import cpu, mmu, processors
+from cloudos.kernel.sched.counters import COUNTED
 from cloudos.lang import (
     U32,
     U64,
@@ -70,8 +71,22 @@ ALL = place(All())
 OWN = located(Own, processors.this)
 
 
+@inlined
+def is_alone() -> bool:
+    """Whether this processor may touch everything."""
+    return not processors.are_several() or OWN.machine.inside.is_alone
+
+
+@inlined
+def must_be_alone() -> None:
+    """Stands where something is changed that belongs to no processor."""
+    if COUNTED or processors.CHECKED:
+        assert is_alone(), "another processor may be in the kernel"
+
+
 def ask(other: Own, request: U32) -> None:
     """While alone in the kernel: ask a processor, not this one, and wait until it does it, where it enters."""
+    must_be_alone()
     other.line.request.store(request, Order.RELEASE)
     processors.interrupt(other.machine)
     while request != STOP and other.line.request.load(Order.ACQUIRE) != 0:

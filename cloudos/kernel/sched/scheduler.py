@@ -11,9 +11,9 @@ from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched import requests
+from cloudos.kernel.sched import counters, requests
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
-from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask
+from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask, is_alone
 from cloudos.kernel.sched.run_queue import RunQueue
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
@@ -231,7 +231,7 @@ def _charge(time: U64) -> None:
             PROCESSOR.turn_start = now
             return
         # Others may use it up at the same time.
-        exclude(null())
+        exclude(null(), U64(counters.TIME))
     _count(time)
 
 
@@ -286,7 +286,7 @@ def _has_time(thread: Ptr[Thread]) -> bool:
     """Whether a thread from the queue, on a limited schedule, can run. If not, it is put where it belongs."""
     if not is_alone():
         ready(thread)
-        exclude(null())
+        exclude(null(), U64(counters.TIME))
         return False
     schedule = thread.value.time()
     schedule.value.budget.replenish(PROCESSOR.turn_start)
@@ -302,7 +302,7 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
     rest(False)
-    exclude(null())
+    exclude(null(), U64(counters.TIME))
     # Whoever is chosen now has what came back meanwhile.
     PROCESSOR.turn_start = timer.now()
 
@@ -316,7 +316,7 @@ def _idle() -> None:
             break
         # Taking ended objects apart may make a thread ready that waited for one of them.
         if not cleanup.PENDING.first.is_null():
-            exclude(null())
+            exclude(null(), U64(counters.CLEANUP))
         done = cleanup.step()
         if PROCESSOR.ready.is_empty:
             _set_alarm()
@@ -329,7 +329,7 @@ def _steal() -> bool:
     """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
     if _longest().count == 0:
         return False
-    exclude(null())
+    exclude(null(), U64(counters.IDLE))
     ready = _longest()
     if ready.is_empty:
         return False
@@ -402,7 +402,7 @@ def use_space(pages: mmu.PageTable) -> None:
 @never_inlined
 def _renew(pages: mmu.PageTable) -> None:
     """Use page tables that need a new tag first."""
-    exclude(null())
+    exclude(null(), U64(counters.TAG))
     if PROCESSOR.current.is_null():
         run_next(timer.now())
         return
@@ -459,8 +459,9 @@ def enter(frame: Ptr[trap.UserFrame]) -> None:
 
 
 @never_inlined
-def exclude(frame: Ptr[trap.UserFrame]) -> None:
-    """Be alone in the kernel from here until it is left. All structures must be in order. `frame`: as for `enter`.
+def exclude(frame: Ptr[trap.UserFrame], reason: U64) -> None:
+    """Be alone in the kernel from here until it is left. All structures must be in order. `frame`: as for `enter`;
+    `reason`: see `counters.py`.
 
     The current thread may be gone after this; then none is current, and another one will be chosen.
     """
@@ -481,14 +482,17 @@ def exclude(frame: Ptr[trap.UserFrame]) -> None:
             cpu.pause()
         take_in(processor_of(own))
         own = own.value.line.next
+    if counters.COUNTED:
+        counters.closed(reason)
     if PROCESSOR.current.is_null():
         PROCESSOR.reschedule = True
 
 
 @inlined
-def is_alone() -> bool:
-    """Whether this processor may touch everything."""
-    return not processors.are_several() or OWN.machine.inside.is_alone
+def leaving() -> None:
+    """Before every way out of the kernel."""
+    if counters.COUNTED and is_alone():
+        counters.opened()
 
 
 def answer(frame: Ptr[trap.UserFrame]) -> None:
@@ -523,6 +527,7 @@ def rest(deeply: bool) -> None:
     if processors.are_several():
         PROCESSOR.current = null()
         let_go()
+        leaving()
         OWN.machine.inside.leave()
     if deeply:
         cpu.wait_for_interrupt()

@@ -23,6 +23,10 @@ CHANGED_CALLS = 2
 FEW = 128
 
 
+# Whether the kernel asserts that it is alone where it must be.
+CHECKED = False
+
+
 @interpreted
 def model_data(data: object) -> None:
     """Under CPython: what `this` finds while no machine runs."""

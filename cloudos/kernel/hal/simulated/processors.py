@@ -11,6 +11,10 @@ from cloudos.lang import U64, Ptr, VirtAddr, interpreted
 __all__ = ["OutOfMemory", "State", "this"]
 
 
+# Whether the kernel asserts that it is alone where it must be.
+CHECKED = True
+
+
 @interpreted
 def model_data(data: object) -> None:
     """What `this` finds while no machine is switched on."""

@@ -70,6 +70,10 @@ class Known:
 KNOWN = place(Known())
 
 
+# Whether the kernel asserts that it is alone where it must be.
+CHECKED = False
+
+
 @interpreted
 def model_data(data: object) -> None:
     """Under CPython: what `this` finds while no machine runs."""
