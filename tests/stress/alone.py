@@ -18,7 +18,7 @@ from cloudos.abi.system_calls import SYSTEM_CALLS
 ROOT = Path(__file__).parents[2]
 CALLS = 96
 OTHERS = ("fault", "interrupt", "deadline", "limited time", "idle", "cleanup", "tag of a space")
-LINE = re.compile(r"@alone reason=(\d+) count=(\d+) longest=(\d+)")
+LINE = re.compile(r"alone reason=(\d+) count=(\d+) longest=(\d+)")
 
 
 @dataclass(frozen=True)

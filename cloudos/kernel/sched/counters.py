@@ -59,7 +59,7 @@ def report() -> None:
     for reason in U64.range(128):
         entry = COUNTERS.of[reason]
         if entry.count != 0:
-            log.text(data(b"@alone reason="))
+            log.text(data(b"alone reason="))
             log.number(reason, U64(10), U64(1))
             log.text(data(b" count="))
             log.number(entry.count, U64(10), U64(1))

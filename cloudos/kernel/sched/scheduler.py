@@ -342,12 +342,15 @@ def _steal() -> bool:
 
 @never_inlined
 def _longest() -> RunQueue:
-    """The longest of all run queues, or what was that a moment ago."""
+    """The longest of all run queues, or what was that a moment ago. What an idle processor is about to take is its."""
     ready = PROCESSOR.ready
     own = ALL.first
     while not own.is_null():
         other = processor_of(own)
-        if other.ready.count > ready.count:
+        least = ready.count
+        if other.current.is_null():
+            least = least.wrapping_add(1)
+        if other.ready.count > least:
             ready = other.ready
         own = other.line.next
     return ready
