@@ -327,10 +327,10 @@ def _idle() -> None:
 @never_inlined
 def _steal() -> bool:
     """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
-    if _longest().count == 0:
+    if _longest() == Ptr.to(PROCESSOR.ready):
         return False
     exclude(null(), U64(counters.IDLE))
-    ready = _longest()
+    ready = _longest().value
     if ready.is_empty:
         return False
     thread = ready.queues[ready.highest()].first
@@ -341,7 +341,7 @@ def _steal() -> bool:
 
 
 @never_inlined
-def _longest() -> RunQueue:
+def _longest() -> Ptr[RunQueue]:
     """The longest of all run queues, or what was that a moment ago. What an idle processor is about to take is its."""
     ready = PROCESSOR.ready
     own = ALL.first
@@ -353,7 +353,7 @@ def _longest() -> RunQueue:
         if other.ready.count > least:
             ready = other.ready
         own = other.line.next
-    return ready
+    return Ptr.to(ready)
 
 
 @inlined
