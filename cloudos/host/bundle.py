@@ -88,16 +88,29 @@ def given(
     return entries + [Entry(Kind.FILE, path, data) for path, data in files.items()]
 
 
+def layout_of(entries: Sequence[Entry]) -> tuple[bytes, elf.Layout | None]:
+    """The first program, and how it lies in memory, if it is one."""
+    program = next((entry.data for entry in entries if entry.kind is Kind.PROGRAM), b"")
+    try:
+        return program, elf.layout(program)
+    except ValueError:
+        return program, None
+
+
+def start_table(layout: elf.Layout, program: int) -> bytes:
+    """What the kernel knows of a program that stands at an offset in the bundle."""
+    table = START.pack(layout.entry, layout.machine, len(layout.segments))
+    for one in layout.segments:
+        table += SEGMENT.pack(one.address, one.memory_size, program + one.offset, one.file_size, one.access)
+    return table
+
+
 def encode(entries: Sequence[Entry]) -> bytes:
     """The bundle with `entries` in their order: tables, then names and small data, short files, data on pages.
 
     A program that is no executable has no start table: the kernel says so.
     """
-    program = next((entry.data for entry in entries if entry.kind is Kind.PROGRAM), b"")
-    try:
-        layout: elf.Layout | None = elf.layout(program)
-    except ValueError:
-        layout = None
+    program, layout = layout_of(entries)
     start = HEADER.size + ENTRY.size * len(entries)
     position = start + (0 if layout is None else START.size + SEGMENT.size * len(layout.segments))
     names: list[int] = []
@@ -129,10 +142,7 @@ def encode(entries: Sequence[Entry]) -> bytes:
     for index, entry in enumerate(entries):
         table.append(ENTRY.pack(entry.kind, len(entry.name), names[index], places[index], len(entry.data), 0))
     if layout is not None:
-        table.append(START.pack(layout.entry, layout.machine, len(layout.segments)))
-        for segment in layout.segments:
-            at = written[program, PAGE] + segment.offset
-            table.append(SEGMENT.pack(segment.address, segment.memory_size, at, segment.file_size, segment.access))
+        table.append(start_table(layout, written[program, PAGE]))
     return b"".join(table + pieces)
 
 

@@ -208,14 +208,12 @@ def check_queues(found: Inventory) -> None:
 
     running = {int(one.current.address.value): address for address, one in found.processors.items()}
     for processor in found.processors:
-        for priority, threads in found.ready(processor).items():
+        sent = [(found.thread(one)["priority"], [one]) for one in found.sent(processor)]
+        for priority, threads in (*found.ready(processor).items(), *sent):
             put(threads, int(STATES.READY), priority)
             assert all(found.thread(thread)["processor"] == processor for thread in threads), (
                 "ready on another processor"
             )
-        for thread in found.sent(processor):
-            put([thread], int(STATES.READY), found.thread(thread)["priority"])
-            assert found.thread(thread)["processor"] == processor, "sent to another processor"
     for address, values in found.objects.items():
         if "senders.first" in values:
             put(found.queue(values["senders.first"], values["senders.last"]), int(STATES.SENDING), address)

@@ -69,12 +69,27 @@ class Watch:
         """Whether this is what is left of a turn."""
         return region is self.board.memory and board.DIRECT_BASE + offset - LEFT in LIVE.get(self.board, set())
 
-    def hand_over(self, thread: Any) -> None:
-        """A thread that was sent belongs to who takes it in."""
-        start = int(thread.address.value) - board.DIRECT_BASE
-        memory = id(self.board.memory)
-        for offset in range(start, start + int(size_of(THREAD))):
-            self.touched.pop((memory, offset), None)
+    def silently(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, what it touches not being looked at."""
+
+        def call(*arguments: Any) -> Any:
+            self.silent += 1
+            try:
+                return function(*arguments)
+            finally:
+                self.silent -= 1
+
+        return call
+
+    def hand_over_sent(self, processor: Any) -> None:
+        """Threads that were sent belong to who takes them in."""
+        first = int(processor.line.sent.load())
+        while first:
+            start = first - board.DIRECT_BASE
+            for offset in range(start, start + int(size_of(THREAD))):
+                self.touched.pop((id(self.board.memory), offset), None)
+            thread = SCHEDULER.Ptr.at(THREAD, SCHEDULER.VirtAddr(first)).value
+            first = self.silently(lambda thread: int(thread.queue_next.address.value))(thread)
 
 
 def place() -> str:
@@ -99,11 +114,9 @@ def replaced(owner: Any, name: str, instead: Any) -> Iterator[None]:
         setattr(owner, name, original)
 
 
-@contextmanager
-def watched(simulated: machine.Simulation) -> Iterator[Watch]:
-    """Look at all accesses of a machine that is switched on."""
-    watch = Watch(simulated)
-    read, write, shadowed, get, put = Region.read, Region.write, Region.write_shadowed, Atomic._get, Atomic._set
+def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, str, Any]]:
+    """What is replaced so that a watch sees all accesses, but for those that are as they should be."""
+    read, write, shadowed, take_in = Region.read, Region.write, Region.write_shadowed, SCHEDULER.take_in
 
     def looked_read(self: Region, offset: int, size: int) -> int:
         watch.look(self, offset, False)
@@ -114,47 +127,29 @@ def watched(simulated: machine.Simulation) -> Iterator[Watch]:
         watch.look(self, offset, True)
 
     def whole_shadowed(self: Region, offset: int, raw: int, value: Any) -> None:
-        with silence():
-            shadowed(self, offset, raw, value)
+        watch.silently(shadowed)(self, offset, raw, value)
         watch.look(self, offset, True)
 
-    @contextmanager
-    def silence() -> Iterator[None]:
-        watch.silent += 1
-        try:
-            yield
-        finally:
-            watch.silent -= 1
+    def handing_over(processor: Any) -> None:
+        watch.hand_over_sent(processor)
+        take_in(processor)
 
-    def silent(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            with silence():
-                return function(*arguments)
-
-        return call
-
-    def take_in(processor: Any) -> None:
-        first = int(processor.line.sent.load())
-        while first:
-            thread = SCHEDULER.Ptr.at(THREAD, SCHEDULER.VirtAddr(first))
-            watch.hand_over(thread)
-            with silence():
-                first = int(thread.value.queue_next.address.value)
-        original_take_in(processor)
-
-    original_take_in = SCHEDULER.take_in
-    plain = [region for region in KERNEL.static_regions() if region.plain]
-    changes = [
-        (Region, "read", looked_read),
-        (Region, "write", looked_write),
-        (Region, "write_shadowed", whole_shadowed),
-    ]
-    changes += [(Atomic, "_get", silent(get)), (Atomic, "_set", silent(put)), (SCHEDULER, "take_in", take_in)]
-    changes += [(owner, name, silent(getattr(owner, name))) for owner, name in GUESSES]
+    changes: list[tuple[Any, str, Any]] = [(Region, "read", looked_read), (Region, "write", looked_write)]
+    changes += [(Region, "write_shadowed", whole_shadowed), (SCHEDULER, "take_in", handing_over)]
+    changes += [(Atomic, name, watch.silently(getattr(Atomic, name))) for name in ("_get", "_set")]
+    changes += [(owner, name, watch.silently(getattr(owner, name))) for owner, name in GUESSES]
     if simulated.after_entry is not None:
-        changes.append((simulated, "after_entry", silent(simulated.after_entry)))
+        changes.append((simulated, "after_entry", watch.silently(simulated.after_entry)))
+    return changes
+
+
+@contextmanager
+def watched(simulated: machine.Simulation) -> Iterator[Watch]:
+    """Look at all accesses of a machine that is switched on."""
+    watch = Watch(simulated)
+    plain = [region for region in KERNEL.static_regions() if region.plain]
     with ExitStack() as stack:
-        for owner, name, instead in changes:
+        for owner, name, instead in changes_of(watch, simulated):
             stack.enter_context(replaced(owner, name, instead))
         for region in plain:
             region.plain = False

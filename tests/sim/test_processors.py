@@ -17,7 +17,7 @@ from cloudos.lang import Panic
 from tests.sim import invariants, programs
 from tests.sim.harness import MB, run, simulation
 from tests.sim.ownership import Watch, replaced, watched
-from tests.sim.world import kernel_module, machine, user
+from tests.sim.world import board, kernel_module, machine, user
 
 call, succeed, start_thread = user.call, user.succeed, programs.start_thread
 SEEDS = range(6)
@@ -337,7 +337,7 @@ def test_planted_bugs_are_found(bug: str) -> None:
         for seed in range(20):
             try:
                 switched_off(*program(), seed=seed, processors=2, after_entry=look(1))
-            except (Exception, Panic, machine.Hung, machine.board.Stuck):
+            except (Exception, Panic, machine.Hung, board.Stuck):
                 return
     raise AssertionError(f"{bug}, and nobody noticed")
 

@@ -17,6 +17,7 @@ from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U8, U64, Ptr, fast, inlined, null, struct
 
@@ -160,7 +161,7 @@ def is_ours(thread: Ptr[Thread]) -> bool:
 
     May be asked of any thread: nobody else blocks one so that the answer would be yes, or wakes such a one.
     """
-    if scheduler.is_alone():
+    if is_alone():
         return True
     if thread.value.in_fault or (thread.value.timer_rank != 0 and thread.value.processor != processors.this()):
         return False

@@ -1,7 +1,7 @@
 """How often a processor was alone in the kernel, why, and for how long: in a kernel that is built to count.
 
-Import is build time: CLOUDOS_KERNEL_COUNTS=1 makes such a kernel, which also asserts where a processor must be alone. The
-ordinary one has nothing of it. The table is put on the log when the machine is switched off.
+Import is build time: CLOUDOS_KERNEL_COUNTS=1 makes such a kernel, which also asserts where a processor must be alone.
+The ordinary one has nothing of it. The table is put on the log when the machine is switched off.
 """
 
 from __future__ import annotations

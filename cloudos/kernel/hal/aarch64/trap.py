@@ -28,9 +28,10 @@ from cloudos.kernel.hal.aarch64.processor import (
     on_kernel_stack,
     stack_word,
 )
+from cloudos.kernel.hal.aarch64.several import SYSTEM_CALL, VECTOR
+from cloudos.kernel.hal.aarch64.several import TEXT as SEVERAL
 from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.shared.lock import HOME
 from cloudos.lang import (
     U8,
     U64,
@@ -50,10 +51,10 @@ from cloudos.lang import (
 __all__ = ["VectorState", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word", "vectors_matter"]
 
 # Offsets in a UserFrame.
-X30, IP, VECTOR = 240, 256, 272
+X30, IP = 240, 256
 # Why the kernel was entered: the number of an interrupt, or one of these.
 INTERRUPTS_END = 1024
-SYNCHRONOUS, SYSTEM_ERROR, SYSTEM_CALL = 1024, 1025, 1026
+SYNCHRONOUS, SYSTEM_ERROR = 1024, 1025
 # ESR_EL1: the class stands in the bits from 26 on.
 CLASS_SHIFT = 26
 CLASS_WAIT, CLASS_VECTORS, CLASS_SYSTEM_CALL, CLASS_SYSTEM_REGISTER = 0x01, 0x07, 0x15, 0x18
@@ -160,54 +161,7 @@ overflow:
 {SAVE}
   b in_kernel
 
-// What is called when there are several processors, see `processors.prepare`: comes into the kernel and leaves it, as
-// `shared/lock.py` says. Where somebody is alone there, a thread may be stopped meanwhile: it does nothing then, and
-// all of another one's registers are loaded.
-locked_user_trap:
-  adr x1, kernel_user_trap
-  b 1f
-locked_system_call:
-  adr x1, kernel_system_call
-1:
-  stp x30, x1, [sp, #-16]!
-  mrs x9, tpidr_el1
-  mov w10, #{HOME}
-  stlr w10, [x9]
-  adrp x11, kernel_lock
-  add x11, x11, :lo12:kernel_lock
-  ldar w10, [x11]
-  cbnz w10, 4f
-2:
-  blr x1
-3:
-  mrs x9, tpidr_el1
-  ldr w10, [x9]
-  subs w10, w10, #{HOME}
-  b.ne 5f
-  stlr wzr, [x9]
-  ldr x30, [sp], #16
-  ret
-4:
-  adr x9, kernel_system_call
-  cmp x1, x9
-  b.ne 6f
-  mov x9, #{SYSTEM_CALL}
-  str x9, [x0, #{VECTOR}]
-6:
-  bl kernel_enter
-  tbnz w0, #0, 3b
-  mrs x9, tpidr_el1
-  ldr x0, [x9, #{FRAME}]
-  ldr x1, [sp, #8]
-  b 2b
-5:
-  adrp x11, kernel_lock
-  add x11, x11, :lo12:kernel_lock
-  stlr wzr, [x11]
-  stlr wzr, [x9]
-  ldr x30, [sp], #16
-  ret
-
+{SEVERAL}
 // The kernel itself: a fault, or a check that failed. A stack pointer below the stack has this bit set.
 .org exception_vectors + 0x200
   sub sp, sp, #{FRAME_SIZE}
