@@ -414,6 +414,7 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
     if receiver.value.notification.is_null():
         return False
     notification = receiver.value.notification.cast(Notification).value
+    notification.header.home = PROCESSOR.line.number
     if notification.bits == 0:
         return False
     waiting.set_signals(receiver, notification.bits)

@@ -217,7 +217,6 @@ cleanup.THREADS.waker = Waker()
 
 def signal(target: Ptr[Notification], bits: U64) -> None:
     """Wake the first thread that waits, or keep the signals for the next."""
-    target.value.header.home = PROCESSOR.line.number
     waiter = target.value.waiters.first
     if not waiter.is_null():
         detach(waiter)
