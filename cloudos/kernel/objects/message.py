@@ -52,10 +52,10 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     False: not such, and nothing has changed.
     """
     endpoint = capability.value.object.cast(Endpoint).value
+    if endpoint.header.home != PROCESSOR.line.number:
+        return False
     server = endpoint.receivers.first
     if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_rank != 0:
-        return False
-    if endpoint.header.home != PROCESSOR.line.number:
         return False
     if server.value.suspended:
         return False
@@ -88,9 +88,9 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     """An answer of words alone, by a thread that then waits for the next message. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = PROCESSOR.current
-    if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
-        return False
     if endpoint.header.home != PROCESSOR.line.number:
+        return False
+    if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
         return False
     caller = server.value.client
     if caller.is_null() or U32.truncate(frame.argument1) > tags.WORDS:

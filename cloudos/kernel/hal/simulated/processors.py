@@ -1,4 +1,4 @@
-"""The processors of the board: how they start and interrupt each other, and the kernel lock."""
+"""The processors of the board: how they start and interrupt each other, and that there are several."""
 
 from __future__ import annotations
 
