@@ -25,7 +25,7 @@ INTERLEAVED = 0.05
 SCHEDULER, WAITING = kernel_module("sched.scheduler"), kernel_module("objects.waiting")
 SCHEDULE, BUDGET = kernel_module("objects.schedule").Schedule, kernel_module("sched.budget").Budget
 THREAD = kernel_module("objects.thread").Thread
-GUESSES = ((SCHEDULER, "_load"), (SCHEDULER, "_longest"), (WAITING, "is_ours"), (WAITING, "is_at_home"))
+GUESSES = ((SCHEDULER, "_load"), (SCHEDULER, "_longest"), (WAITING, "is_ours"), (WAITING, "_receives"))
 """They look at what may belong to others, and what they find need not be true any more."""
 
 LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))
@@ -123,8 +123,10 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
         return read(self, offset, size)
 
     def looked_write(self: Region, offset: int, size: int, value: int) -> None:
+        before = self.data[offset : offset + size]
         write(self, offset, size, value)
-        watch.look(self, offset, True)
+        # What is written again, such as a home, is only looked at.
+        watch.look(self, offset, self.data[offset : offset + size] != before)
 
     def whole_shadowed(self: Region, offset: int, raw: int, value: Any) -> None:
         watch.silently(shadowed)(self, offset, raw, value)

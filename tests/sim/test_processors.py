@@ -321,7 +321,7 @@ def stop_without_waiting(other: Any) -> None:
 
 PLANTED: dict[str, tuple[Any, str, Any, Callable[[], tuple[user.UserFunction, ...]]]] = {
     "everything is at home everywhere": (PROCESSORS, "U32", lambda number: SCHEDULER.U32(0), lambda: calling(20)),
-    "a thread is woken by anybody": (WAITING, "is_ours", lambda thread: True, lambda: signalling(20)),
+    "a notification is signalled by anybody": (WAITING, "is_at_home", lambda target: True, lambda: signalling(20)),
     "who is alone does not wait": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
     "threads that are sent wait": (SCHEDULER, "take_in", lambda processor: None, lambda: signalling(20)),
     "an invalidation is not sent": (REQUESTS, "_ask_others", lambda root, request: None, lambda: taking_memory(10)),

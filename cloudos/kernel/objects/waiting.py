@@ -181,7 +181,7 @@ def is_at_home(target: Ptr[Notification]) -> bool:
     waiter = target.value.waiters.first
     if waiter.is_null():
         waiter = target.value.bound
-        if waiter.is_null() or waiter.value.state != ThreadState.RECEIVING:
+        if waiter.is_null() or not _receives(waiter):
             return True
     return is_ours(waiter)
 
@@ -226,10 +226,16 @@ def signal(target: Ptr[Notification], bits: U64) -> None:
         target.value.bits = target.value.bits | bits
 
 
+@inlined
+def _receives(bound: Ptr[Thread]) -> bool:
+    """Of a thread that is bound to a notification: whether it waits to receive. It begins that only while alone."""
+    return bound.value.state == ThreadState.RECEIVING
+
+
 def _resume_receiver(notification: Ptr[Notification], bits: U64) -> bool:
     """Let a thread that receives, and is bound to the notification, have the signals; whether there was one."""
     bound = notification.value.bound
-    if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
+    if bound.is_null() or not _receives(bound):
         return False
     detach(bound)
     set_signals(bound, bits)

@@ -17,10 +17,10 @@ class Inside:
     mode: U32 = U32(OUTSIDE)
 
     def _set(self, mode: int) -> None:
-        self.mode = U32(mode)
         machine = board.running()
         if machine is not None:
             machine.processor.mode = mode
+        self.mode = U32(mode)
 
     def try_enter(self) -> bool:
         """Come in, unless somebody is alone there."""
