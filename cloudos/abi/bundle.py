@@ -1,7 +1,8 @@
 """The boot bundle: program, arguments, environment and files in one block that the machine loads beside the kernel.
 
 Little endian. A header, then `entry_count` entries; every offset counts from the start of the bundle. The data of
-programs, and of files of 4096 bytes or more, start at multiples of 4096, so that they can be mapped.
+programs, and of files of 4096 bytes or more, start at multiples of 4096, so that they can be mapped. In a bundle that
+boots, a Start and its Segments say how the first program lies in memory.
 """
 
 from __future__ import annotations
@@ -34,13 +35,36 @@ class EntryKind(IntEnum):
 
 @struct
 class BundleHeader:
-    """First 32 bytes of a bundle."""
+    """First 32 bytes of a bundle. `start`: where a Start is, a multiple of 8; 0 where there is none."""
 
     magic: U64
     version: U32
     entry_count: U32
     total_size: U64
-    reserved: U64
+    start: U64
+
+
+@struct
+class Start:
+    """How the kernel starts the first program: `count` Segments follow. `machine`: the number that ELF files have."""
+
+    entry: U64
+    machine: U32
+    count: U32
+
+
+@struct
+class Segment:
+    """A part of the program: `memory_size` bytes, of which the first `file_size` are in the bundle at `offset`.
+
+    `access`: bits 1 to read, 2 to write, 4 to execute; one of the last two at most.
+    """
+
+    address: U64
+    memory_size: U64
+    offset: U64
+    file_size: U64
+    access: U64
 
 
 @struct

@@ -24,6 +24,9 @@ TIMED = ("microkernel.py", "messages.py", "pages.py", "objects.py", "latency.py"
 SEVERAL = ("microkernel.py", "messages.py", "pages.py", "objects.py")
 """Of these, those that run with several processors too: in `latency.py` two threads have to share one."""
 
+PAIRS, PAIRS_BATCHES, PAIRS_MEMORY = "pairs.py", "4", 256 << 20
+"""The program whose pairs exchange messages, each on a processor of its own."""
+
 APART = (
     "boot_to_user",
     "thread_switch_same_space",
@@ -93,6 +96,7 @@ def measure_several(arch: str, processors: int) -> Report:
     for name in SEVERAL:
         found = numbers(program(name), arch, processors=processors)
         report.instructions |= {key: value for key, value in found.items() if key not in APART}
+    report.instructions |= numbers(program(PAIRS), arch, PAIRS_MEMORY, processors, str(processors), PAIRS_BATCHES)
     return report
 
 
@@ -109,9 +113,11 @@ def program(name: str) -> Path:
     return path
 
 
-def numbers(source: Path, arch: str, memory: int = MEMORY_MB << 20, processors: int = 1) -> dict[str, int]:
+def numbers(
+    source: Path, arch: str, memory: int = MEMORY_MB << 20, processors: int = 1, *arguments: str
+) -> dict[str, int]:
     """What a program of ours prints: a key and a number on each line. Raises ToolError when it fails."""
-    outcome = counted.run(image.build(source, arch), memory=memory, processors=processors, in_turns=True)
+    outcome = counted.run(image.build(source, arch), *arguments, memory=memory, processors=processors, in_turns=True)
     if not outcome.in_order:
         log = "\n".join(outcome.log.lines[-5:])
         raise ToolError(f"{source.name} did not end in order ({outcome.ended.value})\n{outcome.errors}{log}")

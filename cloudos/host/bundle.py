@@ -1,6 +1,9 @@
 """The boot bundle: everything that a program is started with, as one file that the boot loader hands to the kernel.
 
-Little endian. A header of 32 bytes: magic, version (u32), number of entries (u32), total size (u64), zero (u64).
+Little endian. A header of 32 bytes: magic, version (u32), number of entries (u32), total size (u64), offset of the
+start table (u64, 0 for none), which says how the first program lies in memory: its entry (u64), the number of its
+machine in ELF files (u32), number of segments (u32), and for each of these address, bytes in memory, offset and length
+of its contents, and access (u64 each; 1 to read, 2 to write, 4 to execute).
 Then 40 bytes per entry: kind (u32), length of the name (u32), offset of the name, offset of the data, length of
 the data, zero (u64 each). Offsets count from the start of the bundle. Data of programs, and of files of a page or
 more, begins on a page, so that it can be mapped; entries with the same data share it. Shorter files follow each other:
@@ -14,10 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from cloudos.host import elf
+
 MAGIC = b"CLOUDOS\x01"
 VERSION = 1
 HEADER = struct.Struct("<8sIIQQ")
 ENTRY = struct.Struct("<IIQQQQ")
+START = struct.Struct("<QII")
+SEGMENT = struct.Struct("<QQQQQ")
 PAGE = 4096
 
 
@@ -81,9 +88,31 @@ def given(
     return entries + [Entry(Kind.FILE, path, data) for path, data in files.items()]
 
 
+def layout_of(entries: Sequence[Entry]) -> tuple[bytes, elf.Layout | None]:
+    """The first program, and how it lies in memory, if it is one."""
+    program = next((entry.data for entry in entries if entry.kind is Kind.PROGRAM), b"")
+    try:
+        return program, elf.layout(program)
+    except ValueError:
+        return program, None
+
+
+def start_table(layout: elf.Layout, program: int) -> bytes:
+    """What the kernel knows of a program that stands at an offset in the bundle."""
+    table = START.pack(layout.entry, layout.machine, len(layout.segments))
+    for one in layout.segments:
+        table += SEGMENT.pack(one.address, one.memory_size, program + one.offset, one.file_size, one.access)
+    return table
+
+
 def encode(entries: Sequence[Entry]) -> bytes:
-    """The bundle with `entries` in their order: table, then names and small data, short files, data on pages."""
-    position = HEADER.size + ENTRY.size * len(entries)
+    """The bundle with `entries` in their order: tables, then names and small data, short files, data on pages.
+
+    A program that is no executable has no start table: the kernel says so.
+    """
+    program, layout = layout_of(entries)
+    start = HEADER.size + ENTRY.size * len(entries)
+    position = start + (0 if layout is None else START.size + SEGMENT.size * len(layout.segments))
     names: list[int] = []
     places: dict[int, int] = {}
     pieces: list[bytes] = []
@@ -109,9 +138,11 @@ def encode(entries: Sequence[Entry]) -> bytes:
             written[wanted] = put(*wanted)
         places[index] = written[wanted]
     put(b"", PAGE)  # whole pages: the kernel maps the bundle as it stands
-    table = [HEADER.pack(MAGIC, VERSION, len(entries), position, 0)]
+    table = [HEADER.pack(MAGIC, VERSION, len(entries), position, 0 if layout is None else start)]
     for index, entry in enumerate(entries):
         table.append(ENTRY.pack(entry.kind, len(entry.name), names[index], places[index], len(entry.data), 0))
+    if layout is not None:
+        table.append(start_table(layout, written[program, PAGE]))
     return b"".join(table + pieces)
 
 

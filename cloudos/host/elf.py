@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 MAGIC = b"\x7fELF\x02\x01"
 """ELF of 64 bits, little endian."""
@@ -114,3 +115,59 @@ def overwritten(content: bytes, code: bytes) -> bytes:
     """An executable whose first instructions are others. Raises ValueError."""
     place = entry_offset(content)
     return content[:place] + code + content[place + len(code) :]
+
+
+HEADER = struct.Struct("<16xHHIQQ14xHH6x")
+"""Type, machine, version, entry, offset of the program headers; size of one, how many (System V ABI, figure 4-3)."""
+
+SEGMENT = struct.Struct("<IIQQ8xQQ8x")
+"""A program header: type, flags, offset, address, bytes in the file, bytes in memory (figure 5-1)."""
+
+EXECUTABLE, DYNAMIC, INTERPRETER, THREAD_LOCAL = 2, 2, 3, 7
+FLAG_EXECUTE, FLAG_WRITE = 1, 2
+READ, WRITE, EXECUTE = 1, 2, 4
+"""Access to a segment, as boot bundles have it."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a program in memory; its contents stand in the file."""
+
+    address: int
+    memory_size: int
+    offset: int
+    file_size: int
+    access: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a program lies in memory."""
+
+    entry: int
+    machine: int
+    segments: tuple[Segment, ...]
+
+
+def layout(content: bytes) -> Layout:
+    """How an executable lies in memory. Raises ValueError for one that cannot be loaded without other files."""
+    if not content.startswith(MAGIC) or len(content) < HEADER.size:
+        raise ValueError("it is not an ELF file of 64 bits")
+    kind, machine, _, entry, offset, size, count = HEADER.unpack_from(content)
+    if kind != EXECUTABLE or size != SEGMENT.size or offset + size * count > len(content):
+        raise ValueError("it is not an executable with a table of segments")
+    segments = []
+    for number in range(count):
+        what, flags, *numbers = SEGMENT.unpack_from(content, offset + size * number)
+        if what in (DYNAMIC, INTERPRETER, THREAD_LOCAL):
+            raise ValueError("it is linked dynamically, or has thread-local data")
+        if what == LOADABLE and numbers[3] > 0:
+            begin, address, stored, needed = numbers
+            access = READ | (WRITE if flags & FLAG_WRITE else 0) | (EXECUTE if flags & FLAG_EXECUTE else 0)
+            if begin + stored > len(content):
+                raise ValueError("a segment lies outside the file")
+            segments.append(Segment(address, needed, begin, stored, access))
+    executable = (one for one in segments if one.access & EXECUTE)
+    if not any(one.address <= entry < one.address + one.file_size for one in executable):
+        raise ValueError("its entry is not in executable memory")
+    return Layout(entry, machine, tuple(segments))

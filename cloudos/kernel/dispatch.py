@@ -14,7 +14,7 @@ from typing import Any
 from cloudos.abi.errors import BadArgument, BadHandle, BadSystemCall, Denied, SystemCallError, WrongKind
 from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
-from cloudos.kernel.hal import trap
+from cloudos.kernel.hal import processors, trap
 from cloudos.kernel.memory.structures import Memory, Space
 from cloudos.kernel.microkernel import leave
 from cloudos.kernel.objects import (
@@ -28,6 +28,7 @@ from cloudos.kernel.objects import (
     processes,
     spaces,
     threads,
+    waiting,
 )
 from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -39,6 +40,7 @@ from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
+from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit
 from cloudos.kernel.security.capabilities import lookup
@@ -62,10 +64,10 @@ from cloudos.lang import (
 IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock, devices)
 # This touches no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = "clock_read"
-# The calls with a fast path: each has a function of its own, and its handle is looked up in place.
-FAST = ("message_call", "message_reply_receive")
-# Those, and what needs fewer registers saved than all the others together.
-APART = (*FAST, "system_null", "thread_yield")
+# The calls with a fast path, which comes before the dispatch: it has a function of its own.
+FAST = {"message_call": message.fast_call, "message_reply_receive": message.fast_reply_receive}
+# What needs fewer registers saved than all the others together.
+APART = ("system_null", "thread_yield")
 CLASSES: dict[Kind, Any] = {
     Kind.PROCESS: Process,
     Kind.THREAD: Thread,
@@ -83,6 +85,8 @@ assert (Denied.code, BadHandle.code, WrongKind.code) == (5, 7, 8), "as `refuse` 
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:
     number = frame.number
+    if processors.are_several() and is_gone(frame):
+        return leave()
     try:
         if number >= COUNT:
             raise BadSystemCall
@@ -167,7 +171,7 @@ def branch(call: SystemCall) -> list[str]:
     arguments = ", ".join(_argument(call, name, kind, index) for index, (name, kind) in kinds)
     invocation = f"{call.name}({arguments})"
     if call.is_message:
-        body = [f"if not {call.name}(first, frame):", "    leave()", "return True"]
+        body = [f"{call.name}(first, frame)", "leave()", "return True"]
     elif call.name == SHORT:
         body = [f"frame.finish({invocation})", "return False"]
     else:
@@ -182,13 +186,20 @@ def dispatch_source() -> str:
 
 
 def fast_source(call: SystemCall) -> str:
-    """The text of the function for one of the fast calls."""
+    """The text of the function for one of the fast calls. With several processors, all else is the dispatch's."""
     (name, needs), *_ = call.needs.items()
     rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
     lines = [f"def on_{call.name}(frame: UserFrame) -> bool:", "    try:"]
     lines.append(f"        {name} = look_up_here(frame.argument0, Kind.{needs.kind.name}, {rights})")
-    lines += [f"        if {call.name}({name}, frame):", "            return load_all()"]
-    lines += ["    except SystemCallError:", f"        refuse(frame, U64({call.number}), U64(error_code()))"]
+    lines += [f"        if {FAST[call.name].__name__}({name}, frame):", "            return load_all()"]
+    lines += ["        if processors.are_several():", "            return dispatch(frame)"]
+    lines += [f"        {call.name}({name}, frame)"]
+    lines += [
+        "    except SystemCallError:",
+        "        if processors.are_several():",
+        "            return dispatch(frame)",
+    ]
+    lines += [f"        refuse(frame, U64({call.number}), U64(error_code()))"]
     lines += ["    leave()", "    return load_all()"]
     return "\n".join(lines) + "\n"
 
@@ -222,6 +233,31 @@ def refuse(frame: trap.UserFrame, number: U64, error: U64) -> None:
 
 
 @never_inlined
+def is_gone(frame: trap.UserFrame) -> bool:
+    """Be alone in the kernel, if the call needs that. Whether the thread was taken from this processor meanwhile."""
+    if not is_at_home(frame):
+        scheduler.exclude(Ptr.to(frame), min(frame.number, U64(len(SYSTEM_CALLS))))
+    return PROCESSOR.current.is_null()
+
+
+def is_at_home(frame: trap.UserFrame) -> bool:
+    """Whether a call touches only what belongs to this processor."""
+    number = frame.number
+    if number == CLOCK:
+        return True
+    # Whoever is to be charged for time while others run on it must wait for them.
+    if PROCESSOR.current.value.time().value.budget.is_limited:
+        return False
+    if number != SIGNAL and number != WAIT:
+        return number == SLEEP
+    try:
+        target = look_up_needed(frame.argument0, NEEDS[number * 2])
+        return waiting.is_at_home(target.value.object.cast(Notification))
+    except SystemCallError:
+        return False
+
+
+@never_inlined
 def on_yield(frame: trap.UserFrame) -> bool:
     """The system call `thread_yield`, which says itself whether it has made another thread current."""
     frame.finish(U64(0))
@@ -235,9 +271,11 @@ def _namespace() -> dict[str, Any]:
     used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
     names |= {
         item.__name__: item
-        for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here, refuse)
+        for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here, refuse, is_gone)
     }
-    names |= {"NEEDS": NEEDS, "COUNT": len(SYSTEM_CALLS)}
+    names |= {"NEEDS": NEEDS, "COUNT": len(SYSTEM_CALLS), "processors": processors} | {
+        fast.__name__: fast for fast in FAST.values()
+    }
     for call in SYSTEM_CALLS:
         implementation = implementation_of(call)
         # The compiler refuses an implementation that could raise anything else.
@@ -248,17 +286,19 @@ def _namespace() -> dict[str, Any]:
 
 # Two bytes for each call.
 NEEDS = data(bytes(need for call in SYSTEM_CALLS for need in needs_of(call)))
+CALL, REPLY_RECEIVE, YIELD, CLOCK, SLEEP, SIGNAL, WAIT = (
+    next(call.number for call in SYSTEM_CALLS if call.name == name)
+    for name in (*FAST, "thread_yield", SHORT, "thread_sleep", "notification_signal", "notification_wait")
+)
 _NAMES = _namespace()
 _Entry = Callable[[trap.UserFrame], bool]
 dispatch: _Entry = never_inlined(generate(dispatch_source(), "dispatch", _NAMES))
+_NAMES["dispatch"] = dispatch
 _fast = {call.name: call for call in SYSTEM_CALLS if call.name in FAST}
 on_call: _Entry = never_inlined(fast(generate(fast_source(_fast["message_call"]), "on_message_call", _NAMES)))
 on_reply_receive: _Entry = never_inlined(
     fast(generate(fast_source(_fast["message_reply_receive"]), "on_message_reply_receive", _NAMES))
 )
-CALL = _fast["message_call"].number
-YIELD = next(call.number for call in SYSTEM_CALLS if call.name == "thread_yield")
-REPLY_RECEIVE = _fast["message_reply_receive"].number
 
 
 @never_inlined
@@ -282,4 +322,6 @@ def system_call(frame: trap.UserFrame) -> bool:
     if frame.number == 0:
         frame.finish(system_null())
         return False
-    return other_call(frame)
+    everything = other_call(frame)
+    scheduler.leaving()
+    return everything

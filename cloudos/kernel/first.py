@@ -27,7 +27,7 @@ def make(module: PhysAddr, bundle: Slice[U8]) -> None:
     FIRST.process = made
     memory = made.value.map_boot_module(module, bundle.length)
     made.value.map_stack()
-    entry = loader.load(made.value.space, loader.program_in(bundle))
+    entry = loader.load(made.value.space, bundle)
     time = schedule.create(ROOT, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
     thread = threads.create(made, time)
     thread.value.frame.prepare(entry, U64(layout.STACK_TOP), U64(layout.BUNDLE_START), bundle.length)

@@ -13,6 +13,7 @@ from cloudos.kernel.objects import quota
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.termination import power_off
 from cloudos.kernel.sched import processors, scheduler
+from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.lang import U64, data, exported
 
 
@@ -56,4 +57,5 @@ def run_first_program() -> NoReturn:
     scheduler.start()
     first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
     scheduler.run_next(timer.now())
+    PROCESSOR.machine.inside.leave()
     trap.enter_user()

@@ -22,7 +22,7 @@ from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.objects.thread import Thread
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched import counters, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, Processor
 from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null
 
@@ -38,12 +38,14 @@ def user_trap(frame: trap.UserFrame) -> None:
     """A fault of the current thread, or an interrupt while it ran."""
     if not frame.is_timer:
         other_trap(frame)
+        scheduler.leaving()
         return
     # Somebody may be waiting for this very moment: no detours.
     now = timer_interrupt()
     if not cleanup.PENDING.first.is_null() and not scheduler.is_urgent():
         clean_up()
     scheduler.run_next(now)
+    scheduler.leaving()
 
 
 @never_inlined
@@ -64,6 +66,9 @@ def other_trap(frame: trap.UserFrame) -> None:
 @never_inlined
 def user_fault(frame: trap.UserFrame) -> None:
     """An exception other than a page fault."""
+    scheduler.exclude(null(), U64(counters.FAULT))
+    if PROCESSOR.current.is_null():
+        return
     code = Array[U8, Literal[15]]()
     termination.fault(PROCESSOR.current, trap.user_fault(frame, read_code(frame.ip, code.slice())), U64(0))
 
@@ -80,27 +85,32 @@ def kernel_trap(frame: trap.UserFrame) -> None:
     elif kind == TrapKind.FAULT or kind == TrapKind.MACHINE_CHECK:
         failure.report_trap(frame)
     else:
-        # The processor sleeps, or is about to choose a thread: others may be in the kernel.
+        # The processor sleeps, or is about to choose a thread: it is outside.
         if processors.are_several():
-            scheduler.lock(null())
+            scheduler.enter(null())
         interrupt(kind, frame.line())
-        processors.unlock()
+        scheduler.leaving()
+        PROCESSOR.machine.inside.leave()
 
 
 @exported("kernel_enter")
 def enter(frame: trap.UserFrame) -> bool:
-    """Where the entry code goes first when there are several processors: returns with the kernel lock.
+    """Where the entry code goes first when another processor is alone in the kernel: returns when this one is inside.
 
     True: the thread, whose memory may have gone, was taken from this processor meanwhile. Nothing of it is done, but
     an interrupt is, and another thread is current.
     """
     kind = frame.kind()
     line = frame.line()
-    scheduler.lock(Ptr.to(frame))
+    call: Ptr[trap.UserFrame] = null()
+    if frame.is_system_call:
+        call = Ptr.to(frame)
+    scheduler.enter(call)
     if not PROCESSOR.current.is_null():
         return False
     interrupt(kind, line)
     scheduler.run_next(timer.now())
+    scheduler.leaving()
     return True
 
 
@@ -111,8 +121,10 @@ def processor_main(own: VirtAddr) -> NoReturn:
     scheduler.start()
     # Until there is something to do: the others start.
     cpu.wait_for_interrupt()
-    scheduler.lock(null())
+    scheduler.enter(null())
     scheduler.run_next(timer.now())
+    scheduler.leaving()
+    PROCESSOR.machine.inside.leave()
     trap.enter_user()
 
 
@@ -127,6 +139,7 @@ def leave() -> bool:
 @never_inlined
 def clean_up() -> None:
     """Take ended objects apart, for a bounded time."""
+    scheduler.exclude(null(), U64(counters.CLEANUP))
     end = timer.now() + CLEANUP_TIME
     for _ in U64.range(CLEANUP_STEPS):
         if cleanup.step():
@@ -141,7 +154,14 @@ def interrupt(kind: TrapKind, line: U64) -> None:
     """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
     if kind == TrapKind.TIMER:
         timer_interrupt()
-    elif kind == TrapKind.DEVICE:
+        return
+    if kind == TrapKind.PROCESSOR:
+        interrupts.acknowledge()
+        scheduler.take_in(PROCESSOR)
+        return
+    if processors.are_several():
+        scheduler.exclude(null(), U64(counters.INTERRUPT))
+    if kind == TrapKind.DEVICE:
         devices.deliver(line)
     elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
         if kind == TrapKind.CHANNEL:
@@ -176,6 +196,10 @@ def expire_timers(now: U64) -> None:
 
 @never_inlined
 def _expire(thread: Ptr[Thread]) -> None:
+    if processors.are_several() and not waiting.is_ours(thread):
+        # Then it is looked at again.
+        scheduler.exclude(null(), U64(counters.DEADLINE))
+        return
     PROCESSOR.timers.remove(thread)
     waiting.expire(thread)
 
@@ -194,6 +218,10 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
 def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()
+    if processors.are_several():
+        scheduler.exclude(null(), U64(counters.FAULT))
+        if PROCESSOR.current.is_null():
+            return
     thread = PROCESSOR.current
     try:
         match page_faults.resolve(current_space(), address, frame.is_write, frame.is_execute, True):

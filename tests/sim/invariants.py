@@ -210,7 +210,8 @@ def check_queues(found: Inventory) -> None:
 
     running = {int(one.current.address.value): address for address, one in found.processors.items()}
     for processor in found.processors:
-        for priority, threads in found.ready(processor).items():
+        sent = [(found.thread(one)["priority"], [one]) for one in found.sent(processor)]
+        for priority, threads in (*found.ready(processor).items(), *sent):
             put(threads, int(STATES.READY), priority)
             assert all(found.thread(thread)["processor"] == processor for thread in threads), (
                 "ready on another processor"

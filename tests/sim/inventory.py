@@ -151,6 +151,16 @@ class Inventory:
         assert int(ready.count) == sum(len(threads) for threads in found.values()), "so many threads are not ready"
         return found
 
+    def sent(self, processor: int) -> list[int]:
+        """The threads that others have sent to a processor, which has not taken them in."""
+        found = []
+        first = int(self.processors[processor].line.sent.load())
+        while first:
+            assert first not in found, "the threads that were sent have a loop"
+            found.append(first)
+            first = self.thread(first)["queue_next"]
+        return found
+
     def timers(self, processor: int) -> dict[int, int]:
         """The threads with deadlines, and which thread of the heap stands above each."""
         found: dict[int, int] = {}
@@ -194,7 +204,7 @@ class Inventory:
             self._follow(STATIC[shape], STATIC[shape].at(static))
         self._visit(address_of(ROOT))
         for processor in self.processors:
-            for threads in (*self.ready(processor).values(), self.timers(processor)):
+            for threads in (*self.ready(processor).values(), self.timers(processor), self.sent(processor)):
                 for thread in threads:
                     self._visit(thread)
         self._expand_all()

@@ -1,25 +1,33 @@
 """Several processors: whatever the order in which they go on, all structures stay in order and nobody is lost.
 
-Every seed is one interleaving. After every entry into the kernel, of whatever processor, the invariants are checked.
+Every seed is one interleaving. After every entry into the kernel, of whatever processor, the invariants are checked,
+and with every access, that it touches nothing of another processor that is in the kernel too (`ownership.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from cloudos.abi import initial
+from cloudos.lang import Panic
 from tests.sim import invariants, programs
 from tests.sim.harness import MB, run, simulation
-from tests.sim.world import kernel_module, machine, user
+from tests.sim.ownership import Watch, replaced, watched
+from tests.sim.world import board, kernel_module, machine, user
 
 call, succeed, start_thread = user.call, user.succeed, programs.start_thread
 SEEDS = range(6)
 REQUESTS = kernel_module("sched.requests")
 SCHEDULER = kernel_module("sched.scheduler")
+PROCESSORS = kernel_module("sched.processors")
+WAITING = kernel_module("objects.waiting")
+INSIDE = kernel_module("hal.simulated.processor").Inside
+# What was looked at in the latest run.
+LATEST: list[Watch] = []
 PAGE = 4096
 EVERY = 7
 WORKERS = 4
@@ -39,9 +47,11 @@ def look(every: int = EVERY) -> Callable[[machine.Simulation], None]:
 
 
 def switched_off(*functions: user.UserFunction, **options: Any) -> machine.Simulation:
-    """Run to the end, in order; the machine as it was."""
+    """Run to the end, in order, all accesses being looked at; the machine as it was."""
     made = simulation(*functions, **options)
-    result = made.run()
+    with ExitStack() as stack:
+        made.prepare(lambda _: LATEST.__setitem__(slice(None), [stack.enter_context(watched(made))]))
+        result = made.run()
     assert result.log.splitlines()[-1:] == ["@off"], result.log
     return made
 
@@ -232,6 +242,65 @@ def test_processes_are_killed_while_they_run(seed: int, processors: int) -> None
     switched_off(*ending(4), seed=seed, processors=processors, after_entry=look(), memory=8 * MB)
 
 
+def packed(*handles: int) -> int:
+    """The numbers of fresh handles, as one argument."""
+    return int.from_bytes(bytes(handle & 0xFF for handle in handles), "little")
+
+
+def unpacked(argument: int, count: int) -> list[int]:
+    """The opposite."""
+    return [1 << 32 | number for number in argument.to_bytes(count, "little")]
+
+
+def signalling(rounds: int) -> tuple[user.UserFunction, user.UserFunction, user.UserFunction]:
+    """Pairs of threads that wake each other, with deadlines and sleep between; a server that takes signals of all."""
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        endpoint = yield from programs.new_endpoint()
+        bell = yield from programs.new_notification()
+        yield from start_thread(2, packed(endpoint, bell))
+        for number in range(0, 4, 2):
+            one = yield from programs.new_notification()
+            other = yield from programs.new_notification()
+            yield from start_thread(1, packed(one, other, bell, number))
+            yield from start_thread(1, packed(other, one, bell, number + 1))
+        done = b""
+        while done != b"\1" * 4:
+            yield from programs.sleep(100_000)
+            done = yield user.Read(user.SCRATCH, 4)
+        return 0
+
+    def waker(argument: int, _: int) -> user.UserCode:
+        mine, theirs, bell, number = unpacked(argument, 4)
+        number &= 0xFF
+        for count in range(rounds):
+            yield from succeed("notification_signal", theirs, 1 << number)
+            if count % 3 == number % 3:
+                yield from succeed("notification_signal", bell, 1 << number)
+            if count % 4 == number:
+                yield from programs.sleep(3_000)
+            yield from succeed("thread_yield")
+            now = yield from succeed("clock_read")
+            yield call("notification_wait", mine, now + 20_000)
+        yield user.Write(user.SCRATCH + number, b"\1")
+        return None
+
+    def server(argument: int, _: int) -> user.UserCode:
+        endpoint, bell = unpacked(argument, 2)
+        yield from succeed("thread_bind", bell)
+        while True:
+            yield user.message("message_receive", endpoint)
+
+    return main, waker, server
+
+
+@pytest.mark.parametrize("processors", (2, 3))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_signals_and_deadlines_on_all_processors(seed: int, processors: int) -> None:
+    switched_off(*signalling(12), seed=seed, processors=processors, after_entry=look())
+    assert LATEST[0].home_accesses > 1_000, "nothing is done without being alone in the kernel"
+
+
 def test_a_seed_fixes_what_several_processors_do() -> None:
     def log_of(seed: int) -> tuple[int, int]:
         made = switched_off(*calling(5), seed=seed, processors=3)
@@ -244,17 +313,6 @@ def test_a_seed_fixes_what_several_processors_do() -> None:
 # The tests' own test
 
 
-@contextmanager
-def replaced(module: Any, name: str, instead: Any) -> Iterator[None]:
-    """The kernel with another function."""
-    original = getattr(module, name)
-    setattr(module, name, instead)
-    try:
-        yield
-    finally:
-        setattr(module, name, original)
-
-
 def stop_without_waiting(other: Any) -> None:
     """A processor is told, but nobody waits until its thread's registers stand still."""
     other.line.request.store(SCHEDULER.U32(REQUESTS.LET_GO))
@@ -262,6 +320,10 @@ def stop_without_waiting(other: Any) -> None:
 
 
 PLANTED: dict[str, tuple[Any, str, Any, Callable[[], tuple[user.UserFunction, ...]]]] = {
+    "everything is at home everywhere": (PROCESSORS, "U32", lambda number: SCHEDULER.U32(0), lambda: calling(20)),
+    "a notification is signalled by anybody": (WAITING, "is_at_home", lambda target: True, lambda: signalling(20)),
+    "who is alone does not wait": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
+    "threads that are sent wait": (SCHEDULER, "take_in", lambda processor: None, lambda: signalling(20)),
     "an invalidation is not sent": (REQUESTS, "_ask_others", lambda root, request: None, lambda: taking_memory(10)),
     "a stop does not wait": (SCHEDULER, "_take_from", stop_without_waiting, lambda: stopping(20)),
     "vector registers stay behind": (SCHEDULER, "let_go", lambda: None, lambda: stopping(20)),
@@ -275,7 +337,7 @@ def test_planted_bugs_are_found(bug: str) -> None:
         for seed in range(20):
             try:
                 switched_off(*program(), seed=seed, processors=2, after_entry=look(1))
-            except (Exception, machine.Hung):
+            except (Exception, Panic, machine.Hung, board.Stuck):
                 return
     raise AssertionError(f"{bug}, and nobody noticed")
 

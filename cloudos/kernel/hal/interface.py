@@ -12,7 +12,7 @@ mmu         start, direct, PageTable, BROADCASTS, forget_translations, begin_gen
             largest_level, page_bytes, map_device
 platform    read, find_nodes, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off, reset
-processors  State, this, start_first, find, node, prepare, make, start, begin, interrupt, are_several, try_lock, unlock,
+processors  State, this, start_first, find, node, prepare, make, start, begin, interrupt, are_several, CHECKED,
             model_data
 timer       start, now, set_alarm, handle_interrupt
 trap        enter_user, load_all, set_frame, vectors_matter, save_vectors, load_vectors, UserFrame, VectorState,
@@ -166,14 +166,15 @@ class Interrupts(Protocol):
 class Processors(Protocol):
     """The processors of the machine. They are numbered from 0, the one that boots.
 
-    The entry code takes the kernel lock through `kernel_enter` when there are several processors, and gives it back
-    when it leaves for user mode.
+    When there are several, the entry code says in its processor's word `inside` that it comes into the kernel, goes to
+    `kernel_enter` when another one is alone there, and leaves on the way to user mode.
     """
 
     def this(self) -> VirtAddr:
         """What the kernel keeps for this processor; a State of the architecture's stands at its beginning.
 
-        Of that, `pages` is the generic kernel's: the address of the PageTable in use, 0 while that is no process's.
+        Of that, `pages` is the generic kernel's: the address of the PageTable in use, 0 while that is no process's;
+        and `inside`, whose methods are those of `hal/shared/lock.py`.
         """
         ...
 
@@ -189,7 +190,7 @@ class Processors(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Before the first other processor is started: the kernel lock is in use, and taken."""
+        """Before the first other processor is started: this one is alone in the kernel."""
 
     def make(self, number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
         """Memory for what the kernel keeps for a processor, zeroed, and its stacks. Raises OutOfMemory."""
@@ -211,13 +212,6 @@ class Processors(Protocol):
     def are_several(self) -> bool:
         """Whether other processors have been started."""
         ...
-
-    def try_lock(self) -> bool:
-        """Take the kernel lock, if it is free."""
-        ...
-
-    def unlock(self) -> None:
-        """Give the kernel lock back. Leaving the kernel for user mode does that too."""
 
 
 class Cpu(Protocol):

@@ -22,7 +22,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.kernel.sched.requests import OWN
+from cloudos.kernel.sched.requests import OWN, must_be_alone
 from cloudos.lang import (
     U8,
     U32,
@@ -177,6 +177,7 @@ class FrameAllocator:
         Raises OutOfMemory.
         """
         lists = U64(OWN.line.lists)
+        must_be_alone()
         if node != 0:
             lists = (node - 1) * ORDERS
         index = lists + order
@@ -223,6 +224,7 @@ class FrameAllocator:
 
     def free(self, address: PhysAddr, order: U64) -> None:
         """Give a block back. Panics when it was not allocated."""
+        must_be_alone()
         frame = address.value // PAGE_SIZE
         zone = self._zone_of(frame)
         assert frame & ((U64(1) << order) - 1) == 0, "freed block is not aligned"

@@ -15,6 +15,7 @@ from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import KINDS, Kind, Rights
 from cloudos.kernel.memory import heap
 from cloudos.kernel.objects.header import Capability, Header, Quota
+from cloudos.kernel.sched.requests import must_be_alone
 from cloudos.lang import U8, U64, Array, Ptr, fast, interpreted, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -129,11 +130,13 @@ def destroy(object: Ptr[Header]) -> None:
 
 def retain(object: Ptr[Header]) -> None:
     """Keep a pointer to the object."""
+    must_be_alone()
     object.value.references += 1
 
 
 def drop(object: Ptr[Header]) -> None:
     """Forget a pointer to the object; the last one begins its end."""
+    must_be_alone()
     header = object.value
     header.references -= 1
     if header.references == 0:
@@ -143,6 +146,7 @@ def drop(object: Ptr[Header]) -> None:
 
 def queue(object: Ptr[Header]) -> None:
     """Let the object's handler do its steps soon. Cheap when it is waiting for them already."""
+    must_be_alone()
     header = object.value
     if header.queued:
         return

@@ -47,8 +47,13 @@ REPLY_RIGHTS = Rights.SEND
 
 @inlined
 def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
-    """A call of words alone to a thread that waits for it: hand over the words and the processor. False: not such."""
+    """A call of words alone to a thread that waits for it at home: hand over the words and the processor.
+
+    False: not such, and nothing has changed.
+    """
     endpoint = capability.value.object.cast(Endpoint).value
+    if endpoint.header.home != PROCESSOR.line.number:
+        return False
     server = endpoint.receivers.first
     if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_rank != 0:
         return False
@@ -83,6 +88,8 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     """An answer of words alone, by a thread that then waits for the next message. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = PROCESSOR.current
+    if endpoint.header.home != PROCESSOR.line.number:
+        return False
     if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
         return False
     caller = server.value.client
@@ -245,19 +252,14 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
 # Sending and calling
 
 
-@inlined
-def message_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
-    """System call. Like all that follow: whether the next thread is chosen already."""
-    if fast_call(capability, frame):
-        return True
+def message_call(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
+    """System call: the general case, as of all that follow."""
     _send(capability, frame, True)
-    return False
 
 
-def message_send(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
+def message_send(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """System call."""
     _send(capability, frame, False)
-    return False
 
 
 def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> None:
@@ -267,6 +269,7 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
         _check_tag(tag)
         deadline = _deadline(tag)
     endpoint = capability.value.object.cast(Endpoint).value
+    endpoint.header.home = PROCESSOR.line.number
     sender = PROCESSOR.current
     sender.value.badge = capability.value.badge
     sender.value.through_rights = U32(capability.value.rights)
@@ -345,14 +348,13 @@ def call_with_fault(thread: Ptr[Thread], endpoint: Ptr[Header], badge: U64) -> N
 # Receiving
 
 
-def message_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
+def message_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """System call."""
     tag = frame.argument1
     if tag & ~U64(tags.RECEIVE) != 0:
         raise BadArgument
     _check_tag(tag)
     _receive(capability, frame, _deadline(tag))
-    return False
 
 
 def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) -> None:
@@ -366,6 +368,7 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     if _take_signals(receiver):
         return
     endpoint = capability.value.object.cast(Endpoint).value
+    endpoint.header.home = PROCESSOR.line.number
     sender = endpoint.senders.first
     if not sender.is_null():
         error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, sender.value.frame.argument1)
@@ -411,6 +414,7 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
     if receiver.value.notification.is_null():
         return False
     notification = receiver.value.notification.cast(Notification).value
+    notification.header.home = PROCESSOR.line.number
     if notification.bits == 0:
         return False
     waiting.set_signals(receiver, notification.bits)
@@ -421,28 +425,17 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
 # Replying
 
 
-def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
+def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """System call."""
     error = _reply(capability, frame)
     if error == 0:
         frame.finish(U64(0))
     else:
         frame.fail(error)
-    return False
 
 
-@inlined
-def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
+def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """System call."""
-    if fast_reply_receive(capability, frame):
-        return True
-    _reply_receive(capability, frame)
-    return False
-
-
-@never_inlined
-def _reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
-    """The general case, which needs more registers than the fast one."""
     tag = frame.argument1
     _check_tag(tag)
     deadline = _deadline(tag)

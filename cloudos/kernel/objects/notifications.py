@@ -47,6 +47,7 @@ def notification_signal(target: Ptr[Notification], bits: U64) -> None:
 def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
     """System call. When it has to wait, the result is set by who wakes the thread."""
     target = capability.value.object.cast(Notification)
+    target.value.header.home = PROCESSOR.line.number
     bits = target.value.bits
     if bits == 0:
         waiting.wait(ThreadState.WAITING, capability, deadline)

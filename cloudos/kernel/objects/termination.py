@@ -22,7 +22,7 @@ from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched import requests, scheduler
+from cloudos.kernel.sched import counters, requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
 from cloudos.lang import U8, U64, Ptr, data, never_inlined, null, struct
@@ -347,6 +347,8 @@ def finish(again: bool) -> NoReturn:
 def power_off() -> NoReturn:
     """Say so, then do it."""
     requests.stop_others()
+    if counters.COUNTED:
+        counters.report()
     console.drain()
     log.line(data(b"the machine is switched off"))
     log.record(data(b"@off"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloudos.abi import tags
 from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
+from cloudos.kernel.hal import processors
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -16,6 +17,7 @@ from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U8, U64, Ptr, fast, inlined, null, struct
 
@@ -154,6 +156,36 @@ def cancel(thread: Ptr[Thread], error: U64) -> None:
     scheduler.wake(thread)
 
 
+def is_ours(thread: Ptr[Thread]) -> bool:
+    """Whether this processor may wake a thread that is blocked: all that this changes belongs to it, or it is alone.
+
+    May be asked of any thread: nobody else blocks one so that the answer would be yes, or wakes such a one.
+    """
+    if is_alone():
+        return True
+    if thread.value.in_fault or (thread.value.timer_rank != 0 and thread.value.processor != processors.this()):
+        return False
+    state = thread.value.state
+    if state == ThreadState.SLEEPING:
+        return True
+    object = thread.value.waiting_on
+    if object.is_null() or object.value.home != PROCESSOR.line.number:
+        return False
+    return state == ThreadState.RECEIVING or state == ThreadState.WAITING
+
+
+def is_at_home(target: Ptr[Notification]) -> bool:
+    """Whether this processor may signal it, or wait for it, without being alone in the kernel."""
+    if target.value.header.home != PROCESSOR.line.number:
+        return False
+    waiter = target.value.waiters.first
+    if waiter.is_null():
+        waiter = target.value.bound
+        if waiter.is_null() or not _receives(waiter):
+            return True
+    return is_ours(waiter)
+
+
 def expire(thread: Ptr[Thread]) -> None:
     """The thread's deadline has passed; it is out of the timers."""
     state = thread.value.state
@@ -194,10 +226,16 @@ def signal(target: Ptr[Notification], bits: U64) -> None:
         target.value.bits = target.value.bits | bits
 
 
+@inlined
+def _receives(bound: Ptr[Thread]) -> bool:
+    """Of a thread that is bound to a notification: whether it waits to receive. It begins that only while alone."""
+    return bound.value.state == ThreadState.RECEIVING
+
+
 def _resume_receiver(notification: Ptr[Notification], bits: U64) -> bool:
     """Let a thread that receives, and is bound to the notification, have the signals; whether there was one."""
     bound = notification.value.bound
-    if bound.is_null() or bound.value.state != ThreadState.RECEIVING:
+    if bound.is_null() or not _receives(bound):
         return False
     detach(bound)
     set_signals(bound, bits)

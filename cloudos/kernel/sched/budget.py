@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, fast, inlined, never_inlined, struct, zeroed
+from cloudos.lang import U64, Array, inlined, never_inlined, struct, zeroed
 
 PIECES = 8
 
@@ -50,7 +50,19 @@ class Budget:
         """Whether it can be exhausted for longer than a moment."""
         return self.limit < self.period
 
-    @fast
+    @inlined
+    def charge_turn(self, used: U64) -> bool:
+        """Use so much of a budget that is not limited. Whether that was the end of a turn.
+
+        Several processors may do that at once: what one of them counts may be forgotten, and a turn be longer.
+        """
+        left = self.left
+        if used < left:
+            self.left = left.wrapping_sub(used)
+            return False
+        self.left = self.limit
+        return True
+
     def charge(self, start: U64, end: U64) -> bool:
         """Use [start, end). The timer is not exact and system calls are not interrupted: what is used beyond the budget
         is owed.
@@ -58,16 +70,8 @@ class Budget:
         Whether that was the end of a turn, after which others of the same priority come first.
         """
         used = end - start
-        if self.is_limited:
-            return self._charge(start, used)
-        if used < self.left:
-            self.left = self.left.wrapping_sub(used)
-            return False
-        self.left = self.limit
-        return True
-
-    @never_inlined
-    def _charge(self, start: U64, used: U64) -> bool:
+        if not self.is_limited:
+            return self.charge_turn(used)
         paid = min(used, self.left)
         self.left = self.left - paid
         self.owed = self.owed + (used - paid)
@@ -84,14 +88,9 @@ class Budget:
         self.pieces[(self.first + self.count) % PIECES] = Piece(start.saturating_add(self.period), amount)
         self.count = self.count + 1
 
-    @inlined
+    @never_inlined
     def replenish(self, now: U64) -> None:
         """Take back what is due."""
-        if self.count > 0:
-            self._replenish(now)
-
-    @never_inlined
-    def _replenish(self, now: U64) -> None:
         while self.count > 0 and self.pieces[self.first].time <= now:
             amount = self.pieces[self.first].amount
             paid = min(amount, self.owed)

@@ -14,8 +14,9 @@ from cloudos.lang import U64, Ptr, inlined, located, null, place, struct, zeroed
 class Processor:
     """`current` is the thread that runs in user mode or makes a system call; it may have ceased to be RUNNING.
 
-    Whoever holds the kernel lock may read and change all of this, of any processor, but for `loaded` and
-    `machine.pages` of others: of one that is in user mode they are its current thread's; of one that sleeps, nobody's.
+    A processor in the kernel may read and change all of this; one that is alone there, that of any processor, but for
+    `loaded` and `machine.pages` of others: of one that is in user mode they are its current thread's; of one that
+    sleeps, nobody's.
     """
 
     machine: processors.State = zeroed()

@@ -23,7 +23,7 @@ def start_first() -> None:
 
 
 def start_others() -> None:
-    """Start all other processors. They wait for the kernel lock. Raises OutOfMemory."""
+    """Start all other processors. They wait until this one leaves the kernel. Raises OutOfMemory."""
     count = processors.find(FRAMES)
     OWN.line.lists = _lists(U64(0))
     if count == 1:
@@ -32,6 +32,7 @@ def start_others() -> None:
     for number in U64.range(1, count):
         made = Ptr.at(Processor, processors.make(number, U64(PAGES), FRAMES))
         made.value.line.lists = _lists(number)
+        made.value.line.number = U32(number)
         if processors.start(number, made.value.machine):
             ALL.add(made.cast(Own))
 

@@ -1,15 +1,17 @@
-"""What one processor asks of another, and waits for.
+"""What one processor asks of another, and waits for; and threads that it sends there.
 
-A processor that wants the kernel lock has saved the registers of its thread. Until it gets the lock it answers what the
-processor that has it asks for (`processors.answer`); so whoever holds the lock may wait for an answer, and nobody waits
-in a circle. That is below threads: memory needs it too.
+A processor that wants to come into the kernel has saved the registers of its thread. Until it may, it answers what the
+one that is alone there asks for (`scheduler.answer`); so that one may wait for an answer, and nobody waits in a circle.
+That is below threads: memory needs it too.
 """
 
 from __future__ import annotations
 
 from cloudos.kernel.hal import cpu, mmu, processors
+from cloudos.kernel.sched.counters import COUNTED
 from cloudos.lang import (
     U32,
+    U64,
     Atomic,
     Order,
     Ptr,
@@ -37,6 +39,10 @@ class Line:
     request: Atomic[U32] = Atomic(U32(0))
     # Its node, as the frame allocator names it.
     lists: U32 = U32(0)
+    # What objects are called by that belong to it, see `Header.home`.
+    number: U32 = U32(0)
+    # Address of the last thread that was sent to it and not taken in; they are linked as in a queue.
+    sent: Atomic[U64] = Atomic(U64(0))
     # Of the processor that started before it.
     next: Ptr[Own] = null()
 
@@ -65,8 +71,22 @@ ALL = place(All())
 OWN = located(Own, processors.this)
 
 
+@inlined
+def is_alone() -> bool:
+    """Whether this processor may touch everything."""
+    return not processors.are_several() or OWN.machine.inside.is_alone
+
+
+@inlined
+def must_be_alone() -> None:
+    """Stands where something is changed that belongs to no processor."""
+    if COUNTED or processors.CHECKED:
+        assert is_alone(), "another processor may be in the kernel"
+
+
 def ask(other: Own, request: U32) -> None:
-    """Ask a processor, not this one, and wait until it does it. It waits for the kernel lock then."""
+    """While alone in the kernel: ask a processor, not this one, and wait until it does it, where it enters."""
+    must_be_alone()
     other.line.request.store(request, Order.RELEASE)
     processors.interrupt(other.machine)
     while request != STOP and other.line.request.load(Order.ACQUIRE) != 0:

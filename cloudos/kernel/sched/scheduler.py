@@ -11,9 +11,10 @@ from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched import requests
+from cloudos.kernel.sched import counters, requests
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
-from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask
+from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask, is_alone
+from cloudos.kernel.sched.run_queue import RunQueue
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
@@ -61,10 +62,33 @@ def _place(thread: Ptr[Thread]) -> bool:
     thread.value.processor = Ptr.to(best).address
     if thread.value.processor == processors.this():
         return True
-    best.ready.append(thread)
-    best.reschedule = True
+    if OWN.machine.inside.is_alone:
+        best.ready.append(thread)
+        best.reschedule = True
+    else:
+        _send(thread, best)
     processors.interrupt(best.machine)
     return False
+
+
+def _send(thread: Ptr[Thread], processor: Processor) -> None:
+    """Leave a thread to a processor of which this one may not touch anything else."""
+    while True:
+        last = processor.line.sent.load(Order.RELAXED)
+        thread.value.queue_next = Ptr.at(Thread, VirtAddr(last))
+        if processor.line.sent.compare_exchange(last, thread.address.value, Order.RELEASE):
+            return
+
+
+@never_inlined
+def take_in(processor: Processor) -> None:
+    """Put the threads that others have sent to a processor, this or any while alone, into its queue."""
+    thread = Ptr.at(Thread, VirtAddr(processor.line.sent.exchange(U64(0), Order.ACQUIRE)))
+    while not thread.is_null():
+        following = thread.value.queue_next
+        processor.ready.append(thread)
+        processor.reschedule = True
+        thread = following
 
 
 @never_inlined
@@ -197,6 +221,23 @@ def settle(thread: Ptr[Thread]) -> None:
 @fast
 def _charge(time: U64) -> None:
     """Count the time since the last charge as used by the current schedule. `time` may lie before that charge."""
+    current = PROCESSOR.current
+    if not current.is_null():
+        budget = current.value.time().value.budget
+        if not budget.is_limited:
+            now = max(time, PROCESSOR.turn_start)
+            if budget.charge_turn(now - PROCESSOR.turn_start):
+                PROCESSOR.yielded = True
+            PROCESSOR.turn_start = now
+            return
+        # Others may use it up at the same time.
+        exclude(null(), U64(counters.TIME))
+    _count(time)
+
+
+@never_inlined
+def _count(time: U64) -> None:
+    """The same for any schedule, where nobody else is in the kernel or its holder waits for this."""
     now = max(time, PROCESSOR.turn_start)
     current = PROCESSOR.current
     if not current.is_null():
@@ -236,11 +277,23 @@ def _take() -> Ptr[Thread]:
         if PROCESSOR.ready.is_empty:
             _idle()
         thread = PROCESSOR.ready.take()
-        schedule = thread.value.time()
-        schedule.value.budget.replenish(PROCESSOR.turn_start)
-        if schedule.value.budget.left > 0:
+        if not thread.value.time().value.budget.is_limited or _has_time(thread):
             return thread
-        _exhaust(thread, schedule)
+
+
+@never_inlined
+def _has_time(thread: Ptr[Thread]) -> bool:
+    """Whether a thread from the queue, on a limited schedule, can run. If not, it is put where it belongs."""
+    if not is_alone():
+        ready(thread)
+        exclude(null(), U64(counters.TIME))
+        return False
+    schedule = thread.value.time()
+    schedule.value.budget.replenish(PROCESSOR.turn_start)
+    if schedule.value.budget.left > 0:
+        return True
+    _exhaust(thread, schedule)
+    return False
 
 
 def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
@@ -249,6 +302,7 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
     rest(False)
+    exclude(null(), U64(counters.TIME))
     # Whoever is chosen now has what came back meanwhile.
     PROCESSOR.turn_start = timer.now()
 
@@ -261,6 +315,8 @@ def _idle() -> None:
         if processors.are_several() and _steal():
             break
         # Taking ended objects apart may make a thread ready that waited for one of them.
+        if not cleanup.PENDING.first.is_null():
+            exclude(null(), U64(counters.CLEANUP))
         done = cleanup.step()
         if PROCESSOR.ready.is_empty:
             _set_alarm()
@@ -271,13 +327,10 @@ def _idle() -> None:
 @never_inlined
 def _steal() -> bool:
     """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
-    ready = PROCESSOR.ready
-    own = ALL.first
-    while not own.is_null():
-        other = processor_of(own)
-        if other.ready.count > ready.count:
-            ready = other.ready
-        own = other.line.next
+    if _longest() == Ptr.to(PROCESSOR.ready):
+        return False
+    exclude(null(), U64(counters.IDLE))
+    ready = _longest().value
     if ready.is_empty:
         return False
     thread = ready.queues[ready.highest()].first
@@ -287,18 +340,35 @@ def _steal() -> bool:
     return True
 
 
+@never_inlined
+def _longest() -> Ptr[RunQueue]:
+    """The longest of all run queues, or what was that a moment ago. What an idle processor is about to take is its."""
+    ready = PROCESSOR.ready
+    own = ALL.first
+    while not own.is_null():
+        other = processor_of(own)
+        least = ready.count
+        if other.current.is_null():
+            least = least.wrapping_add(1)
+        if other.ready.count > least:
+            ready = other.ready
+        own = other.line.next
+    return Ptr.to(ready)
+
+
 @inlined
 def switch_to(thread: Ptr[Thread]) -> None:
     """Make a thread current: page tables, vector registers, the frame that entries and exits use."""
     PROCESSOR.current = thread
-    pages = thread.value.process.value.space.value.pages
-    if Ptr.to(pages).address != PROCESSOR.machine.pages:
-        use_space(pages)
     if PROCESSOR.loaded != thread:
         if trap.vectors_matter(thread.value.vectors):
             _change_vectors(thread)
         PROCESSOR.loaded = thread
         trap.set_frame(Ptr.to(thread.value.frame))
+    # Comes last: with it another thread may have become current.
+    pages = thread.value.process.value.space.value.pages
+    if Ptr.to(pages).address != PROCESSOR.machine.pages:
+        use_space(pages)
 
 
 @never_inlined
@@ -324,9 +394,23 @@ def forget_thread(thread: Ptr[Thread]) -> None:
 
 @inlined
 def use_space(pages: mmu.PageTable) -> None:
-    """Use the page tables of a process."""
+    """Use the page tables of the current thread's process."""
+    if pages.is_stale:
+        _renew(pages)
+        return
     PROCESSOR.machine.pages = Ptr.to(pages).address
-    if pages.activate():
+    pages.activate()
+
+
+@never_inlined
+def _renew(pages: mmu.PageTable) -> None:
+    """Use page tables that need a new tag first."""
+    exclude(null(), U64(counters.TAG))
+    if PROCESSOR.current.is_null():
+        run_next(timer.now())
+        return
+    PROCESSOR.machine.pages = Ptr.to(pages).address
+    if pages.renew():
         requests.begin_generation()
 
 
@@ -363,29 +447,69 @@ def _set_alarm() -> None:
         timer.set_alarm(deadline)
 
 
-# The kernel lock
+# Who is in the kernel
 
 
 @never_inlined
-def lock(frame: Ptr[trap.UserFrame]) -> None:
-    """Take the kernel lock. `frame`: the registers of the current thread, null while there is none."""
-    while not processors.try_lock():
+def enter(frame: Ptr[trap.UserFrame]) -> None:
+    """Come into the kernel, to touch what belongs to this processor.
+
+    `frame`: of a system call of the current thread's that has not begun, else null. The thread may be gone after this.
+    """
+    while not OWN.machine.inside.try_enter():
         answer(frame)
         cpu.pause()
 
 
+@never_inlined
+def exclude(frame: Ptr[trap.UserFrame], reason: U64) -> None:
+    """Be alone in the kernel from here until it is left. All structures must be in order. `frame`: as for `enter`;
+    `reason`: see `counters.py`.
+
+    The current thread may be gone after this; then none is current, and another one will be chosen.
+    """
+    if is_alone():
+        return
+    current = PROCESSOR.current
+    if current.is_null() or current.value.state != ThreadState.RUNNING:
+        # Whoever ends a thread that waits looks for it nowhere.
+        PROCESSOR.current = null()
+        let_go()
+    OWN.machine.inside.leave()
+    while not OWN.machine.inside.try_close():
+        answer(frame)
+        cpu.pause()
+    own = ALL.first
+    while not own.is_null():
+        while own.address != processors.this() and own.value.machine.inside.is_inside:
+            cpu.pause()
+        take_in(processor_of(own))
+        own = own.value.line.next
+    if counters.COUNTED:
+        counters.closed(reason)
+    if PROCESSOR.current.is_null():
+        PROCESSOR.reschedule = True
+
+
+@inlined
+def leaving() -> None:
+    """Before every way out of the kernel."""
+    if counters.COUNTED and is_alone():
+        counters.opened()
+
+
 def answer(frame: Ptr[trap.UserFrame]) -> None:
-    """Do what the processor that has the kernel lock asks for, if it does."""
+    """Do what the processor that is alone in the kernel asks for, if it does."""
     request = OWN.line.request.load(Order.ACQUIRE)
     if request == 0:
         return
     # What the thread has used so far is counted where it belonged until now.
-    _charge(timer.now())
+    _count(timer.now())
     if request == FORGET:
         mmu.forget_translations()
     elif request == LET_GO:
         let_go()
-        if frame.value.is_system_call:
+        if not frame.is_null():
             frame.value.restart()
     OWN.line.request.store(U32(0), Order.RELEASE)
     while request == STOP:
@@ -402,14 +526,15 @@ def let_go() -> None:
 
 @never_inlined
 def rest(deeply: bool) -> None:
-    """Let interrupts be handled, and other processors be in the kernel; `deeply`: sleep until there is an interrupt."""
+    """Leave the kernel, so that interrupts are handled; `deeply`: sleep until there is one. Returns not alone in it."""
     if processors.are_several():
         PROCESSOR.current = null()
         let_go()
-        processors.unlock()
+        leaving()
+        OWN.machine.inside.leave()
     if deeply:
         cpu.wait_for_interrupt()
     else:
         cpu.take_interrupts()
     if processors.are_several():
-        lock(null())
+        enter(null())

@@ -1,4 +1,4 @@
-"""The loader believes nothing: what it accepts is laid out as the file says, everything else is refused."""
+"""The loader believes nothing: what it accepts is laid out as the bundle says, everything else is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.kernel.memory_machine import frames_of, memory_machine, regions_
 PAGE = 4096
 MB = 1 << 20
 MODULE = 0x4000_0000
-READ, WRITE, EXECUTE = 4, 2, 1
+READ, WRITE, EXECUTE = 1, 2, 4
 reasons: list[str] = []
 
 
@@ -40,41 +40,40 @@ def collect_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass
-class ElfFile:
-    """An ELF file with one program header for each segment: (type, flags, offset, address, file size, memory size)."""
+class Made:
+    """A bundle with a start table. Segments: (address, bytes in memory, offset, bytes in the bundle, access)."""
 
     entry: int = 0x40_1000
-    segments: list[tuple[int, int, int, int, int, int]] = field(
+    segments: list[tuple[int, int, int, int, int]] = field(
         default_factory=lambda: [
-            (1, READ, 0, 0x40_0000, 0x200, 0x200),
-            (1, READ | EXECUTE, 0x1000, 0x40_1000, 0x300, 0x300),
-            (1, READ | WRITE, 0x1008, 0x40_2008, 0x1010, 0x3000),
+            (0x40_0000, 0x200, 0x1000, 0x200, READ),
+            (0x40_1000, 0x300, 0x2000, 0x300, READ | EXECUTE),
+            (0x40_2008, 0x3000, 0x2008, 0x1010, READ | WRITE),
         ]
     )
     machine: int = 62
-    kind: int = 2
-    identification: bytes = b"\x7fELF\x02\x01\x01"
-    segment_offset: int = 64
-    segment_size: int = 56
-    size: int = 0x2100
+    start: int = 32
+    size: int = 0x4000
+    total: int = 0x4000
+    magic: bytes = b"CLOUDOS\x01"
+    version: int = 1
+    count: int | None = None
 
     def encode(self) -> bytes:
-        header = self.identification.ljust(16, b"\0") + struct.pack(
-            "<HHIQQQIHHHHHH", self.kind, self.machine, 1, self.entry, self.segment_offset, 0, 0, 64,
-            self.segment_size, len(self.segments), 0, 0, 0,
-        )  # fmt: skip
-        table = b"".join(struct.pack("<IIQQQQQQ", t, f, o, a, a, fs, ms, PAGE) for t, f, o, a, fs, ms in self.segments)
-        content = bytes((index * 7 + index // 251) & 0xFF for index in range(self.size))
-        text = bytearray(content)
-        text[:64] = header
-        text[64 : 64 + len(table)] = table
-        return bytes(text[: self.size])
+        content = bytearray((index * 7 + index // 251) & 0xFF for index in range(self.size))
+        table = struct.pack("<8sIIQQ", self.magic, self.version, 0, self.total, self.start)
+        count = len(self.segments) if self.count is None else self.count
+        table += struct.pack("<QII", self.entry, self.machine, count)
+        table += b"".join(struct.pack("<QQQQQ", *segment) for segment in self.segments)
+        content[: len(table)] = table
+        return bytes(content[: self.size])
 
 
 @contextmanager
 def module(content: bytes) -> Iterator[Slice[U8]]:
     """Bytes in physical memory, as the kernel sees them."""
-    region = current_address_space().allocate(max(len(content), 1), PAGE, address=mmu.DIRECT_BASE + MODULE)
+    size = max(-(-len(content) // PAGE), 1) * PAGE
+    region = current_address_space().allocate(size, PAGE, address=mmu.DIRECT_BASE + MODULE)
     region.data[: len(content)] = content
     region.mask = None
     try:
@@ -84,7 +83,7 @@ def module(content: bytes) -> Iterator[Slice[U8]]:
 
 
 def load(content: bytes) -> tuple[int, dict[int, tuple[Access, bytes]]]:
-    """Load a file; the entry, and permissions and contents of every mapped page."""
+    """Load the program of a bundle; the entry, and permissions and contents of every mapped page."""
     with memory_machine(4), module(content) as image:
         # Consecutive pages of the program shall not lie in consecutive frames.
         taken = [FRAMES.allocate(U64(0)) for _ in range(64)]
@@ -92,7 +91,7 @@ def load(content: bytes) -> tuple[int, dict[int, tuple[Access, bytes]]]:
             FRAMES.free(frame, U64(0))
         space = spaces.create(quotas.ROOT)
         try:
-            entry = loader.load(space, image)
+            entry = loader.load(space, loader.bundle_of(PhysAddr(MODULE), image.length))
             return int(entry), pages_of(space.value)
         finally:
             cleanup.drop(space.cast(Header))
@@ -112,8 +111,8 @@ def pages_of(space: Space) -> dict[int, tuple[Access, bytes]]:
     return pages
 
 
-def test_a_program_is_laid_out_as_its_file_says() -> None:
-    content = ElfFile().encode()
+def test_a_program_is_laid_out_as_its_bundle_says() -> None:
+    content = Made().encode()
     entry, pages = load(content)
     assert entry == 0x40_1000
     user = Access.READ
@@ -122,103 +121,75 @@ def test_a_program_is_laid_out_as_its_file_says() -> None:
         0x40_1000: user | Access.EXECUTE,
         **{address: user | Access.WRITE for address in range(0x40_2000, 0x40_6000, PAGE)},
     }
-    assert pages[0x40_1000][1] == content[0x1000:0x1300].ljust(PAGE, b"\0")
-    assert pages[0x40_2000][1] == bytes(8) + content[0x1008:0x2000]
-    assert pages[0x40_3000][1] == content[0x2000:0x2018].ljust(PAGE, b"\0")
+    assert pages[0x40_1000][1] == content[0x2000:0x2300].ljust(PAGE, b"\0")
+    assert pages[0x40_2000][1] == bytes(8) + content[0x2008:0x3000]
+    assert pages[0x40_3000][1] == content[0x3000:0x3018].ljust(PAGE, b"\0")
     assert pages[0x40_5000][1] == bytes(PAGE)
 
 
-GOOD = ElfFile().segments
+GOOD = Made().segments
+DAMAGED = "a segment of the program is damaged"
 
 
 @pytest.mark.parametrize(
-    ("reason", "file"),
+    ("reason", "made"),
     [
-        ("not an ELF", ElfFile(identification=b"\x7fELF\x01\x01\x01")),
-        ("not an ELF", ElfFile(identification=b"#!/bin/sh")),
-        ("not an executable for this processor", ElfFile(machine=183)),
-        ("not an executable for this processor", ElfFile(kind=3)),
-        ("too short", ElfFile(size=63)),
-        ("table lies outside", ElfFile(segment_offset=0x2100 - 56)),
-        ("table lies outside", ElfFile(segment_offset=(1 << 64) - 8)),
-        ("not aligned", ElfFile(segment_offset=65)),
-        ("unknown form", ElfFile(segment_size=57)),
-        ("unknown form", ElfFile(segments=GOOD * 6)),
-        ("entry is not in executable", ElfFile(entry=0x40_2008)),
-        ("entry is not in executable", ElfFile(entry=0x40_1300)),
-        ("entry is not in executable", ElfFile(segments=[])),
-        ("outside the file", ElfFile(segments=[(1, READ, 0x2000, 0x40_0000, 0x101, 0x101)])),
-        ("outside the file", ElfFile(segments=[(1, READ, (1 << 64) - 1, 0x40_0000, 2, 2)])),
-        ("more contents than memory", ElfFile(segments=[(1, READ, 0, 0x40_0000, 2, 1)])),
-        ("outside the addresses", ElfFile(segments=[(1, READ, 0, 0x1000, 1, 1)])),
-        ("outside the addresses", ElfFile(segments=[(1, READ, 0, layout.BUNDLE_START - 1, 1, 2)])),
-        ("outside the addresses", ElfFile(segments=[(1, READ, 0, 0xFFFF_FFFF_8010_0000, 1, 1)])),
-        ("outside the addresses", ElfFile(segments=[(1, READ, 0, 0x40_0000, 1, (1 << 64) - 1)])),
-        ("both writable and executable", ElfFile(segments=[(1, 7, 0, 0x40_0000, 1, 1)])),
-        ("share a page", ElfFile(segments=[GOOD[0], (1, READ, 0, 0x40_0200, 1, 1)])),
-        ("linked dynamically", ElfFile(segments=[*GOOD, (3, READ, 0, 0, 1, 1)])),
-        ("linked dynamically", ElfFile(segments=[*GOOD, (2, READ, 0, 0, 1, 1)])),
-        ("thread-local", ElfFile(segments=[*GOOD, (7, READ, 0, 0, 1, 1)])),
+        ("no boot bundle", Made(magic=b"CLOUDOS\x02")),
+        ("no boot bundle", Made(version=2)),
+        ("no boot bundle", Made(size=31)),
+        ("longer than the boot module", Made(total=0x4001)),
+        ("longer than the boot module", Made(total=1 << 63)),
+        ("no start table", Made(start=0)),
+        ("no start table", Made(start=33)),
+        ("no start table", Made(start=0x4000 - 8)),
+        ("no start table", Made(start=(1 << 64) - 8)),
+        ("not for this processor", Made(machine=183)),
+        ("start table is too long", Made(count=2, segments=[(0x40_0000, 1, 0, 1, READ)], total=32 + 16 + 2 * 40 - 1)),
+        (DAMAGED, Made(segments=[(0x40_0000, 0x200, 0x3F00, 0x101, READ)])),
+        (DAMAGED, Made(segments=[(0x40_0000, 2, (1 << 64) - 1, 2, READ)])),
+        (DAMAGED, Made(segments=[(0x40_0000, 1, 0, 2, READ)])),
+        (DAMAGED, Made(segments=[(0x40_0000, 0, 0, 0, READ)])),
+        (DAMAGED, Made(segments=[(0x1000, 1, 0, 1, READ)])),
+        (DAMAGED, Made(segments=[(layout.BUNDLE_START - 1, 2, 0, 1, READ)])),
+        (DAMAGED, Made(segments=[(0xFFFF_FFFF_8010_0000, 1, 0, 1, READ)])),
+        (DAMAGED, Made(segments=[(0x40_0000, (1 << 64) - 1, 0, 1, READ)])),
     ],
 )
-def test_bad_files_are_refused_with_a_reason(reason: str, file: ElfFile) -> None:
+def test_bad_bundles_are_refused_with_a_reason(reason: str, made: Made) -> None:
     with pytest.raises(loader.BadProgram):
-        load(file.encode())
+        load(made.encode())
     assert reason in reasons[-1]
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [(0x40_0000, 1, 0, 1, READ | WRITE | EXECUTE)],
+        [(0x40_0000, 1, 0, 1, WRITE)],
+        [(0x40_0000, 1, 0, 1, 1 << 40 | READ)],
+        [GOOD[0], (0x40_0200, 1, 0, 1, READ)],
+    ],
+)
+def test_segments_that_no_program_can_have_are_refused(segments: list[tuple[int, int, int, int, int]]) -> None:
+    with pytest.raises(loader.BadArgument):
+        load(Made(segments=segments).encode())
+
+
+def test_a_module_that_is_not_on_a_page_is_no_bundle() -> None:
+    with module(Made().encode()) as content, pytest.raises(loader.BadProgram):
+        loader.bundle_of(PhysAddr(MODULE + 8), content.length)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 64 + 3 * 56 - 1), st.integers(0, 255)), max_size=6))
-def test_no_damage_to_the_headers_is_worse_than_a_refusal(damage: list[tuple[int, int]]) -> None:
-    content = bytearray(ElfFile().encode())
+@given(st.lists(st.tuples(st.integers(0, 32 + 16 + 3 * 40 - 1), st.integers(0, 255)), max_size=6))
+def test_no_damage_to_the_tables_is_worse_than_a_refusal(damage: list[tuple[int, int]]) -> None:
+    content = bytearray(Made().encode())
     for position, value in damage:
         content[position] = value
     try:
-        entry, pages = load(bytes(content))
-    except (loader.BadProgram, loader.OutOfMemory):
+        _, pages = load(bytes(content))
+    except (loader.BadProgram, loader.BadArgument, loader.OutOfMemory):
         return
-    assert Access.EXECUTE in pages[entry // PAGE * PAGE][0]
     for address, (access, _) in pages.items():
         assert layout.USER_START <= address < layout.BUNDLE_START
         assert Access.READ in access and not (Access.WRITE in access and Access.EXECUTE in access)
-
-
-# Bundles
-
-
-def bundle(kind: int = 1, offset: int = PAGE, length: int = 100, *, total: int = 2 * PAGE, count: int = 1) -> bytes:
-    """A bundle with one entry."""
-    header = struct.pack("<8sIIQQ", b"CLOUDOS\x01", 1, count, total, 0)
-    return (header + struct.pack("<IIQQQQ", kind, 0, 0, offset, length, 0)).ljust(2 * PAGE, b"\0")
-
-
-def find_program(content: bytes, at: int = MODULE) -> int:
-    with module(content):
-        return int(loader.program_in(loader.bundle_of(PhysAddr(at), U64(len(content)))).length)
-
-
-def test_the_program_of_a_bundle_is_found() -> None:
-    assert find_program(bundle()) == 100
-
-
-@pytest.mark.parametrize(
-    ("reason", "content"),
-    [
-        ("no boot bundle", b""),
-        ("no boot bundle", bundle()[:31]),
-        ("not a bundle", b"\x1f\x8b" + bundle()),
-        ("longer than the boot module", bundle(total=2 * PAGE + 1)),
-        ("longer than the boot module", bundle(count=0xFFFF_FFFF)),
-        ("shorter than its table", bundle(total=71)),
-        ("shorter than its table", bundle(count=300)),
-        ("no program", bundle(kind=2)),
-        ("no program", bundle(count=0)),
-        ("outside the bundle", bundle(offset=2 * PAGE, length=1)),
-        ("outside the bundle", bundle(offset=(1 << 64) - PAGE, length=2 * PAGE)),
-        ("outside the bundle", bundle(offset=72)),
-    ],
-)
-def test_bad_bundles_are_refused_with_a_reason(reason: str, content: bytes) -> None:
-    with pytest.raises(loader.BadProgram):
-        find_program(content)
-    assert reason in reasons[-1]

@@ -167,13 +167,13 @@ def test_address_spaces_of_aarch64_have_tags_of_their_own() -> None:
     arm.TAGS.generation, arm.TAGS.latest = U64(1), U64(0)
     spaces = [arm.PageTable(PhysAddr(PAGE * (number + 1))) for number in range(300)]
     for number, space in enumerate(spaces):
-        assert space.activate() == (number == 255), "the others would not be told of a generation"
+        assert space.is_stale and space.renew() == (number == 255), "the others would not be told of a generation"
         assert int(space.loaded) & (1 << 48) - 1 == int(space.root.value)
     tags = [(int(space.generation), int(space.loaded) >> 48) for space in spaces]
     assert len(set(tags)) == 300 and all(1 <= tag <= 255 for _, tag in tags)
     # One of the first generation gets a new tag when it runs again, one of the latest keeps its own.
-    spaces[0].activate()
-    spaces[299].activate()
+    assert spaces[0].is_stale and not spaces[299].is_stale
+    spaces[0].renew()
     assert spaces[0].generation == 2 and int(spaces[0].loaded) >> 48 not in {tag for age, tag in tags if age == 2}
     assert (int(spaces[299].generation), int(spaces[299].loaded) >> 48) == tags[299]
     # A processor that is told of a generation gets a tag of that for what it uses.

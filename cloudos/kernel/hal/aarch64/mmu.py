@@ -28,6 +28,7 @@ from cloudos.lang import (
     Ptr,
     VirtAddr,
     fast,
+    inlined,
     never_inlined,
     place,
     struct,
@@ -257,17 +258,19 @@ class PageTable:
                 assert not place.present, "page already mapped by a larger one"
                 place.set_table(frames.allocate_zeroed())
 
-    @fast
-    def activate(self) -> bool:
-        """Make these the translations in use. Whether a generation of ASIDs has begun with that."""
-        if self.generation != TAGS.generation:
-            return self._renew()
+    @property
+    def is_stale(self) -> bool:
+        """Whether it needs `renew` in place of `activate`."""
+        return self.generation != TAGS.generation
+
+    @inlined
+    def activate(self) -> None:
+        """Make these the translations in use."""
         cpu.load_user_root(self.loaded)
-        return False
 
     @never_inlined
-    def _renew(self) -> bool:
-        """Get an ASID that nobody has in this generation, and use it."""
+    def renew(self) -> bool:
+        """Get an ASID that nobody has in this generation, and use it. Whether a generation has begun with that."""
         TAGS.latest = TAGS.latest + 1
         begins = TAGS.latest > TAGS.last
         if begins:
@@ -282,7 +285,9 @@ class PageTable:
 def forget_translations() -> None:
     """`PageTable.invalidate` has told all processors; but the ASID in use here may be of an old generation."""
     if OWN.pages.value != 0:
-        Ptr.at(PageTable, OWN.pages).value.activate()
+        pages = Ptr.at(PageTable, OWN.pages).value
+        if pages.is_stale:
+            pages.renew()
 
 
 def begin_generation() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudos.kernel.hal.shared.lock import Inside
 from cloudos.lang import U32, U64, Atomic, Ptr, Template, VirtAddr, located, machine, offset_of, struct, zeroed
 
 
@@ -12,6 +13,8 @@ class State:
     `frame`: where the current thread's registers are; the entry code finds it through `offset_of`.
     """
 
+    # Whether it is in the kernel, see `shared/lock.py`. Stands first: it is stored to without an offset.
+    inside: Inside = zeroed()
     frame: U64 = U64(0)
     # Whether the current thread may use the vector registers.
     vectors_open: U64 = U64(0)
@@ -26,6 +29,7 @@ class State:
     running: Atomic[U32] = Atomic(U32(0))
 
 
+assert offset_of(State, "inside") == 0, "as the entry code has it"
 INTERRUPT = offset_of(State, "interrupt")
 HAS_REGISTERS = offset_of(State, "has_registers")
 FRAME = offset_of(State, "frame")

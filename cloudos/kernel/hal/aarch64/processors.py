@@ -9,18 +9,22 @@ from __future__ import annotations
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import boot, cpu, interrupts, mmu, power, timer, trap
 from cloudos.kernel.hal.aarch64.device_tree import MACHINE
-from cloudos.kernel.hal.aarch64.processor import MODEL, State, this
+from cloudos.kernel.hal.aarch64.processor import MODEL, OWN, State, this
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import lock
 from cloudos.kernel.hal.shared.direct import direct
-from cloudos.kernel.hal.shared.lock import are_several, try_lock, unlock
+from cloudos.kernel.hal.shared.lock import are_several
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, interpreted
 
-__all__ = ["OutOfMemory", "State", "are_several", "this", "try_lock", "unlock"]
+__all__ = ["OutOfMemory", "State", "are_several", "this"]
 
 CHANGED_CALLS = 2
 # More are used only where there are enough ASIDs that each may have one.
 FEW = 128
+
+
+# Whether the kernel asserts that it is alone where it must be.
+CHECKED = False
 
 
 @interpreted
@@ -48,10 +52,11 @@ def node(number: U64) -> U64:
 
 
 def prepare() -> None:
-    """Before the first other processor is started: the kernel lock is in use, and taken."""
+    """Before the first other processor is started: the kernel is closed to others."""
     if MACHINE.processor_count > FEW:
         mmu.TAGS.last = U64(0xFFFF)
     lock.begin()
+    OWN.inside.mode.store(U32(lock.ALONE), Order.RELAXED)
     # Calls in the entry code become others. One processor pays nothing for what they do.
     calls = Ptr.at(VirtAddr, trap.CHANGED_CALLS.address)
     words = calls.offset(CHANGED_CALLS).cast(U32)

@@ -28,6 +28,8 @@ from cloudos.kernel.hal.aarch64.processor import (
     on_kernel_stack,
     stack_word,
 )
+from cloudos.kernel.hal.aarch64.several import SYSTEM_CALL, VECTOR
+from cloudos.kernel.hal.aarch64.several import TEXT as SEVERAL
 from cloudos.kernel.hal.aarch64.vectors import FRAME_SIZE, VectorState, load_vectors, save_vectors, vectors_matter
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.lang import (
@@ -49,10 +51,10 @@ from cloudos.lang import (
 __all__ = ["VectorState", "load_vectors", "on_kernel_stack", "save_vectors", "stack_word", "vectors_matter"]
 
 # Offsets in a UserFrame.
-X30, IP, VECTOR = 240, 256, 272
+X30, IP = 240, 256
 # Why the kernel was entered: the number of an interrupt, or one of these.
 INTERRUPTS_END = 1024
-SYNCHRONOUS, SYSTEM_ERROR, SYSTEM_CALL = 1024, 1025, 1026
+SYNCHRONOUS, SYSTEM_ERROR = 1024, 1025
 # ESR_EL1: the class stands in the bits from 26 on.
 CLASS_SHIFT = 26
 CLASS_WAIT, CLASS_VECTORS, CLASS_SYSTEM_CALL, CLASS_SYSTEM_REGISTER = 0x01, 0x07, 0x15, 0x18
@@ -103,7 +105,7 @@ ENTRY = Assembly(
     "entry",
     aarch64=f"""
 .section .text.vectors, "ax", %progbits
-.globl exception_vectors, enter_user
+.globl exception_vectors, return_to_user
 .p2align 11
 exception_vectors:
 {HEADER}
@@ -159,35 +161,7 @@ overflow:
 {SAVE}
   b in_kernel
 
-// What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back.
-// A thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
-locked_system_call:
-  mov x1, #{SYSTEM_CALL}
-  str x1, [x0, #{VECTOR}]
-  adr x1, kernel_system_call
-  b 1f
-locked_user_trap:
-  adr x1, kernel_user_trap
-1:
-  stp x30, x1, [sp, #-16]!
-  bl kernel_enter
-  tbnz w0, #0, 2f
-  mrs x9, tpidr_el1
-  ldr x0, [x9, #{FRAME}]
-  ldr x1, [sp, #8]
-  blr x1
-2:
-  adrp x9, kernel_lock
-  add x9, x9, :lo12:kernel_lock
-  stlr wzr, [x9]
-  ldr x30, [sp], #16
-  ret
-// The end of the boot: to the current thread.
-enter_user:
-  adr x30, return_to_user
-  str x30, [sp, #-16]!
-  b 2b
-
+{SEVERAL}
 // The kernel itself: a fault, or a check that failed. A stack pointer below the stack has this bit set.
 .org exception_vectors + 0x200
   sub sp, sp, #{FRAME_SIZE}
@@ -556,7 +530,7 @@ def load_all() -> bool:
     return True
 
 
-@external(ENTRY, "enter_user")
+@external(ENTRY, "return_to_user")
 def enter_user() -> NoReturn:
     """Leave the kernel for the current thread."""
     raise NotImplementedError

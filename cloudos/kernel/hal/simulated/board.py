@@ -117,6 +117,8 @@ class Processor:
         # Interrupts being handled.
         self.in_service: list[str] = []
         self.asleep = False
+        # Whether it is in the kernel, and whether alone: see `hal/shared/lock.py`.
+        self.mode = 0
         # Whether it executes anything yet.
         self.started = number == 0
 
@@ -136,7 +138,8 @@ def _of_processor(name: str) -> Any:
 class Board:
     """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on.
 
-    Processors take turns: `interleave` lets another one go on, chosen at random. `lock` is the kernel lock.
+    Processors take turns: `interleave` lets another one go on, chosen at random. `alone` is in the kernel, or about to
+    be, without any other; `turns_alone` counts how often one was.
     """
 
     alarm = _of_processor("alarm")
@@ -154,7 +157,8 @@ class Board:
         self.processors = [Processor(number) for number in range(processors)]
         self.processor = self.processors[0]
         self.are_several = False
-        self.lock: Processor | None = None
+        self.alone: Processor | None = None
+        self.turns_alone = 0
         self.start_processor: Callable[[int], None] = lambda _: None
         self.switch: Callable[[Processor], None] = lambda _: None
         self.module = (0, 0)

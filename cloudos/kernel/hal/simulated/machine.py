@@ -231,8 +231,9 @@ class Simulation:
         self.board.advance(ENTRY_COST)
         if symbol == "kernel_trap" or not isinstance(arguments[0], UserFrame):
             return self.kernel.symbols[symbol](*arguments)
-        # As the entry code does: the frame is looked at by nobody else until the kernel lock is taken.
-        if self.board.are_several and self.kernel.symbols["kernel_enter"](*arguments):
+        # As the entry code does.
+        inside = OWN.inside
+        if self.board.are_several and not inside.try_enter() and self.kernel.symbols["kernel_enter"](*arguments):
             result = True
         else:
             result = self.kernel.symbols[symbol](*arguments)
@@ -240,11 +241,12 @@ class Simulation:
         return result
 
     def _leave(self) -> None:
-        """Leave the kernel: all is in order, and the kernel lock is free."""
+        """Leave the kernel: all is in order, unless others are there too."""
         self.check_translations()
-        if self.after_entry is not None:
+        here = self.board.processor
+        if self.after_entry is not None and not any(one.mode for one in self.board.processors if one is not here):
             self.after_entry(self)
-        self.board.lock = None
+        OWN.inside.leave()
 
     def _check_patience(self) -> None:
         if self.entries + self.instructions > PATIENCE:

@@ -167,10 +167,18 @@ class PageTable:
                 assert not place.present, "page already mapped by a larger one"
                 place.set_table(frames.allocate_zeroed())
 
-    def activate(self) -> bool:
-        """Make these the translations in use. Whether all processors must change theirs: never."""
-        cpu.load_page_table_root(self.root.value)
+    @property
+    def is_stale(self) -> bool:
+        """Whether `activate` is not enough: never, as translations have no tags."""
         return False
+
+    def renew(self) -> bool:
+        """Get a tag. Whether all processors must change theirs: never."""
+        return False
+
+    def activate(self) -> None:
+        """Make these the translations in use."""
+        cpu.load_page_table_root(self.root.value)
 
 
 def forget_translations() -> None:

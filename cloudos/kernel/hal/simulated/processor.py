@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cloudos.kernel.hal.shared.lock import ALONE, HOME, OUTSIDE
 from cloudos.kernel.hal.simulated import board
-from cloudos.lang import U64, Ptr, VirtAddr, located, struct, zeroed
+from cloudos.lang import U32, U64, Ptr, VirtAddr, located, struct, zeroed
 
 # What the rest of the kernel has named, for tests in which no machine is switched on.
 MODEL: list[object] = []
@@ -12,11 +13,65 @@ _ADDRESSES: dict[int, VirtAddr] = {}
 
 
 @struct
+class Inside:
+    """See `hal/shared/lock.py`. Before a processor comes in, others may have done anything."""
+
+    mode: U32 = U32(OUTSIDE)
+
+    def _set(self, mode: int) -> None:
+        machine = board.running()
+        if machine is not None:
+            machine.processor.mode = mode
+        self.mode = U32(mode)
+
+    def try_enter(self) -> bool:
+        """Come in, unless somebody is alone there."""
+        machine = board.current()
+        machine.interleave()
+        assert self.mode == OUTSIDE, "a processor comes in that is inside"
+        if machine.alone is not None:
+            return False
+        self._set(HOME)
+        return True
+
+    def try_close(self) -> bool:
+        """From outside: let nobody else come in, unless somebody did so before. Others may still be inside."""
+        machine = board.current()
+        machine.interleave()
+        assert self.mode == OUTSIDE, "a processor wants to be alone while others may wait for it"
+        if machine.alone is not None:
+            return False
+        machine.alone = machine.processor
+        self._set(ALONE)
+        return True
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this processor keeps all others out."""
+        return self.mode == ALONE
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether another processor, whose word this is, is in the kernel."""
+        return self.mode != OUTSIDE
+
+    def leave(self) -> None:
+        """Whichever way this processor came in."""
+        if self.is_alone:
+            machine = board.current()
+            assert machine.alone is machine.processor, "two processors are alone in the kernel"
+            machine.alone = None
+            machine.turns_alone += 1
+        self._set(OUTSIDE)
+
+
+@struct
 class State:
     """`frame`: address of the current thread's UserFrame, 0 while there is none; `pages`: of the PageTable in use."""
 
     frame: U64 = U64(0)
     pages: VirtAddr = zeroed()
+    inside: Inside = zeroed()
 
 
 def this() -> VirtAddr:

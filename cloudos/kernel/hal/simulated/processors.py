@@ -1,14 +1,18 @@
-"""The processors of the board: how they start and interrupt each other, and the kernel lock."""
+"""The processors of the board: how they start and interrupt each other, and that there are several."""
 
 from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.simulated import board, mmu
-from cloudos.kernel.hal.simulated.processor import MODEL, State, this
+from cloudos.kernel.hal.simulated.processor import MODEL, OWN, State, this
 from cloudos.lang import U64, Ptr, VirtAddr, interpreted
 
 __all__ = ["OutOfMemory", "State", "this"]
+
+
+# Whether the kernel asserts that it is alone where it must be.
+CHECKED = True
 
 
 @interpreted
@@ -33,10 +37,9 @@ def node(number: U64) -> U64:
 
 
 def prepare() -> None:
-    """The kernel lock is in use, and taken."""
-    machine = board.current()
-    machine.are_several = True
-    machine.lock = machine.processor
+    """This processor is alone in the kernel."""
+    board.current().are_several = True
+    assert OWN.inside.try_close()
 
 
 def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
@@ -66,21 +69,3 @@ def are_several() -> bool:
     """Whether other processors have been started."""
     machine = board.running()
     return machine is not None and machine.are_several
-
-
-def try_lock() -> bool:
-    """Take the kernel lock, if it is free. Anything may have happened on other processors before."""
-    machine = board.current()
-    machine.interleave()
-    assert machine.lock is not machine.processor, "a processor takes the lock that it has"
-    if machine.lock is not None:
-        return False
-    machine.lock = machine.processor
-    return True
-
-
-def unlock() -> None:
-    """Give the kernel lock back."""
-    machine = board.current()
-    assert not machine.are_several or machine.lock is machine.processor, "a lock is given back by who has not got it"
-    machine.lock = None

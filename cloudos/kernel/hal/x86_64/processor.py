@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.kernel.hal.shared.lock import Inside
 from cloudos.lang import (
     U16,
     U32,
@@ -51,7 +52,7 @@ class State:
     """Stands at the beginning of what the kernel keeps for a processor. The entry code finds fields by `offset_of`.
 
     `address`: where this is. `pages`: that of the PageTable in use. `frame`: where the current thread's registers are.
-    `vectors_open`: it may use the vector registers.
+    `vectors_open`: it may use the vector registers. `inside`: whether it is in the kernel, see `shared/lock.py`.
     """
 
     address: VirtAddr = zeroed()
@@ -63,6 +64,7 @@ class State:
     # Of its local APIC, in the place where commands have it.
     identifier: U32 = U32(0)
     running: Atomic[U32] = Atomic(U32(0))
+    inside: Inside = zeroed()
     vectors_open: U32 = U32(0)
     task: TaskState = zeroed()
     descriptors: Array[U64, Literal[7]] = zeroed()
@@ -72,6 +74,7 @@ ADDRESS = offset_of(State, "address")
 KERNEL_STACK = offset_of(State, "kernel_stack")
 USER_STACK = offset_of(State, "user_stack")
 FRAME = offset_of(State, "frame")
+INSIDE = offset_of(State, "inside")
 VECTORS_OPEN = offset_of(State, "vectors_open")
 HAS_SMAP = offset_of(State, "has_smap")
 TASK_STACK = offset_of(State, "task") + offset_of(TaskState, "stack_low")

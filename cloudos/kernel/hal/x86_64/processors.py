@@ -13,7 +13,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
 from cloudos.kernel.hal.shared import lock
-from cloudos.kernel.hal.shared.lock import are_several, try_lock, unlock
+from cloudos.kernel.hal.shared.lock import are_several
 from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, nodes, timer, trap
 from cloudos.kernel.hal.x86_64.processor import MODEL, OWN, State, this
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
@@ -35,7 +35,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["OutOfMemory", "State", "are_several", "this", "try_lock", "unlock"]
+__all__ = ["OutOfMemory", "State", "are_several", "this"]
 
 REGISTER_IDENTIFIER = 0x20
 REGISTER_COMMAND = 0x300
@@ -68,6 +68,10 @@ class Known:
 
 
 KNOWN = place(Known())
+
+
+# Whether the kernel asserts that it is alone where it must be.
+CHECKED = False
 
 
 @interpreted
@@ -121,6 +125,7 @@ def prepare() -> None:
     code = Slice.of(Ptr.at(U8, boot.START.address), U64(START_BYTES))
     Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
     lock.begin()
+    OWN.inside.mode.store(U32(lock.ALONE), Order.RELAXED)
     _call_instead(CALL_USER_TRAP.address, LOCKED_USER_TRAP.address)
     _call_instead(CALL_SYSTEM_CALL.address, LOCKED_SYSTEM_CALL.address)
 

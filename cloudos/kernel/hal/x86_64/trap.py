@@ -12,9 +12,19 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
+from cloudos.kernel.hal.shared.lock import HOME
 from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
-from cloudos.kernel.hal.x86_64.processor import FRAME, KERNEL_STACK, OWN, USER_STACK, State, on_kernel_stack, stack_word
+from cloudos.kernel.hal.x86_64.processor import (
+    FRAME,
+    INSIDE,
+    KERNEL_STACK,
+    OWN,
+    USER_STACK,
+    State,
+    on_kernel_stack,
+    stack_word,
+)
 from cloudos.kernel.hal.x86_64.vector_registers import (
     FRAME_SIZE,
     TAKE_VECTORS,
@@ -78,7 +88,7 @@ ENTRY = Assembly(
     "entry",
     x86_64=f"""
 .text
-.globl trap_stubs, interrupt_stubs, system_call_entry, enter_user
+.globl trap_stubs, interrupt_stubs, system_call_entry, return_to_user
 .globl call_user_trap, call_system_call, locked_user_trap, locked_system_call
 .p2align 4
 {vectors.STUBS_TEXT}
@@ -178,27 +188,37 @@ call_system_call:
   swapgs
   sysretq
 
-# What is called when there are several processors, see `processors.prepare`: takes the kernel lock and gives it back.
-# A thread that was stopped meanwhile does nothing, and all of another one's registers are loaded.
-locked_system_call:
-  pushq $kernel_system_call
-  jmp 1f
+# What is called when there are several processors, see `processors.prepare`: comes into the kernel and leaves it, as
+# `shared/lock.py` says. Where somebody is alone there, a thread may be stopped meanwhile: it does nothing then, and all
+# of another one's registers are loaded.
 locked_user_trap:
   pushq $kernel_user_trap
+  jmp 1f
+locked_system_call:
+  pushq $kernel_system_call
 1:
+  movl ${HOME}, %eax
+  xchgl %eax, %gs:{INSIDE}
+  cmpl $0, kernel_lock(%rip)
+  jne 4f
+2:
+  call *(%rsp)
+3:
+  subl ${HOME}, %gs:{INSIDE}
+  jnz 5f
+  popq %rdx
+  retq
+4:
   call kernel_enter
   movq %gs:{FRAME}, %rdi
   testb %al, %al
-  jnz 2f
-  call *(%rsp)
-2:
-  movb $0, kernel_lock(%rip)
+  jz 2b
+  jmp 3b
+5:
+  movl $0, %gs:{INSIDE}
+  movl $0, kernel_lock(%rip)
   popq %rdx
   retq
-# The end of the boot: to the current thread.
-enter_user:
-  movb $0, kernel_lock(%rip)
-  jmp return_to_user
 """,
 )
 
@@ -484,7 +504,7 @@ def load_all() -> bool:
     return True
 
 
-@external(ENTRY, "enter_user")
+@external(ENTRY, "return_to_user")
 def enter_user() -> NoReturn:
     """Leave the kernel for the current thread."""
     raise NotImplementedError

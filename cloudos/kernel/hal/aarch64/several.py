@@ -1,0 +1,58 @@
+"""The entry into the kernel where there are several processors."""
+
+from __future__ import annotations
+
+from cloudos.kernel.hal.aarch64.processor import FRAME
+from cloudos.kernel.hal.shared.lock import HOME
+
+# In a UserFrame: where it says why the kernel was entered, and for a system call.
+VECTOR, SYSTEM_CALL = 272, 1026
+TEXT = f"""\
+// What is called when there are several processors, see `processors.prepare`: comes into the kernel and leaves it, as
+// `shared/lock.py` says. Where somebody is alone there, a thread may be stopped meanwhile: it does nothing then, and
+// all of another one's registers are loaded.
+locked_user_trap:
+  adr x1, kernel_user_trap
+  b 1f
+locked_system_call:
+  adr x1, kernel_system_call
+1:
+  stp x30, x1, [sp, #-16]!
+  mrs x9, tpidr_el1
+  mov w10, #{HOME}
+  stlr w10, [x9]
+  adrp x11, kernel_lock
+  add x11, x11, :lo12:kernel_lock
+  ldar w10, [x11]
+  cbnz w10, 4f
+2:
+  blr x1
+3:
+  mrs x9, tpidr_el1
+  ldr w10, [x9]
+  subs w10, w10, #{HOME}
+  b.ne 5f
+  stlr wzr, [x9]
+  ldr x30, [sp], #16
+  ret
+4:
+  adr x9, kernel_system_call
+  cmp x1, x9
+  b.ne 6f
+  mov x9, #{SYSTEM_CALL}
+  str x9, [x0, #{VECTOR}]
+6:
+  bl kernel_enter
+  tbnz w0, #0, 3b
+  mrs x9, tpidr_el1
+  ldr x0, [x9, #{FRAME}]
+  ldr x1, [sp, #8]
+  b 2b
+5:
+  adrp x11, kernel_lock
+  add x11, x11, :lo12:kernel_lock
+  stlr wzr, [x11]
+  stlr wzr, [x9]
+  ldr x30, [sp], #16
+  ret
+"""
