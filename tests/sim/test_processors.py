@@ -323,7 +323,6 @@ PLANTED: dict[str, tuple[Any, str, Any, Callable[[], tuple[user.UserFunction, ..
     "everything is at home everywhere": (PROCESSORS, "U32", lambda number: SCHEDULER.U32(0), lambda: calling(20)),
     "a notification is signalled by anybody": (WAITING, "is_at_home", lambda target: True, lambda: signalling(20)),
     "who is alone does not wait": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
-    "threads that are sent wait": (SCHEDULER, "take_in", lambda processor: None, lambda: signalling(20)),
     "an invalidation is not sent": (REQUESTS, "_ask_others", lambda root, request: None, lambda: taking_memory(10)),
     "a stop does not wait": (SCHEDULER, "_take_from", stop_without_waiting, lambda: stopping(20)),
     "vector registers stay behind": (SCHEDULER, "let_go", lambda: None, lambda: stopping(20)),
