@@ -165,7 +165,25 @@ turn_on_translation:
 """
 
 
-# Parts that stand where the table of exception vectors has room: see `trap.py`.
+# Stands where the table of exception vectors has room.
+BEGIN_PROCESSOR = """
+// Its stack is mapped by the final page tables only.
+begin_processor:
+  adrp x1, kernel_space
+  add x1, x1, :lo12:kernel_space
+  ldp x2, x3, [x1]
+  msr ttbr0_el1, x2
+  msr ttbr1_el1, x3
+  isb
+  tlbi vmalle1
+  dsb nsh
+  isb
+  mov sp, x20
+  mov x0, x20
+  bl kernel_processor
+"""
+
+# These, too, stand where the table of exception vectors has room: see `trap.py`.
 HYPERVISOR, TABLES, TURN_ON = _hypervisor(), _tables(), _translation()
 
 BOOT = Assembly(
@@ -220,21 +238,6 @@ at_own_address:
   mov x30, xzr
   mov x0, x20
   bl kernel_main
-
-// Its stack is mapped by the final page tables only.
-begin_processor:
-  adrp x1, kernel_space
-  add x1, x1, :lo12:kernel_space
-  ldp x2, x3, [x1]
-  msr ttbr0_el1, x2
-  msr ttbr1_el1, x3
-  isb
-  tlbi vmalle1
-  dsb nsh
-  isb
-  mov sp, x20
-  mov x0, x20
-  bl kernel_processor
 
 // The unmapped page below the stack turns an overflow into a fault, which is handled on a stack of its own.
 .section .bss.stacks, "aw", %nobits

@@ -14,7 +14,7 @@ from typing import NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.aarch64 import interrupts, vectors
-from cloudos.kernel.hal.aarch64.boot import HEADER, HYPERVISOR, TABLES, TURN_ON
+from cloudos.kernel.hal.aarch64.boot import BEGIN_PROCESSOR, HEADER, HYPERVISOR, TABLES, TURN_ON
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, PROCESSOR, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
 from cloudos.kernel.hal.aarch64.processor import (
@@ -198,7 +198,7 @@ system_error:
   mov x0, sp
   mov x13, #{SYSTEM_ERROR}
   b in_kernel_for
-
+{BEGIN_PROCESSOR}
 // Programs: system calls and faults.
 .org exception_vectors + 0x400
 {SAVE_USER}{TO_KERNEL_STACK}
