@@ -1,8 +1,7 @@
 """The tables of x86's firmware: root pointer, directory, and what the kernel reads: "APIC", "SRAT" and "SLIT".
 
 Firmware is believed. What must hold all the same: the kernel ends, or stops by a panic that says where; it reads only
-what it has mapped; it counts no more processors and nodes than it has room for; no memory is there twice. Two things it
-believes: that no table is longer than 64 KB, and that "SLIT" has no more nodes than fit into that.
+what it has mapped; it counts no more processors and nodes than it has room for; no memory is there twice.
 """
 
 from __future__ import annotations
@@ -93,9 +92,10 @@ def table(feed: Feed) -> bytes:
     signature: bytes = feed.choose(SIGNATURES)
     body = b"".join(entry(feed, signature) for _ in range(feed.below(40)))
     if signature == b"SLIT":
-        body = struct.pack("<Q", feed.number()) + body
+        body = struct.pack("<Q", feed.number(feed.choose((1, 2, 8)))) + body
     size = ENTRIES[signature] + len(body)
-    length = size if feed.number() < 240 else feed.number(2) % LONGEST
+    form = feed.number()
+    length = size if form < 240 else feed.number(4) if form > 253 else feed.number(2) % LONGEST
     header = (signature + struct.pack("<I", length)).ljust(ENTRIES[signature], b"\0")
     return (header + body).ljust(LEAST_TABLE, b"\0")
 

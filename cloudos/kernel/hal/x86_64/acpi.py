@@ -19,8 +19,9 @@ WIDE = 24
 # Of a table: signature, length in bytes; a header of so many.
 LENGTH = 4
 HEADER = 36
-# No table is longer.
+# No table is longer; what says so of itself is read up to here and an entry more.
 LONGEST = 65_536
+LONGEST_ENTRY = 64
 
 
 @struct
@@ -58,13 +59,19 @@ def find(signature: U32, frames: FrameSource) -> VirtAddr:
     root = _see(ROOT.address, frames)
     is_wide = Ptr.at(U8, root.offset(REVISION)).value >= 2
     directory = _see(_address(root.offset(WIDE if is_wide else NARROW), is_wide), frames)
-    at = U64(HEADER)
-    while at < U64(number(directory.offset(LENGTH))):
-        found = _see(_address(directory.offset(at), is_wide), frames)
+    at = directory.offset(HEADER)
+    while at < end_of(directory):
+        found = _see(_address(at, is_wide), frames)
         if number(found) == signature:
             return found
-        at = at + (8 if is_wide else 4)
+        at = at.offset(8 if is_wide else 4)
     return none
+
+
+@never_inlined
+def end_of(table: VirtAddr) -> VirtAddr:
+    """Where no entry of a table begins any more."""
+    return table.offset(min(U64(number(table.offset(LENGTH))), U64(LONGEST - LONGEST_ENTRY)))
 
 
 def _address(place: VirtAddr, is_wide: bool) -> U64:

@@ -23,6 +23,8 @@ KIND_MEMORY = 1
 ENABLED = 1
 # Where the number of nodes stands, and the distances, a byte each, behind it.
 MATRIX = 44
+# No table with more fits into the memory that is looked at.
+MOST_DISTANCES = 255
 
 
 @struct
@@ -41,7 +43,7 @@ def find(boot: BootInformation, frames: FrameSource) -> None:
     if table.value == 0:
         return
     at = table.offset(AFFINITY_ENTRIES)
-    end = table.offset(U64(acpi.number(table.offset(acpi.LENGTH))))
+    end = acpi.end_of(table)
     while at < end:
         head = acpi.number(at)
         if head & 0xFF == KIND_PROCESSOR and acpi.number(at.offset(4)) & ENABLED != 0:
@@ -74,6 +76,8 @@ def _find_distances(boot: BootInformation, table: VirtAddr) -> None:
     if table.value == 0:
         return
     count = acpi.long_number(table.offset(acpi.HEADER))
+    if count > MOST_DISTANCES:
+        return
     for node in U64.range(min(count, boot.last_node + 1)):
         for other in U64.range(min(count, boot.last_node + 1)):
             boot.distances[node][other] = Ptr.at(U8, table.offset(MATRIX + node * count + other)).value

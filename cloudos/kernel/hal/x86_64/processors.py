@@ -101,7 +101,7 @@ def find(frames: FrameSource) -> U64:
     if table.value == 0:
         return count
     at = table.offset(MADT_ENTRIES)
-    end = table.offset(U64(acpi.number(table.offset(acpi.LENGTH))))
+    end = acpi.end_of(table)
     while at < end and count < MAXIMUM_PROCESSORS:
         # Kind, length, processor, identifier.
         head = acpi.number(at)
