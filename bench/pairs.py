@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from bench.calls import call_words, child_of
 from bench.counter import cycles
-from bench.microkernel import call_words, child_of, echo
+from bench.microkernel import echo
 from cloudos.abi import initial
 from cloudos.abi.messages import NEVER
 from cloudos.lang import U64, Array, Atomic, code_address, place, struct, zeroed
