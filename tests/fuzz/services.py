@@ -177,7 +177,7 @@ class NoPrograms:
     """Starts and ends nothing."""
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("create", "pipe", "kill", "list", "set_foreground", "own", "attend"):
+        if name in ("create", "create_within", "limits", "pipe", "kill", "list", "set_foreground", "own", "attend"):
             return lambda *arguments: U64(0)
         raise AttributeError(name)
 

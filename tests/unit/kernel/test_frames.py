@@ -226,7 +226,7 @@ def test_nodes_are_used_up_from_the_nearest_to_the_farthest() -> None:
         assert [node_of(frames.allocate_near(U64(0), U64(node + 1))) for node in range(3)] == [0, 1, 2]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, MAXIMUM_ORDER), st.integers(0, 1 << 16)), max_size=40))
 def test_blocks_go_back_to_their_nodes(operations: list[tuple[bool, int, int]]) -> None:
     with nodes() as frames:
