@@ -9,9 +9,7 @@ from cloudos.abi.errors import (
     BadHandle,
     Denied,
     NotFound,
-    OutOfMemory,
     PeerGone,
-    QuotaExceeded,
     WrongKind,
 )
 from cloudos.abi.objects import ALL_OPERATIONS
@@ -64,12 +62,12 @@ class PolicyServer:
 
 
 def image_bundle(handle: U64) -> Bundle:
-    """The boot bundle in a memory object. Raises BadBundle: the memory cannot be shown, or is no bundle."""
+    """The boot bundle in a memory object. Raises OutOfMemory, QuotaExceeded, and BadBundle: it is none."""
     memory = Memory(handle)
     try:
         length = memory.inspect().length
         IMAGE.attach(memory.map(U64(0), length, U64(READ)), length)
-    except (BadAddress, BadArgument, BadHandle, Denied, OutOfMemory, PeerGone, QuotaExceeded, WrongKind):
+    except (BadAddress, BadArgument, BadHandle, Denied, PeerGone, WrongKind):
         raise BadBundle
     return IMAGE
 
@@ -116,7 +114,7 @@ serve = server((Policies, PolicyServer), symbol="policy_serve")
 
 
 def main(arguments: List[Text]) -> None:
-    """Serve for ever."""
+    """Serve for ever. Raises OutOfMemory, QuotaExceeded: there is none yet to show the boot bundle."""
     try:
         serve(held("offer"), new_policy(arguments, image_bundle(held("image"))))
     except BadBundle:
