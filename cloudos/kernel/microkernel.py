@@ -219,6 +219,8 @@ def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()
     if processors.are_several():
+        if page_faults.resolve_at_home(current_space(), address, frame.is_write, frame.is_execute):
+            return
         scheduler.exclude(null(), U64(counters.FAULT))
         if PROCESSOR.current.is_null():
             return

@@ -17,7 +17,7 @@ from cloudos.lang import Atomic, Region, offset_of, size_of
 from tests.sim.inventory import LIVE
 from tests.sim.world import KERNEL, board, kernel_module, machine
 
-HOME = 1
+HOME = 2
 CALLERS = 3
 INTERLEAVED = 0.05
 """How often others go on after a write."""

@@ -13,6 +13,9 @@ Near. Memory belongs to nodes (boards, sockets): each has lists of its own. Who 
 node, or of the one that is asked for; when that has none left, of the next nearest that has.
 
 Shared. An allocated frame may have more users than one; who takes the last one away frees it.
+
+At hand. Each of several processors has a few frames, for what it does without being alone in the kernel: they count as
+allocated, are filled up while it is alone, and are taken from all processors when there are no others.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.kernel.sched.requests import OWN, must_be_alone
+from cloudos.kernel.sched.requests import ALL, OWN, Line, is_alone, must_be_alone
 from cloudos.lang import (
     U8,
     U32,
@@ -48,6 +51,9 @@ BLOCK_FRAMES = 1 << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
 # A block is split into 1 << AT_ONCE of the order that is needed.
 AT_ONCE = 5
+# Frames at hand of a processor at most; nobody puts any by when fewer frames are free than this.
+AT_HAND = 32
+PLENTY = 2048
 STATE_BYTES = 4
 # State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
 # 0 inside a free block.
@@ -176,8 +182,9 @@ class FrameAllocator:
 
         Raises OutOfMemory.
         """
+        if not is_alone():
+            return _take_at_hand(order | node)
         lists = U64(OWN.line.lists)
-        must_be_alone()
         if node != 0:
             lists = (node - 1) * ORDERS
         index = lists + order
@@ -276,13 +283,34 @@ class FrameAllocator:
     def _find(self, lists: U64, order: U64) -> U64:
         """The nearest list of the smallest order, at least `order`, that has a free block. Raises OutOfMemory."""
         step = U64(0)
-        while step <= self.last_node:
+        while True:
             node = U64(self.near[lists + step])
             for candidate in U64.range(order, ORDERS):
                 if self.heads[node + candidate] != 0:
                     return node + candidate
             if not self._extend(node):
                 step = step + 1
+                if step > self.last_node:
+                    self._gather(order)
+                    step = U64(0)
+
+    @never_inlined
+    def put_by(self) -> None:
+        """While alone: let this processor have frames at hand, unless memory is short."""
+        if OWN.line.at_hand.value == 0 and self.available >= PLENTY:
+            for _ in U64.range(AT_HAND):
+                frame = self.allocate(U64(0))
+                Ptr.at(PhysAddr, mmu.direct(frame)).value = OWN.line.at_hand
+                OWN.line.at_hand = frame
+
+    def _gather(self, order: U64) -> None:
+        """Free one of the frames that processors have at hand. Raises OutOfMemory: that would not help."""
+        own = ALL.first
+        while order == 0 and not own.is_null():
+            if own.value.line.at_hand.value != 0:
+                self.free(_pop(own.value.line), U64(0))
+                return
+            own = own.value.line.next
         raise OutOfMemory
 
     def _extend(self, lists: U64) -> bool:
@@ -331,6 +359,20 @@ class FrameAllocator:
         else:
             self.heads[zone.lists + order] = block.next
         zone.state(frame).value = U32(0)
+
+
+@never_inlined
+def _take_at_hand(wanted: U64) -> PhysAddr:
+    """A frame from this processor's own; `wanted`: 0, or something else than any single frame. Raises OutOfMemory."""
+    if wanted != 0 or OWN.line.at_hand.value == 0:
+        raise OutOfMemory
+    return _pop(OWN.line)
+
+
+def _pop(line: Line) -> PhysAddr:
+    frame = line.at_hand
+    line.at_hand = Ptr.at(PhysAddr, mmu.direct(frame)).value
+    return frame
 
 
 @inlined

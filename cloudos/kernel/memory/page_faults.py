@@ -2,6 +2,11 @@
 
 Pages come into being here, and page tables are filled. Each call does a bounded part: long work, such as zeroing 2 MB,
 takes several faults of the same access, between which interrupts are served.
+
+Most faults are resolved without being alone in the kernel: where the space, the object and what they are paid from
+belong to this processor (`Header.home`), nothing is shared with clones, and frames are at hand. What turns out to need
+more raises OutOfMemory, before anything is out of order, and is tried again alone; then all of that belongs to this
+processor.
 """
 
 from __future__ import annotations
@@ -9,11 +14,13 @@ from __future__ import annotations
 from enum import IntEnum
 
 from cloudos.abi.errors import OutOfMemory, QuotaExceeded
-from cloudos.kernel.hal import cpu, mmu
+from cloudos.kernel.hal import cpu, mmu, processors
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import address_space, heap, pages, regions
+from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory, Region, Space
 from cloudos.kernel.sched import requests
+from cloudos.kernel.sched.requests import OWN, is_alone
 from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -33,6 +40,33 @@ class Outcome(IntEnum):
     ASK = 2
 
 
+def resolve_at_home(space: Space, address: U64, write: bool, execute: bool) -> bool:
+    """Supply a page, or do a step of it, without being alone in the kernel; False: whoever is alone has to do it."""
+    if space.header.home != OWN.line.number:
+        return False
+    try:
+        return resolve(space, address, write, execute, True) == Outcome.RETRY
+    except (OutOfMemory, QuotaExceeded):
+        return False
+
+
+@never_inlined
+def _settle(space: Space, memory: Memory) -> bool:
+    """Whether this processor may resolve a fault. If it is alone, what that changes belongs to it from now on."""
+    number = OWN.line.number
+    payer = space.header.quota.value
+    other = memory.header.quota.value
+    if is_alone():
+        space.header.home = number
+        memory.header.home = number
+        payer.header.home = number
+        other.header.home = number
+        FRAMES.put_by()
+    elif memory.cloned or memory.header.home != number or payer.header.home != number or other.header.home != number:
+        return False
+    return True
+
+
 @fast
 def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool) -> Outcome:
     """Supply a page, in steps; with `large`, the 2 MB around it where that fits. Raises QuotaExceeded, OutOfMemory."""
@@ -43,6 +77,8 @@ def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool)
     if (write and Access.WRITE not in region.access) or (execute and Access.EXECUTE not in region.access):
         return Outcome.REFUSED
     memory = region.memory.value
+    if processors.are_several() and not _settle(space, memory):
+        return Outcome.REFUSED
     if memory.base.value != 0:
         _show_run(space, region, memory, address)
         return Outcome.RETRY
@@ -101,11 +137,10 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
     table = space.pages
     walk = table.walk(VirtAddr(address), level)
     while walk.level != level:
-        made = heap.allocate_frame(space.header.quota.value)
         if walk.present:
             # A larger page is in the way; whatever else it shows is mapped again when touched.
             _take_away(space, walk, address)
-        walk.set_table(made)
+        walk.set_table(heap.allocate_frame(space.header.quota.value))
         walk = table.walk(VirtAddr(address), level)
     if walk.present:
         _take_away(space, walk, address)
@@ -114,7 +149,11 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
 
 @never_inlined
 def _take_away(space: Space, walk: mmu.Walk, address: U64) -> None:
-    """Before another entry takes its place: no processor may find two different ones for an address."""
+    """Before another entry takes its place: no processor may find two different ones for an address.
+
+    Raises OutOfMemory where the processor is not alone.
+    """
+    requests.need_alone()
     walk.clear()
     space.pages.invalidate(VirtAddr(address), walk.level)
     requests.forget(space.pages)

@@ -16,6 +16,7 @@ from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Entry, Memory
+from cloudos.kernel.sched import requests
 from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, never_inlined, null, panic, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -262,10 +263,13 @@ def block_step(memory: Memory, index: U64) -> bool:
     False: either the pages are there now, or there is no block to be had. Raises QuotaExceeded, OutOfMemory.
     """
     first = index // BLOCK_PAGES * BLOCK_PAGES
-    if memory.block.value == 0:
-        # Only what was paid for in advance is taken in such pieces.
-        if memory.reserve < BLOCK_PAGES:
-            return False
+    begins = memory.block.value == 0
+    # Only what was paid for in advance is taken in such pieces.
+    if begins and memory.reserve < BLOCK_PAGES:
+        return False
+    if begins or memory.block_ready == BLOCK_PAGES:
+        requests.need_alone()
+    if begins:
         try:
             memory.block = FRAMES.allocate_near(U64(BLOCK_ORDER), U64(memory.node))
         except OutOfMemory:

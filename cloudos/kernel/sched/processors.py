@@ -33,6 +33,7 @@ def start_others() -> None:
         made = Ptr.at(Processor, processors.make(number, U64(PAGES), FRAMES))
         made.value.line.lists = _lists(number)
         made.value.line.number = U32(number)
+        made.value.machine.inside.begin()
         if processors.start(number, made.value.machine):
             ALL.add(made.cast(Own))
 

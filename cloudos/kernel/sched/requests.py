@@ -7,6 +7,7 @@ That is below threads: memory needs it too.
 
 from __future__ import annotations
 
+from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu, processors
 from cloudos.kernel.sched.counters import COUNTED
 from cloudos.lang import (
@@ -14,6 +15,7 @@ from cloudos.lang import (
     U64,
     Atomic,
     Order,
+    PhysAddr,
     Ptr,
     VirtAddr,
     inlined,
@@ -45,6 +47,8 @@ class Line:
     sent: Atomic[U64] = Atomic(U64(0))
     # Of the processor that started before it.
     next: Ptr[Own] = null()
+    # The first of the allocated frames that it has at hand, which are linked; 0: none.
+    at_hand: PhysAddr = zeroed()
 
 
 @struct
@@ -74,7 +78,7 @@ OWN = located(Own, processors.this)
 @inlined
 def is_alone() -> bool:
     """Whether this processor may touch everything."""
-    return not processors.are_several() or OWN.machine.inside.is_alone
+    return OWN.machine.inside.is_alone
 
 
 @inlined
@@ -82,6 +86,13 @@ def must_be_alone() -> None:
     """Stands where something is changed that belongs to no processor."""
     if COUNTED or processors.CHECKED:
         assert is_alone(), "another processor may be in the kernel"
+
+
+@never_inlined
+def need_alone() -> None:
+    """Stands where that is tried which may turn out to need it: then all is tried again alone. Raises OutOfMemory."""
+    if not is_alone():
+        raise OutOfMemory
 
 
 def ask(other: Own, request: U32) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cloudos.compiler.api import compile_host
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.memory import frames
+from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.requests import Own
 from cloudos.lang import place
 from tests.unit.kernel import capability_stress as stress
@@ -26,7 +27,9 @@ def test_a_million_derivations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mmu, "direct", stress.host_direct)
     monkeypatch.setattr(mmu, "direct_to_physical", stress.host_direct_to_physical)
     # A process of the host has nothing that a processor keeps for itself.
-    monkeypatch.setattr(frames, "OWN", place(Own()))
+    own = place(Own())
+    for module in (frames, requests):
+        monkeypatch.setattr(module, "OWN", own)
     erase(stress.WORLD)
     with as_built():
         library = compile_host([stress.start, stress.run, stress.finish], tmp_path / "stress.so")

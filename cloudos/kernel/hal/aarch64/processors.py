@@ -9,7 +9,7 @@ from __future__ import annotations
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import boot, cpu, interrupts, mmu, power, timer, trap
 from cloudos.kernel.hal.aarch64.device_tree import MACHINE
-from cloudos.kernel.hal.aarch64.processor import MODEL, OWN, State, this
+from cloudos.kernel.hal.aarch64.processor import MODEL, State, this
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import lock
 from cloudos.kernel.hal.shared.direct import direct
@@ -56,7 +56,6 @@ def prepare() -> None:
     if MACHINE.processor_count > FEW:
         mmu.TAGS.last = U64(0xFFFF)
     lock.begin()
-    OWN.inside.mode.store(U32(lock.ALONE), Order.RELAXED)
     # Calls in the entry code become others. One processor pays nothing for what they do.
     calls = Ptr.at(VirtAddr, trap.CHANGED_CALLS.address)
     words = calls.offset(CHANGED_CALLS).cast(U32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudos.kernel.hal.aarch64.processor import FRAME
-from cloudos.kernel.hal.shared.lock import HOME
+from cloudos.kernel.hal.shared.lock import HOME, OUTSIDE
 
 # In a UserFrame: where it says why the kernel was entered, and for a system call.
 VECTOR, SYSTEM_CALL = 272, 1026
@@ -30,9 +30,10 @@ locked_system_call:
 3:
   mrs x9, tpidr_el1
   ldr w10, [x9]
-  subs w10, w10, #{HOME}
-  b.ne 5f
-  stlr wzr, [x9]
+  // Alone, that borrows.
+  subs w10, w10, #{HOME - OUTSIDE}
+  b.lo 5f
+  stlr w10, [x9]
   ldr x30, [sp], #16
   ret
 4:
@@ -52,7 +53,8 @@ locked_system_call:
   adrp x11, kernel_lock
   add x11, x11, :lo12:kernel_lock
   stlr wzr, [x11]
-  stlr wzr, [x9]
+  mov w10, #{OUTSIDE}
+  stlr w10, [x9]
   ldr x30, [sp], #16
   ret
 """

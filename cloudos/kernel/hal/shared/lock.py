@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from cloudos.lang import U32, Atomic, Order, inlined, never_inlined, place, struct
 
-OUTSIDE = 0
+# Alone in the kernel; the only processor always is, wherever it is.
+ALONE = 0
+OUTSIDE = 1
 # In the kernel, touching only what belongs to this processor.
-HOME = 1
-# Alone in the kernel.
-ALONE = 2
+HOME = 2
 
 
 @struct
 class Lock:
-    """`taken`: somebody is alone in the kernel, or wants to be; `several`: there are other processors at all."""
+    """`taken`: somebody is alone in the kernel, or wants to be; `outside`: what a word says of a processor outside."""
 
     taken: Atomic[U32] = Atomic(U32(0))
-    several: U32 = U32(0)
+    outside: U32 = U32(ALONE)
 
 
 LOCK = place(Lock(), symbol="kernel_lock")
@@ -31,7 +31,11 @@ LOCK = place(Lock(), symbol="kernel_lock")
 class Inside:
     """One processor's word. The entry code does what `try_enter` and `leave` do."""
 
-    mode: Atomic[U32] = Atomic(U32(OUTSIDE))
+    mode: Atomic[U32] = Atomic(U32(ALONE))
+
+    def begin(self) -> None:
+        """Another processor than the first is outside when it starts."""
+        self.mode.store(U32(OUTSIDE), Order.RELAXED)
 
     @never_inlined
     def try_enter(self) -> bool:
@@ -65,16 +69,16 @@ class Inside:
         """Whichever way this processor came in."""
         if self.is_alone:
             LOCK.taken.store(U32(0), Order.RELEASE)
-        self.mode.store(U32(OUTSIDE), Order.RELEASE)
+        self.mode.store(LOCK.outside, Order.RELEASE)
 
 
 def begin() -> None:
     """Other processors are about to start: the first one is alone until it leaves the kernel."""
     LOCK.taken.store(U32(1), Order.RELAXED)
-    LOCK.several = U32(1)
+    LOCK.outside = U32(OUTSIDE)
 
 
 @inlined
 def are_several() -> bool:
     """Whether other processors have been started."""
-    return LOCK.several != 0
+    return LOCK.outside != ALONE

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from cloudos.kernel.hal.shared.lock import ALONE, OUTSIDE
 from cloudos.lang import Region
 
 DIRECT_BASE = 0xFFFF_8000_0000_0000
@@ -118,7 +119,7 @@ class Processor:
         self.in_service: list[str] = []
         self.asleep = False
         # Whether it is in the kernel, and whether alone: see `hal/shared/lock.py`.
-        self.mode = 0
+        self.mode = ALONE if number == 0 else OUTSIDE
         # Whether it executes anything yet.
         self.started = number == 0
 

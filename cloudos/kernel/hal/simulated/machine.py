@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from cloudos.abi import layout
+from cloudos.kernel.hal.shared.lock import OUTSIDE
 from cloudos.kernel.hal.simulated import board, user_access
 from cloudos.kernel.hal.simulated.board import Access, Board, Denied
 from cloudos.kernel.hal.simulated.processor import OWN
@@ -244,7 +245,8 @@ class Simulation:
         """Leave the kernel: all is in order, unless others are there too."""
         self.check_translations()
         here = self.board.processor
-        if self.after_entry is not None and not any(one.mode for one in self.board.processors if one is not here):
+        others = (one for one in self.board.processors if one is not here)
+        if self.after_entry is not None and all(one.mode == OUTSIDE for one in others):
             self.after_entry(self)
         OWN.inside.leave()
 

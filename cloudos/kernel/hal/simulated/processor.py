@@ -16,13 +16,17 @@ _ADDRESSES: dict[int, VirtAddr] = {}
 class Inside:
     """See `hal/shared/lock.py`. Before a processor comes in, others may have done anything."""
 
-    mode: U32 = U32(OUTSIDE)
+    mode: U32 = U32(ALONE)
 
     def _set(self, mode: int) -> None:
         machine = board.running()
         if machine is not None:
             machine.processor.mode = mode
         self.mode = U32(mode)
+
+    def begin(self) -> None:
+        """Another processor than the first is outside when it starts."""
+        self.mode = U32(OUTSIDE)
 
     def try_enter(self) -> bool:
         """Come in, unless somebody is alone there."""
@@ -57,8 +61,10 @@ class Inside:
 
     def leave(self) -> None:
         """Whichever way this processor came in."""
+        machine = board.current()
+        if not machine.are_several:
+            return
         if self.is_alone:
-            machine = board.current()
             assert machine.alone is machine.processor, "two processors are alone in the kernel"
             machine.alone = None
             machine.turns_alone += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.simulated import board, mmu
-from cloudos.kernel.hal.simulated.processor import MODEL, OWN, State, this
+from cloudos.kernel.hal.simulated.processor import MODEL, State, this
 from cloudos.lang import U64, Ptr, VirtAddr, interpreted
 
 __all__ = ["OutOfMemory", "State", "this"]
@@ -38,8 +38,9 @@ def node(number: U64) -> U64:
 
 def prepare() -> None:
     """This processor is alone in the kernel."""
-    board.current().are_several = True
-    assert OWN.inside.try_close()
+    machine = board.current()
+    machine.are_several = True
+    machine.alone = machine.processor
 
 
 def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:

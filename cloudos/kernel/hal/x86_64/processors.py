@@ -125,7 +125,6 @@ def prepare() -> None:
     code = Slice.of(Ptr.at(U8, boot.START.address), U64(START_BYTES))
     Slice.of(Ptr.at(U8, mmu.direct(PhysAddr(START_PAGE * 4096))), code.length).copy_from(code)
     lock.begin()
-    OWN.inside.mode.store(U32(lock.ALONE), Order.RELAXED)
     _call_instead(CALL_USER_TRAP.address, LOCKED_USER_TRAP.address)
     _call_instead(CALL_SYSTEM_CALL.address, LOCKED_SYSTEM_CALL.address)
 

@@ -12,7 +12,7 @@ from typing import Literal, NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
-from cloudos.kernel.hal.shared.lock import HOME
+from cloudos.kernel.hal.shared.lock import HOME, OUTSIDE
 from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import (
@@ -204,8 +204,8 @@ locked_system_call:
 2:
   call *(%rsp)
 3:
-  subl ${HOME}, %gs:{INSIDE}
-  jnz 5f
+  subl ${HOME - OUTSIDE}, %gs:{INSIDE}  # alone, that borrows
+  jc 5f
   popq %rdx
   retq
 4:
@@ -215,7 +215,7 @@ locked_system_call:
   jz 2b
   jmp 3b
 5:
-  movl $0, %gs:{INSIDE}
+  movl ${OUTSIDE}, %gs:{INSIDE}
   movl $0, kernel_lock(%rip)
   popq %rdx
   retq
