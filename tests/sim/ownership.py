@@ -140,6 +140,8 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
     changes += [(Region, "write_shadowed", whole_shadowed), (SCHEDULER, "take_in", handing_over)]
     changes += [(Atomic, name, watch.silently(getattr(Atomic, name))) for name in ("_get", "_set")]
     changes += [(owner, name, watch.silently(getattr(owner, name))) for owner, name in GUESSES]
+    # The machine's own looks.
+    changes.append((simulated, "check_translations", watch.silently(simulated.check_translations)))
     if simulated.after_entry is not None:
         changes.append((simulated, "after_entry", watch.silently(simulated.after_entry)))
     return changes

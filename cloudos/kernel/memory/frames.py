@@ -51,9 +51,8 @@ BLOCK_FRAMES = 1 << MAXIMUM_ORDER
 MAXIMUM_ZONES = 32
 # A block is split into 1 << AT_ONCE of the order that is needed.
 AT_ONCE = 5
-# Frames at hand of a processor at most; nobody puts any by when fewer frames are free than this.
-AT_HAND = 32
-PLENTY = 2048
+# So many frames, as a power of two, a processor puts by at once.
+AT_HAND = 5
 STATE_BYTES = 4
 # State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
 # 0 inside a free block.
@@ -297,11 +296,16 @@ class FrameAllocator:
     @never_inlined
     def put_by(self) -> None:
         """While alone: let this processor have frames at hand, unless memory is short."""
-        if OWN.line.at_hand.value == 0 and self.available >= PLENTY:
-            for _ in U64.range(AT_HAND):
-                frame = self.allocate(U64(0))
-                Ptr.at(PhysAddr, mmu.direct(frame)).value = OWN.line.at_hand
-                OWN.line.at_hand = frame
+        if OWN.line.at_hand.value != 0:
+            return
+        try:
+            block = self.allocate(U64(AT_HAND))
+        except OutOfMemory:
+            return
+        for index in U64.range(1 << AT_HAND):
+            frame = block.offset(index * PAGE_SIZE)
+            Ptr.at(PhysAddr, mmu.direct(frame)).value = OWN.line.at_hand
+            OWN.line.at_hand = frame
 
     def _gather(self, order: U64) -> None:
         """Free one of the frames that processors have at hand. Raises OutOfMemory: that would not help."""
