@@ -1,70 +1,79 @@
 """What a page fault costs while as many processes touch new memory as there are processors, each on one of its own.
 
-Arguments: the number of processes, and how many rounds each does at least, until all have done that many. A round maps
-PAGES pages, touches each of them, and gives them back. Prints a key and a number: instructions of a page, of the process
-that needs most of them. A process's number is that of the best GROUP pages that followed one another, since others may
-run in the middle of them.
+Arguments: the number of processes, and how many pages each touches. Prints a key and a number: instructions of a page,
+of the process that needs most of them. A process's number is that of the best GROUP pages that followed one another,
+since others may run in the middle of them.
 """
 
 from __future__ import annotations
 
-from bench.calls import call_words, reply_receive_words
+from typing import Literal
+
+from bench.calls import call_words
 from bench.counter import cycles
 from bench.pages import touch_all
 from cloudos.abi import initial
 from cloudos.abi.layout import PAGE_SIZE
 from cloudos.abi.messages import NEVER
-from cloudos.lang import U64, code_address
-from cloudos.sdk import List, Text, print, system
+from cloudos.lang import U64, Array, code_address
+from cloudos.sdk import List, Text, ipc, print, system
+from cloudos.sdk.ipc import Message
 from cloudos.sdk.processes import Child
 
-PAGES, GROUP = 64, 2
-LENGTH = PAGES * PAGE_SIZE
-QUOTA = 1 << 20
-# What a process says with a round.
-GO_ON = 1
+MOST, GROUP = 256, 8
+QUOTA = 2 << 20
+TURN_NS = 1_000_000
 
 
 def toucher(endpoint: U64) -> None:
-    """Tell the best round so far, until the answer is that nobody waits for more."""
+    """Map as many pages as the first answer says, wait until all have done that, touch them, and tell the number."""
     best = U64(NEVER)
-    go_on = U64(GO_ON)
-    while go_on == GO_ON:
-        address = system.memory_map(U64(LENGTH))
-        for offset in U64.range(0, LENGTH, GROUP * PAGE_SIZE):
-            begin = cycles()
-            touch_all(address + offset, U64(GROUP * PAGE_SIZE))
-            best = min(best, (cycles() - begin) // GROUP)
-        system.memory_unmap(address, U64(LENGTH))
-        error, go_on, _tag, _badge, _handle = call_words(endpoint, U64(1), best)
-        assert error == 0, "no reply"
+    error, pages, _tag, _badge, _handle = call_words(endpoint, U64(1), U64(0))
+    assert error == 0, "no reply"
+    address = system.memory_map(pages * PAGE_SIZE)
+    call_words(endpoint, U64(1), U64(0))
+    for offset in U64.range(0, pages * PAGE_SIZE, GROUP * PAGE_SIZE):
+        begin = cycles()
+        touch_all(address + offset, U64(GROUP * PAGE_SIZE))
+        best = min(best, (cycles() - begin) // GROUP)
+    call_words(endpoint, U64(1), best)
 
 
-def collect(endpoint: U64, count: U64, rounds: U64) -> U64:
-    """The largest of the best rounds, when each of `count` processes has done its rounds."""
-    worst = U64(0)
-    wanted = count * rounds
-    left = count
-    reply = U64(0)
-    answer = U64(GO_ON)
-    while left > 0:
-        error, best, _tag, _badge, reply = reply_receive_words(endpoint, U64(1), answer, reply)
-        assert error == 0
-        if wanted > 0:
-            wanted = wanted - 1
-        answer = U64(GO_ON) if wanted > 0 else U64(0)
-        if answer == 0:
-            worst = max(worst, best)
-            left = left - 1
-    return worst
+def start(endpoint: U64) -> None:
+    """Start a process that has memory, and time, of its own."""
+    quota = U64(initial.QUOTA)
+    child = Child()
+    child.make(system.quota_create(quota, U64(QUOTA)))
+    schedule = system.schedule_create(quota, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
+    child.start_on(code_address(toucher), system.process_install(child.process, endpoint, U64(0), U64(5)), schedule)
+
+
+def answer(endpoint: U64, count: U64, word: U64) -> None:
+    """Wait for a call of each process, and then answer them all."""
+    message = Message()
+    replies = Array[U64, Literal[256]]()
+    for index in U64.range(count):
+        ipc.receive(endpoint, message)
+        replies[index] = message.reply
+    for index in U64.range(count):
+        message.set(U64(0), U64(1))
+        message.words[0] = word
+        message.reply = replies[index]
+        ipc.reply(message)
 
 
 def main(arguments: List[Text]) -> None:
     count = U64(arguments[1].to_integer())
-    rounds = U64(arguments[2].to_integer())
+    pages = U64(arguments[2].to_integer())
+    assert count <= MOST, "too many processes"
     endpoint = system.endpoint_create(U64(initial.QUOTA))
     for _ in U64.range(count):
-        child = Child()
-        child.make(system.quota_create(U64(initial.QUOTA), U64(QUOTA)))
-        child.start(code_address(toucher), system.process_install(child.process, endpoint, U64(0), U64(5)))
-    print(f"page_fault_apart {collect(endpoint, count, rounds)}")
+        start(endpoint)
+    answer(endpoint, count, pages)
+    answer(endpoint, count, pages)
+    message = Message()
+    worst = U64(0)
+    for _ in U64.range(count):
+        ipc.receive(endpoint, message)
+        worst = max(worst, message.words[0])
+    print(f"page_fault_apart {worst}")
