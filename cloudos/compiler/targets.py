@@ -10,6 +10,7 @@ The flags that carry meaning of the language rather than taste:
 * ``-mno-red-zone`` in kernels: an interrupt pushes onto the stack it interrupted;
 * ``-mgeneral-regs-only`` in kernels: vector registers belong to the threads;
 * ``-mstack-alignment=8`` in the kernel of x86_64: 16 would be for vector registers;
+* ``-ffixed-x18`` in the kernel of AArch64: the register holds the address of what it keeps for its processor;
 * ``-mbranch-protection=bti`` in programs for AArch64: the kernel guards all their pages;
 * ``--inline-threshold=0`` in kernels, when compiling and when linking: what is not marked for it is inlined
   only where that makes the caller no larger;
@@ -86,6 +87,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-fno-pic",
         "-mcmodel=tiny",
         "-mno-outline-atomics",
+        "-ffixed-x18",
         "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
