@@ -189,7 +189,10 @@ def _link(
 @functools.cache
 def _rewriting() -> str:
     """The text of what changes assembly text; part of the key of linked files."""
-    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("shorten.py", "tables.py", "tails.py", "traps.py"))
+    return "".join(
+        Path(__file__).with_name(name).read_text(encoding="utf-8")
+        for name in ("shorten.py", "tables.py", "tails.py", "traps.py")
+    )
 
 
 def _assemble(text: str, target: Target, name: str, directory: str, *options: str) -> None:

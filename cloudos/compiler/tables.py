@@ -7,7 +7,7 @@ LLVM makes them of eight bytes on x86_64. Here they hold the distance from the b
                                                 jmpq *%rax
 
 which takes a register. The index has one; whether it is wanted later is looked up on every way on from the jump, as
-are the flags, which the addition changes. The function has written that register before, so that its callers, who may
+are the flags, which the addition changes. The function writes that register somewhere, so that its callers, who may
 know which registers it leaves alone, do not count on it.
 
 On AArch64 they are of four bytes, where the function holds inline assembly, as a check that may fail is. They hold the
@@ -78,7 +78,9 @@ def _names(letter: str) -> tuple[str, ...]:
     if letter.isdigit():
         return tuple(f"r{letter}{end}" for end in ("", "d", "w", "b"))
     if letter in "abcd":
-        return tuple(f"{begin}{letter}{end}" for begin, end in (("r", "x"), ("e", "x"), ("", "x"), ("", "l"), ("", "h")))
+        return tuple(
+            f"{begin}{letter}{end}" for begin, end in (("r", "x"), ("e", "x"), ("", "x"), ("", "l"), ("", "h"))
+        )
     return tuple(f"{begin}{letter}{end}" for begin, end in (("r", ""), ("e", ""), ("", ""), ("", "l")))
 
 
@@ -99,7 +101,9 @@ SETS = re.compile(r"(mov|lea|pop)")
 SETS_BYTE = re.compile(r"(movb|set)")
 WRITES_LAST = re.compile(r"(mov|lea|pop|add|sub|and|or|xor|cmov|set|sh[lr]|sar)")
 """Some of those that write their last operand."""
-PLAIN = re.compile(r"(mov|lea|pop|push|add|sub|and|or|xor|cmp|test|inc|dec|neg|not|set|cmov|sh[lr]|sar|j[a-z]+$|bt|ro[lr])")
+PLAIN = re.compile(
+    r"(mov|lea|pop|push|add|sub|and|or|xor|cmp|test|inc|dec|neg|not|set|cmov|sh[lr]|sar|j[a-z]+$|bt|ro[lr])"
+)
 """Instructions that touch no register that they do not name."""
 SETS_FLAGS = re.compile(r"((add|sub|and|or|xor|cmp|test|neg)[bwlq]|call|(sh[lr]|sar)[bwlq] \$)")
 WITHOUT_NAMING = {"rdtsc": ("rax", "rdx")}
@@ -152,7 +156,8 @@ def shorten_x86(text: str) -> str:
         match = JUMP_X86.match(line)
         if match is None or match[1] not in code.tables or is_wanted(code, number, None):
             continue
-        free = next((one for one in (match[2], *REGISTERS) if is_free(code, begin, number, one)), None)
+        own = next(lines for lines in code.functions.values() if number in lines)
+        free = next((one for one in (match[2], *REGISTERS) if is_free(code, own, number, one)), None)
         if free is None:
             continue
         base = lines[begin].partition(":")[0]
@@ -178,9 +183,9 @@ def find_functions(lines: list[str]) -> dict[str, range]:
     return found
 
 
-def is_free(code: Code, begin: int, jump: int, register: str) -> bool:
+def is_free(code: Code, function: range, jump: int, register: str) -> bool:
     """Whether a jump of the function may change a register."""
-    written = any(sets(*code.words(number), register) for number in range(begin, jump))
+    written = any(sets(*code.words(number), register) for number in function)
     return written and not is_wanted(code, jump, register)
 
 
@@ -247,7 +252,9 @@ def is_written_by(code: Code, name: str, operands: list[str], register: str | No
         seen.add(function)
         for number in code.functions[function]:
             inner, words = code.words(number)
-            if WRITES_LAST.match(inner) and mentioned([one for one in words[-1:] if one.startswith("%")], REGISTERS[register]):
+            if WRITES_LAST.match(inner) and mentioned(
+                [one for one in words[-1:] if one.startswith("%")], REGISTERS[register]
+            ):
                 return True
             if inner.startswith("call") or inner == "jmp":
                 left.append(words[0])

@@ -36,7 +36,9 @@ class Machine:
     jump_bytes: int
 
 
-A64_MOVABLE = re.compile(r"(ld[pr]\t[wx]\d.*, \[sp(, #\d+)?\](, #\d+)?|add\tsp, sp, #\d+|mov\t[wx]\d+, ([wx]([0-9]|zr)\S*|#\S+))$")
+A64_MOVABLE = re.compile(
+    r"(ld[pr]\t[wx]\d.*, \[sp(, #\d+)?\](, #\d+)?|add\tsp, sp, #\d+|mov\t[wx]\d+, ([wx]([0-9]|zr)\S*|#\S+))$"
+)
 
 
 def _bytes_a64(text: str) -> int:
