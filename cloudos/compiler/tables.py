@@ -93,7 +93,8 @@ REGISTERS = {
 LEFT_ALONE = ("rax", "r10", "r11")
 """No function expects anything there; an index in any other register is wanted by whoever is called.
 
-One that is called may leave it alone, and the caller count on that. But not if it, or who is called by it, writes it anywhere.
+One that is called may leave it alone, and the caller count on that. But not if it, or who is called by it, writes it
+anywhere.
 """
 
 SETS = re.compile(r"(mov|lea|pop)")

@@ -76,6 +76,7 @@ def merge(text: str, machine: Machine) -> str:
     """The same program, in which equal ends of functions stand once where that makes it smaller."""
     lines = text.split("\n")
     left = list(find_ends(lines, machine))
+    gone: set[int] = set()
     count = FIRST_LABEL
     while True:
         groups: dict[tuple[str, ...], list[list[int]]] = defaultdict(list)
@@ -85,16 +86,15 @@ def merge(text: str, machine: Machine) -> str:
                 groups[words[begin:]].append(end)
         best = max(groups, key=lambda words: (gain(words, len(groups[words]), machine), words), default=())
         if not best or gain(best, len(groups[best]), machine) <= 0:
-            return "\n".join(lines)
+            return "\n".join(line for number, line in enumerate(lines) if number not in gone)
         count += 1
         kept, *others = groups[best]
         lines[kept[-len(best)]] = f".LBB0_{count}:\n{lines[kept[-len(best)]]}"
         for end in others:
             lines[end[-len(best)]] = f"\t{machine.jump}\t.LBB0_{count}"
-            for number in end[len(end) - len(best) + 1 :]:
-                lines[number] = ""
-        gone = {id(end) for end in groups[best]}
-        left = [end for end in left if id(end) not in gone]
+            gone |= set(end[len(end) - len(best) + 1 :])
+        done = {id(end) for end in groups[best]}
+        left = [end for end in left if id(end) not in done]
 
 
 def gain(words: tuple[str, ...], count: int, machine: Machine) -> int:

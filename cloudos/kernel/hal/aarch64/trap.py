@@ -2,7 +2,8 @@
 
 While a program runs, the kernel's stack pointer (SP_EL1) stands at the frame of the current thread, so that the entry
 code has a place for all registers before it has touched one. It then goes to the processor's kernel stack, which it
-finds through TPIDR_EL1; x18 holds that address while the kernel runs. Interrupts and debug exceptions are masked in the kernel.
+finds through TPIDR_EL1; x18 holds that address while the kernel runs. Interrupts and debug exceptions are masked in
+the kernel.
 
 Sources: Arm Architecture Reference Manual (DDI 0487), chapters D1 (exceptions) and D24 (ESR_EL1, SPSR_EL1).
 """
