@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudos.compiler import traps
+from cloudos.compiler import tables, tails, traps
 from cloudos.compiler.diagnostics import InternalCompilerError
-from cloudos.compiler.shorten import chain, share_constants
+from cloudos.compiler.shorten import chain, push_addresses, reach_segment, share_constants
 from cloudos.compiler.support import SUPPORT_NAME, SUPPORT_SOURCE, support_flags
 from cloudos.compiler.targets import Target
 
@@ -173,9 +173,11 @@ def _link(
             _run(["ld.lld", *flags, "--lto-emit-asm", "-o", "linked", *inputs], directory)
             text = Path(directory, "linked.lto.s").read_text(encoding="utf-8")
             if target.arch == "x86_64":
-                text = chain(share_constants(traps.bring_near(text)), lambda text: _addresses(text, target, directory))
+                text = push_addresses(reach_segment(share_constants(tables.shorten_x86(traps.bring_near(text)))))
+                text = tails.merge(text, tails.X86)
+                text = chain(text, lambda text: _addresses(text, target, directory))
             elif traps.NO_CODE in (script or ""):
-                text = traps.send_away(text)
+                text = tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64)
             _assemble(text, target, "short", directory)
             # All but the last are in that text: the support unit alone is not optimised when it is linked.
             inputs = ["short.o", inputs[-1]]
@@ -187,7 +189,10 @@ def _link(
 @functools.cache
 def _rewriting() -> str:
     """The text of what changes assembly text; part of the key of linked files."""
-    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("shorten.py", "traps.py"))
+    return "".join(
+        Path(__file__).with_name(name).read_text(encoding="utf-8")
+        for name in ("shorten.py", "tables.py", "tails.py", "traps.py")
+    )
 
 
 def _assemble(text: str, target: Target, name: str, directory: str, *options: str) -> None:

@@ -11,6 +11,12 @@ What goes there takes one instruction more, so functions marked `fast` are left 
 
 A constant of 64 bits takes ten bytes wherever it is put into a register. One that is used more than twice is loaded
 from memory instead, by an instruction of seven.
+
+What a segment register leads to, at a fixed offset, is addressed relative to the instruction: that takes a byte less
+than an address of 32 bits, and from the highest 2 GB, where kernels lie, the lowest addresses are within reach.
+
+The address of something static is put into a register by way of the stack, where the register has a short name: six
+bytes in two instructions, not seven in one. Not in functions marked `fast`.
 """
 
 from __future__ import annotations
@@ -25,6 +31,7 @@ FAST_SECTION = ".text.fast."
 
 JUMP = re.compile(r"\t(j[a-z]+)\t(\.LBB\d+_\d+)(?=\s|$)")
 SECTION = re.compile(r'\t\.section\t([^",\s]+)|\t\.(text)\b')
+LABEL = re.compile(r"(\.LBB\d+_\d+):")
 NEAR = 120
 """Bytes between a branch and one that it may go through: less than 127, for labels and directives in between."""
 
@@ -53,12 +60,14 @@ def chain(text: str, measure: Measure) -> str:
     for number, branch in enumerate(branches):
         lines[branch.line] = f".Lplace{number}:\n{lines[branch.line]}"
     addresses = measure("\n".join(lines))
-    groups: dict[str, list[Branch]] = defaultdict(list)
+    homes = label_sections(lines)
+    groups: dict[tuple[str, str], list[Branch]] = defaultdict(list)
     for number, branch in enumerate(branches):
         lines[branch.line] = lines[branch.line].partition("\n")[2]
         branch.address = addresses[f".Lplace{number}"]
-        branch.is_long = not -128 <= addresses[branch.target] - (branch.address + 2) <= 127
-        groups[branch.target].append(branch)
+        distance = addresses[branch.target] - (branch.address + 2)
+        branch.is_long = homes[branch.target] != branch.section or not -128 <= distance <= 127
+        groups[branch.section, branch.target].append(branch)
     count = 0
     anchors: dict[int, str] = {}
     for group in groups.values():
@@ -88,6 +97,29 @@ def share_constants(text: str) -> str:
     return CONSTANT.sub(load, text) + section + values
 
 
+SEGMENT = re.compile(r"(%gs:)(\d+)(?=,|\s|$)")
+
+
+def reach_segment(text: str) -> str:
+    """The same program with fixed offsets from the base of GS addressed relative to the instruction."""
+    return SEGMENT.sub(r"\1cloudos_zero+\2(%rip)", text) + "\t.set\tcloudos_zero, 0\n"
+
+
+ADDRESS = re.compile(r"\tmovq\t(\$[A-Za-z_.][\w.+-]*), (%r(?:[abcd]x|[sd]i|bp))(?=\s|$)")
+
+
+def push_addresses(text: str) -> str:
+    """The same program with addresses going over the stack into registers."""
+    section = ""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if found := SECTION.match(line):
+            section = found[1] or found[2]
+        elif section.startswith(".text") and not section.startswith(FAST_SECTION):
+            lines[number] = ADDRESS.sub(r"\tpushq\t\1\n\tpopq\t\2", line)
+    return "\n".join(lines)
+
+
 def find_branches(lines: list[str]) -> Iterator[Branch]:
     """The jumps of all functions that may take more instructions."""
     section = ""
@@ -96,6 +128,18 @@ def find_branches(lines: list[str]) -> Iterator[Branch]:
             section = found[1] or found[2]
         elif (found := JUMP.match(line)) and section.startswith(".text") and not section.startswith(FAST_SECTION):
             yield Branch(number, found[1], found[2], section)
+
+
+def label_sections(lines: list[str]) -> dict[str, str]:
+    """The section of every label that jumps lead to."""
+    section = ""
+    found: dict[str, str] = {}
+    for line in lines:
+        if match := SECTION.match(line):
+            section = match[1] or match[2]
+        elif match := LABEL.match(line):
+            found[match[1]] = section
+    return found
 
 
 def redirected(group: list[Branch]) -> Iterator[tuple[Branch, Branch]]:

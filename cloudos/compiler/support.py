@@ -144,7 +144,7 @@ HIDDEN void *memset(void *to, int value, u64 length) {
 #define LEFT_OF(count, bit, move) "tbz " count ", #" bit ", 3f; " move "; 3: "
 #define LEFT(bit, move) LEFT_OF("%2", bit, move)
 
-HIDDEN void *memcpy(void *to, const void *from, u64 length) {
+HIDDEN __attribute__((noinline)) void *memcpy(void *to, const void *from, u64 length) {
     void *at = to;
     u64 first, second;
     __asm__ volatile("1: subs %2, %2, #32; b.lo 2f; ldp %3, %4, [%1], #16; stp %3, %4, [%0], #16; "
@@ -180,7 +180,9 @@ HIDDEN void *memset(void *to, int value, u64 length) {
 HIDDEN int memcmp(const void *left, const void *right, u64 length) {
     const u8 *a = left, *b = right;
     u64 at = 0;
+#ifndef CLOUDOS_SHORT_SUPPORT
     while (at + 8 <= length && *(const word *)(a + at) == *(const word *)(b + at)) at += 8;
+#endif
     for (; at < length; at++)
         if (a[at] != b[at]) return a[at] < b[at] ? -1 : 1;
     return 0;

@@ -10,6 +10,7 @@ The flags that carry meaning of the language rather than taste:
 * ``-mno-red-zone`` in kernels: an interrupt pushes onto the stack it interrupted;
 * ``-mgeneral-regs-only`` in kernels: vector registers belong to the threads;
 * ``-mstack-alignment=8`` in the kernel of x86_64: 16 would be for vector registers;
+* ``-ffixed-x18`` in the kernel of AArch64: the register holds the address of what it keeps for its processor;
 * ``-mbranch-protection=bti`` in programs for AArch64: the kernel guards all their pages;
 * ``--inline-threshold=0`` in kernels, when compiling and when linking: what is not marked for it is inlined
   only where that makes the caller no larger;
@@ -86,6 +87,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
         "-fno-pic",
         "-mcmodel=tiny",
         "-mno-outline-atomics",
+        "-ffixed-x18",
         "-DCLOUDOS_FIRST_ADDRESSES_UNMAPPED=1",
         "-DCLOUDOS_PANIC_TRAP=1",
         "-DCLOUDOS_SHORT_SUPPORT=1",
@@ -113,14 +115,13 @@ _SHORTER = (
     "--tail-merge-size=2",
     "--enable-post-misched=0",
     "--disable-lsr",
+    "--inline-call-penalty=15",
 )
-"""What LLVM is told when it links a kernel; docs/compiler.md says what each of them saves."""
-
-_OPTIMIZED_LINK_FLAGS: dict[Kind, tuple[str, ...]] = {
-    "kernel": ("--lto-O2", "-O2", *(word for option in _SHORTER for word in ("-mllvm", option))),
-    "user": ("--lto-O2", "-O2"),
-    "host": ("--lto-O2", "-O2"),
+_SHORTER_ON = {
+    "x86_64": ("--x86-br-merging-base-cost=0", "--min-jump-table-entries=6"),
+    "aarch64": ("--enable-misched=0", "--machine-outliner-reruns=1", "--optsize-jump-table-density=60"),
 }
+"""What LLVM is told when it links a kernel; docs/compiler.md says what each of them saves."""
 
 _EMULATION = {"x86_64": "elf_x86_64", "aarch64": "aarch64elf"}
 
@@ -191,10 +192,15 @@ def target(arch: str, kind: Kind) -> Target:
         triple=f"{arch}-{system}",
         compile_flags=_COMMON_FLAGS + _FLAGS[arch, kind],
         link_flags=link_flags,
-        optimized_link_flags=_OPTIMIZED_LINK_FLAGS[kind],
+        optimized_link_flags=_optimized_link_flags(arch, kind),
         short_traps="-DCLOUDOS_PANIC_TRAP=1" in _FLAGS[arch, kind],
         linker_script=USER_LINKER_SCRIPT if kind == "user" else None,
     )
+
+
+def _optimized_link_flags(arch: str, kind: Kind) -> tuple[str, ...]:
+    options = (*_SHORTER, *_SHORTER_ON[arch]) if kind == "kernel" else ()
+    return ("--lto-O2", "-O2", *(word for option in options for word in ("-mllvm", option)))
 
 
 def host_target() -> Target:

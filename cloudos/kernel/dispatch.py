@@ -182,6 +182,9 @@ def branch(call: SystemCall) -> list[str]:
 def dispatch_source() -> str:
     """The text of the dispatch function."""
     lines = [line for call in SYSTEM_CALLS if call.name not in APART for line in branch(call)]
+    # Named, so that the branch covers all numbers below COUNT and need not be guarded again.
+    apart = " | ".join(str(call.number) for call in SYSTEM_CALLS if call.name in APART)
+    lines += [f"        case {apart}:", f"{INDENT}raise BadSystemCall"]
     return HEAD + "\n".join("    " + line for line in lines) + "\n" + TAIL
 
 

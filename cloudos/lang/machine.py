@@ -26,6 +26,7 @@ class _TemplateOptions:
     clobbers: tuple[str, ...] = ()
     volatile: bool = True
     segment: str | None = None
+    register: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Template(_TemplateOptions):
     `%[name]` in the text is an input (name to constraint), `%[result]` the output, `%[result0]`… the
     outputs where there are several. The constraint `{x0}` is the register x0. `segment` is for the function of
     `located`: the segment register ("gs") at whose base the struct lies, so that its fields can be reached without its
-    address.
+    address. `register` is a register that the compiler leaves alone (see `targets.py`): the result is what it holds,
+    and the text is empty.
     """
 
     text: str

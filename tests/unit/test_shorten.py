@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from cloudos.compiler import build
-from cloudos.compiler.shorten import FAST_SECTION, chain, share_constants
+from cloudos.compiler.shorten import FAST_SECTION, chain, push_addresses, reach_segment, share_constants
 from cloudos.compiler.targets import target
 
 FAR = "\t.skip\t300, 0x90\n"
@@ -61,3 +62,28 @@ def test_constants_that_are_used_more_than_twice_stand_in_memory() -> None:
         + '\t.section\t.rodata.constants,"a",@progbits\nconstant_0:\n\t.quad\t81985529216486895\n'
     )  # fmt: skip
     assert share_constants(twice) == twice
+
+
+def test_jumps_into_another_section_are_far() -> None:
+    """Addresses count from the beginning of a section: labels of two may have the same."""
+    other = '\t.section\t.text.g,"ax",@progbits\ng:\n.LBB0_1:\n\tretq\n'
+    text = '\t.section\t.text.f,"ax",@progbits\nf:\n\tje\t.LBB0_1\n\tincl\t%eax\n\tjmp\t.LBB0_1\n' + other
+    more = '\t.section\t.text.h,"ax",@progbits\nh:\n\tjb\t.LBB0_1\n'
+    labels = re.compile(r"(\.L\w+):")
+    short = chain(text + more, lambda one: dict.fromkeys(labels.findall(one), 0))
+    assert short == text.replace("je\t.LBB0_1", "je\t.Lchain1").replace("\tjmp", ".Lchain1:\n\tjmp") + more
+
+
+def test_fixed_offsets_in_a_segment_are_relative() -> None:
+    text = "\tmovq\t%gs:288, %rax\n\tmovb\t$1, %gs:304\n\tmovq\t%gs:8(%rcx), %rax\n"
+    assert reach_segment(text) == (
+        "\tmovq\t%gs:cloudos_zero+288(%rip), %rax\n\tmovb\t$1, %gs:cloudos_zero+304(%rip)\n"
+        "\tmovq\t%gs:8(%rcx), %rax\n\t.set\tcloudos_zero, 0\n"
+    )
+
+
+def test_addresses_go_over_the_stack_where_that_is_shorter() -> None:
+    text = "\tmovq\t$static__data+1, %rdi\n\tmovq\t$static__data, %r8\n\tmovq\t$7, %rdi\n\tmovq\t$f, 8(%rax)\n"
+    short = text.replace("\tmovq\t$static__data+1, %rdi\n", "\tpushq\t$static__data+1\n\tpopq\t%rdi\n")
+    assert push_addresses(function(text)) == function(short)
+    assert push_addresses(function(text, f"{FAST_SECTION}f")) == function(text, f"{FAST_SECTION}f")

@@ -135,6 +135,8 @@ def machine_text(program: Program, instance: FunctionInstance) -> str:
         source = instance.source
         message = f"'{instance.display}' has no template for {program.target.arch}"
         raise refuse_node(source.path, source.node, message, "", source.text)
+    if template.register is not None:
+        return _held(program, instance, template.register)
     kind = result_type(instance)
     declare, leave = "", ""
     outputs = Operands(template.clobbers)
@@ -158,6 +160,13 @@ def machine_text(program: Program, instance: FunctionInstance) -> str:
     head = f"OPERATION {c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
     before, after = outputs.declared + inputs.declared, outputs.stored
     return f"{head} {{ {declare}{before}{body}{after}{leave} }}"
+
+
+def _held(program: Program, instance: FunctionInstance, register: str) -> str:
+    """A function that gives what a register holds, which code then uses in its place."""
+    variable = f"held_{instance.symbol}"
+    head = f"OPERATION {c_return(program, instance)} {instance.symbol}({parameter_list(program, instance)})"
+    return f'register u64 {variable} __asm__("{register}"); {head} {{ return {variable}; }}'
 
 
 class Operands:

@@ -165,12 +165,38 @@ turn_on_translation:
 """
 
 
-# Stands where the table of exception vectors has room.
+# These parts stand where the table of exception vectors has room: see `trap.py`.
+CLEAN = """
+// What was written, from x1 to x2, went around the caches: nothing old may come out of them.
+tables_made:
+  mrs x3, ctr_el0
+  ubfx x3, x3, #16, #4
+  mov x4, #4
+  lsl x4, x4, x3
+1:
+  dc ivac, x1
+  add x1, x1, x4
+  cmp x1, x2
+  b.lo 1b
+  b turn_on_translation
+"""
+BEGIN = """
+at_own_address:
+  bti j
+  tbnz x20, #63, begin_processor
+  adrp x18, kernel_stack_top
+  mov sp, x18
+  adr x1, boot_facts
+  stp x20, x21, [x1]
+  mov x29, xzr
+  mov x30, xzr
+  mov x0, x20
+  bl kernel_main
+"""
 BEGIN_PROCESSOR = """
-// Its stack is mapped by the final page tables only.
+// x0: the address of its data. Its stack is mapped by the final page tables only.
 begin_processor:
-  adrp x1, kernel_space
-  add x1, x1, :lo12:kernel_space
+  adr x1, kernel_space
   ldp x2, x3, [x1]
   msr ttbr0_el1, x2
   msr ttbr1_el1, x3
@@ -178,12 +204,11 @@ begin_processor:
   tlbi vmalle1
   dsb nsh
   isb
-  mov sp, x20
-  mov x0, x20
+  mov sp, x0
+  mov x18, x0
   bl kernel_processor
 """
 
-# These, too, stand where the table of exception vectors has room: see `trap.py`.
 HYPERVISOR, TABLES, TURN_ON = _hypervisor(), _tables(), _translation()
 
 BOOT = Assembly(
@@ -205,8 +230,7 @@ from_kernel_level:
   adrp x6, boot_tables
   // Another processor than the first: x0 is the address of its data.
   tbnz x20, #63, turn_on_translation
-  adrp x1, kernel_bss_start
-  add x1, x1, :lo12:kernel_bss_start
+  adr x1, kernel_bss_start
   adrp x2, kernel_end
   mov x4, x1
 1:
@@ -214,30 +238,6 @@ from_kernel_level:
   cmp x4, x2
   b.lo 1b
   b make_tables
-tables_made:
-  // What was written went around the caches: nothing old may come out of them.
-  mrs x3, ctr_el0
-  ubfx x3, x3, #16, #4
-  mov x4, #4
-  lsl x4, x4, x3
-2:
-  dc ivac, x1
-  add x1, x1, x4
-  cmp x1, x2
-  b.lo 2b
-  b turn_on_translation
-at_own_address:
-  bti j
-  tbnz x20, #63, begin_processor
-  adrp x1, kernel_stack_top
-  mov sp, x1
-  adrp x1, boot_facts
-  add x1, x1, :lo12:boot_facts
-  stp x20, x21, [x1]
-  mov x29, xzr
-  mov x30, xzr
-  mov x0, x20
-  bl kernel_main
 
 // The unmapped page below the stack turns an overflow into a fault, which is handled on a stack of its own.
 .section .bss.stacks, "aw", %nobits

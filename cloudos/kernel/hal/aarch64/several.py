@@ -18,22 +18,19 @@ locked_system_call:
   adr x1, kernel_system_call
 1:
   stp x30, x1, [sp, #-16]!
-  mrs x9, tpidr_el1
   mov w10, #{HOME}
-  stlr w10, [x9]
-  adrp x11, kernel_lock
-  add x11, x11, :lo12:kernel_lock
+  stlr w10, [x18]
+  adr x11, kernel_lock
   ldar w10, [x11]
   cbnz w10, 4f
 2:
   blr x1
 3:
-  mrs x9, tpidr_el1
-  ldr w10, [x9]
+  ldr w10, [x18]
   // Alone, that borrows.
   subs w10, w10, #{HOME - OUTSIDE}
   b.lo 5f
-  stlr w10, [x9]
+  stlr w10, [x18]
   ldr x30, [sp], #16
   ret
 4:
@@ -45,16 +42,14 @@ locked_system_call:
 6:
   bl kernel_enter
   tbnz w0, #0, 3b
-  mrs x9, tpidr_el1
-  ldr x0, [x9, #{FRAME}]
+  ldr x0, [x18, #{FRAME}]
   ldr x1, [sp, #8]
   b 2b
 5:
-  adrp x11, kernel_lock
-  add x11, x11, :lo12:kernel_lock
+  adr x11, kernel_lock
   stlr wzr, [x11]
   mov w10, #{OUTSIDE}
-  stlr w10, [x9]
+  stlr w10, [x18]
   ldr x30, [sp], #16
   ret
 """

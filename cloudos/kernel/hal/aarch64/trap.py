@@ -2,7 +2,8 @@
 
 While a program runs, the kernel's stack pointer (SP_EL1) stands at the frame of the current thread, so that the entry
 code has a place for all registers before it has touched one. It then goes to the processor's kernel stack, which it
-finds through TPIDR_EL1. Interrupts and debug exceptions are masked in the kernel.
+finds through TPIDR_EL1; x18 holds that address while the kernel runs. Interrupts and debug exceptions are masked in
+the kernel.
 
 Sources: Arm Architecture Reference Manual (DDI 0487), chapters D1 (exceptions) and D24 (ESR_EL1, SPSR_EL1).
 """
@@ -14,7 +15,7 @@ from typing import NoReturn
 from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.aarch64 import interrupts, vectors
-from cloudos.kernel.hal.aarch64.boot import BEGIN_PROCESSOR, HEADER, HYPERVISOR, TABLES, TURN_ON
+from cloudos.kernel.hal.aarch64.boot import BEGIN, BEGIN_PROCESSOR, CLEAN, HEADER, HYPERVISOR, TABLES, TURN_ON
 from cloudos.kernel.hal.aarch64.interrupts import CONTROLLER, FIRST_LINE, NOBODY, PROCESSOR, TIMER
 from cloudos.kernel.hal.aarch64.privileged import is_privileged
 from cloudos.kernel.hal.aarch64.processor import (
@@ -82,9 +83,9 @@ SAVE_STATE = f"""
 SAVE_USER = f"{SAVE}  mrs x9, sp_el0\n{SAVE_STATE}"
 # The processor's data stand where its stack begins.
 TO_KERNEL_STACK = """
-  mrs x9, tpidr_el1
+  mrs x18, tpidr_el1
   mov x0, sp
-  mov sp, x9
+  mov sp, x18
 """
 LOAD_STATE = f"""
   ldp x10, x11, [sp, #{IP}]
@@ -116,8 +117,7 @@ call_user_trap:
   bl kernel_user_trap
 // Returns to the current thread, whichever that is now. Nothing of the kernel's may stay in a register.
 return_to_user:
-  mrs x9, tpidr_el1
-  ldr x9, [x9, #{FRAME}]
+  ldr x9, [x18, #{FRAME}]
   mov sp, x9
 {LOAD_STATE}
   ldp x30, x9, [sp, #{X30}]
@@ -133,35 +133,15 @@ system_call_end:
   ldr x30, [sp, #{X30}]
   eret
 
-// A fault of a program. The class is in x13.
-user_fault:
-  cmp x13, #{CLASS_VECTORS}
-  mov x13, #{SYNCHRONOUS}
-  b.ne user_trap
-  bl {{take_vectors}}
-  b return_to_user
-
-// An interrupt, from a controller of version 2.
-take_interrupt:
-  mov x19, x0
-  bl {{take}}
-  mov x13, x0
-  mov x0, x19
-  b user_trap
-
 // The kernel stack is full. The value of x0 is lost.
 overflow:
   mov x0, sp
-  msr tpidrro_el0, x1
-  mrs x1, tpidr_el1
-  sub x1, x1, #{(DATA_PAGE - GUARD_PAGE) * 4096}
-  mov sp, x1
-  mrs x1, tpidrro_el0
+  sub sp, x18, #{(DATA_PAGE - GUARD_PAGE) * 4096}
   sub sp, sp, #{FRAME_SIZE}
 {SAVE}
   b in_kernel
 
-{SEVERAL}
+{SEVERAL}{BEGIN}{CLEAN}
 // The kernel itself: a fault, or a check that failed. A stack pointer below the stack has this bit set.
 .org exception_vectors + 0x200
   sub sp, sp, #{FRAME_SIZE}
@@ -178,6 +158,14 @@ overflow:
   sub sp, sp, x0
   b overflow
 
+// A fault of a program. The class is in x13.
+user_fault:
+  cmp x13, #{CLASS_VECTORS}
+  mov x13, #{SYNCHRONOUS}
+  b.ne user_trap
+  bl {{take_vectors}}
+  b return_to_user
+
 // Interrupts while no thread can run.
 .org exception_vectors + 0x280
   sub sp, sp, #{FRAME_SIZE}
@@ -187,6 +175,15 @@ overflow:
   bl {{take}}
   str x0, [sp, #{VECTOR}]
   b kernel_trap_here
+
+// An interrupt, from a controller of version 2.
+take_interrupt:
+  mov x19, x0
+  bl {{take}}
+  mov x13, x0
+  mov x0, x19
+  b user_trap
+
 // Fast interrupts, which nobody has asked for, and errors of the system.
 .org exception_vectors + 0x300
   b system_error
@@ -195,6 +192,7 @@ overflow:
 system_error:
   sub sp, sp, #{FRAME_SIZE}
 {SAVE}
+  mrs x18, tpidr_el1
   mov x0, sp
   mov x13, #{SYSTEM_ERROR}
   b in_kernel_for
@@ -213,11 +211,11 @@ call_system_call:
   b return_to_user
 .org exception_vectors + 0x480
 {SAVE_USER}{TO_KERNEL_STACK}
-  ldr x13, [x9, #{HAS_REGISTERS}]
+  ldr x13, [x18, #{HAS_REGISTERS}]
   cbz x13, take_interrupt
   mrs x13, s3_0_c12_c12_0
   dsb sy
-  str x13, [x9, #{INTERRUPT}]
+  str x13, [x18, #{INTERRUPT}]
   b user_trap
 .org exception_vectors + 0x500
 user_system_error:

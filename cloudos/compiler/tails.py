@@ -1,0 +1,131 @@
+"""Equal ends of functions once for all of them, in the assembly text of a linked kernel.
+
+Most functions end by loading the registers that they saved, and as many of them save the same:
+
+        ldp x20, x19, [sp, #16]                 b .LBB0_800001
+        ldr x30, [sp], #32            becomes
+        ret
+
+What goes there takes one instruction more, so functions marked `fast` are left as they are. Of an end nothing is taken
+but moves between registers and loads from the stack: nothing that could fail there, or be called from there, and would
+be taken for part of another function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cloudos.compiler.shorten import FAST_SECTION, SECTION
+
+Measure = Callable[[str], int]
+"""The bytes of an instruction without its comment, 0 for one that may not be moved."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an architecture has for it."""
+
+    comment: str
+    end: re.Pattern[str]
+    """Instructions that leave a function for good."""
+    bytes_of: Measure
+    jump: str
+    jump_bytes: int
+
+
+A64_MOVABLE = re.compile(
+    r"(ld[pr]\t[wx]\d.*, \[sp(, #\d+)?\](, #\d+)?|add\tsp, sp, #\d+|mov\t[wx]\d+, ([wx]([0-9]|zr)\S*|#\S+))$"
+)
+
+
+def _bytes_a64(text: str) -> int:
+    return 4 if AARCH64.end.match(text) or A64_MOVABLE.match(text) else 0
+
+
+AARCH64 = Machine("//", re.compile(r"(ret|b\t[A-Za-z_]\w*)$"), _bytes_a64, "b", 4)
+
+X86_LENGTHS = (
+    (re.compile(r"retq$"), 1),
+    (re.compile(r"jmp\t[A-Za-z_]\w*$"), 5),
+    (re.compile(r"popq\t%r\d+$"), 2),
+    (re.compile(r"popq\t%r[a-ds]\w$"), 1),
+    (re.compile(r"popq\t%rbp$"), 1),
+    (re.compile(r"addq\t\$\d\d?, %rsp$"), 4),
+    (re.compile(r"addq\t\$\d{3,}, %rsp$"), 7),
+    (re.compile(r"movq\t%\w+, %\w+$"), 3),
+    (re.compile(r"(movl|xorl)\t%e\w+, %e\w+$"), 2),
+    (re.compile(r"movb\t\$\d, %al$"), 2),
+)
+
+
+def _bytes_x86(text: str) -> int:
+    return next((length for pattern, length in X86_LENGTHS if pattern.match(text)), 0)
+
+
+X86 = Machine("#", re.compile(r"(retq|jmp\t[A-Za-z_]\w*)$"), _bytes_x86, "jmp", 5)
+
+FIRST_LABEL = 800_000
+BEGIN, END = re.compile(r"\.Lfunc_begin\d+:"), re.compile(r"\.Lfunc_end\d+:")
+LABEL = re.compile(r"\.LBB\d+_\d+:")
+
+
+def merge(text: str, machine: Machine) -> str:
+    """The same program, in which equal ends of functions stand once where that makes it smaller."""
+    lines = text.split("\n")
+    left = list(find_ends(lines, machine))
+    gone: set[int] = set()
+    count = FIRST_LABEL
+    while True:
+        groups: dict[tuple[str, ...], list[list[int]]] = defaultdict(list)
+        for end in left:
+            words = tuple(instruction(lines[number], machine) for number in end)
+            for begin in range(len(end)):
+                groups[words[begin:]].append(end)
+        best = max(groups, key=lambda words: (gain(words, len(groups[words]), machine), words), default=())
+        if not best or gain(best, len(groups[best]), machine) <= 0:
+            return "\n".join(line for number, line in enumerate(lines) if number not in gone)
+        count += 1
+        kept, *others = groups[best]
+        lines[kept[-len(best)]] = f".LBB0_{count}:\n{lines[kept[-len(best)]]}"
+        for end in others:
+            lines[end[-len(best)]] = f"\t{machine.jump}\t.LBB0_{count}"
+            gone |= set(end[len(end) - len(best) + 1 :])
+        done = {id(end) for end in groups[best]}
+        left = [end for end in left if id(end) not in done]
+
+
+def gain(words: tuple[str, ...], count: int, machine: Machine) -> int:
+    """Bytes saved when an end stands once."""
+    return (count - 1) * (sum(map(machine.bytes_of, words)) - machine.jump_bytes)
+
+
+def instruction(line: str, machine: Machine) -> str:
+    """An instruction without its comment."""
+    return line.partition(machine.comment)[0].strip()
+
+
+def find_ends(lines: list[str], machine: Machine) -> Iterator[list[int]]:
+    """The last instructions, as many as may be moved, of each way out of a function: the numbers of their lines."""
+    section = ""
+    inside = in_assembly = False
+    found: list[int] = []
+    for number, line in enumerate(lines):
+        if match := SECTION.match(line):
+            section = match[1] or match[2]
+        elif BEGIN.match(line) or END.match(line):
+            inside, found = bool(BEGIN.match(line)) and not section.startswith(FAST_SECTION), []
+        if line.startswith((f"\t{machine.comment}APP", f"\t{machine.comment}NO_APP")):
+            in_assembly, found = line.endswith("APP") and "NO_" not in line, []
+        word = instruction(line, machine)
+        if not inside or in_assembly or not word or (word.startswith(".") and not LABEL.match(word)):
+            continue
+        if not machine.bytes_of(word):
+            found = []
+            continue
+        found.append(number)
+        if machine.end.match(word):
+            yield found
+            found = []
