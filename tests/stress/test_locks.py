@@ -1,9 +1,12 @@
-"""Processors do not wait for each other: what a message costs does not depend on how many there are, and none is alone
-in the kernel on the paths of messages, wake-ups and deadlines."""
+"""Processors do not wait for each other: what a message or a page fault costs does not depend on how many there are.
+
+None is alone in the kernel on the paths of messages, wake-ups and deadlines, and for more than one of 32 page faults.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,26 +23,59 @@ HOLD = 10_000
 """Instructions for which a processor is alone at most: as long as interrupts may be off."""
 
 
+AT_HAND = 32
+"""Frames that a processor puts by when it is alone."""
+
+Bench = Callable[[str, int, int], Outcome]
+
+
 def exchange(architecture: str, processors: int, batches: int, kernel: Path | None = None) -> Outcome:
     """As many pairs as processors exchange messages, and sleep in between."""
-    built = image.build(bench.program("pairs.py"), architecture)
+    return measured("pairs.py", architecture, processors, batches, kernel)
+
+
+def touch(architecture: str, processors: int, pages: int, kernel: Path | None = None) -> Outcome:
+    """As many processes as processors touch so many pages each."""
+    return measured("faults.py", architecture, processors, pages, kernel)
+
+
+def measured(name: str, architecture: str, processors: int, count: int, kernel: Path | None) -> Outcome:
+    """What a program of `bench/` says that does something on each processor."""
+    built = image.build(bench.program(name), architecture)
     if kernel is not None:
         built = dataclasses.replace(built, kernel=kernel)
-    arguments = (str(processors), str(batches))
+    arguments = (str(processors), str(count))
     done = counted.run(built, *arguments, memory=256 << 20, seconds=120, processors=processors, in_turns=True)
     assert done.in_order, done.errors + "\n".join(done.log.lines)
     return done
 
 
-def test_a_message_costs_the_same_with_64_processors() -> None:
+@pytest.mark.parametrize(("bench", "count"), ((exchange, 4), (touch, 64)), ids=("message", "page fault"))
+def test_it_costs_the_same_with_64_processors(bench: Bench, count: int) -> None:
     for architecture in ("x86_64", "aarch64"):
-        one, all_64 = (int(exchange(architecture, count, 4).output.split()[1]) for count in (1, 64))
-        assert one <= all_64 <= GROWTH * one, f"{architecture}: {one} became {all_64} instructions"
+        one, all_64 = (int(bench(architecture, processors, count).output.split()[1]) for processors in (1, 64))
+        assert 0.95 * one <= all_64 <= GROWTH * one, f"{architecture}: {one} became {all_64} instructions"
 
 
-@pytest.mark.parametrize(
+BOTH = pytest.mark.parametrize(
     "architecture", ("x86_64", pytest.param("aarch64", marks=pytest.mark.skipif(not LONG, reason="long")))
 )
+
+
+@BOTH
+def test_one_of_many_page_faults_is_resolved_alone(architecture: str, tmp_path: Path) -> None:
+    kernel = alone.build(architecture, tmp_path / "kernel.elf")
+    few, many = (alone.counts(touch(architecture, 8, pages, kernel).log.lines) for pages in (64, 192))
+    # Of each process, one object and one table of pages more than frames at hand.
+    more = 8 * (-(-(192 - 64) // AT_HAND) + 2)
+    assert 8 <= many["fault"].count - few["fault"].count <= more, (few, many)
+    assert {reason: row.count for reason, row in few.items() if reason != "fault"} == {
+        reason: row.count for reason, row in many.items() if reason != "fault"
+    }
+    assert many["fault"].longest < HOLD, many
+
+
+@BOTH
 def test_nobody_is_alone_in_the_kernel_while_pairs_exchange_messages(architecture: str, tmp_path: Path) -> None:
     kernel = alone.build(architecture, tmp_path / "kernel.elf")
     few, many = (alone.counts(exchange(architecture, 8, batches, kernel).log.lines) for batches in (4, 24))

@@ -87,3 +87,10 @@ def test_addresses_go_over_the_stack_where_that_is_shorter() -> None:
     short = text.replace("\tmovq\t$static__data+1, %rdi\n", "\tpushq\t$static__data+1\n\tpopq\t%rdi\n")
     assert push_addresses(function(text)) == function(short)
     assert push_addresses(function(text, f"{FAST_SECTION}f")) == function(text, f"{FAST_SECTION}f")
+    # Where a processor starts there is no stack.
+    for begin, end in (
+        ("#APP", "#NO_APP"),
+        ("# Start of file scope inline assembly", "# End of file scope inline assembly"),
+    ):
+        start = f"\t{begin}\n{function(text)}\t{end}\n"
+        assert push_addresses(start + function(text)) == start + function(short)
