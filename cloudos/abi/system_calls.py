@@ -556,3 +556,13 @@ def device_reset(device: DeviceToDivide) -> NoReturn:
     BadArgument: the device is not all of the machine.
     """
     raise NotImplementedError
+
+
+@system_call(number=64, raises=(BadArgument,))
+def schedule_place(schedule: ScheduleToControl, first: U64, count: U64) -> None:
+    """Say of which processors a schedule is time: of `count` from number `first` on; at first it is of all.
+
+    Its threads go by it as in schedule_change. Who serves one of them, on its time, does that there too. BadArgument:
+    the machine runs none of these.
+    """
+    raise NotImplementedError

@@ -65,6 +65,12 @@ def test_processes_end_wherever_their_threads_are(machine: str) -> None:
 
 
 @both
+def test_threads_run_where_their_schedule_is_time_of(machine: str) -> None:
+    placed = PROGRAM.with_name("placed.py")
+    assert run(placed, "3", options=["--bare", *options_of(3, machine, 60)]).check().output == b"placed\n"
+
+
+@both
 def test_a_panic_and_a_fault_stop_all_processors(machine: str, tmp_path: Path) -> None:
     program = write(
         tmp_path,

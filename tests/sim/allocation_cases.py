@@ -239,6 +239,7 @@ CASES: dict[str, Case] = {
     "notification_wait": on("notification_wait", "notification", (1 << 64) - 1),
     "schedule_create": plain("schedule_create", Q, 1, 1_000_000, 1_000_000),
     "schedule_change": on("schedule_change", "schedule", 1, 1_000_000, 1_000_000),
+    "schedule_place": on("schedule_place", "schedule", 0, 1),
     "handle_derive": on("handle_derive", "endpoint", 1, 0),
     "handle_close": on("handle_close", "endpoint"),
     "handle_revoke": on("handle_revoke", derived),

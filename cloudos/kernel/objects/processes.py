@@ -29,6 +29,7 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.objects.threads import check_control, check_policy, own_table
 from cloudos.kernel.objects.waiting import refresh, signal
 from cloudos.kernel.restart import Restart
+from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX, permits
@@ -177,6 +178,20 @@ def schedule_change(target: Ptr[Schedule], priority: U64, budget_ns: U64, period
     _check_priority(priority)
     target.value.priority = U8(priority)
     target.value.budget.set(budget_ns, period_ns)
+    _tell(target)
+
+
+def schedule_place(target: Ptr[Schedule], first: U64, count: U64) -> None:
+    """System call. The schedule's threads learn of it as of other changes."""
+    if not requests.is_one_of(first, count):
+        raise BadArgument
+    target.value.first = U32.truncate(first)
+    target.value.processors = U32.truncate(min(count, U64(schedule.ALL_PROCESSORS)))
+    _tell(target)
+
+
+def _tell(target: Ptr[Schedule]) -> None:
+    """Have all threads of a schedule look at it anew, one by one."""
     target.value.changed = target.value.threads
     cleanup.queue(target.cast(Header))
     PROCESSOR.reschedule = True

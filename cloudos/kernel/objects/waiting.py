@@ -125,6 +125,9 @@ def refresh(first: Ptr[Thread]) -> None:
             # There may be time now.
             scheduler.cancel_timer(thread)
             scheduler.ready(thread)
+        elif thread.value.state == ThreadState.READY and not scheduler.may_stay(thread):
+            home(thread).ready.remove(thread)
+            scheduler.ready(thread)
         thread = thread.value.server
 
 

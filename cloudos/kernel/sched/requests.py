@@ -104,6 +104,17 @@ def ask(other: Own, request: U32) -> None:
         cpu.pause()
 
 
+def is_one_of(first: U64, count: U64) -> bool:
+    """Whether one of `count` processors from number `first` on runs."""
+    own = ALL.first
+    while not own.is_null():
+        number = U64(own.value.line.number)
+        if number >= first and number - first < count:
+            return True
+        own = own.value.line.next
+    return False
+
+
 @inlined
 def forget(pages: mmu.PageTable) -> None:
     """Page tables have changed: no processor may use what it remembers of them."""

@@ -40,22 +40,29 @@ def ready(thread: Ptr[Thread]) -> None:
         _set_alarm()
 
 
+def may_stay(thread: Ptr[Thread]) -> bool:
+    """Whether a thread's time is of the processor that it belongs to."""
+    return thread.value.time().value.allows(home(thread).line.number)
+
+
 @never_inlined
 def _place(thread: Ptr[Thread]) -> bool:
     """Choose the processor where a thread runs soonest, if possible the one it has, or one near that. True: this one.
+
+    Of those that its time is of.
 
     Of another one, it is put into the queue, and the processor told.
     """
     best = home(thread)
     node = best.line.lists
-    least = _load(best)
+    least = _load(best) if may_stay(thread) else U64(NEVER)
     own = ALL.first
     while not own.is_null():
         other = processor_of(own)
         load = _load(other)
         if other.line.lists != node:
             load += 1
-        if load < least:
+        if load < least and thread.value.time().value.allows(other.line.number):
             least = load
             best = other
         own = other.line.next
@@ -258,6 +265,11 @@ def _keeps_running() -> bool:
     if schedule.value.budget.left == 0:
         _exhaust(current, schedule)
         return False
+    if processors.are_several() and not may_stay(current):
+        PROCESSOR.current = null()
+        let_go()
+        ready(current)
+        return False
     queue = PROCESSOR.ready
     priority = U64(current.value.priority)
     if not queue.has_above(priority) and not (PROCESSOR.yielded and queue.has_at(priority)):
@@ -334,6 +346,10 @@ def _steal() -> bool:
     if ready.is_empty:
         return False
     thread = ready.queues[ready.highest()].first
+    while not thread.value.time().value.allows(OWN.line.number):
+        thread = thread.value.queue_next
+        if thread.is_null():
+            return False
     ready.remove(thread)
     thread.value.processor = processors.this()
     PROCESSOR.ready.append(thread)

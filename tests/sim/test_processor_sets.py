@@ -1,0 +1,102 @@
+"""A schedule is time of some processors: its threads, and who serves them, run there and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudos.abi import initial
+from cloudos.lang import Panic
+from tests.sim import programs
+from tests.sim.harness import run
+from tests.sim.ownership import replaced
+from tests.sim.test_processors import SCHEDULER, look, switched_off
+from tests.sim.world import board, kernel_module, machine, user
+
+call, succeed = user.call, user.succeed
+SCHEDULE = kernel_module("objects.schedule").Schedule
+PROCESSORS = 3
+SEEDS = range(6)
+PLACES = ((1, 1), (2, 1), (0, 2), (0, 1), (1, 2), (1, 1 << 40))
+"""First processor, and how many."""
+
+USED: set[int] = set()
+"""Processors on which threads of the schedule, or their server, executed anything."""
+
+
+def here() -> None:
+    """Somebody runs who should not run everywhere."""
+    USED.add(board.current().processor.number)
+
+
+def moving() -> tuple[user.UserFunction, user.UserFunction, user.UserFunction]:
+    """Threads whose schedule is moved from place to place while they compute, sleep, and call a server."""
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        schedule = yield from programs.new_schedule()
+        endpoint = yield from programs.new_endpoint()
+        yield from succeed("schedule_place", schedule, *PLACES[0])
+        yield from programs.start_thread(2, endpoint)
+        for number in range(PROCESSORS):
+            yield from programs.start_thread(1, endpoint << 8 | number, schedule)
+        for first, count in PLACES:
+            yield from succeed("schedule_place", schedule, first, count)
+            # Each is told, on the way out of the kernel.
+            yield from programs.sleep(50_000)
+            USED.clear()
+            yield from programs.sleep(300_000)
+            allowed = range(first, first + count)
+            assert USED and all(number in allowed for number in USED), f"{USED} of {count} from {first}"
+        return 0
+
+    def worker(argument: int, _: int) -> user.UserCode:
+        while True:
+            here()
+            yield user.Work(5_000)
+            here()
+            if argument & 0xFF == 1:
+                yield from programs.sleep(10_000)
+            if argument & 0xFF == 2:
+                yield user.message("message_call", argument >> 8, words=(1,))
+
+    def server(endpoint: int, _: int) -> user.UserCode:
+        reply = yield user.message("message_receive", endpoint)
+        while True:
+            # On its client's time.
+            here()
+            reply = yield user.message("message_reply_receive", endpoint, words=(1,), reply=reply.reply)
+
+    return main, worker, server
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_threads_run_where_their_schedule_is_time_of(seed: int) -> None:
+    switched_off(*moving(), seed=seed, processors=PROCESSORS, after_entry=look())
+
+
+def test_there_must_be_a_processor() -> None:
+    def main(bundle: int, length: int) -> user.UserCode:
+        for first, count, fits in (
+            (0, 1, True),
+            (0, (1 << 64) - 1, True),
+            (0, 0, False),
+            (1, 1, False),
+            (1 << 32, 1, False),
+            ((1 << 64) - 1, (1 << 64) - 1, False),
+        ):
+            reply = yield call("schedule_place", initial.SCHEDULE, first, count)
+            assert (reply.error == 0) is fits, f"{count} from {first}: {reply.error}"
+        return 0
+
+    assert run(main).record("exit") == "status=0"
+
+
+@pytest.mark.parametrize("bug", ("a schedule is time of all", "threads stay where they are"))
+def test_planted_bugs_are_found(bug: str) -> None:
+    owner, name = {"a schedule is time of all": (SCHEDULE, "allows")}.get(bug, (SCHEDULER, "may_stay"))
+    with replaced(owner, name, lambda *arguments: True):
+        for seed in range(5):
+            try:
+                switched_off(*moving(), seed=seed, processors=PROCESSORS)
+            except (Exception, Panic, machine.Hung, board.Stuck):
+                return
+    raise AssertionError(f"{bug}, and nobody noticed")
