@@ -28,6 +28,7 @@ from tests.conformance.support import (
 
 _create = attempt("schedule_create")
 _change = attempt("schedule_change")
+_place = attempt("schedule_place")
 
 PRIORITY = initial.PRIORITY
 MILLISECONDS = 1_000_000
@@ -317,13 +318,29 @@ def changing_a_schedule_keeps_the_same_limits() -> None:
 
 
 def schedules_need_their_rights() -> None:
-    """schedule_create needs ALLOCATE of a quota, schedule_change CONTROL of the schedule."""
+    """schedule_create needs ALLOCATE of a quota, schedule_change and schedule_place CONTROL of the schedule."""
     full = U64(MILLISECONDS)
     schedule = _schedule(U64(1))
     assert _create(weaker(QUOTA, Rights.INSPECT), U64(1), full, full) == DENIED, "create"
     assert _change(weaker(schedule, Rights.ALLOCATE), U64(1), full, full) == DENIED, "change"
     assert _create(schedule, U64(1), full, full) == WRONG_KIND, "no quota"
     assert _change(notification(), U64(1), full, full) == WRONG_KIND, "no schedule"
+    assert _place(weaker(schedule, Rights.ALLOCATE), U64(0), U64(1)) == DENIED, "place"
+    assert _place(notification(), U64(0), U64(1)) == WRONG_KIND, "no schedule to place"
+
+
+def a_schedule_is_time_of_processors_that_run() -> None:
+    """schedule_place on processors of which none runs is BadArgument; its threads run on those that do."""
+    schedule = _schedule(U64(PRIORITY))
+    assert _place(schedule, U64(0), U64(0)) == BAD_ARGUMENT, "none"
+    assert _place(schedule, U64(1 << 16), U64(1)) == BAD_ARGUMENT, "no such"
+    assert _place(schedule, U64(1 << 32), U64(1)) == BAD_ARGUMENT, "not the first"
+    assert _place(schedule, ~U64(0), ~U64(0)) == BAD_ARGUMENT, "beyond all"
+    assert _place(schedule, U64(0), ~U64(0)) == 0, "all"
+    assert _place(schedule, U64(0), U64(1)) == 0, "the first"
+    start_on(code_address(_noter), U64(7), schedule)
+    settle()
+    assert BOARD.count == 1 and BOARD.cells[0] == 7, "it runs"
 
 
 def an_interrupted_thread_keeps_its_turn() -> None:
