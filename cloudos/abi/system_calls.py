@@ -311,7 +311,7 @@ def notification_wait(notification: NotificationToWait, deadline: U64) -> U64:
 def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_ns: U64) -> U64:
     """Make a schedule: `budget_ns` of each `period_ns` at `priority`, 255 being the most urgent.
 
-    Denied also: a priority above that of the caller's schedule.
+    It is time of the processors that the caller's is time of, see schedule_place. Denied also: a priority above that of the caller's schedule.
     """
     raise NotImplementedError
 
@@ -560,9 +560,9 @@ def device_reset(device: DeviceToDivide) -> NoReturn:
 
 @system_call(number=64, raises=(BadArgument,))
 def schedule_place(schedule: ScheduleToControl, first: U64, count: U64) -> None:
-    """Say of which processors a schedule is time: of `count` from number `first` on; at first it is of all.
+    """Say of which processors a schedule is time: of `count` from number `first` on.
 
     Its threads go by it as in schedule_change. Who serves one of them, on its time, does that there too. BadArgument:
-    the machine runs none of these.
+    the machine runs none of these. Denied also: the caller's schedule is not time of all of them.
     """
     raise NotImplementedError

@@ -22,6 +22,7 @@ PROGRAM = '''"""Made by the conformance suite."""
 
 from __future__ import annotations
 
+from cloudos.abi import initial
 from cloudos.lang import U64, Slice, U8, UserPtr, data
 from cloudos.sdk import List, Text, system
 from {package} import {module} as rows
@@ -39,6 +40,8 @@ def say(text: Slice[U8]) -> None:
 def main(args: List[Text]) -> None:
     """The number of arguments is the number of the first row to run."""
     BOARD.patience = U64({patience})
+    if {pinned}:
+        system.schedule_place(U64(initial.SCHEDULE), U64(0), U64(1))
 '''
 CALL = """    if args.length <= {number}:
         say(data(b"begin {name}\\n"))
@@ -57,10 +60,10 @@ class Verdict:
     failure: str
 
 
-def program(package: str, module: str, rows: list[Row], patience: int = 1) -> str:
+def program(package: str, module: str, rows: list[Row], patience: int = 1, pinned: bool = False) -> str:
     """The text of the program that runs the rows; it skips as many as it has arguments."""
     calls = [CALL.format(number=number + 1, name=row.name) for number, row in enumerate(rows)]
-    return PROGRAM.format(package=package, module=module, patience=patience) + "".join(calls)
+    return PROGRAM.format(package=package, module=module, patience=patience, pinned=pinned) + "".join(calls)
 
 
 Boot = Callable[[image.Image, list[str], float], counted.Outcome]
@@ -88,10 +91,14 @@ def run(
     boot: Boot = boot,
     architecture: str = "x86_64",
     patience: int = 1,
+    pinned: bool = False,
 ) -> list[Verdict]:
-    """Run all rows of a file, with as many boots as it takes; files are made in `folder`."""
+    """Run all rows of a file, with as many boots as it takes; files are made in `folder`.
+
+    `pinned`: all of it on the first processor.
+    """
     source = folder / f"conformance_{module}.py"
-    source.write_text(program(package, module, rows, patience))
+    source.write_text(program(package, module, rows, patience, pinned))
     built = image.build(source, architecture)
     verdicts: list[Verdict] = []
     while len(verdicts) < len(rows):

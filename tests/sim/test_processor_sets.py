@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudos.abi import initial
+from cloudos.abi.errors import Denied
 from cloudos.lang import Panic
 from tests.sim import programs
 from tests.sim.harness import run
@@ -73,11 +74,35 @@ def test_threads_run_where_their_schedule_is_time_of(seed: int) -> None:
     switched_off(*moving(), seed=seed, processors=PROCESSORS, after_entry=look())
 
 
+def test_nobody_gives_time_of_processors_that_he_has_none_of() -> None:
+    def main(bundle: int, length: int) -> user.UserCode:
+        before = yield from programs.new_schedule()
+        yield from succeed("schedule_place", initial.SCHEDULE, 1, 1)
+        made = yield from programs.new_schedule()
+        for schedule in (made, before, initial.SCHEDULE):
+            for first, count in ((0, 1), (0, 2), (1, 2), (1, 1 << 40), (2, 1)):
+                reply = yield call("schedule_place", schedule, first, count)
+                assert reply.error == Denied.code, f"{count} from {first}"
+        yield from programs.start_thread(1, 0, made)
+        yield from programs.sleep(100_000)
+        assert sorted(USED) == [1]
+        return 0
+
+    def worker(argument: int, _: int) -> user.UserCode:
+        USED.clear()
+        for _ in range(10):
+            here()
+            yield user.Work(5_000)
+        return None
+
+    switched_off(main, worker, seed=1, processors=PROCESSORS)
+
+
 def test_there_must_be_a_processor() -> None:
     def main(bundle: int, length: int) -> user.UserCode:
         for first, count, fits in (
-            (0, 1, True),
             (0, (1 << 64) - 1, True),
+            (0, 1, True),
             (0, 0, False),
             (1, 1, False),
             (1 << 32, 1, False),

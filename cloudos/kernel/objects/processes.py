@@ -163,7 +163,11 @@ def process_set_fault_endpoint(target: Ptr[Process], handler: Ptr[Capability]) -
 def schedule_create(quota: Ptr[Quota], priority: U64, budget_ns: U64, period_ns: U64) -> U64:
     """System call."""
     _check_priority(priority)
-    return hold(schedule.create(quota.value, priority, budget_ns, period_ns).cast(Header))
+    made = schedule.create(quota.value, priority, budget_ns, period_ns)
+    own = PROCESSOR.current.value.schedule.value
+    made.value.first = own.first
+    made.value.processors = own.processors
+    return hold(made.cast(Header))
 
 
 def _check_priority(priority: U64) -> None:
@@ -185,8 +189,12 @@ def schedule_place(target: Ptr[Schedule], first: U64, count: U64) -> None:
     """System call. The schedule's threads learn of it as of other changes."""
     if not requests.is_one_of(first, count):
         raise BadArgument
+    own = PROCESSOR.current.value.schedule.value
+    count = min(count, U64(schedule.ALL_PROCESSORS) - first)
+    if first < U64(own.first) or first + count > U64(own.first) + U64(own.processors):
+        raise Denied
     target.value.first = U32.truncate(first)
-    target.value.processors = U32.truncate(min(count, U64(schedule.ALL_PROCESSORS)))
+    target.value.processors = U32.truncate(count)
     _tell(target)
 
 
