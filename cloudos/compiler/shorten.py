@@ -31,6 +31,7 @@ FAST_SECTION = ".text.fast."
 
 JUMP = re.compile(r"\t(j[a-z]+)\t(\.LBB\d+_\d+)(?=\s|$)")
 SECTION = re.compile(r'\t\.section\t([^",\s]+)|\t\.(text)\b')
+FUNCTION_BEGIN, FUNCTION_END = re.compile(r"\.Lfunc_begin\d+:"), re.compile(r"\.Lfunc_end\d+:")
 LABEL = re.compile(r"(\.LBB\d+_\d+):")
 NEAR = 120
 """Bytes between a branch and one that it may go through: less than 127, for labels and directives in between."""
@@ -109,13 +110,21 @@ ADDRESS = re.compile(r"\tmovq\t(\$[A-Za-z_.][\w.+-]*), (%r(?:[abcd]x|[sd]i|bp))(
 
 
 def push_addresses(text: str) -> str:
-    """The same program with addresses going over the stack into registers."""
+    """The same program with addresses going over the stack into registers.
+
+    Not in inline assembly, nor outside of functions: there may be no stack.
+    """
     section = ""
+    is_compiled = False
     lines = text.split("\n")
     for number, line in enumerate(lines):
         if found := SECTION.match(line):
             section = found[1] or found[2]
-        elif section.startswith(".text") and not section.startswith(FAST_SECTION):
+        elif FUNCTION_BEGIN.match(line) or line == "\t#NO_APP":
+            is_compiled = True
+        elif FUNCTION_END.match(line) or line == "\t#APP":
+            is_compiled = False
+        elif is_compiled and section.startswith(".text") and not section.startswith(FAST_SECTION):
             lines[number] = ADDRESS.sub(r"\tpushq\t\1\n\tpopq\t\2", line)
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cloudos.compiler.shorten import FAST_SECTION, SECTION
+from cloudos.compiler.shorten import FAST_SECTION, FUNCTION_BEGIN, FUNCTION_END, SECTION
 from cloudos.compiler.traps import AARCH64 as A64_SYNTAX
 from cloudos.compiler.traps import BRANCH, REFERENCE, falls_into, instructions, next_loud
 
@@ -70,7 +70,6 @@ def _bytes_x86(text: str) -> int:
 X86 = Machine("#", re.compile(r"(retq|jmp\t[A-Za-z_]\w*)$"), _bytes_x86, "jmp", 5)
 
 FIRST_LABEL = 800_000
-BEGIN, END = re.compile(r"\.Lfunc_begin\d+:"), re.compile(r"\.Lfunc_end\d+:")
 LABEL = re.compile(r"\.LBB\d+_\d+:")
 JUMP_TO_END = re.compile(r"\tb\t(\.LBB0_8\d{5})$")
 
@@ -118,8 +117,8 @@ def find_ends(lines: list[str], machine: Machine) -> Iterator[list[int]]:
     for number, line in enumerate(lines):
         if match := SECTION.match(line):
             section = match[1] or match[2]
-        elif BEGIN.match(line) or END.match(line):
-            inside, found = bool(BEGIN.match(line)) and not section.startswith(FAST_SECTION), []
+        elif FUNCTION_BEGIN.match(line) or FUNCTION_END.match(line):
+            inside, found = bool(FUNCTION_BEGIN.match(line)) and not section.startswith(FAST_SECTION), []
         if line.startswith((f"\t{machine.comment}APP", f"\t{machine.comment}NO_APP")):
             in_assembly, found = line.endswith("APP") and "NO_" not in line, []
         word = instruction(line, machine)
