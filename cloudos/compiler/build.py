@@ -177,7 +177,7 @@ def _link(
                 text = tails.merge(text, tails.X86)
                 text = chain(text, lambda text: _addresses(text, target, directory))
             elif traps.NO_CODE in (script or ""):
-                text = tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64)
+                text = tails.lead_on(tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64))
             _assemble(text, target, "short", directory)
             # All but the last are in that text: the support unit alone is not optimised when it is linked.
             inputs = ["short.o", inputs[-1]]

@@ -16,8 +16,7 @@ What a segment register leads to, at a fixed offset, is addressed relative to th
 than an address of 32 bits, and from the highest 2 GB, where kernels lie, the lowest addresses are within reach.
 
 The address of something static is put into a register by way of the stack, where the register has a short name: six
-bytes in two instructions, not seven in one. Not in functions marked `fast`, and not in assembly, where there may be no
-stack.
+bytes in two instructions, not seven in one. Not in functions marked `fast`.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ FAST_SECTION = ".text.fast."
 
 JUMP = re.compile(r"\t(j[a-z]+)\t(\.LBB\d+_\d+)(?=\s|$)")
 SECTION = re.compile(r'\t\.section\t([^",\s]+)|\t\.(text)\b')
+FUNCTION_BEGIN, FUNCTION_END = re.compile(r"\.Lfunc_begin\d+:"), re.compile(r"\.Lfunc_end\d+:")
 LABEL = re.compile(r"(\.LBB\d+_\d+):")
 NEAR = 120
 """Bytes between a branch and one that it may go through: less than 127, for labels and directives in between."""
@@ -106,20 +106,25 @@ def reach_segment(text: str) -> str:
     return SEGMENT.sub(r"\1cloudos_zero+\2(%rip)", text) + "\t.set\tcloudos_zero, 0\n"
 
 
-EDGE = re.compile(r"\s*#\s?((?:NO_)?APP|(?:Start|End) of file scope inline assembly)$")
 ADDRESS = re.compile(r"\tmovq\t(\$[A-Za-z_.][\w.+-]*), (%r(?:[abcd]x|[sd]i|bp))(?=\s|$)")
 
 
 def push_addresses(text: str) -> str:
-    """The same program with addresses going over the stack into registers."""
-    section, is_assembly = "", False
+    """The same program with addresses going over the stack into registers.
+
+    Not in inline assembly, nor outside of functions: there may be no stack.
+    """
+    section = ""
+    is_compiled = False
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        if edge := EDGE.match(line):
-            is_assembly = edge[1] in ("Start of file scope inline assembly", "APP")
         if found := SECTION.match(line):
             section = found[1] or found[2]
-        elif not is_assembly and section.startswith(".text") and not section.startswith(FAST_SECTION):
+        elif FUNCTION_BEGIN.match(line) or line == "\t#NO_APP":
+            is_compiled = True
+        elif FUNCTION_END.match(line) or line == "\t#APP":
+            is_compiled = False
+        elif is_compiled and section.startswith(".text") and not section.startswith(FAST_SECTION):
             lines[number] = ADDRESS.sub(r"\tpushq\t\1\n\tpopq\t\2", line)
     return "\n".join(lines)
 

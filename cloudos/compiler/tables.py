@@ -23,6 +23,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cloudos.compiler.shorten import FAST_SECTION, SECTION
+
 TABLE = re.compile(r"(\.LJTI\d+_\d+):")
 ENTRY_X86 = re.compile(r"\t\.quad\t(\.LBB\d+_\d+)$")
 ENTRY_A64 = re.compile(r"\t\.word\t(\.LBB\d+_\d+-\.L\w+)$")
@@ -149,13 +151,20 @@ def shorten_x86(text: str) -> str:
     lines = text.split("\n")
     labels = {line.partition(":")[0]: number for number, line in enumerate(lines) if re.match(r"\.L\w+:", line)}
     code = Code(lines, labels, entries(lines, ENTRY_X86), find_functions(lines))
-    begin = 0
+    section, begin = "", 0
     changes: dict[int, str] = {}
     for number, line in enumerate(lines):
-        if BEGIN.match(line):
+        if found := SECTION.match(line):
+            section = found[1] or found[2]
+        elif BEGIN.match(line):
             begin = number
         match = JUMP_X86.match(line)
-        if match is None or match[1] not in code.tables or is_wanted(code, number, None):
+        if (
+            match is None
+            or section.startswith(FAST_SECTION)
+            or match[1] not in code.tables
+            or is_wanted(code, number, None)
+        ):
             continue
         own = next(lines for lines in code.functions.values() if number in lines)
         free = next((one for one in (match[2], *REGISTERS) if is_free(code, own, number, one)), None)

@@ -14,11 +14,13 @@ be taken for part of another function.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cloudos.compiler.shorten import FAST_SECTION, SECTION
+from cloudos.compiler.shorten import FAST_SECTION, FUNCTION_BEGIN, FUNCTION_END, SECTION
+from cloudos.compiler.traps import AARCH64 as A64_SYNTAX
+from cloudos.compiler.traps import BRANCH, REFERENCE, falls_into, instructions, next_loud
 
 Measure = Callable[[str], int]
 """The bytes of an instruction without its comment, 0 for one that may not be moved."""
@@ -68,8 +70,8 @@ def _bytes_x86(text: str) -> int:
 X86 = Machine("#", re.compile(r"(retq|jmp\t[A-Za-z_]\w*)$"), _bytes_x86, "jmp", 5)
 
 FIRST_LABEL = 800_000
-BEGIN, END = re.compile(r"\.Lfunc_begin\d+:"), re.compile(r"\.Lfunc_end\d+:")
 LABEL = re.compile(r"\.LBB\d+_\d+:")
+JUMP_TO_END = re.compile(r"\tb\t(\.LBB0_8\d{5})$")
 
 
 def merge(text: str, machine: Machine) -> str:
@@ -115,8 +117,8 @@ def find_ends(lines: list[str], machine: Machine) -> Iterator[list[int]]:
     for number, line in enumerate(lines):
         if match := SECTION.match(line):
             section = match[1] or match[2]
-        elif BEGIN.match(line) or END.match(line):
-            inside, found = bool(BEGIN.match(line)) and not section.startswith(FAST_SECTION), []
+        elif FUNCTION_BEGIN.match(line) or FUNCTION_END.match(line):
+            inside, found = bool(FUNCTION_BEGIN.match(line)) and not section.startswith(FAST_SECTION), []
         if line.startswith((f"\t{machine.comment}APP", f"\t{machine.comment}NO_APP")):
             in_assembly, found = line.endswith("APP") and "NO_" not in line, []
         word = instruction(line, machine)
@@ -129,3 +131,28 @@ def find_ends(lines: list[str], machine: Machine) -> Iterator[list[int]]:
         if machine.end.match(word):
             yield found
             found = []
+
+
+def lead_on(text: str) -> str:
+    """The same program of AArch64 where branches to a jump to an end go there themselves, and no jump stays for them.
+
+    Not those on one bit, which reach 32 KB and are no BRANCH.
+    """
+    lines = instructions(text, A64_SYNTAX)
+    references = Counter(label for line in lines for label in set(REFERENCE.findall(line.partition("//")[0])))
+    branches = Counter(found[3] for line in lines if (found := BRANCH.match(line)))
+    targets: dict[str, str] = {}
+    gone: set[int] = set()
+    for number, line in enumerate(lines):
+        if not LABEL.match(line):
+            continue
+        label, jump = line.partition(":")[0], next_loud(lines, number + 1, A64_SYNTAX)
+        match = JUMP_TO_END.match(lines[jump])
+        if match and references[label] == branches[label] + 1:
+            targets[label] = match[1]
+            if not falls_into(lines, number, A64_SYNTAX):
+                gone.add(jump)
+    changed = (
+        BRANCH.sub(lambda found: found[0].replace(found[3], targets.get(found[3], found[3])), line) for line in lines
+    )
+    return "\n".join(line for number, line in enumerate(changed) if number not in gone)

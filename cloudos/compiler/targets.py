@@ -118,7 +118,7 @@ _SHORTER = (
     "--inline-call-penalty=15",
 )
 _SHORTER_ON = {
-    "x86_64": ("--x86-br-merging-base-cost=0", "--min-jump-table-entries=6"),
+    "x86_64": ("--x86-br-merging-base-cost=0", "--disable-machine-cse", "--min-jump-table-entries=6"),
     "aarch64": ("--enable-misched=0", "--machine-outliner-reruns=1", "--optsize-jump-table-density=60"),
 }
 """What LLVM is told when it links a kernel; docs/compiler.md says what each of them saves."""

@@ -85,12 +85,9 @@ def test_fixed_offsets_in_a_segment_are_relative() -> None:
 def test_addresses_go_over_the_stack_where_that_is_shorter() -> None:
     text = "\tmovq\t$static__data+1, %rdi\n\tmovq\t$static__data, %r8\n\tmovq\t$7, %rdi\n\tmovq\t$f, 8(%rax)\n"
     short = text.replace("\tmovq\t$static__data+1, %rdi\n", "\tpushq\t$static__data+1\n\tpopq\t%rdi\n")
-    assert push_addresses(function(text)) == function(short)
-    assert push_addresses(function(text, f"{FAST_SECTION}f")) == function(text, f"{FAST_SECTION}f")
-    # Where a processor starts there is no stack.
-    for begin, end in (
-        ("#APP", "#NO_APP"),
-        ("# Start of file scope inline assembly", "# End of file scope inline assembly"),
-    ):
-        start = f"\t{begin}\n{function(text)}\t{end}\n"
-        assert push_addresses(start + function(text)) == start + function(short)
+    begin, end = ".Lfunc_begin0:\n", ".Lfunc_end0:\n"
+    inside = function(f"{begin}{text}\t#APP\n{text}\t#NO_APP\n{text}{end}{text}")
+    expected = function(f"{begin}{short}\t#APP\n{text}\t#NO_APP\n{short}{end}{text}")
+    assert push_addresses(inside) == expected
+    fast = inside.replace(".text.f", f"{FAST_SECTION}f")
+    assert push_addresses(fast) == fast

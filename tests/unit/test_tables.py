@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cloudos.compiler.shorten import FAST_SECTION
 from cloudos.compiler.tables import shorten_a64, shorten_x86
 
 HEAD = '\t.section\t.text.f,"ax",@progbits\nf:\n.Lfunc_begin0:\n'
@@ -63,6 +64,11 @@ def test_one_that_somebody_may_read_is_not(first: str) -> None:
 def test_a_function_that_is_called_may_write_it(called: str, free: bool) -> None:
     text = program("\tcallq\tg\n\ttestl\t%eax, %eax\n\tje\t.LBB0_2\n\tjmp\th\n", called=called)
     assert (shorten_x86(text) != text) == free
+
+
+def test_fast_functions_stay() -> None:
+    text = program("\tjmp\th\n").replace(".text.f", f"{FAST_SECTION}f")
+    assert shorten_x86(text) == text
 
 
 def test_another_register_will_do_if_the_function_writes_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudos.compiler.shorten import FAST_SECTION
-from cloudos.compiler.tails import AARCH64, X86, Machine, merge
+from cloudos.compiler.tails import AARCH64, X86, Machine, lead_on, merge
 
 END_A64 = "\tldp\tx20, x19, [sp, #16]             // 16-byte Folded Reload\n\tldr\tx30, [sp], #32\n\tret\n"
 END_X86 = "\tpopq\t%rbx\n\tpopq\t%r12\n\tpopq\t%r14\n\tpopq\t%r15\n\tretq\n"
@@ -66,3 +66,22 @@ def test_what_could_fail_or_be_reached_stays(end: str) -> None:
 
 def test_fast_functions_stay() -> None:
     assert "LBB0" not in both(AARCH64, "\tbl\tf9\n", END_A64, FAST_SECTION)
+
+
+@pytest.mark.parametrize(
+    "before, text, expected",
+    [
+        ("\tcbz\tx0, {0}\n\tb\tg\n", "{0}:\n\tb\t{1}\n", ("\tcbz\tx0, {1}\n\tb\tg\n", "{0}:\n")),
+        ("\tb.eq\t{0}\n\tbl\tg\n", "{0}:\n\tb\t{1}\n", ("\tb.eq\t{1}\n\tbl\tg\n", "{0}:\n\tb\t{1}\n")),
+        ("\ttbz\tw0, #3, {0}\n\tb\tg\n", "{0}:\n\tb\t{1}\n", None),
+        ("\tb.eq\t{0}\n\tb\tg\n", "{0}:\n\tb\t.LBB9_1\n", None),
+        ("\tb.eq\t{0}\n\tb\tg\n\t.word\t{0}-f\n", "{0}:\n\tb\t{1}\n", None),
+    ],
+    ids=["alone", "fallen into", "short reach", "another jump", "in a table"],
+)
+def test_branches_go_where_a_jump_to_an_end_goes(before: str, text: str, expected: tuple[str, str] | None) -> None:
+    names = (".LBB9_5", ".LBB0_800001")
+    given = (before + text).format(*names)
+    assert lead_on(f"f:\n{given}.Lfunc_end9:\n") == (
+        f"f:\n{''.join(expected or (before, text)).format(*names)}.Lfunc_end9:\n"
+    )
