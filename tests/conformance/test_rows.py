@@ -34,24 +34,7 @@ def test_they_hold_on_aarch64(module: str, tmp_path: Path) -> None:
 
 
 # Who runs before whom, and for how long, where one processor is all that they have: these are kept to one.
-OF_ONE_PROCESSOR = {
-    "priorities": {
-        "a_changed_schedule_takes_effect_at_once",
-        "a_lowered_schedule_gives_way_at_once",
-        "a_limit_takes_effect_at_once",
-        "a_lent_priority_follows_its_lender",
-    },
-    "scheduling": {
-        "threads_of_one_priority_take_turns_by_yielding",
-        "the_more_urgent_runs_first",
-        "equal_threads_share_the_processor",
-        "a_budget_is_not_exceeded",
-        "a_changed_schedule_has_a_full_budget",
-        "a_server_runs_on_its_callers_priority",
-        "a_lent_priority_is_given_back",
-        "a_signal_to_a_more_urgent_thread_switches_at_once",
-    },
-}
+OF_ONE_PROCESSOR = ("priorities", "scheduling")
 # They measure time, which passes between any two instructions where instructions are not counted.
 OF_COUNTED_TIME = {"a_woken_thread_takes_over_from_a_less_urgent", "an_interrupted_thread_keeps_its_turn"}
 # Milliseconds until all is given back, with processors that take turns on the host; others count on the usual one.
@@ -67,22 +50,18 @@ def test_they_hold_with_several_processors(architecture: str, processors: int, m
     usual = processors == 4 and module in ("messages", "spaces", "capabilities")
     if not usual and not os.environ.get("CLOUDOS_LONG_TESTS"):
         pytest.skip("with --long")
-    all_rows = [row for row in rows_of(module) if row.name not in OF_COUNTED_TIME]
+    rows = [row for row in rows_of(module) if row.name not in OF_COUNTED_TIME]
     if architecture == "aarch64":
-        all_rows = [row for row in all_rows if is_anywhere(row)]
-    boot, patience = boot_several(processors), PATIENCE.get(module, 1)
-    for pinned in (False, True):
-        rows = [row for row in all_rows if (row.name in OF_ONE_PROCESSOR.get(module, ())) is pinned]
-        failures: list[str] = []
-        for _ in range(3):
-            verdicts = run(
-                module, rows, tmp_path, boot=boot, architecture=architecture, patience=patience, pinned=pinned
-            )
-            failures = [f"{verdict.row.name}: {verdict.failure}" for verdict in verdicts if verdict.failure]
-            rows = [verdict.row for verdict in verdicts if verdict.failure]
-            if not rows:
-                break
-        assert not failures, "\n\n".join(failures)
+        rows = [row for row in rows if is_anywhere(row)]
+    boot, patience, pinned = boot_several(processors), PATIENCE.get(module, 1), module in OF_ONE_PROCESSOR
+    failures: list[str] = []
+    for _ in range(3):
+        verdicts = run(module, rows, tmp_path, boot=boot, architecture=architecture, patience=patience, pinned=pinned)
+        failures = [f"{verdict.row.name}: {verdict.failure}" for verdict in verdicts if verdict.failure]
+        rows = [verdict.row for verdict in verdicts if verdict.failure]
+        if not rows:
+            break
+    assert not failures, "\n\n".join(failures)
 
 
 def test_rows_that_panic_fault_or_hang_fail_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
