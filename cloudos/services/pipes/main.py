@@ -4,7 +4,7 @@ end; badges of an earlier life are not known any more.
 Holders of an end are counted by what they say (`share`, `close`), which is told at once. Those that die say nothing:
 the service keeps a handle for each end from which those of all holders are derived, and when none of these exists any
 more nobody holds the end. It looks for such ends when who has some pipes makes another, when there is no room for one,
-and from time to time while somebody waits at a pipe.
+and from time to time, more often while somebody waits at a pipe.
 
 Pipes, and bytes of writers that wait, are as many as the quota has room for when the service starts. Who has as many
 as are left gets no more, so that nobody takes them all.
@@ -49,6 +49,7 @@ MORE_WAITERS = 4  # than there may be pipes
 FEW = 1  # pipes of a maker, from which on it is looked whether somebody holds them
 MOST_READERS = 64  # that wait at a pipe
 LOOK_AFTER = 100_000_000  # nanoseconds between two looks at whether those are gone for whom somebody waits
+SELDOM = 1_000_000_000  # the same where nobody waits
 BROKEN_PIPE = 310
 STREAM_BADGE = 1 << 62
 
@@ -76,7 +77,7 @@ class PipeServer:
     # Writers that wait, and how many may.
     waiting: U64
     most_waiting: U64
-    # When to look at the pipes at which somebody waits.
+    # When to look at all pipes.
     due: U64
 
     def made_by(self, maker: U64) -> U64:
@@ -95,7 +96,7 @@ class PipeServer:
     def make(self) -> tuple[U64, U64]:
         """See `Pipes`."""
         if self.made_by(CALLER.badge) >= FEW or not self.has_room():
-            self.look(False)
+            self.look()
             if not self.has_room():
                 raise QuotaExceeded
         made = Ends(self.endpoint)
@@ -103,14 +104,14 @@ class PipeServer:
         pipe = new_pipe(CALLER.badge, made.kept[0], made.kept[1])
         self.pipes[self.next] = pipe
         self.next += 1
+        self.look_after(U64(SELDOM))
         return made.given[0], made.given[1]
 
-    def look(self, waiting: bool) -> None:
-        """Close the ends that nobody holds any more: of all pipes, or only of those at which somebody waits."""
+    def look(self) -> None:
+        """Close the ends that nobody holds any more."""
         numbers = List[U64]()
-        for number, pipe in self.pipes.items():
-            if not waiting or pipe.is_waited_for():
-                numbers.append(number)
+        for number in self.pipes:
+            numbers.append(number)
         for number in numbers:
             try:
                 pipe = self.pipes[number]
@@ -123,21 +124,19 @@ class PipeServer:
             self.move(number, pipe)
 
     def deadline(self) -> U64:
-        """When to look next at the pipes at which somebody waits."""
+        """When to look next at all pipes."""
         return self.due
 
     def expired(self) -> None:
-        """Look at them; again later while somebody waits."""
-        self.look(True)
+        """Look at them; again later while there are any."""
+        self.look()
         self.due = U64(NEVER)
         for pipe in self.pipes.values():
-            if pipe.is_waited_for():
-                self.look_later()
+            self.look_after(U64(LOOK_AFTER) if pipe.is_waited_for() else U64(SELDOM))
 
-    def look_later(self) -> None:
-        """Somebody waits."""
-        if self.due == NEVER:
-            self.due = system.clock_read() + LOOK_AFTER
+    def look_after(self, delay: U64) -> None:
+        """Look at all pipes before so many nanoseconds have passed."""
+        self.due = min(self.due, system.clock_read() + delay)
 
     def named(self) -> tuple[U64, bool]:
         """The number of the pipe that the caller means, and whether its writing end. Raises ServiceGone."""
@@ -168,7 +167,7 @@ class PipeServer:
             if pipe.reading.length >= MOST_READERS:
                 raise ServiceGone
             pipe.reading.append(Waiter(CALLER.later(), into.length, Bytes(into[0:0])))
-            self.look_later()
+            self.look_after(U64(LOOK_AFTER))
             raise Later
         count = pipe.peek(into)
         pipe.skip(count)
@@ -186,7 +185,7 @@ class PipeServer:
                 raise NoSpace
             pipe.writing.append(Waiter(CALLER.later(), data.length, Bytes(data)))
             self.waiting += 1
-            self.look_later()
+            self.look_after(U64(LOOK_AFTER))
             raise Later
         self.move(number, pipe)
         return data.length
