@@ -138,7 +138,7 @@ class Marker:
         return self.image.word(DIRECT_BASE + address + 8 * USER_ENTRIES) == self.mark
 
     def _walk(self, table: int, count: int, level: int, *, kernel: bool = False) -> None:
-        """All tables below, and, of a user's, all pages."""
+        """All tables below, and all pages of a user's. Small pages of the kernel's are what it keeps for processors."""
         self.tables.add(table // PAGE)
         for entry in self.image.words(DIRECT_BASE + table, count):
             address = entry & ADDRESS
@@ -149,6 +149,8 @@ class Marker:
             elif not kernel:
                 start = address // PAGE
                 self.mapped |= set(range(start, start + (1 << 9 * level)))
+            elif level == 0:
+                self._hold(address // PAGE)
 
 
 def root_of_first(image: MemoryImage) -> int:
@@ -165,7 +167,7 @@ def check_frames(image: MemoryImage) -> None:
 
 
 def lost_frames(image: MemoryImage) -> list[int]:
-    """Frames that are not free and not reached: with several processors, those of whose stacks only registers know.
+    """Frames that are not free and not reached.
 
     None is in use and free, and the count is right, or this raises AssertionError.
     """

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 LIMIT = 10_000
 """Instructions with interrupts off at most: TARGETS, longest_interrupts_off."""
 
-FIRST_CALL, LAST_CALL = 64, 127
-IDLE, IDLE_INTERRUPT, KEYS = 128, 129, 130
+FIRST_CALL, LAST_CALL = 64, 143
+IDLE, IDLE_INTERRUPT, KEYS = 144, 145, 146
 ENTRY_BYTES = 32
 """Of the table: longest, instruction pointer of the program then, how many stretches, how many above LIMIT."""
 

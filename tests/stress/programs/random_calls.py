@@ -58,9 +58,9 @@ PATTERN_PAGES = 16
 LIVES = 400
 
 
-def _error_table() -> Array[U32, Literal[64]]:
+def _error_table() -> Array[U32, Literal[80]]:
     """For each call the errors that it may give, as bits; bit 0 is success. Narrow arguments may not fit."""
-    table = Array[U32, Literal[64]]()
+    table = Array[U32, Literal[80]]()
     for declared in SYSTEM_CALLS:
         allowed = 1
         for error in declared.raises:
@@ -71,8 +71,8 @@ def _error_table() -> Array[U32, Literal[64]]:
     return table
 
 
-def _flags(names: tuple[str, ...]) -> Array[U8, Literal[64]]:
-    table = Array[U8, Literal[64]]()
+def _flags(names: tuple[str, ...]) -> Array[U8, Literal[80]]:
+    table = Array[U8, Literal[80]]()
     for name in names:
         table[NUMBERS[name]] = U8(1)
     return table
@@ -91,9 +91,9 @@ SLOTS = {
 FIXED = 10
 
 
-def _fitting_table(position: int) -> Array[U8, Literal[64]]:
+def _fitting_table(position: int) -> Array[U8, Literal[80]]:
     """For each call the place of a handle that fits its first or second argument; FIXED when there is none."""
-    table = Array[U8, Literal[64]]()
+    table = Array[U8, Literal[80]]()
     for declared in SYSTEM_CALLS:
         name = list(declared.parameters)[position] if position < len(declared.parameters) else ""
         needs = declared.needs.get(name)

@@ -27,9 +27,9 @@ DENIED_NUMBER, BAD_HANDLE, WRONG_KIND = 5, 7, 8
 KERNEL = 0xFFFF_8000_0000_0000
 
 
-def _takes_handle() -> Array[U8, Literal[64]]:
+def _takes_handle() -> Array[U8, Literal[80]]:
     """Of each call, whether its first argument is a handle: made while building."""
-    table = Array[U8, Literal[64]]()
+    table = Array[U8, Literal[80]]()
     for call in SYSTEM_CALLS:
         names = list(call.parameters)
         first = names[0] if names else ""
@@ -38,9 +38,9 @@ def _takes_handle() -> Array[U8, Literal[64]]:
     return table
 
 
-def _takes_address() -> Array[U8, Literal[64]]:
+def _takes_address() -> Array[U8, Literal[80]]:
     """Of each call without a handle, which argument is an address, from 1; 0 for none."""
-    table = Array[U8, Literal[64]]()
+    table = Array[U8, Literal[80]]()
     for call in SYSTEM_CALLS:
         for index, kind in enumerate(call.parameters.values()):
             if "UserPtr" in str(kind) and call.name not in ("process_panic",) and index < 2 and not call.needs:
