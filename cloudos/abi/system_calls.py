@@ -311,7 +311,8 @@ def notification_wait(notification: NotificationToWait, deadline: U64) -> U64:
 def schedule_create(quota: QuotaToSpend, priority: U64, budget_ns: U64, period_ns: U64) -> U64:
     """Make a schedule: `budget_ns` of each `period_ns` at `priority`, 255 being the most urgent.
 
-    It is time of the processors that the caller's is time of, see schedule_place. Denied also: a priority above that of the caller's schedule.
+    It is time of the processors that the caller's is time of, see schedule_place. Denied also: a priority above that
+    of the caller's schedule.
     """
     raise NotImplementedError
 

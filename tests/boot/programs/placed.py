@@ -1,7 +1,7 @@
 """A schedule that is time of one processor after the other, as many as the first argument says: its threads follow.
 
-Prints "placed" when no thread was seen on a processor that its schedule was not time of. The threads compute, sleep, and
-call a server, which does on their time what they ask for.
+Prints "placed" when no thread was seen on a processor that its schedule was not time of. The threads compute, sleep,
+and call a server, which does on their time what they ask for.
 """
 
 from __future__ import annotations
