@@ -52,18 +52,19 @@ def fuzz(data: bytes) -> None:
     before = MODEL[:]
     own = State()
     processors.model_data(own)
+    interrupts.CONTROLLERS.extended = bool(len(data) & 1)
     acpi.ROOT.address = U64(PLACE)
     try:
         with (
             mock.patch.object(mmu, "map_direct", see),
-            mock.patch.object(interrupts, "apic_read", lambda register: U32(OWN << 24)),
+            mock.patch.object(interrupts, "apic_read", lambda register: U32(OWN << int(processors._shift()))),
         ):
             read()
     except Outside:
         pass
     finally:
         MODEL[:] = before
-        for instance in (acpi.ROOT, processors.KNOWN, nodes.PROCESSORS):
+        for instance in (acpi.ROOT, interrupts.CONTROLLERS, processors.KNOWN, nodes.PROCESSORS):
             erase(instance)
         current_address_space().release(memory)
 
@@ -105,6 +106,10 @@ def entry(feed: Feed, signature: bytes) -> bytes:
     form = feed.number()
     if form < 128 and signature == b"APIC":
         return struct.pack("<BBBBI", 0, 8, form, feed.number(), form & 1)
+    if form < 160 and signature == b"APIC":
+        return struct.pack("<BBHIII", 9, 16, 0, feed.number(2), form & 1, 0)
+    if form >= 240 and signature == b"SRAT":
+        return struct.pack("<BBHIIIII", 2, 24, 0, form & 15, feed.number(2), 1, 0, 0)
     if form < 64 and signature == b"SRAT":
         return struct.pack("<BBBBIBBBBI", 0, 16, feed.number(), form, 1, 0, 0, 0, 0, 0)
     if form < 160 and signature == b"SRAT":

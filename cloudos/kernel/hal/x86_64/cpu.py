@@ -100,6 +100,20 @@ def msr_write(msr: U32, value: U64) -> None:
 
 
 @machine(
+    x86_64=Template(
+        "movq %%rax, %%rdx; shrq $32, %%rdx; mfence; lfence; wrmsr",
+        inputs={"msr": "c", "value": "a"},
+        clobbers=("rdx", "memory"),
+    )
+)
+def msr_write_last(msr: U32, value: U64) -> None:
+    """Write one that others notice, such as a command to them, after all that was written before.
+
+    Intel SDM volume 3, section 11.12.3: writes to the x2APIC do not wait for that by themselves.
+    """
+
+
+@machine(
     x86_64=Template("cpuid", results=("=a", "=b", "=c", "=d"), inputs={"leaf": "a", "subleaf": "c"}),
 )
 def cpuid(leaf: U32, subleaf: U32) -> tuple[U32, U32, U32, U32]:

@@ -1,4 +1,8 @@
-"""Local APIC and I/O APIC: AMD64 manual volume 2, chapter 16; Intel 82093AA data sheet."""
+"""Local APIC and I/O APIC: AMD64 manual volume 2, chapter 16; Intel 82093AA data sheet.
+
+Where processors offer it, the registers of the local APIC are model specific ones (x2APIC): those need no exit from a
+virtual machine, and name more than 255 processors. Intel SDM volume 3, section 11.12.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,11 @@ IO_APIC_ROUTES = 0x10
 REGISTER_END = 0xB0
 REGISTER_SPURIOUS = 0xF0
 APIC_ENABLE = 1 << 8
+MSR_BASE = 0x1B
+BASE_EXTENDED = 1 << 10
+MSR_REGISTERS = 0x800
+FEATURES = 1
+FEATURE_EXTENDED = 21
 COM1_LINE = 4
 COM2_LINE = 3
 LINES_PER_CONTROLLER = 24
@@ -31,9 +40,10 @@ LOW_SHIFT = 13
 
 @struct
 class Controllers:
-    """Where the registers are mapped."""
+    """Where the registers are mapped. `extended`: those of the local APIC are model specific ones."""
 
     local: VirtAddr = zeroed()
+    extended: bool = False
     first: VirtAddr = zeroed()
     second: VirtAddr = zeroed()
     has_second: bool = False
@@ -44,12 +54,22 @@ CONTROLLERS = place(Controllers())
 
 def apic_read(register: U32) -> U32:
     """Read a register of the local APIC."""
+    if CONTROLLERS.extended:
+        return U32.truncate(cpu.msr_read(_msr(register)))
     return cpu.device_read_u32(CONTROLLERS.local.offset(U64(register)))
 
 
 def apic_write(register: U32, value: U32) -> None:
     """Write a register of the local APIC."""
-    cpu.device_write_u32(CONTROLLERS.local.offset(U64(register)), value)
+    if CONTROLLERS.extended:
+        cpu.msr_write(_msr(register), U64(value))
+    else:
+        cpu.device_write_u32(CONTROLLERS.local.offset(U64(register)), value)
+
+
+def _msr(register: U32) -> U32:
+    """The number of the model specific register that stands for one of the local APIC's."""
+    return (register >> 4) | MSR_REGISTERS
 
 
 @never_inlined
@@ -85,6 +105,8 @@ def _take(line: U64, vector: U32) -> None:
 
 def start(frames: FrameSource) -> None:
     """Enable the local APIC, silence the old controllers, open the console's line. Raises OutOfMemory."""
+    _, _, features, _ = cpu.cpuid(U32(FEATURES), U32(0))
+    CONTROLLERS.extended = features.bit(FEATURE_EXTENDED)
     CONTROLLERS.local = mmu.map_device(PhysAddr(LOCAL_APIC), U64(4096), frames)
     CONTROLLERS.first = mmu.map_device(PhysAddr(IO_APIC), U64(4096), frames)
     CONTROLLERS.second = mmu.map_device(PhysAddr(SECOND_IO_APIC), U64(4096), frames)
@@ -107,6 +129,8 @@ def start(frames: FrameSource) -> None:
 
 def start_local() -> None:
     """Enable the local APIC of this processor."""
+    if CONTROLLERS.extended:
+        cpu.msr_write(U32(MSR_BASE), cpu.msr_read(U32(MSR_BASE)) | BASE_EXTENDED)
     apic_write(U32(REGISTER_SPURIOUS), U32(APIC_ENABLE | VECTOR_SPURIOUS))
 
 

@@ -20,18 +20,21 @@ DISTANCES = 0x5449_4C53  # "SLIT"
 AFFINITY_ENTRIES = 48
 KIND_PROCESSOR = 0
 KIND_MEMORY = 1
+KIND_X2APIC = 2
 ENABLED = 1
 # Where the number of nodes stands, and the distances, a byte each, behind it.
 MATRIX = 44
 # No table with more fits into the memory that is looked at.
 MOST_DISTANCES = 255
+# Processors with identifiers from this on are not used.
+MOST_IDENTIFIERS = 1024
 
 
 @struct
 class Processors:
     """The node of each processor, by the identifier of its local APIC."""
 
-    nodes: Array[U8, Literal[256]] = zeroed()
+    nodes: Array[U8, Literal[1024]] = zeroed()
 
 
 PROCESSORS = place(Processors())
@@ -50,6 +53,10 @@ def find(boot: BootInformation, frames: FrameSource) -> None:
             PROCESSORS.nodes[head >> 24] = U8.truncate(_node(boot, U64(head >> 16 & 0xFF)))
         elif head & 0xFF == KIND_MEMORY and acpi.number(at.offset(28)) & ENABLED != 0:
             _add_range(boot, at)
+        elif head & 0xFF == KIND_X2APIC and acpi.number(at.offset(12)) & ENABLED != 0:
+            identifier = acpi.number(at.offset(8))
+            if identifier < MOST_IDENTIFIERS:
+                PROCESSORS.nodes[identifier] = U8.truncate(_node(boot, U64(acpi.number(at.offset(4)))))
         at = at.offset(U64(max(head >> 8 & 0xFF, U32(1))))
     _find_distances(boot, acpi.find(U32(DISTANCES), frames))
 

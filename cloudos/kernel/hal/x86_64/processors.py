@@ -1,7 +1,8 @@
 """The other processors: which there are, how they start, how they are interrupted.
 
 Processors come from the ACPI table "APIC" (MADT, ACPI specification 6.4, section 5.2.12), by the identifiers of their
-local APICs, of which the xAPIC knows those up to 254. A processor is started by INIT and SIPI (Intel SDM volume 3,
+local APICs, of which the xAPIC knows those up to 254, and the x2APIC all; larger ones than MOST_IDENTIFIERS are left
+out. A processor is started by INIT and SIPI (Intel SDM volume 3,
 section 9.4; without the waits that processors before the Pentium 4 needed), one after the other, each on the stacks
 that are mapped for it.
 """
@@ -40,6 +41,7 @@ __all__ = ["OutOfMemory", "State", "are_several", "this"]
 REGISTER_IDENTIFIER = 0x20
 REGISTER_COMMAND = 0x300
 REGISTER_TARGET = 0x310
+MSR_COMMAND = 0x830
 COMMAND_INIT = 0x4500
 COMMAND_START = 0x4600
 PENDING = 1 << 12
@@ -53,6 +55,7 @@ START_BYTES = 128
 SIGNATURE = 0x4349_5041  # "APIC"
 MADT_ENTRIES = 44
 KIND_LOCAL_APIC = 0
+KIND_LOCAL_X2APIC = 9
 ENABLED = 1
 INIT_NS = 100_000
 # A processor that takes its time, as under emulation, is told again and again; one that has begun does not mind.
@@ -64,7 +67,7 @@ START_ATTEMPTS = 2_000
 class Known:
     """The identifiers of the processors, the first one's first."""
 
-    identifiers: Array[U8, Literal[256]] = zeroed()
+    identifiers: Array[U32, Literal[256]] = zeroed()
 
 
 KNOWN = place(Known())
@@ -94,8 +97,8 @@ def _start(own: State, stack: U64) -> None:
 def find(frames: FrameSource) -> U64:
     """How many processors there are. Raises OutOfMemory."""
     OWN.identifier = interrupts.apic_read(U32(REGISTER_IDENTIFIER))
-    own = OWN.identifier >> 24
-    KNOWN.identifiers[0] = U8.truncate(own)
+    own = OWN.identifier >> _shift()
+    KNOWN.identifiers[0] = own
     count = U64(1)
     table = acpi.find(U32(SIGNATURE), frames)
     if table.value == 0:
@@ -106,12 +109,24 @@ def find(frames: FrameSource) -> U64:
         # Kind, length, processor, identifier.
         head = acpi.number(at)
         identifier = head >> 24
-        if head & 0xFF == KIND_LOCAL_APIC and identifier != own:
-            if acpi.number(at.offset(4)) & ENABLED != 0:
-                KNOWN.identifiers[count] = U8.truncate(identifier)
+        flags = acpi.number(at.offset(4))
+        kind = head & 0xFF
+        if kind == KIND_LOCAL_X2APIC and interrupts.CONTROLLERS.extended:
+            # Kind, length, reserved, identifier, flags.
+            identifier = flags
+            flags = acpi.number(at.offset(8))
+            kind = U32(KIND_LOCAL_APIC)
+        if kind == KIND_LOCAL_APIC and identifier != own and identifier < nodes.MOST_IDENTIFIERS:
+            if flags & ENABLED != 0:
+                KNOWN.identifiers[count] = identifier
                 count = count + 1
         at = at.offset(U64(max(head >> 8 & 0xFF, U32(1))))
     return count
+
+
+def _shift() -> U32:
+    """Where in a register of the local APIC an identifier begins."""
+    return U32(0) if interrupts.CONTROLLERS.extended else U32(24)
 
 
 def node(number: U64) -> U64:
@@ -143,7 +158,7 @@ def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:
 def start(number: U64, own: State) -> bool:
     """Start a processor, whose `this` is `own`: it comes to `kernel_processor`. False: it did not."""
     Ptr.at(VirtAddr, boot.START_STACK.address).value = Ptr.to(own).address
-    own.identifier = U32(KNOWN.identifiers[number]) << 24
+    own.identifier = KNOWN.identifiers[number] << _shift()
     _send(own, U32(COMMAND_INIT))
     _wait(own, U64(INIT_NS))
     for _ in U64.range(START_ATTEMPTS):
@@ -175,6 +190,9 @@ def begin(own: State) -> None:
 
 @never_inlined
 def _send(own: State, command: U32) -> None:
+    if interrupts.CONTROLLERS.extended:
+        cpu.msr_write_last(U32(MSR_COMMAND), U64(own.identifier) << 32 | U64(command))
+        return
     interrupts.apic_write(U32(REGISTER_TARGET), own.identifier)
     interrupts.apic_write(U32(REGISTER_COMMAND), command)
     while interrupts.apic_read(U32(REGISTER_COMMAND)) & PENDING != 0:
