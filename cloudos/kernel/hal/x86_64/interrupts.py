@@ -56,7 +56,7 @@ def apic_read(register: U32) -> U32:
     """Read a register of the local APIC."""
     if CONTROLLERS.extended:
         return U32.truncate(cpu.msr_read(_msr(register)))
-    return cpu.device_read_u32(CONTROLLERS.local.offset(U64(register)))
+    return cpu.device_read_u32(VirtAddr(CONTROLLERS.local.value | U64(register)))
 
 
 def apic_write(register: U32, value: U32) -> None:
@@ -64,7 +64,7 @@ def apic_write(register: U32, value: U32) -> None:
     if CONTROLLERS.extended:
         cpu.msr_write(_msr(register), U64(value))
     else:
-        cpu.device_write_u32(CONTROLLERS.local.offset(U64(register)), value)
+        cpu.device_write_u32(VirtAddr(CONTROLLERS.local.value | U64(register)), value)
 
 
 def _msr(register: U32) -> U32:
