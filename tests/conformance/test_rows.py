@@ -38,7 +38,7 @@ OF_ONE_PROCESSOR = ("priorities", "scheduling")
 # They measure time, which passes between any two instructions where instructions are not counted.
 OF_COUNTED_TIME = {"a_woken_thread_takes_over_from_a_less_urgent", "an_interrupted_thread_keeps_its_turn"}
 # Milliseconds until all is given back, with processors that take turns on the host; others count on the usual one.
-PATIENCE = {"memory_objects": 30, "processes": 30, "spaces": 30}
+PATIENCE = {"faults": 30, "memory_objects": 30, "processes": 30, "spaces": 30}
 
 
 @pytest.mark.parametrize("module", module_names())
@@ -53,7 +53,7 @@ def test_they_hold_with_several_processors(architecture: str, processors: int, m
     rows = [row for row in rows_of(module) if row.name not in OF_COUNTED_TIME]
     if architecture == "aarch64":
         rows = [row for row in rows if is_anywhere(row)]
-    boot, patience, pinned = boot_several(processors), PATIENCE.get(module, 1), module in OF_ONE_PROCESSOR
+    boot, patience, pinned = boot_several(processors), PATIENCE.get(module, 5), module in OF_ONE_PROCESSOR
     failures: list[str] = []
     for _ in range(3):
         verdicts = run(module, rows, tmp_path, boot=boot, architecture=architecture, patience=patience, pinned=pinned)
