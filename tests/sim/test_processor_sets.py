@@ -20,6 +20,9 @@ SEEDS = range(6)
 PLACES = ((1, 1), (2, 1), (0, 2), (0, 1), (1, 2), (1, 1 << 40))
 """First processor, and how many."""
 
+WATCHED: list[tuple[int, int]] = []
+"""Places in which the threads were seen, and nowhere else."""
+
 USED: set[int] = set()
 """Processors on which threads of the schedule, or their server, executed anything."""
 
@@ -47,6 +50,7 @@ def moving() -> tuple[user.UserFunction, user.UserFunction, user.UserFunction]:
             yield from programs.sleep(300_000)
             allowed = range(first, first + count)
             assert USED and all(number in allowed for number in USED), f"{USED} of {count} from {first}"
+            WATCHED.append((first, count))
         return 0
 
     def worker(argument: int, _: int) -> user.UserCode:
@@ -71,7 +75,9 @@ def moving() -> tuple[user.UserFunction, user.UserFunction, user.UserFunction]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_threads_run_where_their_schedule_is_time_of(seed: int) -> None:
+    WATCHED.clear()
     switched_off(*moving(), seed=seed, processors=PROCESSORS, after_entry=look())
+    assert tuple(WATCHED) == PLACES
 
 
 def test_nobody_gives_time_of_processors_that_he_has_none_of() -> None:
