@@ -1,7 +1,8 @@
 """What a message costs while as many pairs exchange messages as there are processors, each on one of its own.
 
-Arguments: the number of pairs, and how many batches of rounds each does at least, until all have done that many. Prints
-a key and a number: instructions of a round, of the pair that needs most of them. A pair's number is that of its best
+Arguments: the number of pairs, and how many batches of rounds each does at least, until all have done that many. With a
+third one the messages are of 256 bytes, both ways, and the calls have a deadline: no fast path takes them. Prints a key
+and a number: instructions of a round, of the pair that needs most of them. A pair's number is that of its best
 round, since others may run in the middle of one: the emulator lets a processor go on until it sleeps or a timer is due.
 """
 
@@ -11,16 +12,23 @@ from typing import Literal
 
 from bench.calls import call_words, child_of
 from bench.counter import cycles
+from bench.messages import echo_all
 from bench.microkernel import echo
-from cloudos.abi import initial
-from cloudos.abi.messages import NEVER
-from cloudos.lang import U64, Array, Atomic, code_address, place, struct, zeroed
-from cloudos.sdk import List, Text, print, system
+from cloudos.abi import initial, layout, tags
+from cloudos.abi.messages import NEVER, MessageBuffer
+from cloudos.lang import U64, Array, Atomic, Ptr, VirtAddr, code_address, place, struct, zeroed
+from cloudos.sdk import List, Text, ipc, print, system
+from cloudos.sdk.ipc import Message
 from cloudos.sdk.threads import start
 
 MOST = 256
 ROUNDS = 50
 PAUSE_NS = 1_000
+HOUR_NS = 3_600_000_000_000
+LENGTH = 256
+# Where the clients have their message buffers.
+BUFFERS = 0x6000_0000
+PAGE = layout.PAGE_SIZE
 
 
 @struct
@@ -41,22 +49,46 @@ class Shared:
     wanted: U64 = U64(0)
     least: U64 = U64(0)
     bell: U64 = U64(0)
+    # The tag of a call that carries more than words; 0 for words.
+    cargo: U64 = U64(0)
     pairs: Array[Pair, Literal[256]] = zeroed()
 
 
 SHARED = place(Shared())
 
 
+def words(endpoint: U64, index: U64) -> U64:
+    """A round with one word; its instructions."""
+    begin = cycles()
+    error, word, _tag, _badge, _handle = call_words(endpoint, U64(1), index)
+    took = cycles() - begin
+    assert error == 0 and word == index + 1, "wrong reply"
+    return took
+
+
+def cargo(endpoint: U64, index: U64) -> U64:
+    """A round with bytes and a deadline; its instructions."""
+    message = Message()
+    message.tag = SHARED.cargo
+    message.words[0] = index
+    begin = cycles()
+    ipc.call(endpoint, message)
+    took = cycles() - begin
+    assert message.words[0] == index and message.tag == SHARED.cargo & ~U64(tags.DEADLINE), "wrong reply"
+    return took
+
+
 def client(number: U64) -> None:
     """Call the server of this pair until all pairs are done."""
     pair = SHARED.pairs[number]
     count = U64(0)
+    if SHARED.cargo != 0:
+        buffer = U64(BUFFERS) + number * PAGE
+        system.thread_set_buffer(buffer)
+        Ptr.at(MessageBuffer, VirtAddr(buffer)).value.deadline = system.clock_read() + HOUR_NS
     while SHARED.done.load() < SHARED.wanted:
         for index in U64.range(ROUNDS):
-            begin = cycles()
-            error, word, _tag, _badge, _handle = call_words(pair.endpoint, U64(1), index)
-            took = cycles() - begin
-            assert error == 0 and word == index + 1, "wrong reply"
+            took = words(pair.endpoint, index) if SHARED.cargo == 0 else cargo(pair.endpoint, index)
             if took < pair.best:
                 pair.best = took
         count = count + 1
@@ -70,12 +102,16 @@ def client(number: U64) -> None:
 def main(arguments: List[Text]) -> None:
     SHARED.wanted = U64(arguments[1].to_integer())
     SHARED.least = U64(arguments[2].to_integer())
+    server = code_address(echo)
+    if arguments.length > 3:
+        SHARED.cargo = U64(tags.DEADLINE | LENGTH << tags.BYTES_SHIFT | 1)
+        server = code_address(echo_all)
     SHARED.left.store(SHARED.wanted)
     SHARED.bell = system.notification_create(U64(initial.QUOTA))
     assert SHARED.wanted <= MOST, "too many pairs"
     for number in U64.range(SHARED.wanted):
         endpoint = system.endpoint_create(U64(initial.QUOTA))
-        child_of(code_address(echo), endpoint)
+        child_of(server, endpoint)
         SHARED.pairs[number].endpoint = endpoint
         SHARED.pairs[number].best = U64(NEVER)
     for number in U64.range(SHARED.wanted):

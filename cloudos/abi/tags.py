@@ -18,6 +18,7 @@ FROM_KERNEL = 1 << 24
 LABEL_SHIFT = 32
 # More than words.
 SLOW = 0xFFFF_FFF0
+CARRIES_HANDLES = HANDLES_MASK << HANDLES_SHIFT
 # What no program may set.
 RESERVED = 0xFFE0_0000
 # A receive has nothing but a deadline.

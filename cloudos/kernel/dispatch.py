@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cloudos.abi import tags
 from cloudos.abi.errors import BadArgument, BadHandle, BadSystemCall, Denied, SystemCallError, WrongKind
 from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.abi.system_calls import SYSTEM_CALLS, SystemCall
@@ -28,7 +29,6 @@ from cloudos.kernel.objects import (
     processes,
     spaces,
     threads,
-    waiting,
 )
 from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -42,6 +42,7 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import audit
 from cloudos.kernel.security.capabilities import lookup
 from cloudos.lang import (
@@ -49,6 +50,7 @@ from cloudos.lang import (
     U16,
     U32,
     U64,
+    Error,
     Ptr,
     UserPtr,
     data,
@@ -81,7 +83,7 @@ CLASSES: dict[Kind, Any] = {
     Kind.MEMORY: Memory,
     Kind.SPACE: Space,
 }
-assert (Denied.code, BadHandle.code, WrongKind.code) == (5, 7, 8), "as `refuse` has them"
+assert (Denied.code, BadHandle.code, WrongKind.code, Restart.code) == (5, 7, 8, 255), "as `refuse` has them"
 INDENT = "            "
 HEAD = """def dispatch(frame: UserFrame) -> bool:
     number = frame.number
@@ -98,10 +100,8 @@ HEAD = """def dispatch(frame: UserFrame) -> bool:
 TAIL = """            case _:
                 raise BadSystemCall
         frame.finish(value)
-    except Restart:
-        frame.restart()
-    except SystemCallError:
-        refuse(frame, number, U64(error_code()))
+    except Error:
+        return refuse(frame, number, U64(error_code()))
     return leave()
 """
 
@@ -188,25 +188,6 @@ def dispatch_source() -> str:
     return HEAD + "\n".join("    " + line for line in lines) + "\n" + TAIL
 
 
-def fast_source(call: SystemCall) -> str:
-    """The text of the function for one of the fast calls. With several processors, all else is the dispatch's."""
-    (name, needs), *_ = call.needs.items()
-    rights = " | ".join(f"Rights.{right.name}" for right in needs.rights)
-    lines = [f"def on_{call.name}(frame: UserFrame) -> bool:", "    try:"]
-    lines.append(f"        {name} = look_up_here(frame.argument0, Kind.{needs.kind.name}, {rights})")
-    lines += [f"        if {FAST[call.name].__name__}({name}, frame):", "            return load_all()"]
-    lines += ["        if processors.are_several():", "            return dispatch(frame)"]
-    lines += [f"        {call.name}({name}, frame)"]
-    lines += [
-        "    except SystemCallError:",
-        "        if processors.are_several():",
-        "            return dispatch(frame)",
-    ]
-    lines += [f"        refuse(frame, U64({call.number}), U64(error_code()))"]
-    lines += ["    leave()", "    return load_all()"]
-    return "\n".join(lines) + "\n"
-
-
 @inlined
 def look_up_here(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """What a handle of the caller's names. Raises BadHandle, WrongKind, Denied, PeerGone."""
@@ -223,41 +204,55 @@ def look_up_needed(handle: U64, need: U8) -> Ptr[Capability]:
 
 
 @never_inlined
-def refuse(frame: trap.UserFrame, number: U64, error: U64) -> None:
-    """The call failed. What failed for want of a capability, or of a right of it, is put on record."""
+def refuse(frame: trap.UserFrame, number: U64, error: U64) -> bool:
+    """The call failed, or is to be made again; see `leave`.
+
+    What failed for want of a capability, or of a right of it, is put on record. If that needs to be alone in the
+    kernel, or the call does, it is dispatched again: see `need_alone`.
+    """
     match error:
-        case 5 | 7 | 8:  # Denied, BadHandle, WrongKind
+        case 5 | 7 | 8 | 255:  # Denied, BadHandle, WrongKind, Restart
+            if not is_alone():
+                again(frame)
+                return dispatch(frame)
+            if error == Restart.code:
+                frame.restart()
+                return leave()
             caller = PROCESSOR.current.value.process.value.table
             detail = (frame.argument0 & 0xFFFF_FFFF) << 32 | error << 8 | number
             audit.record(Event.REFUSED, caller, audit.NOBODY, detail)
         case _:
             pass
     frame.fail(error)
+    return leave()
+
+
+@never_inlined
+def again(frame: trap.UserFrame) -> None:
+    """Before a call is made, or made again: be alone in the kernel. The thread may be gone after this."""
+    scheduler.exclude(Ptr.to(frame), min(frame.number, U64(len(SYSTEM_CALLS))))
 
 
 @never_inlined
 def is_gone(frame: trap.UserFrame) -> bool:
-    """Be alone in the kernel, if the call needs that. Whether the thread was taken from this processor meanwhile."""
-    if not is_at_home(frame):
-        scheduler.exclude(Ptr.to(frame), min(frame.number, U64(len(SYSTEM_CALLS))))
+    """Be alone in the kernel, if the call is not tried without that. Whether the thread was taken from this processor
+    meanwhile."""
+    number = frame.number
+    if is_alone() or number == CLOCK:
+        # Made again, perhaps.
+        return PROCESSOR.current.is_null()
+    # Whoever is to be charged for time while others run on it must wait for them.
+    if not is_tried(number) or PROCESSOR.current.value.time().value.budget.is_limited:
+        again(frame)
     return PROCESSOR.current.is_null()
 
 
-def is_at_home(frame: trap.UserFrame) -> bool:
-    """Whether a call touches only what belongs to this processor."""
-    number = frame.number
-    if number == CLOCK:
-        return True
-    # Whoever is to be charged for time while others run on it must wait for them.
-    if PROCESSOR.current.value.time().value.budget.is_limited:
-        return False
-    if number != SIGNAL and number != WAIT:
+@inlined
+def is_tried(number: U64) -> bool:
+    """Whether a call may touch only what belongs to this processor. Then it makes sure of that, or raises Restart."""
+    if number < CALL or number > WAIT or number == NEW_NOTIFICATION:
         return number == SLEEP
-    try:
-        target = look_up_needed(frame.argument0, NEEDS[number * 2])
-        return waiting.is_at_home(target.value.object.cast(Notification))
-    except SystemCallError:
-        return False
+    return True
 
 
 @never_inlined
@@ -271,7 +266,7 @@ def on_yield(frame: trap.UserFrame) -> bool:
 
 def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": __name__, "UserFrame": trap.UserFrame, "load_all": trap.load_all}
-    used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Restart)
+    used = (UserPtr, U8, U16, U32, U64, Kind, Rights, BadArgument, BadSystemCall, SystemCallError, Error)
     names |= {
         item.__name__: item
         for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here, refuse, is_gone)
@@ -289,19 +284,41 @@ def _namespace() -> dict[str, Any]:
 
 # Two bytes for each call.
 NEEDS = data(bytes(need for call in SYSTEM_CALLS for need in needs_of(call)))
-CALL, REPLY_RECEIVE, YIELD, CLOCK, SLEEP, SIGNAL, WAIT = (
+CALL, SEND, RECEIVE, REPLY, REPLY_RECEIVE = (call.number for call in SYSTEM_CALLS if call.is_message)
+YIELD, CLOCK, SLEEP, NEW_NOTIFICATION, SIGNAL, WAIT = (
     next(call.number for call in SYSTEM_CALLS if call.name == name)
-    for name in (*FAST, "thread_yield", SHORT, "thread_sleep", "notification_signal", "notification_wait")
+    for name in (
+        "thread_yield",
+        SHORT,
+        "thread_sleep",
+        "notification_create",
+        "notification_signal",
+        "notification_wait",
+    )
 )
+assert list(range(CALL, WAIT + 1)) == [CALL, SEND, RECEIVE, REPLY, REPLY_RECEIVE, NEW_NOTIFICATION, SIGNAL, WAIT]
 _NAMES = _namespace()
 _Entry = Callable[[trap.UserFrame], bool]
 dispatch: _Entry = never_inlined(generate(dispatch_source(), "dispatch", _NAMES))
 _NAMES["dispatch"] = dispatch
-_fast = {call.name: call for call in SYSTEM_CALLS if call.name in FAST}
-on_call: _Entry = never_inlined(fast(generate(fast_source(_fast["message_call"]), "on_message_call", _NAMES)))
-on_reply_receive: _Entry = never_inlined(
-    fast(generate(fast_source(_fast["message_reply_receive"]), "on_message_reply_receive", _NAMES))
-)
+
+
+@never_inlined
+@fast
+def on_message(frame: trap.UserFrame) -> bool:
+    """The system calls `message_call` and `message_reply_receive`, with a tag of words alone: all but the fast path is
+    the dispatch's."""
+    is_call = frame.number == CALL
+    try:
+        endpoint = look_up_here(frame.argument0, Kind.ENDPOINT, Rights.SEND if is_call else Rights.RECEIVE)
+        if is_call:
+            if message.fast_call(endpoint, frame):
+                return trap.load_all()
+        elif message.fast_reply_receive(endpoint, frame):
+            return trap.load_all()
+    except SystemCallError:
+        pass
+    return dispatch(frame)
 
 
 @never_inlined
@@ -309,10 +326,9 @@ on_reply_receive: _Entry = never_inlined(
 def other_call(frame: trap.UserFrame) -> bool:
     """Every call but `system_null`. What must cost little comes first, before registers are saved for the rest."""
     number = frame.number
-    if number == CALL:
-        return on_call(frame)
-    if number == REPLY_RECEIVE:
-        return on_reply_receive(frame)
+    is_other = number != CALL and number != REPLY_RECEIVE
+    if not is_other and U32.truncate(frame.argument1) <= tags.WORDS:
+        return on_message(frame)
     if number == YIELD:
         return on_yield(frame)
     return dispatch(frame)

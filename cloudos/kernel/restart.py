@@ -1,9 +1,25 @@
-"""How a system call that waits without keeping any state in the kernel asks to be made again."""
+"""How a system call asks to be made again: by all that it raises before it has changed anything.
+
+That is what a call does which waits without keeping any state in the kernel, and one that has found out that it touches
+more than what belongs to this processor (`sched/requests.py`).
+"""
 
 from __future__ import annotations
 
-from cloudos.lang import Error
+from cloudos.kernel.sched.requests import is_alone
+from cloudos.lang import Error, never_inlined
 
 
 class Restart(Error):
-    """When the thread runs next, it makes the system call again."""
+    """When the thread runs next, it makes the system call again; one that was not alone in the kernel does so now, and
+    is."""
+
+    # Of no error that a program sees.
+    code = 255
+
+
+@never_inlined
+def need_alone() -> None:
+    """From here on, a system call may touch everything. Raises Restart."""
+    if not is_alone():
+        raise Restart

@@ -25,7 +25,13 @@ INTERLEAVED = 0.05
 SCHEDULER, WAITING = kernel_module("sched.scheduler"), kernel_module("objects.waiting")
 SCHEDULE, BUDGET = kernel_module("objects.schedule").Schedule, kernel_module("sched.budget").Budget
 THREAD = kernel_module("objects.thread").Thread
-GUESSES = ((SCHEDULER, "_load"), (SCHEDULER, "_longest"), (WAITING, "is_ours"), (WAITING, "_receives"))
+GUESSES = (
+    (SCHEDULER, "_load"),
+    (SCHEDULER, "_longest"),
+    (WAITING, "is_ours"),
+    (WAITING, "has_our_time"),
+    (WAITING, "_receives"),
+)
 """They look at what may belong to others, and what they find need not be true any more."""
 
 LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))

@@ -26,12 +26,17 @@ HOLD = 10_000
 AT_HAND = 32
 """Frames that a processor puts by when it is alone."""
 
-Bench = Callable[[str, int, int], Outcome]
+Bench = Callable[..., Outcome]
 
 
 def exchange(architecture: str, processors: int, batches: int, kernel: Path | None = None) -> Outcome:
-    """As many pairs as processors exchange messages, and sleep in between."""
+    """As many pairs as processors exchange messages of words, and sleep in between."""
     return measured("pairs.py", architecture, processors, batches, kernel)
+
+
+def exchange_cargo(architecture: str, processors: int, batches: int, kernel: Path | None = None) -> Outcome:
+    """The same with bytes and deadlines."""
+    return measured("pairs.py", architecture, processors, batches, kernel, "cargo")
 
 
 def touch(architecture: str, processors: int, pages: int, kernel: Path | None = None) -> Outcome:
@@ -39,18 +44,20 @@ def touch(architecture: str, processors: int, pages: int, kernel: Path | None = 
     return measured("faults.py", architecture, processors, pages, kernel)
 
 
-def measured(name: str, architecture: str, processors: int, count: int, kernel: Path | None) -> Outcome:
+def measured(name: str, architecture: str, processors: int, count: int, kernel: Path | None, *others: str) -> Outcome:
     """What a program of `bench/` says that does something on each processor."""
     built = image.build(bench.program(name), architecture)
     if kernel is not None:
         built = dataclasses.replace(built, kernel=kernel)
-    arguments = (str(processors), str(count))
+    arguments = (str(processors), str(count), *others)
     done = counted.run(built, *arguments, memory=256 << 20, seconds=120, processors=processors, in_turns=True)
     assert done.in_order, done.errors + "\n".join(done.log.lines)
     return done
 
 
-@pytest.mark.parametrize(("bench", "count"), ((exchange, 4), (touch, 64)), ids=("message", "page fault"))
+@pytest.mark.parametrize(
+    ("bench", "count"), ((exchange, 4), (exchange_cargo, 4), (touch, 64)), ids=("message", "cargo", "page fault")
+)
 def test_it_costs_the_same_with_64_processors(bench: Bench, count: int) -> None:
     for architecture in ("x86_64", "aarch64"):
         one, all_64 = (int(bench(architecture, processors, count).output.split()[1]) for processors in (1, 64))
@@ -76,9 +83,12 @@ def test_one_of_many_page_faults_is_resolved_alone(architecture: str, tmp_path: 
 
 
 @BOTH
-def test_nobody_is_alone_in_the_kernel_while_pairs_exchange_messages(architecture: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bench", (exchange, exchange_cargo), ids=("words", "cargo"))
+def test_nobody_is_alone_in_the_kernel_while_pairs_exchange_messages(
+    bench: Bench, architecture: str, tmp_path: Path
+) -> None:
     kernel = alone.build(architecture, tmp_path / "kernel.elf")
-    few, many = (alone.counts(exchange(architecture, 8, batches, kernel).log.lines) for batches in (4, 24))
+    few, many = (alone.counts(bench(architecture, 8, batches, kernel).log.lines) for batches in (4, 24))
     # 1,000 more messages of each pair, and 20 more sleeps.
     assert {reason: row.count for reason, row in few.items()} == {reason: row.count for reason, row in many.items()}
     assert few["message_call"].count >= 8, "nothing is counted"

@@ -30,8 +30,10 @@ from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
+from cloudos.kernel.restart import Restart, need_alone
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
@@ -47,7 +49,7 @@ REPLY_RIGHTS = Rights.SEND
 
 @inlined
 def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
-    """A call of words alone to a thread that waits for it at home: hand over the words and the processor.
+    """A call, with a tag of words alone, to a thread that waits for it at home: hand over the words and the processor.
 
     False: not such, and nothing has changed.
     """
@@ -55,7 +57,7 @@ def fast_call(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
     if endpoint.header.home != PROCESSOR.line.number:
         return False
     server = endpoint.receivers.first
-    if server.is_null() or U32.truncate(frame.argument1) > tags.WORDS or server.value.timer_rank != 0:
+    if server.is_null() or server.value.timer_rank != 0:
         return False
     if server.value.suspended:
         return False
@@ -85,7 +87,7 @@ def _may_call(caller: Ptr[Thread], server: Ptr[Thread]) -> bool:
 
 @inlined
 def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bool:
-    """An answer of words alone, by a thread that then waits for the next message. False: not such."""
+    """An answer, with a tag of words alone, by a thread that then waits for the next message. False: not such."""
     endpoint = capability.value.object.cast(Endpoint).value
     server = PROCESSOR.current
     if endpoint.header.home != PROCESSOR.line.number:
@@ -93,9 +95,7 @@ def fast_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> bo
     if not endpoint.senders.first.is_null() or not server.value.notification.is_null():
         return False
     caller = server.value.client
-    if caller.is_null() or U32.truncate(frame.argument1) > tags.WORDS:
-        return False
-    if caller.value.timer_rank != 0 or caller.value.in_fault:
+    if caller.is_null() or caller.value.timer_rank != 0 or caller.value.in_fault:
         return False
     slot = caller.value.reply.header.capabilities
     if caller.value.reply.handle != frame.reply_handle or slot.value.generation == U32.MAX:
@@ -171,7 +171,7 @@ def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
 
 
 def _check_tag(tag: U64) -> None:
-    """BadArgument for a tag that no message can have."""
+    """BadArgument for a tag that no message can have. Raises Restart where handles are about to change hands."""
     handles = (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     if tag & 15 > tags.WORDS or handles > tags.MAXIMUM_HANDLES or length > tags.MAXIMUM_BYTES:
@@ -180,6 +180,8 @@ def _check_tag(tag: U64) -> None:
         raise BadArgument
     if tag & tags.SLOW != 0 and PROCESSOR.current.value.buffer.is_null():
         raise BadArgument
+    if handles != 0:
+        need_alone()
 
 
 def _deadline(tag: U64) -> U64:
@@ -203,7 +205,8 @@ def _transfer_all(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
         return U64(BadState.code)
     try:
         _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
-    except SystemCallError:
+    except (Restart, SystemCallError):
+        # Nobody asks for it to be tried again alone: this is.
         return U64(error_code())
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     source = sender.value.buffer.value.data.slice()[0:length]
@@ -269,12 +272,12 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
         _check_tag(tag)
         deadline = _deadline(tag)
     endpoint = capability.value.object.cast(Endpoint).value
-    endpoint.header.home = PROCESSOR.line.number
+    receiver = endpoint.receivers.first
+    waiting.come_home(endpoint.header, receiver)
     sender = PROCESSOR.current
     sender.value.badge = capability.value.badge
     sender.value.through_rights = U32(capability.value.rights)
     sender.value.is_call = is_call
-    receiver = endpoint.receivers.first
     if receiver.is_null():
         waiting.wait(ThreadState.SENDING, capability, deadline)
         endpoint.senders.insert(sender)
@@ -361,6 +364,7 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     """Take the next message, or wait for it."""
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
+        need_alone()
         slot = capabilities.take_slot(_table(receiver))
         _prepare_slot(slot.value)
         receiver.value.reply_slot = slot
@@ -368,9 +372,11 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     if _take_signals(receiver):
         return
     endpoint = capability.value.object.cast(Endpoint).value
-    endpoint.header.home = PROCESSOR.line.number
     sender = endpoint.senders.first
+    waiting.come_home(endpoint.header, sender)
     if not sender.is_null():
+        if sender.value.frame.argument1 & tags.CARRIES_HANDLES != 0:
+            need_alone()
         error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, sender.value.frame.argument1)
         if error == 0:
             _take_from(sender, receiver)
@@ -414,7 +420,7 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
     if receiver.value.notification.is_null():
         return False
     notification = receiver.value.notification.cast(Notification).value
-    notification.header.home = PROCESSOR.line.number
+    waiting.come_home(notification.header, null())
     if notification.bits == 0:
         return False
     waiting.set_signals(receiver, notification.bits)
@@ -427,11 +433,13 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
 
 def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """System call."""
-    error = _reply(capability, frame)
-    if error == 0:
-        frame.finish(U64(0))
-    else:
+    caller = _caller_of(capability)
+    error = _reply(capability, caller, frame)
+    if error != 0:
         frame.fail(error)
+        return
+    frame.finish(U64(0))
+    _go_on(caller)
 
 
 def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
@@ -439,33 +447,56 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
     tag = frame.argument1
     _check_tag(tag)
     deadline = _deadline(tag)
+    caller: Ptr[Thread] = null()
     if frame.reply_handle != 0:
-        table = _table(PROCESSOR.current)
-        error = _reply(capabilities.lookup(table, frame.reply_handle, Kind.REPLY, Rights.SEND), frame)
+        slot = capabilities.lookup(_table(PROCESSOR.current), frame.reply_handle, Kind.REPLY, Rights.SEND)
+        caller = _caller_of(slot)
+        error = _reply(slot, caller, frame)
         if error != 0:
             frame.fail(error)
             return
         # The answer to a fault may have ended the caller's own process, and with it the caller.
         if PROCESSOR.current.value.state != ThreadState.RUNNING:
             return
-    _receive(capability, frame, deadline)
+        # Should the rest be tried again.
+        frame.set_reply(U64(0))
+    try:
+        _receive(capability, frame, deadline)
+    finally:
+        # Comes last: when this thread waits, the caller best runs here.
+        if not caller.is_null():
+            _go_on(caller)
 
 
-def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> U64:
+@inlined
+def _caller_of(slot: Ptr[Capability]) -> Ptr[Thread]:
+    """Whose call a reply answers."""
+    return slot.value.object.cast(Reply).value.caller.cast(Thread)
+
+
+def _go_on(caller: Ptr[Thread]) -> None:
+    """After the reply, unless that was to end the caller's process."""
+    if not caller.value.in_fault:
+        scheduler.wake(caller)
+
+
+def _reply(slot: Ptr[Capability], caller: Ptr[Thread], frame: trap.UserFrame) -> U64:
     """Answer a call: 0, or the number of the error that kept handles or bytes from being transferred.
 
-    Raises BadArgument.
+    The caller waits for nothing any more. Raises BadArgument, Restart.
     """
     server = PROCESSOR.current
     tag = frame.argument1
     _check_tag(tag)
-    caller = slot.value.object.cast(Reply).value.caller.cast(Thread)
     server.value.through_rights = U32(Rights.GRANT)
+    keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
+    if not is_alone() and not (keeps and server.value.client == caller and waiting.has_our_time(caller)):
+        raise Restart
     if not caller.value.in_fault:
         error = _transfer(server, caller, tag)
         if error != 0:
             return error
-    if server.value.reply_slot.is_null() and slot.value.generation != U32.MAX:
+    if keeps:
         _empty_slot(caller, slot)
         server.value.reply_slot = slot
         server.value.reply_index = capabilities.handle_of(slot) & capabilities.INDEX_MASK
@@ -476,9 +507,8 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> U64:
     scheduler.cancel_timer(caller)
     if caller.value.in_fault:
         _resume(caller, frame)
-        return U64(0)
-    _deliver(caller, frame, U64(0), U64(0))
-    scheduler.wake(caller)
+    else:
+        _deliver(caller, frame, U64(0), U64(0))
     return U64(0)
 
 
@@ -490,7 +520,6 @@ def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:
         if label == tags.FAULT_REPAIR and not thread.value.asks_pager:
             thread.value.frame.set_position(frame.argument2, frame.argument3)
         thread.value.in_fault = False
-        scheduler.wake(thread)
     else:
         termination.die_of_fault(thread)
 

@@ -10,9 +10,11 @@ from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import ThreadState
 from cloudos.kernel.objects.threads import own_table
 from cloudos.kernel.objects.waiting import signal
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U64, Ptr
+from cloudos.lang import U64, Ptr, null
 
 __all__ = ["OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles", "WouldBlock", "signal"]
 
@@ -40,6 +42,8 @@ def notification_create(quota: Ptr[Quota]) -> U64:
 
 def notification_signal(target: Ptr[Notification], bits: U64) -> None:
     """System call."""
+    if not is_alone() and not waiting.is_at_home(target):
+        raise Restart
     if bits != 0:
         signal(target, bits)
 
@@ -47,7 +51,7 @@ def notification_signal(target: Ptr[Notification], bits: U64) -> None:
 def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
     """System call. When it has to wait, the result is set by who wakes the thread."""
     target = capability.value.object.cast(Notification)
-    target.value.header.home = PROCESSOR.line.number
+    waiting.come_home(target.value.header, null())
     bits = target.value.bits
     if bits == 0:
         waiting.wait(ThreadState.WAITING, capability, deadline)

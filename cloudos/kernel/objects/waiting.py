@@ -15,11 +15,12 @@ from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
 from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U8, U64, Ptr, fast, inlined, null, struct
+from cloudos.lang import U8, U64, Ptr, fast, inlined, never_inlined, null, struct
 
 
 @inlined
@@ -166,7 +167,7 @@ def is_ours(thread: Ptr[Thread]) -> bool:
     """
     if is_alone():
         return True
-    if thread.value.in_fault or (thread.value.timer_rank != 0 and thread.value.processor != processors.this()):
+    if not has_our_time(thread):
         return False
     state = thread.value.state
     if state == ThreadState.SLEEPING:
@@ -174,7 +175,26 @@ def is_ours(thread: Ptr[Thread]) -> bool:
     object = thread.value.waiting_on
     if object.is_null() or object.value.home != PROCESSOR.line.number:
         return False
-    return state == ThreadState.RECEIVING or state == ThreadState.WAITING
+    return state == ThreadState.RECEIVING or state == ThreadState.WAITING or state == ThreadState.SENDING
+
+
+@never_inlined
+def has_our_time(thread: Ptr[Thread]) -> bool:
+    """Of a thread that is blocked: it neither waits for its fault to be dealt with nor for a deadline elsewhere."""
+    if thread.value.in_fault:
+        return False
+    return thread.value.timer_rank == 0 or thread.value.processor == processors.this()
+
+
+@never_inlined
+def come_home(object: Header, other: Ptr[Thread]) -> None:
+    """An endpoint or a notification belongs to this processor from here on, and if another thread is named, which is
+    blocked, it may be woken. Raises Restart."""
+    home = PROCESSOR.line.number
+    if is_alone():
+        object.home = home
+    elif object.home != home or (not other.is_null() and not is_ours(other)):
+        raise Restart
 
 
 def is_at_home(target: Ptr[Notification]) -> bool:

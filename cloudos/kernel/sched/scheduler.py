@@ -57,6 +57,9 @@ def _place(thread: Ptr[Thread]) -> bool:
     node = best.line.lists
     least = _load(best) if may_stay(thread) else U64(NEVER)
     own = ALL.first
+    # None is better than one with nothing to do.
+    if least == 0:
+        own = null()
     while not own.is_null():
         other = processor_of(own)
         load = _load(other)

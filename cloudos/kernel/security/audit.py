@@ -13,6 +13,7 @@ from cloudos.kernel.hal import mmu, timer
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap
 from cloudos.kernel.objects.header import CapabilityTable, Quota
+from cloudos.kernel.sched.requests import must_be_alone
 from cloudos.lang import U64, Ptr, never_inlined, null, place, size_of, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -65,6 +66,7 @@ NOBODY = place(CapabilityTable())
 @never_inlined
 def record(event: Event, subject: CapabilityTable, object: CapabilityTable, detail: U64) -> None:
     """Put a security event on record, between the processes of two tables, or count it as lost."""
+    must_be_alone()
     number = RING.number
     RING.number = number + 1
     if RING.written - RING.read == RING.capacity:

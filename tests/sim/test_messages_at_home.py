@@ -1,0 +1,212 @@
+"""Messages that carry bytes and have deadlines, while each processor keeps to what belongs to it.
+
+As in `test_processors.py`, each seed is one interleaving, and all accesses are looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cloudos.abi import initial, tags
+from cloudos.abi.errors import Denied, TimedOut, WouldBlock
+from cloudos.abi.messages import MessageBuffer
+from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation
+from cloudos.lang import Panic, offset_of
+from tests.sim import programs
+from tests.sim.ownership import replaced
+from tests.sim.test_processors import LATEST, look, packed, switched_off, unpacked
+from tests.sim.world import board, kernel_module, machine, user
+
+succeed, start_thread = user.succeed, programs.start_thread
+AUDIT, MESSAGE, WAITING = (kernel_module(name) for name in ("security.audit", "objects.message", "objects.waiting"))
+SEEDS = range(6)
+PAGE = 4096
+DEADLINE, DATA = (int(offset_of(MessageBuffer, name)) for name in ("deadline", "data"))
+LENGTH = 24
+LATE = (TimedOut.code, WouldBlock.code)
+PAIRS = 3
+
+
+def content(number: int) -> bytes:
+    return number.to_bytes(2, "little").ljust(LENGTH, b"\xa5")
+
+
+def prepared(buffer: int, tag: int, number: int, patience: int) -> programs.Steps:
+    """Fill a message buffer as the tag says."""
+    if tag & tags.DEADLINE:
+        until = (yield from succeed("clock_read")) + patience
+        yield user.Write(buffer + DEADLINE, until.to_bytes(8, "little"))
+    if tag & tags.BYTES_MASK << tags.BYTES_SHIFT:
+        yield user.Write(buffer + DATA, content(number))
+    return 0
+
+
+def check(buffer: int, message: Any, number: int) -> programs.Steps:
+    """What arrived is whole."""
+    if message.tag & tags.BYTES_MASK << tags.BYTES_SHIFT:
+        assert (yield user.Read(buffer + DATA, LENGTH)) == content(number), "other bytes"
+    return 0
+
+
+BYTES = LENGTH << tags.BYTES_SHIFT
+KINDS = (0, BYTES, tags.DEADLINE, BYTES | tags.DEADLINE)
+
+
+def conversing(rounds: int) -> tuple[user.UserFunction, ...]:
+    """Servers, each with a client that calls it and one that sends to it, in all ways but with handles."""
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        for number in range(PAIRS):
+            endpoint = yield from programs.new_endpoint()
+            bell = yield from programs.new_notification()
+            yield from start_thread(1, packed(endpoint, bell, number))
+            yield from start_thread(2, packed(endpoint, bell, number))
+            yield from start_thread(3, packed(endpoint, bell, number))
+        done = b""
+        while done != b"\1" * 2 * PAIRS:
+            yield from programs.sleep(100_000)
+            done = yield user.Read(user.SCRATCH, 2 * PAIRS)
+        return 0
+
+    def server(argument: int, _: int) -> user.UserCode:
+        endpoint, bell, number = unpacked(argument, 3)
+        buffer = programs.BUFFERS + (number & 0xFF) * PAGE
+        yield from succeed("thread_set_buffer", buffer)
+        if number & 1:
+            yield from succeed("thread_bind", bell)
+        reply, turn, last = 0, 0, 0
+        while True:
+            turn += 1
+            tag = KINDS[turn % 4]
+            yield from prepared(buffer, tag, last + 1, 30_000)
+            if turn % 3 and reply:
+                answer = user.message("message_reply_receive", endpoint, tag, words=(last + 1,), reply=reply)
+            elif reply:
+                # Whoever has called may have given up.
+                yield user.message("message_reply", reply, tag & ~tags.DEADLINE, words=(last + 1,))
+                answer = user.message("message_receive", endpoint, tag & tags.DEADLINE)
+            else:
+                answer = user.message("message_receive", endpoint, tag & tags.DEADLINE)
+            got = yield answer
+            reply = 0 if got.error else got.reply
+            if not got.error and not got.tag & tags.FROM_KERNEL:
+                last = got.words[0]
+                yield from check(buffer, got, last)
+
+    def client(argument: int, _: int) -> user.UserCode:
+        endpoint, _bell, number = unpacked(argument, 3)
+        number &= 0xFF
+        buffer = programs.BUFFERS + (PAIRS + number) * PAGE
+        yield from succeed("thread_set_buffer", buffer)
+        for count in range(rounds):
+            tag = KINDS[(count + number) % 4]
+            yield from prepared(buffer, tag, count, 40_000)
+            got = yield user.message("message_call", endpoint, tag, words=(count,))
+            if got.error:
+                assert got.error in LATE and tag & tags.DEADLINE, got.error
+            else:
+                assert got.words[0] == count + 1
+                yield from check(buffer, got, count + 1)
+        yield user.Write(user.SCRATCH + number, b"\1")
+        return None
+
+    def sender(argument: int, _: int) -> user.UserCode:
+        endpoint, bell, number = unpacked(argument, 3)
+        number &= 0xFF
+        buffer = programs.BUFFERS + (2 * PAIRS + number) * PAGE
+        yield from succeed("thread_set_buffer", buffer)
+        for count in range(rounds):
+            tag = KINDS[(count // 2 + number) % 4]
+            yield from prepared(buffer, tag, count, 20_000)
+            got = yield user.message("message_send", endpoint, tag, words=(count,))
+            assert got.error == 0 or (got.error in LATE and tag & tags.DEADLINE), got.error
+            yield from succeed("notification_signal", bell, 2)
+            yield from programs.sleep(2_000)
+        yield user.Write(user.SCRATCH + PAIRS + number, b"\1")
+        return None
+
+    return main, server, client, sender
+
+
+@pytest.mark.parametrize("processors", (2, 3))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_messages_of_all_kinds_between_processors(seed: int, processors: int) -> None:
+    switched_off(*conversing(12), seed=seed, processors=processors, after_entry=look())
+    assert LATEST[0].home_accesses > 1_500, "nothing is done without being alone in the kernel"
+
+
+def denied(rounds: int) -> tuple[user.UserFunction, ...]:
+    """Two processes that may not talk to each other, whoever comes first; a server's own threads may."""
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        endpoint = yield from programs.new_endpoint()
+        bell = yield from programs.new_notification()
+        yield user.Write(user.SCRATCH, bytes([int(ALL_OPERATIONS) - int(Operation.CALL)]))
+        yield from succeed("policy_load", initial.POLICY, user.SCRATCH, 1)
+        process = yield from programs.new_process(3)
+        theirs = yield from programs.install(process, endpoint)
+        ring = yield from programs.install(process, bell)
+        yield from start_thread(1, endpoint)
+        thread = yield from programs.new_thread(2, packed(theirs, ring), process)
+        yield from succeed("thread_start", thread)
+        yield from succeed("notification_wait", bell, (1 << 64) - 1)
+        for count in range(rounds):
+            got = yield user.message("message_call", endpoint, words=(count,))
+            assert got.error == 0 and got.words[0] == count + 1
+        return 0
+
+    def server(endpoint: int, _: int) -> user.UserCode:
+        reply, answer = 0, 0
+        while True:
+            if answer % 5 == 0:
+                yield from programs.sleep(20_000)
+            got = yield user.message("message_reply_receive", endpoint, words=(answer,), reply=reply)
+            reply, answer = got.reply, got.words[0] + 1
+
+    def outsider(argument: int, _: int) -> user.UserCode:
+        endpoint, bell = unpacked(argument, 2)
+        for count in range(rounds):
+            name = "message_send" if count % 2 else "message_call"
+            got = yield user.message(name, endpoint, words=(count,))
+            assert got.error == Denied.code, got.error
+            yield user.Work(3_000 * (count % 4))
+        yield from succeed("notification_signal", bell, 1)
+        return None
+
+    return main, server, outsider
+
+
+@pytest.mark.parametrize("processors", (2, 3))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_policy_denies_is_put_on_record_by_any_processor(seed: int, processors: int) -> None:
+    rounds, records = 10, []
+    record = AUDIT.record
+
+    def noting(event: Any, *others: Any) -> None:
+        records.append(event)
+        record(event, *others)
+
+    with replaced(AUDIT, "record", noting):
+        switched_off(*denied(rounds), seed=seed, processors=processors, after_entry=look())
+    assert records.count(Event.DENIED) == rounds
+
+
+PLANTED: dict[str, tuple[Any, str, Any]] = {
+    "an endpoint is at home everywhere": (WAITING, "come_home", lambda object, other: None),
+    "deadlines are at home everywhere": (WAITING, "has_our_time", lambda thread: True),
+    "a reply is never tried again": (MESSAGE, "is_alone", lambda: True),
+}
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_planted_bugs_are_found(bug: str) -> None:
+    module, name, instead = PLANTED[bug]
+    with replaced(module, name, instead):
+        for seed in range(20):
+            try:
+                switched_off(*conversing(12), seed=seed, processors=3, after_entry=look(1))
+            except (Exception, Panic, machine.Hung, board.Stuck):
+                return
+    raise AssertionError(f"{bug}, and nobody noticed")
