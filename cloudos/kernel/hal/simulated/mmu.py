@@ -1,7 +1,7 @@
 """Page tables of four levels or five, of 512 entries each, in a format of this machine's own (see `board.py`).
 
 The kernel half of every address space holds the direct map alone: the kernel's code and data lie outside physical
-memory here. Levels count from 0 (pages of 4 KB) to 3 or 4 (the root); a mapping of level n covers 4096 << (9 * n) bytes.
+memory here. Levels count from 0 (pages of 4 KB) to 3 or 4, the root; a mapping of level n covers 4096 << (9 * n) bytes.
 """
 
 from __future__ import annotations

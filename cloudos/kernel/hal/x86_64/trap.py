@@ -157,8 +157,8 @@ trap_paranoid:
   swapgs
   jmp return_from_trap
 
-# Saves all registers in the frame of the current thread. The return address lies below the page at `mmu.user_end`,
-# where nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
+# Saves all registers in the frame of the current thread. The return address lies at most at `mmu.user_end`, where
+# nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
 # code preserves need not be loaded.
 .p2align 4
 system_call_entry:
