@@ -246,13 +246,12 @@ def _is_empty(memory: Ptr[Memory]) -> bool:
 def _release_tables(space: Space, passed: U64) -> None:
     """Free the tables of tables that end at an address. All below them are gone.
 
-    Of the levels, no processor has more; where one has less, user addresses are no multiples of the size of the rest.
+    No user address is a multiple of what an entry would map that is above the root's.
     """
-    for level in U64.range(2, 5):
-        size = mmu.page_bytes(level)
-        if passed % size != 0:
-            return
-        walk = space.pages.walk(VirtAddr(passed - size), level)
+    level = U64(2)
+    while passed % mmu.page_bytes(level) == 0:
+        walk = space.pages.walk(VirtAddr(passed - mmu.page_bytes(level)), level)
         if walk.level == level and walk.is_table:
             walk.clear()
             heap.free_frame(space.header.quota.value, walk.frame)
+        level = walk.level + 1

@@ -178,11 +178,11 @@ class PageTable:
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
         table = self.root.value
-        current = KERNEL.top
+        current = U64(KERNEL.top)
         # Turned, so that the index of the level at hand stands in the low bits, times 8.
-        bits = address.value.rotate_left(KERNEL.turn)
+        bits = address.value.rotate_left(U64(KERNEL.turn))
         while True:
-            place = Ptr.at(U64, VirtAddr((table | DIRECT_BASE) + (bits & (511 * 8))))
+            place = Ptr.at(U64, VirtAddr(table | DIRECT_BASE | bits & (511 * 8)))
             entry = place.value
             if current == level or entry & (PRESENT | LARGE) != PRESENT:
                 return Walk(place, entry, current)
@@ -258,14 +258,12 @@ class KernelSpace:
     next_device: U64
     user_end: U64
     largest: U64
-    top: U64
-    turn: U64
+    top: U8
+    turn: U8
 
 
 KERNEL = place(
-    KernelSpace(
-        PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(layout.USER_END), U64(1), U64(TOP_LEVEL), U64(64 - 39 + 3)
-    ),
+    KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(layout.USER_END), U64(1), U8(TOP_LEVEL), U8(64 - 39 + 3)),
     symbol="kernel_space",
 )
 
