@@ -96,12 +96,22 @@ def run(function: VirtAddr, argument: U64) -> U64:
 
 def settle() -> None:
     """Let all other threads go on until they wait."""
-    system.thread_sleep(BOARD.patience * MILLISECOND)
+    system.thread_sleep(settled(U64(1)))
+
+
+def settled(times: U64) -> U64:
+    """How long `settle` takes, so many times, in nanoseconds."""
+    return times * BOARD.patience * MILLISECOND
+
+
+def at_once() -> U64:
+    """How long something may take that waits for nothing, in nanoseconds."""
+    return settled(U64(1)) // 10
 
 
 def soon() -> U64:
-    """A deadline a millisecond from now."""
-    return system.clock_read() + MILLISECOND
+    """A deadline after as much time as `settle` gives."""
+    return system.clock_read() + settled(U64(1))
 
 
 def weaker(handle: U64, rights: Rights) -> U64:

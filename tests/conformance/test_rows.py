@@ -38,7 +38,15 @@ OF_ONE_PROCESSOR = ("priorities", "scheduling")
 # They measure time, which passes between any two instructions where instructions are not counted.
 OF_COUNTED_TIME = {"a_woken_thread_takes_over_from_a_less_urgent", "an_interrupted_thread_keeps_its_turn"}
 # Milliseconds until all is given back, with processors that take turns on the host; others count on the usual one.
-PATIENCE = {"faults": 30, "memory_objects": 30, "processes": 30, "spaces": 30}
+PATIENCE = {
+    "deadlines": 10,
+    "faults": 30,
+    "memory_objects": 30,
+    "notifications": 30,
+    "pagers": 30,
+    "processes": 30,
+    "spaces": 30,
+}
 
 
 @pytest.mark.parametrize("module", module_names())

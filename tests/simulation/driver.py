@@ -34,6 +34,8 @@ class Driver:
         self.typed = 0
         # What was written to the terminal.
         self.shown: list[bytes] = []
+        # Whether a program may run on that was to be killed: those go on when nobody is interested in them any more.
+        self.left_program = False
         self._before: dict[str, int] = {}
 
     def plan(self, operations: Iterable[Operation]) -> None:
@@ -51,6 +53,7 @@ class Driver:
         """The client's process begins; an operation of an earlier one was cut short."""
         if self.current is not None:
             self.world.note(f"{self.current} was cut short")
+            self.left_program |= self.current.name == "kill_program"
             self.models.cut_short(self.current, self._before, dict(self.world.lives))
             self.current = None
 
@@ -75,6 +78,7 @@ class Driver:
         world = self.world
         self.current = None
         self.done += 1
+        self.left_program |= operation.name == "kill_program" and bool(error)
         if operation.name == "write_terminal" and not error:
             self.shown.append(operation.arguments[0])
         world.note(f"{operation} -> {f'{error} ({stage})' if error else _short(result)}")

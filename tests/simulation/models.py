@@ -375,6 +375,9 @@ class Programs(Model):
         if not outcome.error:
             self.ended(outcome, outcome.result, KILLED, 0)
 
+    def end_programs(self, outcome: Outcome) -> None:
+        self.allow(outcome)
+
     def program_output(self, outcome: Outcome, arguments: tuple[bytes, ...]) -> None:
         self.allow(outcome)
         if outcome.error:

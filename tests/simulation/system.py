@@ -329,11 +329,17 @@ class World(machine.Simulation):
     def try_everything(self) -> None:
         """Have a client use every service once: some keep a handle from the first use on."""
         driver = next(iter(self.drivers.values()))
-        driver.work.extend(first_operations(driver.client))
+        self.finish(*first_operations(driver.client))
+        self.settle()
+
+    def finish(self, *operations: Operation) -> None:
+        """Have the first client do something, until it is done."""
+        driver = next(iter(self.drivers.values()))
+        driver.work.extend(operations)
         for _ in range(BOOT_LIMIT):
             self.step()
             if not driver.work and driver.current is None:
-                return self.settle()
+                return
         raise AssertionError("the services do not answer")
 
     def settle(self) -> None:
@@ -380,6 +386,8 @@ class World(machine.Simulation):
         else:
             waiting = [str(driver.current) for driver in self.drivers.values() if driver.current]
             raise AssertionError(f"clients do not come to an end: {waiting}")
+        if any(driver.left_program for driver in self.drivers.values()):
+            self.finish(Operation(next(iter(self.drivers.values())).client, "end_programs"))
         self.settle()
         check(self)
         self.check_handles()

@@ -20,12 +20,14 @@ from tests.conformance.support import (
     MESSAGE_SEND,
     TIMED_OUT,
     WOULD_BLOCK,
+    at_once,
     attempt,
     endpoint,
     message_error,
     notification,
     run,
     settle,
+    settled,
     soon,
 )
 
@@ -73,7 +75,7 @@ def a_call_nobody_answers_ends_at_its_deadline() -> None:
     deadline = soon()
     assert _with_deadline(MESSAGE_CALL, handle, deadline) == TIMED_OUT, "error"
     assert system.clock_read() >= deadline, "not before"
-    system.thread_sleep(U64(10_000_000))
+    system.thread_sleep(settled(U64(10)))
     assert BOARD.count == 1, "the server goes on"
     assert BOARD.cells[0] == BAD_HANDLE, "too late"
 
@@ -81,7 +83,7 @@ def a_call_nobody_answers_ends_at_its_deadline() -> None:
 def _late_server(handle: U64) -> None:
     message = Message()
     ipc.receive(handle, message)
-    system.thread_sleep(U64(5_000_000))
+    system.thread_sleep(settled(U64(5)))
     BOARD.note(message_error(MESSAGE_REPLY, message.reply, message))
 
 
@@ -92,8 +94,8 @@ def a_call_answered_in_time_succeeds() -> None:
     deadline = soon()
     assert _with_deadline(MESSAGE_CALL, handle, deadline) == 0, "answered"
     before = system.clock_read()
-    system.thread_sleep(U64(3_000_000))
-    assert system.clock_read() - before >= 3_000_000, "no early end of a later wait"
+    system.thread_sleep(settled(U64(3)))
+    assert system.clock_read() - before >= settled(U64(3)), "no early end of a later wait"
 
 
 def a_deadline_does_not_travel() -> None:
@@ -105,7 +107,7 @@ def a_deadline_does_not_travel() -> None:
     settle()
     assert BOARD.cells[0] == 0 and BOARD.cells[1] == 0, "received tag, answered"
     run(code_address(_slow_mirror), handle)
-    assert _with_deadline(MESSAGE_CALL, handle, system.clock_read() + 5_000_000) == 0, "from the queue of senders"
+    assert _with_deadline(MESSAGE_CALL, handle, system.clock_read() + settled(U64(5))) == 0, "from the queue of senders"
     settle()
     assert BOARD.cells[2] == 0 and BOARD.cells[3] == 0, "received tag, answered"
 
@@ -180,7 +182,7 @@ def a_deadline_that_has_passed_ends_at_once() -> None:
     before = system.clock_read()
     error = _with_deadline(MESSAGE_RECEIVE, endpoint(), U64(1))
     assert error == TIMED_OUT or error == WOULD_BLOCK, "an error of time"
-    assert system.clock_read() - before < 200_000, "at once"
+    assert system.clock_read() - before < 2 * at_once(), "at once"
 
 
 def after_a_timeout_nothing_is_left_behind() -> None:
@@ -194,11 +196,11 @@ def after_a_timeout_nothing_is_left_behind() -> None:
 def the_nearest_deadline_comes_first() -> None:
     """Of several that wait with deadlines each ends at its own, the nearest first, in whatever order they began."""
     for delay in U64.range(5):
-        run(code_address(_sleeper), (delay * 3 % 5 + 1) * 10_000_000)
-    system.thread_sleep(U64(100_000_000))
+        run(code_address(_sleeper), settled((delay * 3 % 5 + 1) * 10))
+    system.thread_sleep(settled(U64(100)))
     assert BOARD.count == 5, "all"
     for index in U64.range(5):
-        assert BOARD.cells[index] == (index + 1) * 10_000_000, "in order"
+        assert BOARD.cells[index] == settled((index + 1) * 10), "in order"
 
 
 def _sleeper(duration: U64) -> None:
@@ -214,14 +216,14 @@ def sleeping_lasts_at_least_as_long() -> None:
         system.thread_sleep(duration)
         after = system.clock_read()
         assert after - before >= duration, "not less"
-        assert after - before < duration + 100_000, "not much more"
+        assert after - before < duration + at_once(), "not much more"
 
 
 def sleeping_for_nothing_returns() -> None:
     """thread_sleep of 0 nanoseconds returns at once."""
     before = system.clock_read()
     system.thread_sleep(U64(0))
-    assert system.clock_read() - before < 100_000, "at once"
+    assert system.clock_read() - before < at_once(), "at once"
 
 
 def sleeping_for_ever_can_be_killed() -> None:
@@ -253,8 +255,8 @@ def the_clock_moves() -> None:
 def many_threads_sleep_at_once() -> None:
     """Fifty threads with deadlines of their own all wake."""
     for index in U64.range(50):
-        run(code_address(_counter), (index * 7 % 50 + 1) * 200_000)
-    system.thread_sleep(U64(100_000_000))
+        run(code_address(_counter), settled(index * 7 % 50 + 1) // 5)
+    system.thread_sleep(settled(U64(100)))
     assert BOARD.cells[0] == 50, "all"
 
 
@@ -266,7 +268,7 @@ def _counter(duration: U64) -> None:
 def a_wait_for_signals_is_not_disturbed_by_other_deadlines() -> None:
     """The deadline of one thread does not wake another."""
     handle = notification()
-    run(code_address(_sleeper), U64(1_000_000))
-    deadline = system.clock_read() + 20_000_000
+    run(code_address(_sleeper), settled(U64(1)))
+    deadline = system.clock_read() + settled(U64(20))
     assert _wait(handle, deadline) == TIMED_OUT, "its own deadline"
     assert system.clock_read() >= deadline, "not before"

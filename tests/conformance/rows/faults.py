@@ -39,6 +39,7 @@ from tests.conformance.support import (
     poke,
     run,
     settle,
+    settled,
     soon,
     weaker,
 )
@@ -85,7 +86,7 @@ def _watched(handler: U64) -> Child:
 def _fault_of(handler: U64) -> Message:
     """The next message, which must come soon."""
     message = Message()
-    BUFFER.own().deadline = soon() + 10_000_000
+    BUFFER.own().deadline = soon() + settled(U64(10))
     message.tag = U64(tags.DEADLINE)
     error = message_error(MESSAGE_RECEIVE, handler, message)
     assert error == 0, "no message came"

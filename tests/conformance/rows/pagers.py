@@ -36,6 +36,7 @@ from tests.conformance.support import (
     poke,
     run,
     settle,
+    settled,
     shown,
     soon,
     used_of,
@@ -54,7 +55,7 @@ DENIED_PAGE = 256 + 128 + 7
 def _request(pager: U64) -> Message:
     """The next request, which must come soon."""
     message = Message()
-    BUFFER.own().deadline = soon() + 10_000_000
+    BUFFER.own().deadline = soon() + settled(U64(10))
     message.tag = U64(tags.DEADLINE)
     error = message_error(MESSAGE_RECEIVE, pager, message)
     assert error == 0, "no message came"

@@ -37,6 +37,7 @@ from tests.conformance.support import (
     poke,
     run,
     settle,
+    settled,
     shown,
     soon,
     used_of,
@@ -356,7 +357,7 @@ def a_message_buffer_is_unmapped_without_harm() -> None:
     handle = endpoint()
     run(code_address(_unmap_own_buffer), handle)
     message = Message()
-    BUFFER.own().deadline = soon() + 10_000_000
+    BUFFER.own().deadline = soon() + settled(U64(10))
     message.tag = U64(tags.DEADLINE)
     assert message_error(MESSAGE_RECEIVE, handle, message) == 0 and message.words[0] == 8, "its message"
     settle()

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal
 
 from cloudos.abi import initial
+from cloudos.abi.errors import NotFound
 from cloudos.abi.objects import MEMORY_PAID, Rights
 from cloudos.contracts.audits import Audit
 from cloudos.contracts.devices import Clock, Entropy
@@ -375,6 +376,16 @@ def kill_program(session: Session, arguments: tuple[bytes, ...]) -> int:
             return int(program.wait())
 
 
+def end_programs(session: Session) -> None:
+    """Of all clients, whatever runs."""
+    with stage("list"):
+        lines = taken(session.programs.list(U64(0), room())).split(b"\0")[:-1]
+    with stage("kill"):
+        for line in lines:
+            with suppress(NotFound):  # it has ended, and its entry is kept
+                session.programs.kill(U64(int(line.split(b" ")[0])), False, U64(KILL))
+
+
 def program_output(session: Session, arguments: tuple[bytes, ...]) -> tuple[bytes, int]:
     with stage("pipe"):
         reader, writer = session.programs.pipe()
@@ -542,7 +553,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         pass_through_pipe,
         write_record, note_record, read_records, verify_audit, read_audit,
         random_bytes, read_policy, read_clock, read_terminal, write_terminal, list_components, restart_component,
-        run_program, kill_program, program_output, pipeline,
+        run_program, kill_program, end_programs, program_output, pipeline,
         use_closed_handle, revoke_children, remap_memory,
         sleep, shut_down,
     )
