@@ -24,6 +24,8 @@ SHARED_START = HEAP_END
 # The last page below the middle of the address space stays empty: a SYSCALL in it would return to an address that
 # makes SYSRET fault in the kernel (AMD64 manual volume 3, SYSRET; Intel SDM volume 2, SYSRET).
 USER_END = 0x7FFF_FFFF_F000
+# Where the processor has addresses of 57 bits, memory can be mapped further up, to here.
+WIDE_USER_END = (1 << 56) - PAGE_SIZE
 STACK_TOP = USER_END
 STACK_SIZE = 8 << 20
 # Below the stack: an access here is a stack that grew too far.

@@ -452,7 +452,8 @@ def space_map(space: SpaceToMap, memory: MemoryToMap, address: U64, offset: U64,
 
     The mapping does not end with the handle. BadArgument: not whole pages, outside user space or the object, in use,
     not readable, or both writable and executable. Denied: more access than the rights to `memory` allow.
-    QuotaExceeded: also when the space has 512 regions.
+    QuotaExceeded: also when the space has 512 regions. User space ends at 2^47 - 4096, or at 2^56 - 4096 where the
+    processor has addresses of 57 bits.
     """
     raise NotImplementedError
 

@@ -36,9 +36,10 @@ class Accelerator:
     reason: str
 
 
-EMULATED_CPU = "max"
-EMULATED_CPUS = {"x86_64": EMULATED_CPU, "aarch64": f"{EMULATED_CPU},cntfrq=1000000000"}
-"""By architecture. The counter of AArch64 counts nanoseconds, as that of newer versions of QEMU does by itself."""
+EMULATED_CPU = "max,la57=off"
+EMULATED_CPUS = {"x86_64": EMULATED_CPU, "aarch64": "max,cntfrq=1000000000"}
+"""By architecture. Addresses of 57 bits, which few programs need, would cost each process a fifth level of page tables.
+The counter of AArch64 counts nanoseconds, as that of newer versions of QEMU does by itself."""
 KVM_CPUS = ("host", "host,-arch-capabilities")
 """Models to try under KVM: some hosts refuse to set the register that the feature arch-capabilities needs."""
 
@@ -124,7 +125,7 @@ def choose(qemu: Qemu, kernel: Callable[[], Path], *, fresh: bool = False) -> Ac
     """The accelerator to use: what was found last, or what is found now (always when `fresh`)."""
     if qemu.architecture != "x86_64":
         return emulation(f"there is no guest yet that tries KVM on {qemu.architecture}", qemu.architecture)
-    key = f"{boot_identity()}:{os.geteuid()}:{qemu.version}:{qemu.identity}"
+    key = f"{boot_identity()}:{os.geteuid()}:{qemu.version}:{qemu.identity}:{EMULATED_CPU}"
     known = state.load("accelerator.json")
     if not fresh and known.get("key") == key:
         return Accelerator(str(known.get("name")), str(known.get("cpu")), str(known.get("reason")))

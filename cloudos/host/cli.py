@@ -170,6 +170,7 @@ def split_file(text: str) -> tuple[Path, str]:
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="End it after this.")
 @click.option("--memory", type=Memory(), default="1G", show_default=True, help="Ceiling on the machine's memory.")
 @CPUS
+@click.option("--processor", metavar="MODEL", default="", help="QEMU's model of them; max has 57-bit addresses.")
 @click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True, help="Boards they are spread over.")
 @MACHINE
 @click.option("--kernel-log", is_flag=True, help="Show the kernel's log on standard error.")
@@ -185,6 +186,7 @@ def run(
     timeout: float | None,
     memory: int,
     cpus: int,
+    processor: str,
     nodes: int,
     machine: str,
     kernel_log: bool,
@@ -208,7 +210,7 @@ def run(
         program,
         arch,
         inputs(program, arguments, terminal() + environment, files, policy),
-        Options(machine, memory, cpus, nodes=nodes),
+        Options(machine, memory, cpus, cpu=processor, nodes=nodes),
         Limits(timeout, kernel_log),
         gdb,
         bare,

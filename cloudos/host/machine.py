@@ -74,6 +74,8 @@ class Options:
     """Whether a machine that resets itself starts again; otherwise that is its end."""
     observed: Observed | None = None
     """Needs emulation."""
+    cpu: str = ""
+    """The model of its processors, as QEMU names it; empty: the usual one of the accelerator."""
     nodes: int = 1
     """How many boards memory and processors are spread over, evenly. Not for microvm, nor with a memory image."""
 
@@ -131,7 +133,8 @@ def command(qemu: str, options: Options, accelerator: Accelerator, files: Loaded
     """The QEMU command without its channels."""
     line = [qemu, "-nodefaults", "-no-user-config", "-display", "none"]
     line += [] if options.restarts else ["-no-reboot"]
-    line += [*machine_type(options), "-accel", accelerator.name, "-cpu", accelerator.cpu]
+    line += [*machine_type(options), "-accel", accelerator.name]
+    line += ["-cpu", options.cpu or accelerator.cpu]
     line += ["-m", f"size={options.memory // 1024}K", "-smp", str(options.processors)]
     line += [] if is_virt(options.machine) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += loading(options, files)

@@ -14,7 +14,7 @@ from cloudos.abi.errors import BadAddress, OutOfMemory, QuotaExceeded
 from cloudos.abi.faults import Fault
 from cloudos.abi.messages import NEVER
 from cloudos.kernel import failure
-from cloudos.kernel.hal import console, cpu, interrupts, processors, timer, trap, user_access
+from cloudos.kernel.hal import console, cpu, interrupts, mmu, processors, timer, trap, user_access
 from cloudos.kernel.hal.interface import TrapKind
 from cloudos.kernel.memory import page_faults, regions, user_memory
 from cloudos.kernel.memory.page_faults import Outcome
@@ -253,7 +253,7 @@ def current_space() -> Space:
 def classify(frame: trap.UserFrame, address: U64) -> Fault:
     """What is wrong with an access by a program."""
     stack = U64(layout.STACK_TOP - layout.STACK_SIZE)
-    if address >= layout.USER_END:
+    if address >= mmu.user_end():
         return faults.KERNEL_ADDRESS
     if address < layout.USER_START:
         return faults.NULL_POINTER

@@ -171,6 +171,20 @@ def new_memory(count: U64) -> U64:
     return system.memory_create(QUOTA, count * PAGE, U64(MEMORY_ON_DEMAND))
 
 
+def user_end() -> U64:
+    """Where user addresses end: beyond those of 48 bits where the processor has them."""
+    memory = new_memory(U64(1))
+    middle, size = U64(1 << 47), U64(PAGE)
+    try:
+        system.space_map(SPACE, memory, middle, U64(0), size, U64(1))
+    except errors.BadArgument:
+        return U64(layout.USER_END)
+    finally:
+        system.handle_close(memory)
+    system.space_unmap(SPACE, middle, size)
+    return U64(layout.WIDE_USER_END)
+
+
 def shown(memory: U64, count: U64) -> U64:
     """Where the first pages of a memory object now are in this process, to be read and written."""
     address = window(count * PAGE)

@@ -37,20 +37,22 @@ class Marker:
         self.current = simulation.board.root
         self.memory = simulation.board.memory.data
         self.limit = simulation.board.memory.size
+        self.top = simulation.board.levels - 1
         self.root = int(MMU.KERNEL.pages.root.value)
         self.tables: set[int] = set()
         self.mapped: set[int] = set()
         self.held: set[int] = set()
         self._work: list[int] = []
         # Every address space has this entry of the kernel's: by it a root is known.
-        self.mark = words(self.memory, self.root + 8 * USER_ENTRIES, 8)[0] if self.root else 0
+        self.mark_place = 8 * (board.DIRECT_BASE >> (12 + 9 * self.top) & 511)
+        self.mark = words(self.memory, self.root + self.mark_place, 8)[0] if self.root else 0
 
     def run(self) -> set[int]:
         """Numbers of all frames in use."""
         if self.root:
-            self._walk(self.root, 512, 3, kernel=True)
+            self._walk(self.root, 512, self.top, kernel=True)
         if self.current and self.current != self.root:
-            self._walk(self.current, USER_ENTRIES, 3)
+            self._walk(self.current, USER_ENTRIES, self.top)
         for region in KERNEL.static_regions():
             self._look_at(words(region.data, 0, region.size), static=True)
         while self._work:
@@ -69,7 +71,7 @@ class Marker:
                     for frame in range(first // PAGE, (first + size - 1) // PAGE + 1):
                         self._hold(frame)
             elif board.MEMORY_START < number < self.limit and number % PAGE == 0 and self._is_root(number):
-                self._walk(number, USER_ENTRIES, 3)
+                self._walk(number, USER_ENTRIES, self.top)
             elif (number & board.PRESENT or number % PAGE == 0) and board.MEMORY_START < number < self.limit:
                 # A memory object's entry for a page or for a node with more of them; a physical address.
                 self._hold(number // PAGE)
@@ -94,7 +96,7 @@ class Marker:
             return False
         if self.roots is not None and address not in self.roots:
             return False
-        return words(self.memory, address + 8 * USER_ENTRIES, 8)[0] == self.mark
+        return words(self.memory, address + self.mark_place, 8)[0] == self.mark
 
     def _walk(self, table: int, count: int, level: int, *, kernel: bool = False) -> None:
         # What it holds now is not entries.

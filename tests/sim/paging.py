@@ -10,7 +10,6 @@ from tests.sim.world import board
 
 ENTRIES = 512
 USER_ENTRIES = 256
-LEVELS = 4
 WRITE = int(Access.WRITE)
 
 
@@ -18,19 +17,19 @@ def user_pages(memory: Memory, root: int) -> dict[int, tuple[int, int]]:
     """Of each page of 4 KB that user code can reach: its frame's number and the bits of its entry."""
     found: dict[int, tuple[int, int]] = {}
     if root:
-        _walk(memory, root, LEVELS - 1, 0, found)
+        _walk(memory, root, memory.levels - 1, 0, found)
     return found
 
 
 def table_frames(memory: Memory, root: int) -> set[int]:
     """The frames of a process's page tables, with no look at what the last of them map."""
     found: set[int] = set()
-    work = [(root, LEVELS - 1)] if root else []
+    work = [(root, memory.levels - 1)] if root else []
     while work:
         table, level = work.pop()
         found.add(table // board.PAGE)
         if level:
-            count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
+            count = USER_ENTRIES if level == memory.levels - 1 else ENTRIES
             for entry in filter(None, memory.words(board.DIRECT_BASE + table, count)):
                 if entry & board.PRESENT and not entry & board.LEAF:
                     work.append((entry & board.FRAME, level - 1))
@@ -38,7 +37,7 @@ def table_frames(memory: Memory, root: int) -> set[int]:
 
 
 def _walk(memory: Memory, table: int, level: int, base: int, found: dict[int, tuple[int, int]]) -> None:
-    count = USER_ENTRIES if level == LEVELS - 1 else ENTRIES
+    count = USER_ENTRIES if level == memory.levels - 1 else ENTRIES
     entries = memory.words(board.DIRECT_BASE + table, count)
     present = board.PRESENT
     for index, entry in [(index, entry) for index, entry in enumerate(entries) if entry & present]:

@@ -22,6 +22,7 @@ class Memory:
 
     def __init__(self, made: board.Board) -> None:
         self.physical = made.memory
+        self.levels = made.levels
 
     def locate(self, address: int) -> tuple[bytearray, int]:
         """Where the bytes at an address are. LookupError when there is nothing."""

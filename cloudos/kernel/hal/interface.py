@@ -9,7 +9,7 @@ cpu         wait_for_interrupt, take_interrupts, pause, halt, highest_bit, zero,
 image       ASSEMBLIES, LINKER_SCRIPT, ENTRY_SYMBOL
 interrupts  start, acknowledge, configure
 mmu         start, direct, PageTable, BROADCASTS, forget_translations, begin_generation, copy_kernel_half,
-            largest_level, page_bytes, map_device
+            user_end, largest_level, page_bytes, map_device
 platform    read, find_nodes, is_kept, BOOT_INFORMATION, ELF_MACHINE
 power       off, reset
 processors  State, this, start_first, find, node, prepare, make, start, begin, interrupt, are_several, CHECKED,

@@ -26,7 +26,6 @@ STEP = 4
 # The end of a space is a part of other system calls, of which several steps are done at once.
 CLOSE_STEP = 2
 LARGE_PAGE = layout.LARGE_PAGE_SIZE
-TABLES_END = 1 << 47
 
 
 @never_inlined
@@ -34,7 +33,8 @@ def check_range(start: U64, length: U64) -> None:
     """BadArgument unless these are whole pages of user space."""
     if (start | length) % PAGE_SIZE != 0 or length == 0 or start < layout.USER_START:
         raise BadArgument
-    if start > layout.USER_END or length > layout.USER_END - start:
+    end = mmu.user_end()
+    if start > end or length > end - start:
         raise BadArgument
 
 
@@ -228,10 +228,12 @@ def close_step(space: Space) -> bool:
             cleanup.drop(space.program.cast(Header))
             space.program = null()
         return False
+    # The last table is a whole one.
+    end = mmu.user_end() + PAGE_SIZE
     for _ in U64.range(CLOSE_STEP):
-        if space.cursor >= TABLES_END:
+        if space.cursor >= end:
             return True
-        space.cursor = clear(space, space.cursor, U64(TABLES_END))
+        space.cursor = clear(space, space.cursor, end)
         _release_tables(space, space.cursor)
     return False
 
@@ -242,12 +244,14 @@ def _is_empty(memory: Ptr[Memory]) -> bool:
 
 
 def _release_tables(space: Space, passed: U64) -> None:
-    """Free the tables of tables that end at an address. All below them are gone."""
-    for level in U64.range(2, 4):
-        size = mmu.page_bytes(level)
-        if passed % size != 0:
-            return
-        walk = space.pages.walk(VirtAddr(passed - size), level)
+    """Free the tables of tables that end at an address. All below them are gone.
+
+    No user address is a multiple of what an entry would map that is above the root's.
+    """
+    level = U64(2)
+    while passed % mmu.page_bytes(level) == 0:
+        walk = space.pages.walk(VirtAddr(passed - mmu.page_bytes(level)), level)
         if walk.level == level and walk.is_table:
             walk.clear()
             heap.free_frame(space.header.quota.value, walk.frame)
+        level = walk.level + 1

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi import layout
 from cloudos.abi.errors import BadAddress
-from cloudos.kernel.hal import user_access
+from cloudos.kernel.hal import mmu, user_access
 from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr
 
 WORD = 8
@@ -14,7 +13,8 @@ WORD = 8
 
 def check_range(address: U64, length: U64) -> None:
     """BadAddress unless [address, address + length) lies in user space."""
-    if address > layout.USER_END or length > layout.USER_END - address:
+    end = mmu.user_end()
+    if address > end or length > end - address:
         raise BadAddress
 
 

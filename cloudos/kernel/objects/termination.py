@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from cloudos.abi import faults, layout, tags
+from cloudos.abi import faults, tags
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
 from cloudos.abi.objects import Event, Kind, Rights
 from cloudos.kernel import log
-from cloudos.kernel.hal import console, cpu, power, trap
+from cloudos.kernel.hal import console, cpu, mmu, power, trap
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
 from cloudos.kernel.memory import address_space, page_faults, regions, user_memory
 from cloudos.kernel.objects import cleanup, message, waiting
@@ -278,7 +278,7 @@ def backtrace(thread: Ptr[Thread]) -> None:
             # A call went astray: it left its return address on the stack, and no frame was made.
             log.frame(user_memory.read_word(context.sp))
         for _ in U64.range(MAXIMUM_FRAMES - 1):
-            if fp == 0 or fp % 8 != 0 or fp >= layout.USER_END:
+            if fp == 0 or fp % 8 != 0 or fp >= mmu.user_end():
                 break
             log.frame(user_memory.read_word(fp + 8))
             caller = user_memory.read_word(fp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cloudos.abi import layout
 from cloudos.abi.errors import (
     BadAddress,
     BadArgument,
@@ -62,7 +61,8 @@ def create(process: Ptr[Process], schedule: Ptr[Schedule]) -> Ptr[Thread]:
 
 def thread_create(process: Ptr[Process], schedule: Ptr[Schedule], entry: U64, stack: U64, argument: U64) -> U64:
     """System call."""
-    if entry >= layout.USER_END or stack > layout.USER_END or stack % 16 != 0:
+    end = mmu.user_end()
+    if entry >= end or stack > end or stack % 16 != 0:
         raise BadArgument
     check_control(process)
     thread = create(process, schedule)

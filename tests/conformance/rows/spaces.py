@@ -41,6 +41,7 @@ from tests.conformance.support import (
     shown,
     soon,
     used_of,
+    user_end,
     weaker,
     window,
 )
@@ -176,7 +177,7 @@ def a_mapping_lies_in_its_object() -> None:
 def a_mapping_lies_in_user_space() -> None:
     """space_map, space_unmap and space_protect outside of user space are BadArgument."""
     memory = new_memory(U64(4))
-    top = U64(layout.USER_END)
+    top = user_end()
     size = U64(PAGE)
     assert _map(SPACE, memory, U64(0), U64(0), size, READ) == BAD_ARGUMENT, "null"
     assert _map(SPACE, memory, U64(layout.USER_START - PAGE), U64(0), size, READ) == BAD_ARGUMENT, "below"
@@ -185,7 +186,7 @@ def a_mapping_lies_in_user_space() -> None:
     for start in U64.range(4):
         address = top
         if start == 1:
-            address = U64(1 << 47)
+            address = top + PAGE
         if start == 2:
             address = U64(0xFFFF_FFFF_8010_0000)
         if start == 3:

@@ -31,6 +31,7 @@ from tests.conformance.support import (
     poke,
     run,
     settle,
+    user_end,
     weaker,
 )
 
@@ -215,7 +216,10 @@ def entry_and_stack_of_a_thread_are_user_addresses() -> None:
     assert _create(PROCESS, SCHEDULE, kernel, stack, U64(0)) == BAD_ARGUMENT, "entry"
     assert _create(PROCESS, SCHEDULE, entry_point, kernel, U64(0)) == BAD_ARGUMENT, "stack"
     assert _create(PROCESS, SCHEDULE, entry_point, stack + 8, U64(0)) == BAD_ARGUMENT, "alignment"
-    assert _create(PROCESS, SCHEDULE, U64(0x8000_0000_0000), stack, U64(0)) == BAD_ARGUMENT, "not canonical"
+    end = user_end()
+    assert _create(PROCESS, SCHEDULE, end, stack, U64(0)) == BAD_ARGUMENT, "the end"
+    assert _create(PROCESS, SCHEDULE, end + PAGE, stack, U64(0)) == BAD_ARGUMENT, "not canonical"
+    assert _create(PROCESS, SCHEDULE, entry_point, end + 16, U64(0)) == BAD_ARGUMENT, "a stack there"
 
 
 def registers_of_a_stopped_thread_are_read() -> None:

@@ -61,7 +61,7 @@ def test_the_second_processor_model_is_tried_when_the_first_fails(host: Host) ->
 def test_a_slow_or_broken_kvm_means_emulation_and_says_why(host: Host) -> None:
     host.results = [ProbeResult(False, accelerator.PROBE_LIMIT, "too slow")]
     slow = accelerator.choose(QEMU, no_kernel)
-    assert (slow.name, slow.cpu) == ("tcg", "max") and "too slow" in slow.reason
+    assert (slow.name, slow.cpu) == ("tcg", accelerator.EMULATED_CPU) and "too slow" in slow.reason
     host.results, host.probed = [ProbeResult(False, 0.1, "first"), ProbeResult(False, 0.1, "second")], []
     assert "second" in accelerator.choose(QEMU, no_kernel, fresh=True).reason
 

@@ -48,6 +48,7 @@ def test_the_command_names_everything_the_user_chose() -> None:
         assert part in text
     assert "-S -gdb tcp:127.0.0.1:1234" in text
     assert "-gdb" not in command("qemu", Options(), EMULATION, files)
+    assert "-cpu qemu64,+la57 " in " ".join(command("qemu", Options(cpu="qemu64,+la57"), EMULATION, files))
 
 
 def test_kernel_and_bundle_are_behind_each_other_at_the_start_of_virt() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.abi import layout
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import cpu
 from cloudos.kernel.hal.aarch64.boot import KERNEL_BASE
@@ -318,6 +319,11 @@ class KernelSpace:
 
 
 KERNEL = place(KernelSpace(NoUserSpace(PhysAddr(0)), PageTable(PhysAddr(0)), U64(DEVICE_BASE)), symbol="kernel_space")
+
+
+def user_end() -> U64:
+    """Where the addresses end that programs may have."""
+    return U64(layout.USER_END)
 
 
 def largest_level() -> U64:

@@ -34,13 +34,11 @@ EXECUTE = 8
 DEVICE = 16
 LEAF = 32
 FRAME = 0x000F_FFFF_FFFF_F000
+# Of page tables, usually.
 LEVELS = 4
 
 # Lines of the interrupt controller.
 LINES = 24
-
-USER_HALF_END = 1 << 47
-KERNEL_HALF_START = (1 << 64) - (1 << 47)
 
 
 class PoweredOff(BaseException):
@@ -140,7 +138,7 @@ class Board:
     """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on.
 
     Processors take turns: `interleave` lets another one go on, chosen at random. `alone` is in the kernel, or about to
-    be, without any other; `turns_alone` counts how often one was.
+    be, without any other; `turns_alone` counts how often one was. `levels`: of page tables, 4 or 5.
     """
 
     alarm = _of_processor("alarm")
@@ -151,8 +149,9 @@ class Board:
     pending = _of_processor("pending")
     in_service = _of_processor("in_service")
 
-    def __init__(self, memory: Region, seed: int = 0, processors: int = 1) -> None:
+    def __init__(self, memory: Region, seed: int = 0, processors: int = 1, levels: int = LEVELS) -> None:
         self.memory = memory
+        self.levels = levels
         self.random = Random(seed)
         self.clock = 0
         self.processors = [Processor(number) for number in range(processors)]
@@ -281,12 +280,17 @@ class Board:
             page: found for page, found in self.translations.items() if page >> 9 * found[2] != number >> 9 * found[2]
         }
 
+    @property
+    def half(self) -> int:
+        """The size of either half of the addresses: user addresses are below, the kernel's as far from the end."""
+        return 1 << (11 + 9 * self.levels)
+
     # Translation, as the processor's own page table walk does it.
 
     def walk(self, address: int, root: int | None = None) -> tuple[int, int] | None:
         """Last entry and its level for an address, from the tables in memory; None where nothing is mapped."""
         table = self.root if root is None else root
-        for level in reversed(range(LEVELS)):
+        for level in reversed(range(self.levels)):
             entry = self.memory.read(table + 8 * (address >> (12 + 9 * level) & 511), 8)
             if not entry & PRESENT:
                 return None

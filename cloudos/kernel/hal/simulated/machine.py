@@ -125,6 +125,7 @@ class Simulation:
         seed: int = 0,
         memory: int = DEFAULT_MEMORY,
         processors: int = 1,
+        levels: int = board.LEVELS,
         pace: Pace = USUAL_PACE,
         after_entry: Callable[[Simulation], None] | None = None,
         at_end: Callable[[Simulation], None] | None = None,
@@ -142,6 +143,7 @@ class Simulation:
         self._seed = seed
         self._pace = pace
         self._processors = processors
+        self._levels = levels
         self._frame: UserFrame
         self._frame_at = -1
         self.board: Board
@@ -182,7 +184,7 @@ class Simulation:
         space = current_address_space()
         elsewhere = space.place_from(Kernel._next_address)
         memory = space.allocate(self._size, board.PAGE, address=board.DIRECT_BASE)
-        self.board = Board(memory, self._seed, self._processors)
+        self.board = Board(memory, self._seed, self._processors, self._levels)
         turns = Turns(self.board, self._begin_processor)
         board.switch_on(self.board)
         try:
@@ -425,7 +427,7 @@ class Simulation:
         """Physical address and length of the pieces of a range; None when an access to it trapped."""
         pieces = []
         while length > 0:
-            if board.USER_HALF_END <= address < board.KERNEL_HALF_START or address >= 1 << 64:
+            if self.board.half <= address < (1 << 64) - self.board.half or address >= 1 << 64:
                 self._trap(frame, Cause.BAD_ADDRESS)
                 return None
             found = self.board.translate(address, access)

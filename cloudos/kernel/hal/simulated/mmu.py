@@ -1,7 +1,7 @@
-"""Page tables of four levels, of 512 entries each, in a format of this machine's own (see `board.py`).
+"""Page tables of four levels or five, of 512 entries each, in a format of this machine's own (see `board.py`).
 
 The kernel half of every address space holds the direct map alone: the kernel's code and data lie outside physical
-memory here. Levels count from 0 (pages of 4 KB) to 3 (the root); a mapping of level n covers 4096 << (9 * n) bytes.
+memory here. Levels count from 0 (pages of 4 KB) to 3 or 4, the root; a mapping of level n covers 4096 << (9 * n) bytes.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ def _level_for(low_bits: int, length: int, largest: int) -> int:
     """The level of the largest page that may start at addresses with these bits and is no longer than `length`."""
     sizes = [(level, PAGE_SIZE << (9 * level)) for level in range(largest + 1)]
     return max(level for level, size in sizes if level == 0 or (low_bits % size == 0 and length >= size))
+
+
+def user_end() -> U64:
+    """Where the addresses end that programs may have."""
+    return U64(board.current().half - PAGE_SIZE)
 
 
 def largest_level() -> U64:
@@ -133,7 +138,7 @@ class PageTable:
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
         table, towards, last = int(self.root.value), int(address.value), int(level)
-        current = board.LEVELS - 1
+        current = board.current().levels - 1
         read = board.current().memory.read
         while True:
             place = _place(table, towards, current)

@@ -21,8 +21,8 @@ def copy(destination: VirtAddr, source: VirtAddr, length: U64) -> U64:
     """Copy `length` bytes of which one side is user memory; 0, or 1 when a fault stopped the copy."""
     machine = board.current()
     to, start, left = int(destination.value), int(source.value), int(length)
-    to_user = to < board.KERNEL_HALF_START
-    assert to_user != (start < board.KERNEL_HALF_START), "exactly one side of the copy is user memory"
+    to_user = to < machine.half
+    assert to_user != (start < machine.half), "exactly one side of the copy is user memory"
     user, kernel = (to, start) if to_user else (start, to)
     region, offset = _kernel_memory(kernel, left)
     private = machine.private_memory(user, left)

@@ -1,23 +1,24 @@
-"""Page tables of four levels: AMD64 manual volume 2, chapter 5.
+"""Page tables of four levels, or of five where the processor has them: AMD64 manual volume 2, chapter 5.
 
-Kernel half of every address space (fourth-level entries 256 to 511):
+Kernel half of every address space (the root's entries 256 to 511, of which five levels need the last alone):
 - the direct map, where all memory appears, writable, never executable;
 - the window for devices, uncached;
 - the kernel image: text read and execute, constants read, data read and write.
 User half: entries 0 to 255, one set per process.
 
-Levels count from 0 (pages of 4 KB) to 3 (the root); a mapping of level n covers 4096 << (9 * n) bytes.
+Levels count from 0 (pages of 4 KB) to 3 or 4 (the root); a mapping of level n covers 4096 << (9 * n) bytes.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from cloudos.abi import layout
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import Access, BootInformation, FrameSource
 from cloudos.kernel.hal.shared.direct import DIRECT_BASE, direct, direct_to_physical
 from cloudos.kernel.hal.x86_64 import cpu
-from cloudos.kernel.hal.x86_64.boot import KERNEL_BASE
+from cloudos.kernel.hal.x86_64.boot import CONTROL_4_WIDE, KERNEL_BASE
 from cloudos.kernel.hal.x86_64.processor import GUARD_PAGES, STACK_PAGES, TRAP_STACKS
 from cloudos.lang import (
     U8,
@@ -177,11 +178,11 @@ class PageTable:
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
         table = self.root.value
-        current = U64(TOP_LEVEL)
+        current = U64(KERNEL.top)
         # Turned, so that the index of the level at hand stands in the low bits, times 8.
-        bits = address.value.rotate_left(64 - 39 + 3)
+        bits = address.value.rotate_left(U64(KERNEL.turn))
         while True:
-            place = Ptr.at(U64, VirtAddr((table | DIRECT_BASE) + (bits & (511 * 8))))
+            place = Ptr.at(U64, VirtAddr(table | DIRECT_BASE | bits & (511 * 8)))
             entry = place.value
             if current == level or entry & (PRESENT | LARGE) != PRESENT:
                 return Walk(place, entry, current)
@@ -248,14 +249,28 @@ def begin_generation() -> None:
 
 @struct
 class KernelSpace:
-    """The kernel half, shared by all address spaces. `largest`: level of the largest pages that the processor knows."""
+    """The kernel half, shared by all address spaces, and what the processor knows.
+
+    `largest`: level of the largest pages; `top`: of the root, whose index `turn` brings to where `walk` wants it.
+    """
 
     pages: PageTable
     next_device: U64
+    user_end: U64
     largest: U64
+    top: U8
+    turn: U8
 
 
-KERNEL = place(KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(1)), symbol="kernel_space")
+KERNEL = place(
+    KernelSpace(PageTable(PhysAddr(0)), U64(DEVICE_BASE), U64(layout.USER_END), U64(1), U8(TOP_LEVEL), U8(64 - 39 + 3)),
+    symbol="kernel_space",
+)
+
+
+def user_end() -> U64:
+    """Where the addresses end that programs may have."""
+    return KERNEL.user_end
 
 
 def largest_level() -> U64:
@@ -290,6 +305,10 @@ def start(boot: BootInformation, frames: FrameSource) -> None:
     _, _, _, features = cpu.cpuid(U32(0x8000_0001), U32(0))
     if features.bit(26):
         KERNEL.largest = U64(2)
+    if cpu.control_register_4() & CONTROL_4_WIDE != 0:
+        KERNEL.user_end = U64(layout.WIDE_USER_END)
+        KERNEL.top += 1
+        KERNEL.turn -= 9
     KERNEL.pages.root = frames.allocate_zeroed()
     data = Access.READ | Access.WRITE
     # Tables of the firmware and the loader lie in the first megabyte.

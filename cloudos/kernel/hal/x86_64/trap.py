@@ -13,7 +13,7 @@ from cloudos.abi import faults
 from cloudos.abi.faults import Fault
 from cloudos.kernel.hal.interface import TrapKind, UserContext
 from cloudos.kernel.hal.shared.lock import HOME, OUTSIDE
-from cloudos.kernel.hal.x86_64 import cpu, processor, vectors
+from cloudos.kernel.hal.x86_64 import cpu, mmu, processor, vectors
 from cloudos.kernel.hal.x86_64.privileged import is_privileged
 from cloudos.kernel.hal.x86_64.processor import (
     FRAME,
@@ -72,8 +72,6 @@ OFFSET = {register: 8 * index for index, register in enumerate(reversed(REGISTER
 VECTOR, IP, FLAGS, SP = 120, 136, 152, 160
 # In the place of a vector: the thread entered by SYSCALL, so that rcx and r11 are free.
 BY_SYSTEM_CALL = 256
-# IRET to an address that is not canonical would fault in the kernel.
-LOW_HALF = 0x7FFF_FFFF_FFFF
 
 
 def _store(registers: list[str]) -> str:
@@ -159,7 +157,7 @@ trap_paranoid:
   swapgs
   jmp return_from_trap
 
-# Saves all registers in the frame of the current thread. The return address lies below the page at USER_END, where
+# Saves all registers in the frame of the current thread. The return address lies at most at `mmu.user_end`, where
 # nothing is mapped, so SYSRET to it is safe. When the dispatch says that nothing but its results has changed, what C
 # code preserves need not be loaded.
 .p2align 4
@@ -443,7 +441,8 @@ class UserFrame:
 
     def set_position(self, ip: U64, sp: U64) -> None:
         """Go on somewhere else, by IRET: that SYSCALL put the registers there is not true any more."""
-        self.ip = ip & LOW_HALF
+        # IRET to an address that is not canonical would fault in the kernel.
+        self.ip = ip & (mmu.user_end() | (mmu.PAGE_SIZE - 1))
         self.sp = sp
         self.vector = U64(0)
 
