@@ -19,6 +19,10 @@ from tests.stress.harness import LONG
 GROWTH = 1.10
 """TARGETS: instructions of a message with 64 processors, compared to one."""
 
+GROWTH_OF_CARGO = 1.16
+"""Of one that no fast path takes: whether it may be dealt with at home is asked where there are several. Already with
+two it is as much."""
+
 HOLD = 10_000
 """Instructions for which a processor is alone at most: as long as interrupts may be off."""
 
@@ -56,12 +60,14 @@ def measured(name: str, architecture: str, processors: int, count: int, kernel: 
 
 
 @pytest.mark.parametrize(
-    ("bench", "count"), ((exchange, 4), (exchange_cargo, 4), (touch, 64)), ids=("message", "cargo", "page fault")
+    ("bench", "count", "growth"),
+    ((exchange, 4, GROWTH), (exchange_cargo, 4, GROWTH_OF_CARGO), (touch, 64, GROWTH)),
+    ids=("message", "cargo", "page fault"),
 )
-def test_it_costs_the_same_with_64_processors(bench: Bench, count: int) -> None:
+def test_it_costs_the_same_with_64_processors(bench: Bench, count: int, growth: float) -> None:
     for architecture in ("x86_64", "aarch64"):
         one, all_64 = (int(bench(architecture, processors, count).output.split()[1]) for processors in (1, 64))
-        assert 0.95 * one <= all_64 <= GROWTH * one, f"{architecture}: {one} became {all_64} instructions"
+        assert 0.95 * one <= all_64 <= growth * one, f"{architecture}: {one} became {all_64} instructions"
 
 
 BOTH = pytest.mark.parametrize(
@@ -91,5 +97,6 @@ def test_nobody_is_alone_in_the_kernel_while_pairs_exchange_messages(
     few, many = (alone.counts(bench(architecture, 8, batches, kernel).log.lines) for batches in (4, 24))
     # 1,000 more messages of each pair, and 20 more sleeps.
     assert {reason: row.count for reason, row in few.items()} == {reason: row.count for reason, row in many.items()}
-    assert few["message_call"].count >= 8, "nothing is counted"
+    # What is made on the first processor is at home there.
+    assert few["message_call"].count >= 7, "nothing is counted"
     assert max(row.longest for row in many.values()) < HOLD, many
