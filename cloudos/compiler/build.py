@@ -14,6 +14,7 @@ import functools
 import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ from cloudos.compiler.targets import Target
 
 CACHE_FORMAT = "3"
 """Part of every key: raise it when the meaning of cached files changes."""
+
+DEBUGGING = "\t.section\t.debug_"
+"""With this begins what assembly text says for debuggers, ten times as much as all before, and no code of any kind."""
 
 
 @dataclass(frozen=True)
@@ -171,19 +175,25 @@ def _link(
         inputs = [str(path.resolve()) for path in objects]
         if target.short_traps and lto and optimize != "0":
             _run(["ld.lld", *flags, "--lto-emit-asm", "-o", "linked", *inputs], directory)
-            text = Path(directory, "linked.lto.s").read_text(encoding="utf-8")
-            if target.arch == "x86_64":
-                text = push_addresses(reach_segment(share_constants(tables.shorten_x86(traps.bring_near(text)))))
-                text = tails.merge(text, tails.X86)
-                text = chain(text, lambda text: _addresses(text, target, directory))
-            elif traps.NO_CODE in (script or ""):
-                text = tails.lead_on(tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64))
+            text, section, others = Path(directory, "linked.lto.s").read_text(encoding="utf-8").partition(DEBUGGING)
+            text = _shortened(text, target, traps.NO_CODE in (script or ""), directory) + section + others
             _assemble(text, target, "short", directory)
             # All but the last are in that text: the support unit alone is not optimised when it is linked.
             inputs = ["short.o", inputs[-1]]
         _run(["ld.lld", *flags, "-o", "linked", *inputs], directory)
         os.replace(Path(directory, "linked"), kept)
     return kept
+
+
+def _shortened(text: str, target: Target, is_kernel: bool, directory: str) -> str:
+    """The assembly text of the same program, in fewer bytes."""
+    if target.arch == "x86_64":
+        text = push_addresses(reach_segment(share_constants(tables.shorten_x86(traps.bring_near(text)))))
+        text = tails.merge(text, tails.X86)
+        return chain(text, lambda text: _addresses(text, target, directory))
+    if is_kernel:
+        return tails.lead_on(tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64))
+    return text
 
 
 @functools.cache
@@ -208,7 +218,10 @@ def _addresses(text: str, target: Target, directory: str) -> dict[str, int]:
     _assemble(text, target, "measured", directory, "-Wa,-L")
     with Path(directory, "measured.o").open("rb") as file:
         table: Any = ELFFile(file).get_section_by_name(".symtab")
-        return {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
+        names = table.stringtable.data()
+        # Elf64_Sym: name, type, visibility, section, value, size. There are tens of thousands.
+        symbols = struct.iter_unpack("<IBBHQQ", table.data())
+        return {names[at : names.index(b"\0", at)].decode(): value for at, _, _, _, value, _ in symbols}
 
 
 def _run(arguments: list[str], directory: str) -> None:
