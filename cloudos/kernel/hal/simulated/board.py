@@ -137,7 +137,7 @@ def _of_processor(name: str) -> Any:
 class Board:
     """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on.
 
-    Processors take turns: `interleave` lets another one go on, chosen at random. `alone` is in the kernel, or about to
+    Processors take turns: `interleave` lets another one go on, usually chosen at random. `alone` is in the kernel, or about to
     be, without any other; `turns_alone` counts how often one was. `levels`: of page tables, 4 or 5.
     """
 
@@ -161,6 +161,8 @@ class Board:
         self.turns_alone = 0
         self.start_processor: Callable[[int], None] = lambda _: None
         self.switch: Callable[[Processor], None] = lambda _: None
+        # Which of those goes on that are able to, see `interleave`.
+        self.choose: Callable[[list[Processor], bool], Processor] = lambda able, _waits: self.random.choice(able)
         self.module = (0, 0)
         # Where each node's memory begins and ends.
         self.nodes = [(0, memory.size)]
@@ -197,8 +199,11 @@ class Board:
                 processor.alarm = None
                 processor.pending.append("timer")
 
-    def interleave(self) -> None:
-        """Let another processor go on, or this one; when all sleep, jump to the next thing that happens."""
+    def interleave(self, waits: bool = False) -> None:
+        """Let another processor go on, or this one; when all sleep, jump to the next thing that happens.
+
+        `waits`: this one waits for something that another one does.
+        """
         if not self.are_several:
             return
         while True:
@@ -206,7 +211,7 @@ class Board:
             if able:
                 break
             self.advance_to_event()
-        chosen = self.random.choice(able)
+        chosen = self.choose(able, waits)
         if chosen is not self.processor:
             self.switch(chosen)
 

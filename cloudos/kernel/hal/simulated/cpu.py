@@ -52,7 +52,7 @@ def take_interrupts() -> None:
 def pause() -> None:
     """Hint of a busy wait: time passes, but no interrupt is taken."""
     board.current().advance(PAUSE)
-    board.current().interleave()
+    board.current().interleave(waits=True)
 
 
 def halt() -> None:
