@@ -137,8 +137,8 @@ def _of_processor(name: str) -> Any:
 class Board:
     """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on.
 
-    Processors take turns: `interleave` lets another one go on, usually chosen at random. `alone` is in the kernel, or about to
-    be, without any other; `turns_alone` counts how often one was. `levels`: of page tables, 4 or 5.
+    Processors take turns: `interleave` lets another one go on, usually chosen at random. `alone` is in the kernel, or
+    about to be, without any other; `turns_alone` counts how often one was. `levels`: of page tables, 4 or 5.
     """
 
     alarm = _of_processor("alarm")
