@@ -31,12 +31,14 @@ def toucher(endpoint: U64) -> None:
     error, pages, _tag, _badge, _handle = call_words(endpoint, U64(1), U64(0))
     assert error == 0, "no reply"
     address = system.memory_map(pages * PAGE_SIZE)
-    call_words(endpoint, U64(1), U64(0))
+    error, _word, _tag, _badge, _handle = call_words(endpoint, U64(1), U64(0))
+    assert error == 0, "no reply"
     for offset in U64.range(0, pages * PAGE_SIZE, GROUP * PAGE_SIZE):
         begin = cycles()
         touch_all(address + offset, U64(GROUP * PAGE_SIZE))
         best = min(best, (cycles() - begin) // GROUP)
-    call_words(endpoint, U64(1), best)
+    error, _word, _tag, _badge, _handle = call_words(endpoint, U64(1), best)
+    assert error == 0, "no reply"
 
 
 def start(endpoint: U64) -> None:
@@ -76,4 +78,5 @@ def main(arguments: List[Text]) -> None:
     for _ in U64.range(count):
         ipc.receive(endpoint, message)
         worst = max(worst, message.words[0])
+        ipc.reply(message)
     print(f"page_fault_apart {worst}")

@@ -2,9 +2,8 @@
 
 Processors come from the ACPI table "APIC" (MADT, ACPI specification 6.4, section 5.2.12), by the identifiers of their
 local APICs, of which the xAPIC knows those up to 254, and the x2APIC all; larger ones than MOST_IDENTIFIERS are left
-out. A processor is started by INIT and SIPI (Intel SDM volume 3,
-section 9.4; without the waits that processors before the Pentium 4 needed), one after the other, each on the stacks
-that are mapped for it.
+out. A processor is started by INIT and SIPI (Intel SDM volume 3, section 9.4; without the waits that processors before
+the Pentium 4 needed), one after the other, each on the stacks that are mapped for it.
 """
 
 from __future__ import annotations
