@@ -31,3 +31,11 @@ def test_random_calls_harm_nobody(seed: int) -> None:
     lines = run("random_calls.py", calls, seed).lines
     assert lines["calls"] >= calls
     assert lines["processes"] > 10 and lines["letters"] > 10 and lines["handles"] > 0
+
+
+@pytest.mark.skipif(not LONG, reason="minutes: with --long")
+@pytest.mark.parametrize("processors", (2, 4))
+@pytest.mark.parametrize("architecture", ("x86_64", "aarch64"))
+def test_random_calls_on_several_processors(architecture: str, processors: int) -> None:
+    lines = run("random_calls.py", 100_000, 1, architecture=architecture, processors=processors).lines
+    assert lines["calls"] >= 100_000 and lines["processes"] > 10
