@@ -84,6 +84,7 @@ def person(tmp_path: Path) -> Iterator[Person]:
     made.port.close()
 
 
+@pytest.mark.one_architecture("a serial port of PCs; test_interactive.py has the console of others")
 def test_a_person_at_a_terminal(person: Person) -> None:
     person.see("$")
     person.type(b"sizE\x7fe\r")
