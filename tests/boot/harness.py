@@ -17,7 +17,9 @@ PATIENCE = 300.0
 """Seconds after which a run counts as hung, though it may compile the whole system first; `--timeout` is for tests of
 the time limit itself."""
 
-LINE, CLOCK = {"x86_64": ("serial16550", "rtc"), "aarch64": ("virtio_console", "pl031")}[usual.architecture()]
+LINE_DRIVER, CLOCK_DRIVER = {"x86_64": ("serial16550", "rtc"), "aarch64": ("virtio_console", "pl031")}[
+    usual.architecture()
+]
 """The drivers of console and clock in the image `system` for the usual machine."""
 
 HEADER = "from __future__ import annotations\n"

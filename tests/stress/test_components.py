@@ -15,7 +15,7 @@ import pytest
 
 from cloudos.abi.errors import TooManyHandles
 from cloudos.host import counted, system_image, usual
-from tests.boot.harness import CLOCK, LINE
+from tests.boot.harness import CLOCK_DRIVER, LINE_DRIVER
 from tests.stress.harness import LONG_SECONDS, size
 
 IMAGES = Path(__file__).parent / "system" / "images"
@@ -25,9 +25,8 @@ QUICK = 5_000_000 if COUNTED else 5_000_000_000
 """Instructions until a killed service answers again, and until init answers while it restarts others. Several
 processors are not counted: then it is nanoseconds, of a machine that others use too."""
 
-KILLED = (
-    LINE, CLOCK, "entropy", "log", "files", "pipes", "loader", "audit", "policy", "names", "console", "shell",
-)  # fmt: skip
+OTHERS = ("entropy", "log", "files", "pipes", "loader", "audit", "policy", "names", "console", "shell")
+KILLED = (LINE_DRIVER, CLOCK_DRIVER, *OTHERS)
 PAGE = 4096
 PIPES_OF_A_LIFE, PIPE_SIZE = 8, 17408
 KINDS = 12
@@ -68,7 +67,7 @@ def changed(folder: Path, image: str, old: str, new: str) -> Path:
 def killing(folder: Path, rounds: int) -> Path:
     """The manifest in which all services of this architecture are killed so many times."""
     old = '["20", "5", "serial16550", "rtc",'
-    return changed(folder, "kill.toml", old, f'["{rounds}", "{QUICK // 1_000_000}", "{LINE}", "{CLOCK}",')
+    return changed(folder, "kill.toml", old, f'["{rounds}", "{QUICK // 1_000_000}", "{LINE_DRIVER}", "{CLOCK_DRIVER}",')
 
 
 def numbers(pattern: str, output: str) -> list[tuple[str, ...]]:

@@ -72,6 +72,19 @@ faulty_halt:
   hlt
   ret
 """,
+    # Its division by zero is 0; what stops a processor in a calculation is a breakpoint.
+    aarch64="""
+.text
+.globl faulty_jump, faulty_divide, faulty_halt
+faulty_jump:
+  br x0
+faulty_divide:
+  brk #0
+  ret
+faulty_halt:
+  wfi
+  ret
+""",
 )
 
 
@@ -83,7 +96,7 @@ def jump(address: U64) -> None:
 
 @external(CODE, "faulty_divide")
 def divide() -> None:
-    """The processor's division by zero."""
+    """The processor's division by zero, where that is a fault."""
     raise NotImplementedError
 
 
