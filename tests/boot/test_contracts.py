@@ -32,7 +32,7 @@ client: 44000 answers
 
 
 def test_values_versions_and_messages_that_nobody_should_send() -> None:
-    result = run(PROGRAMS / "contract_fuzz.py", options=("--bare", "--timeout", "120")).check()
+    result = run(PROGRAMS / "contract_fuzz.py", options=("--bare", "--timeout", "280")).check()
     assert result.output.decode() == EXPECTED
 
 
