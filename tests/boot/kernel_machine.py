@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cloudos.compiler.api import compile_program
 from cloudos.host import accelerator, bundle, elf, machine, qemu, usual
+from tests.boot.harness import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).with_name("programs") / "kernel_probe.py"
@@ -47,7 +48,7 @@ def kernel(kind: str = USUAL) -> Path:
     architecture = architecture_of(kind)
     output = folder() / f"kernel-{architecture}.elf"
     make = f"from cloudos.compiler.api import compile_kernel; compile_kernel({architecture!r}, Path({str(output)!r}))"
-    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {make}"], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {make}"], cwd=ROOT, check=True, timeout=PATIENCE)
     return output
 
 

@@ -63,6 +63,7 @@ def main() -> None:
 """
 
 
+@pytest.mark.one_processor("how long it takes, for which the host may have no processors of their own")
 def test_an_unchanged_program_prints_within_a_second_and_a_half() -> None:
     program = ROOT / "examples" / "hello.py"
     run(program).check()
