@@ -278,7 +278,8 @@ def test_pipes_of_the_dead_are_given_back_and_no_crowd_takes_all() -> None:
     assert len(lives) >= 10 and min(lives) >= 5 and max(lives) - min(lives) <= 1
     inherited = [(int(count), int(time)) for count, time in numbers(r"inherited (\d+) after (\d+)", output)]
     assert len(inherited) == 10
-    assert all(count == 0 and time <= 300 for count, time in inherited), "who waits learns of the writer's end"
+    soon = 300 if COUNTED else 5_000  # milliseconds
+    assert all(count == 0 and time <= soon for count, time in inherited), "who waits learns of the writer's end"
     starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
     assert starts.pop("forgetful") >= 10
     assert set(starts.values()) == {1}, "something else was started again"
