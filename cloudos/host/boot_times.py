@@ -131,7 +131,7 @@ def to_init(made: SystemImage, architecture: str) -> tuple[int, int]:
     assert first.kind is Kind.PROGRAM, "init comes first"
     changed = elf.overwritten(first.data, code(INIT[architecture]))
     content = bundle.encode([bundle.Entry(first.kind, first.name, changed), *others])
-    outcome = counted.run_bundle(made.kernel, content, memory=MEMORY)
+    outcome = counted.run_bundle(made.kernel, content, memory=MEMORY, processors=1)
     if not outcome.in_order or len(outcome.printed) != 16:
         raise ToolError(f"init could not be measured: {outcome.ended.value}", "please report this as a defect")
     clock, counter = struct.unpack("<QQ", outcome.printed)
@@ -140,7 +140,7 @@ def to_init(made: SystemImage, architecture: str) -> tuple[int, int]:
 
 def to_prompt(made: SystemImage) -> int:
     """What the clock says, in nanoseconds, when the first prompt is with the driver of the line."""
-    with counted.console(made.kernel, made.content, memory=MEMORY) as script:
+    with counted.console(made.kernel, made.content, memory=MEMORY, processors=1) as script:
         script.expect(PROMPT)
         script.type(b"log\r")
         found = script.expect(FIRST_PROMPT)

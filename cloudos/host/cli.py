@@ -29,10 +29,25 @@ LONGEST_TIMEOUT = 365 * 24 * 3600
 
 FORM = click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
-CPUS = click.option("--cpus", type=click.IntRange(1, 256), default=1, show_default=True, help="Processors.")
+CPUS = click.option(
+    "--cpus",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    envvar="CLOUDOS_CPUS",
+    show_envvar=True,
+    help="Processors.",
+)
 FILES = click.option("--file", "files", multiple=True, metavar="HOST[:GUEST]", help="Give the program a file.")
 
-ARCH = click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), default="x86_64", show_default=True)
+ARCH = click.option(
+    "--arch",
+    type=click.Choice(["x86_64", "aarch64"]),
+    default="x86_64",
+    show_default=True,
+    envvar="CLOUDOS_ARCH",
+    show_envvar=True,
+)
 
 
 def WATCHED(command: F) -> F:  # noqa: N802 - used as the others are
@@ -435,12 +450,22 @@ def shell(
 @click.argument("kind", default="all", type=click.Choice([*KINDS, "all"]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST OPTIONS]...")
 @click.option("--long", is_flag=True, help="Full sizes where tests have two; the same as CLOUDOS_LONG_TESTS=1.")
-def test(kind: str, options: tuple[str, ...], long: bool) -> int:
-    """Run lint, type check and the tests of one KIND, or of all."""
+@ARCH
+@CPUS
+def test(kind: str, options: tuple[str, ...], long: bool, arch: str, cpus: int) -> int:
+    """Run lint, type check and the tests of one KIND, or of all.
+
+    Tests of boot and stress that name no machine use one of --arch with so many --cpus; tests that are about another
+    are skipped. The tests of other kinds name theirs.
+    """
     from cloudos.host import testing as command
+    from cloudos.host import usual
 
     if long:
         os.environ["CLOUDOS_LONG_TESTS"] = "1"
+    os.environ.update({usual.ARCHITECTURE: arch, usual.PROCESSORS: str(cpus)})
+    if usual.is_named() and kind not in ("boot", "stress"):
+        raise click.UsageError("--arch and --cpus: tests of boot and stress can be run on other machines")
     return command.test(kind, options)
 
 

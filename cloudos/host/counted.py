@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudos.host import accelerator, bundle, elf, frames, image, qemu
+from cloudos.host import accelerator, bundle, elf, frames, image, qemu, usual
 from cloudos.host.console_session import Script
 from cloudos.host.elf import stripped
 from cloudos.host.machine import Machine, Options, memory_file, start
@@ -45,13 +45,14 @@ def run(
     memory: int = 64 << 20,
     seconds: float = 60.0,
     memory_image: Path | None = None,
-    processors: int = 1,
+    processors: int | None = None,
     in_turns: bool = False,
 ) -> Outcome:
     """Boot the kernel with a program under instruction counting. `memory` in bytes; `seconds` of real time at most.
 
-    `memory_image` names a file that is to hold the machine's memory as it was at the end. Several processors run at the
-    same time and are not counted, unless they are to run `in_turns`: time is then what all of them have executed.
+    `memory_image` names a file that is to hold the machine's memory as it was at the end. `processors`: without it, as
+    many as usual. Several run at the same time and are not counted, unless they are to run `in_turns`: time is then
+    what all of them have executed.
 
     Raises ToolError when QEMU cannot be started.
     """
@@ -75,11 +76,12 @@ def run_bundle(
     memory: int = 64 << 20,
     seconds: float = 60.0,
     memory_image: Path | None = None,
-    processors: int = 1,
+    processors: int | None = None,
     in_turns: bool = False,
 ) -> Outcome:
     """`run` for any boot bundle, such as that of a system image without a console."""
     emulator, chosen = emulation(kernel)
+    processors = processors or usual.processors()
     counts = in_turns or processors == 1
     options = Options(memory=memory, counted=counts, memory_image=memory_image, processors=processors)
     streams = [memory_file(name, b"") for name in ("input", "output", "errors")]
@@ -107,14 +109,18 @@ def console(
     seconds: float = 120.0,
     machine: str = "",
     serial: bool = False,
+    processors: int | None = None,
 ) -> Iterator[Script]:
     """Boot a bundle, such as that of a system image, with a console that the caller types on.
 
-    `serial`: see `Options.serial_console`. `memory` in bytes; `seconds` of real time at most. The machine is gone when
-    the context ends. Raises ToolError when QEMU cannot be started.
+    `serial`: see `Options.serial_console`. `memory` in bytes; `seconds` of real time at most; `processors` as of `run`.
+    The machine is gone when the context ends. Raises ToolError when QEMU cannot be started.
     """
     emulator, chosen = emulation(kernel)
-    options = Options(machine, memory, counted=True, console=True, serial_console=serial, restarts=True)
+    processors = processors or usual.processors()
+    options = Options(
+        machine, memory, processors, counted=processors == 1, console=True, serial_console=serial, restarts=True
+    )
     with start(emulator.path, options, chosen, kernel, content) as running:
         script = Script(running, seconds)
         try:
@@ -125,7 +131,7 @@ def console(
 
 @contextmanager
 def system_console(
-    name: str, *, seconds: float = 120.0, machine: str = "", architecture: str = "x86_64"
+    name: str, *, seconds: float = 120.0, machine: str = "", architecture: str | None = None
 ) -> Iterator[Script]:
     """`console` for a system image, by its name or the path of its manifest, with the memory that it usually has.
 

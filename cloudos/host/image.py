@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudos import __version__
-from cloudos.host import bundle, state
+from cloudos.host import bundle, state, usual
 from cloudos.host.apart import apart, is_used
 from cloudos.host.bootstrap import say, write_atomically
 from cloudos.host.bundle import Entry, Kind
@@ -54,11 +54,13 @@ class Inputs:
     policy: Path | None = None
 
 
-def build(source: Path, architecture: str, *, debug: bool = False) -> Image:
-    """Compile what is not compiled yet; `debug`: without optimisation, so that a debugger sees every line and local.
+def build(source: Path, architecture: str | None = None, *, debug: bool = False) -> Image:
+    """Compile what is not compiled yet, for an architecture or the usual one; `debug`: without optimisation, so that a
+    debugger sees every line and local.
 
     Raises NotFound, CannotRun and CompileError for the program, ToolError.
     """
+    architecture = architecture or usual.architecture()
     check_source(source)
     # The kernel first: the modules it was made from must not include the program's.
     kernel = build_kernel(architecture, debug=debug)

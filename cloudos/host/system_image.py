@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cloudos.host import bundle, image, programs, state, system_wiring, wiring
+from cloudos.host import bundle, image, programs, state, system_wiring, usual, wiring
 from cloudos.host.bundle import Entry, Kind
 from cloudos.host.elf import stripped
 from cloudos.host.errors import ToolError
@@ -57,13 +57,17 @@ class SystemImage:
         return {entry.name.decode(): len(entry.data) for entry in self.entries if entry.kind is Kind.FILE}
 
 
-def load(name: str, architecture: str = "x86_64") -> System:
-    """The image NAME, or of a manifest's path, read and checked. Raises NotFound, ToolError, ManifestError."""
-    return system_wiring.check(read_image(find(name), architecture))
+def load(name: str, architecture: str | None = None) -> System:
+    """The image NAME, or of a manifest's path, read and checked, for an architecture or the usual one.
+
+    Raises NotFound, ToolError, ManifestError.
+    """
+    return system_wiring.check(read_image(find(name), architecture or usual.architecture()))
 
 
-def build(system: System, architecture: str = "x86_64") -> SystemImage:
+def build(system: System, architecture: str | None = None) -> SystemImage:
     """Compile what is not compiled yet and collect the entries. Raises ToolError, ManifestError, CompileError."""
+    architecture = architecture or usual.architecture()
     manifest = system.manifest
     kernel = image.build_kernel(architecture)
     sources = [one.component.program for one in system.placed] + [entry.source for entry in manifest.programs]

@@ -16,12 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudos.compiler.api import compile_program
-from cloudos.host import accelerator, bundle, elf, machine, qemu
+from cloudos.host import accelerator, bundle, elf, machine, qemu, usual
+from tests.boot.harness import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).with_name("programs") / "kernel_probe.py"
 LIMIT = 60.0
 """Seconds after which a machine counts as hung."""
+
+USUAL = machine.MACHINES[usual.architecture()][0]
+"""The kind of machine where none is named."""
 
 COUNTED = ("-icount", "shift=0,sleep=off")
 """QEMU options that make guest time count instructions: one instruction, one nanosecond."""
@@ -39,23 +43,23 @@ def architecture_of(kind: str) -> str:
 
 
 @functools.cache
-def kernel(kind: str = "microvm") -> Path:
+def kernel(kind: str = USUAL) -> Path:
     """The kernel's ELF file for a kind of machine. Made in a process of its own: one imports one hardware layer."""
     architecture = architecture_of(kind)
     output = folder() / f"kernel-{architecture}.elf"
     make = f"from cloudos.compiler.api import compile_kernel; compile_kernel({architecture!r}, Path({str(output)!r}))"
-    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {make}"], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {make}"], cwd=ROOT, check=True, timeout=PATIENCE)
     return output
 
 
 @functools.cache
-def probe(kind: str = "microvm") -> bytes:
+def probe(kind: str = USUAL) -> bytes:
     """The ELF file of the program that these tests run."""
     architecture = architecture_of(kind)
     return compile_program(PROBE, architecture, folder() / f"probe-{architecture}.elf").path.read_bytes()
 
 
-def bundle_for(*arguments: str, files: dict[bytes, bytes] | None = None, kind: str = "microvm") -> bytes:
+def bundle_for(*arguments: str, files: dict[bytes, bytes] | None = None, kind: str = USUAL) -> bytes:
     """A bundle that runs the probe with these arguments on a kind of machine."""
     words = [b"probe", *(argument.encode() for argument in arguments)]
     return bundle.encode(bundle.contents(probe(kind), words, {}, files or {}))
@@ -113,12 +117,13 @@ def boot(
     content: bytes,
     *options: str,
     given: bytes | None = b"",
-    kind: str = "microvm",
+    kind: str = USUAL,
     memory: str = "64M",
     meanwhile: Callable[[socket.socket], None] | None = None,
     image: Path | None = None,
 ) -> Run:
-    """Run a machine to its end, with another kernel than the usual one if `image` names it.
+    """Run a machine to its end, with another kernel than the usual one if `image` names it, and as many processors as
+    usual, but one where instructions are counted.
 
     `given`: standard input, left open when None; `meanwhile` gets the log channel.
     """
@@ -135,6 +140,7 @@ def boot(
     line += ["-kernel", str(loadable(image or kernel(kind), kind)), "-initrd", str(module)]
     line += [] if machine.is_virt(kind) else ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     line += options
+    line += [] if options[: len(COUNTED)] == COUNTED else ["-smp", str(usual.processors())]
     line += machine.channels(machine.Options(kind), log_far.fileno(), program_far.fileno())
     start = time.monotonic()
     process = subprocess.Popen(line, pass_fds=(log_far.fileno(), program_far.fileno()))

@@ -14,6 +14,7 @@ from cloudos.host.bench import Report, numbers
 from cloudos.host.errors import ToolError
 from tests.boot.harness import ROOT, cloudos, write
 
+pytestmark = pytest.mark.one_machine("each measurement names its machine")
 LONG = bool(os.environ.get("CLOUDOS_LONG_TESTS"))
 MINUTES = 600.0
 

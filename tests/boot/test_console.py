@@ -17,6 +17,7 @@ from cloudos.host import counted, image
 from tests.boot.harness import LAUNCHER, ROOT, cloudos
 
 PROGRAM = ROOT / "tests" / "boot" / "programs" / "serial_echo.py"
+pytestmark = pytest.mark.one_architecture("a serial port of PCs; test_serial_console.py has another")
 COMPONENT = """\
 name = "echo"
 description = "capitals on the console"

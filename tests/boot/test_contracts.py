@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.boot.harness import run
+from tests.boot.harness import PATIENCE, run
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -32,7 +32,7 @@ client: 44000 answers
 
 
 def test_values_versions_and_messages_that_nobody_should_send() -> None:
-    result = run(PROGRAMS / "contract_fuzz.py", options=("--bare", "--timeout", "120")).check()
+    result = run(PROGRAMS / "contract_fuzz.py", options=("--bare", "--timeout", f"{PATIENCE}")).check()
     assert result.output.decode() == EXPECTED
 
 

@@ -22,6 +22,7 @@ sys.exit(cli.main())
 """
 
 
+@pytest.mark.one_machine("devices of PCs, with counted instructions; test_aarch64.py has others")
 @pytest.mark.parametrize("kind", ("microvm", "q35"))
 def test_programs_drive_devices(kind: str) -> None:
     line = [sys.executable, "-c", RUN, kind, str(PROGRAM)]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cloudos.host import usual
+from cloudos.host.machine import MACHINES
 from tests.boot.harness import ROOT, run
 
 EXAMPLES = ROOT / "examples"
@@ -69,7 +71,7 @@ def test_sha256sum(tmp_path: Path, size: int) -> None:
 
 def test_both_machines_run_programs() -> None:
     text = prose(2000)
-    for machine in ("microvm", "q35"):
+    for machine in MACHINES[usual.architecture()]:
         result = run(EXAMPLES / "wordcount.py", given=text, options=["--machine", machine])
         assert result.check().output == most_frequent(text), machine
 

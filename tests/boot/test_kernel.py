@@ -45,6 +45,7 @@ def test_boot_does_not_depend_on_the_size_of_memory(kind: str) -> None:
     assert small <= 3_000_000 and large <= 2 * small
 
 
+@pytest.mark.one_architecture("the least memory of an x86_64 machine; aarch64 needs more")
 def test_two_megabytes_are_enough() -> None:
     assert boot(bundle_for("echo"), given=b"hello", memory="2M").in_order().output == "hello"
 
@@ -64,6 +65,7 @@ def with_data(program: bytes, more: int) -> bytes:
     return bytes(made + content)
 
 
+@pytest.mark.one_architecture("the least memory of an x86_64 machine; aarch64 needs more")
 @pytest.mark.parametrize("pages", [1, 8, 20])
 def test_a_machine_too_small_for_its_program_says_so(pages: int) -> None:
     """When the program's data has been copied, only so many pages are left."""
@@ -140,6 +142,7 @@ def ask(monitor: Path, *commands: str) -> str:
         return answer.decode(errors="replace")
 
 
+@pytest.mark.one_architecture("page tables of x86_64; test_aarch64.py has its own")
 def test_no_page_is_writable_and_executable(tmp_path: Path) -> None:
     """QEMU walks the page tables in use: flag X means no-execute, W writable, U user."""
     monitor, answers = tmp_path / "monitor", []
@@ -180,6 +183,7 @@ def nmi_storm(monitor: Path) -> Callable[[socket.socket], None]:
     return work
 
 
+@pytest.mark.one_architecture("interrupts of x86_64")
 def test_non_maskable_interrupts_are_harmless_anywhere(tmp_path: Path) -> None:
     """The worst place is between SYSCALL and SWAPGS: millions of system calls give them a chance to hit it."""
     monitor = tmp_path / "monitor"
@@ -195,6 +199,7 @@ def test_what_is_no_bundle_is_refused(content: bytes, kind: str) -> None:
     assert run.record("refused") == "reason=the program cannot be loaded"
 
 
+@pytest.mark.one_architecture("processors of x86_64; test_aarch64.py has others")
 @pytest.mark.parametrize("cpu", ["qemu64", "max,smap=off,smep=off,umip=off,pdpe1gb=off", "max,hypervisor=off"])
 def test_processors_with_fewer_features_do(cpu: str) -> None:
     assert boot(bundle_for("echo"), "-cpu", cpu, given=b"x").in_order().output == "x"

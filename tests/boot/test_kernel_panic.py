@@ -11,6 +11,7 @@ import pytest
 from cloudos.host import report
 from cloudos.host.records import Log
 from cloudos.host.symbols import Symbols
+from tests.boot.harness import PATIENCE
 from tests.boot.kernel_machine import ROOT, architecture_of, boot, bundle_for
 from tests.stress.harness import LONG
 
@@ -28,7 +29,7 @@ def explanation(folder: Path, bug: str, level: str, kind: str = "microvm") -> li
     """The lines that a user would read after this bug."""
     image = folder / "kernel.elf"
     command = [sys.executable, "-m", "tests.boot.programs.broken_kernel", str(image), bug, level, architecture_of(kind)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE)
     run = boot(bundle_for("cost", kind=kind), image=image, kind=kind)
     assert run.log.splitlines()[-1] == "@off"
     log = Log()

@@ -24,6 +24,7 @@ sys.exit(cli.main())
 """
 
 
+pytestmark = pytest.mark.one_processor("instructions are counted")
 ARCHITECTURES = ["x86_64", "aarch64"]
 
 

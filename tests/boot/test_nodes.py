@@ -40,5 +40,5 @@ def test_memory_is_near_the_processor_that_asks() -> None:
 
 
 def test_a_microvm_has_no_nodes() -> None:
-    result = cloudos("run", "--nodes", "2", PROGRAM).check(125)
+    result = cloudos("run", "--arch", "x86_64", "--nodes", "2", PROGRAM).check(125)
     assert "--machine q35" in result.errors

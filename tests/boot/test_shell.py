@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from cloudos.host import usual
 from cloudos.host.image import program_file
 from tests.boot.harness import LAUNCHER, ROOT, run
 from tests.unit.apps.shell.scripts import CONTROL, STREAMS, WORDS
@@ -35,7 +36,7 @@ def test_compiled_as_dash() -> None:
     expected = subprocess.run(["dash", "-c", text], env={"HOME": "/"}, capture_output=True, check=True).stdout
     run(SHELL, "-c", "exit 0", options=("--timeout", "60")).check(0)
     # Subshells are processes, which the shell starts by its path.
-    itself = f"{program_file(SHELL, 'x86_64')}:/bin/sh"
+    itself = f"{program_file(SHELL, usual.architecture())}:/bin/sh"
     found = run(SHELL, "-c", text, options=("--timeout", "60", "-e", "HOME=/", "--file", itself)).check(0)
     assert found.output.decode() == expected.decode()
 

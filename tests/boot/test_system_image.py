@@ -8,7 +8,7 @@ import pytest
 
 from cloudos.host import counted, system_image
 from cloudos.host.console_session import Script
-from tests.boot.harness import cloudos
+from tests.boot.harness import CLOCK_DRIVER, LINE_DRIVER, cloudos
 from tests.boot.person import PROMPT as PROMPT_TEXT
 from tests.boot.person import Person
 
@@ -28,6 +28,7 @@ def command(script: Script, line: bytes) -> str:
     return str(shown.decode().replace("\r\n", "\n"))
 
 
+@pytest.mark.one_processor("instructions are counted")
 def test_from_the_first_instruction_to_the_prompt() -> None:
     made = system_image.build(system_image.load("system"))
     with counted.console(made.kernel, made.content, memory=64 * MEGABYTE) as script:
@@ -78,9 +79,9 @@ def test_the_console_goes_on_with_a_new_driver() -> None:
     with counted.system_console("system") as script:
         script.expect(PROMPT)
         for starts in ("2", "3"):
-            script.type(b"services restart serial16550\r")
+            script.type(f"services restart {LINE_DRIVER}\r".encode())
             script.expect(PROMPT)
-            assert states(command(script, b"services"))["serial16550"] == ("running", starts)
+            assert states(command(script, b"services"))[LINE_DRIVER] == ("running", starts)
         script.type(b"exit 4\r")
         assert script.finish() == 4
 
@@ -113,7 +114,7 @@ def test_what_a_machine_has_beyond_the_quotas_is_shared_out() -> None:
     with counted.console(made.kernel, made.content, memory=24 * MEGABYTE) as script:
         script.expect(PROMPT)
         found = limits(script)
-    assert found["rtc"] == own["rtc"].memory >> 10
+    assert found[CLOCK_DRIVER] == own[CLOCK_DRIVER].memory >> 10
     # All that is there but a 64th and what init keeps for itself: 16 MB more, and what 8 MB are more than enough.
     given = {name: found[name] - (one.memory >> 10) for name, one in own.items()}
     assert 15 << 10 < sum(given.values()) <= 17 << 10

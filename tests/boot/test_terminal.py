@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.harness import ROOT
+from tests.boot.harness import PATIENCE, ROOT
 from tests.unit.services.terminal_model import Terminal
 
 PROGRAM = ROOT / "tests" / "boot" / "programs" / "terminal.py"
@@ -27,7 +27,8 @@ machine.command = lambda *given: [*plain(*given), *added]
 sys.argv = ["cloudos", "run", "--bare", "--timeout", "100", "--memory", "64M", sys.argv[2]]
 sys.exit(cli.main())
 """
-PATIENCE = 20.0
+SHOWN = 20.0
+"""Seconds until the screen shows what it has to."""
 
 
 class Person:
@@ -67,7 +68,7 @@ class Person:
 
     def see(self, *last: str) -> None:
         """Wait until these are the last rows of the screen that are not empty."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + SHOWN
         while self.terminal.text().split("\n")[-len(last) :] != list(last):
             if not self.look() and (time.monotonic() > end or self.guest.poll() is not None):
                 self.guest.kill()
@@ -84,6 +85,7 @@ def person(tmp_path: Path) -> Iterator[Person]:
     made.port.close()
 
 
+@pytest.mark.one_architecture("a serial port of PCs; test_interactive.py has the console of others")
 def test_a_person_at_a_terminal(person: Person) -> None:
     person.see("$")
     person.type(b"sizE\x7fe\r")

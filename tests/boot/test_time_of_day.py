@@ -11,6 +11,7 @@ from tests.boot.harness import ROOT, run
 PROGRAM = ROOT / "tests" / "boot" / "programs" / "time_of_day.py"
 
 
+@pytest.mark.one_architecture("the clock of PCs; test_run_services.py asks that of others")
 @pytest.mark.parametrize("kind", ("microvm", "q35"))
 def test_the_driver_finds_the_hosts_time(kind: str) -> None:
     start = int(time.time())

@@ -12,6 +12,9 @@ from tests.boot.harness import Result, run
 PROGRAM = Path(__file__).parent / "programs" / "wide_addresses.py"
 
 
+pytestmark = pytest.mark.one_architecture("processors of x86_64 that have them")
+
+
 def wide(what: str, *options: str, processor: str = "qemu64,+la57") -> Result:
     return run(PROGRAM, what, options=["--bare", "--timeout", "60", "--processor", processor, *options])
 

@@ -36,13 +36,13 @@ def run(
     memory: int = 64 << 20,
     kernel: Path | None = None,
     keep: Path | None = None,
-    architecture: str = "x86_64",
-    processors: int = 1,
+    architecture: str | None = None,
+    processors: int | None = None,
 ) -> Run:
     """Boot a program under instruction counting with numbers as arguments; it must end in order.
 
-    `kernel`: another than the ordinary one. `keep`: a file that is to hold the machine's memory. Several processors run
-    at the same time and are not counted.
+    `kernel`: another than the ordinary one. `keep`: a file that is to hold the machine's memory. Without an
+    architecture or number of processors the usual. Several processors run at the same time and are not counted.
     """
     built = image.build(PROGRAMS / program, architecture)
     if kernel is not None:

@@ -14,17 +14,20 @@ from pathlib import Path
 import pytest
 
 from cloudos.abi.errors import TooManyHandles
-from cloudos.host import counted, system_image
+from cloudos.host import counted, system_image, usual
+from tests.boot.harness import CLOCK_DRIVER, LINE_DRIVER
 from tests.stress.harness import LONG_SECONDS, size
 
 IMAGES = Path(__file__).parent / "system" / "images"
-SECONDS = 120.0
-QUICK = 5_000_000
-"""Instructions until a killed service answers again, and until init answers while it restarts others."""
+SECONDS = 120.0 if usual.processors() == 1 else 300.0
+"""Of real time: several processors take turns on a host that has fewer."""
+COUNTED = usual.processors() == 1
+QUICK = 5_000_000 if COUNTED else 5_000_000_000
+"""Instructions until a killed service answers again, and until init answers while it restarts others. Several
+processors are not counted: then it is nanoseconds, of a machine that others use too."""
 
-KILLED = (
-    "serial16550", "rtc", "entropy", "log", "files", "pipes", "loader", "audit", "policy", "names", "console", "shell",
-)  # fmt: skip
+OTHERS = ("entropy", "log", "files", "pipes", "loader", "audit", "policy", "names", "console", "shell")
+KILLED = (LINE_DRIVER, CLOCK_DRIVER, *OTHERS)
 PAGE = 4096
 PIPES_OF_A_LIFE, PIPE_SIZE = 8, 17408
 KINDS = 12
@@ -62,6 +65,12 @@ def changed(folder: Path, image: str, old: str, new: str) -> Path:
     return manifest
 
 
+def killing(folder: Path, rounds: int) -> Path:
+    """The manifest in which all services of this architecture are killed so many times."""
+    old = '["20", "5", "serial16550", "rtc",'
+    return changed(folder, "kill.toml", old, f'["{rounds}", "{QUICK // 1_000_000}", "{LINE_DRIVER}", "{CLOCK_DRIVER}",')
+
+
 def numbers(pattern: str, output: str) -> list[tuple[str, ...]]:
     """The groups of all lines that are of a pattern."""
     return [match.groups() for match in re.finditer(rf"^{pattern}$", output, re.MULTILINE)]
@@ -78,17 +87,16 @@ def trouble(output: str) -> list[str]:
     return re.findall(r"^\[ *[\d.]+\] ([\w-]+): (?:ended by|cannot|has failed)", output, re.MULTILINE)
 
 
-def test_all_components_of_the_system_are_killed() -> None:
-    system, kill = system_image.load("system"), system_image.load(str(IMAGES / "kill.toml"))
+def test_all_components_of_the_system_are_killed(tmp_path: Path) -> None:
+    system, kill = system_image.load("system"), system_image.load(str(killing(tmp_path, 20)))
     assert {one.component.name for one in system.placed} == set(KILLED)
     (killer,) = [one.component for one in kill.placed if one.component.name == "killer"]
-    assert killer.arguments[1:] == KILLED
+    assert killer.arguments[2:] == KILLED
 
 
 def test_every_service_can_be_killed_while_it_is_used(tmp_path: Path) -> None:
-    rounds = size(20, 1000)
-    manifest = changed(tmp_path, "kill.toml", 'arguments = ["20",', f'arguments = ["{rounds}",')
-    output = boot_with_serial_port(manifest)
+    rounds = size(20 if COUNTED else 8, 1000)
+    output = boot_with_serial_port(killing(tmp_path, rounds))
     assert trouble(output) == []
     killed, longest = only(r"killed (\d+) longest (\d+)", output)
     assert killed == 2 * rounds * len(KILLED)
@@ -125,8 +133,9 @@ def test_an_intruder_reaches_nothing_and_is_recorded() -> None:
 
 
 def test_a_driver_that_faults_takes_nothing_down(tmp_path: Path) -> None:
-    lives = size(2_000, 100_000)
-    output = boot(changed(tmp_path, "faults.toml", '["2000", "faulty"]', f'["{lives}", "faulty"]'))
+    lives, limit = (size(2_000, 100_000), 2) if COUNTED else (size(500, 10_000), 200)
+    old, new = '["2000", "faulty", "2"]', f'["{lives}", "faulty", "{limit}"]'
+    output = boot(changed(tmp_path, "faults.toml", old, new))
     assert set(trouble(output)) == {"faulty"}
     assert only(r"starts (\d+) in \d+ ms", output)[0] >= lives
     others = numbers(r"other ([\w-]+) (\w+) (\d+) (\d+) (\d+)", output)
@@ -181,7 +190,8 @@ def test_who_takes_all_of_something_does_not_take_it_from_others(what: str, numb
 
 def test_what_is_used_up_is_an_error() -> None:
     output = exhausted()
-    before_handles = re.findall(r"^error (\d+)\nholding handles (\d+)$", output, re.MULTILINE)
+    # With several processors others say something in between.
+    before_handles = re.findall(r"^error (\d+)\n(?:neighbour.*\n)*holding handles (\d+)$", output, re.MULTILINE)
     # Of 1,500, in whole frames of 63, it was started with some.
     assert [error for error, _ in before_handles] == [str(TooManyHandles.code)] * 2
     assert all(1512 - 24 <= int(count) < 1512 for _, count in before_handles)
@@ -189,6 +199,7 @@ def test_what_is_used_up_is_an_error() -> None:
     assert only(r"error (\d+)", part("files")[1]) == (10,), "a full volume took some of ten bytes"
 
 
+@pytest.mark.one_processor("a share of the time of the one processor that there is")
 def test_who_loops_takes_its_share_of_time_and_no_more() -> None:
     quiet, looping = exhausted().split("holding time 0\n")
     free = max(int(count) for (count,) in numbers(r"neighbour (\d+)", quiet))
@@ -250,9 +261,10 @@ def test_what_cannot_be_started_does_not_keep_init_busy(tmp_path: Path) -> None:
     output = boot(manifest)
     assert "a second is over" in output
     tries = trouble(output)
-    # A hundred tries in a second; of those, 64 lines and then 20 a second.
-    assert set(tries) == {"restless"} and 60 <= len(tries) <= 90
-    assert "lines left out before this one" in output
+    # A hundred tries in a second; of those, 64 lines and then 20 a second. A busy host has time for fewer.
+    assert set(tries) == {"restless"} and len(tries) <= 90
+    assert not COUNTED or len(tries) >= 60
+    assert not COUNTED or "lines left out before this one" in output
 
 
 def test_pipes_of_the_dead_are_given_back_and_no_crowd_takes_all() -> None:
@@ -266,7 +278,8 @@ def test_pipes_of_the_dead_are_given_back_and_no_crowd_takes_all() -> None:
     assert len(lives) >= 10 and min(lives) >= 5 and max(lives) - min(lives) <= 1
     inherited = [(int(count), int(time)) for count, time in numbers(r"inherited (\d+) after (\d+)", output)]
     assert len(inherited) == 10
-    assert all(count == 0 and time <= 300 for count, time in inherited), "who waits learns of the writer's end"
+    soon = 300 if COUNTED else 5_000  # milliseconds
+    assert all(count == 0 and time <= soon for count, time in inherited), "who waits learns of the writer's end"
     starts = {name: int(count) for name, count in numbers(r"lives ([\w-]+) (\d+)", output)}
     assert starts.pop("forgetful") >= 10
     assert set(starts.values()) == {1}, "something else was started again"

@@ -10,7 +10,7 @@ from cloudos.sdk.component import held
 from cloudos.sdk.service import server
 from cloudos.sdk.sha256 import Sha256
 from cloudos.services.entropy.generator import Generator
-from cloudos.services.entropy.sources import Sources
+from cloudos.services.entropy.sources import SAMPLE, Sources
 
 MOST_BYTES = 1 << 20  # between two seeds
 MOST_TIME = 300_000_000_000  # nanoseconds between two seeds
@@ -45,14 +45,21 @@ class EntropyServer:
         return into.length
 
     def reseed(self) -> None:
-        """Mix fresh samples into the key."""
+        """Mix fresh samples into the key.
+
+        The time is a nonce (NIST SP 800-90A, section 8.6.7): where the samples of two lives are the same, as on a
+        machine without jitter, their keys are not.
+        """
         self.hash.begin()
         self.hash.update(self.generator.key.slice())
         self.seeded = self.sources.gather(self.hash)
+        now = system.clock_read()
+        for byte in U64.range(8):
+            self.hash.update(SAMPLE.put(now >> byte * 8 & 0xFF))
         self.hash.finish(self.generator.key.slice())
         self.hash.block.slice().fill(U8(0))
         self.given = U64(0)
-        self.due = system.clock_read() + MOST_TIME
+        self.due = now + MOST_TIME
 
 
 SERVER = place(EntropyServer())

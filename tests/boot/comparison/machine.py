@@ -12,7 +12,12 @@ from tests.unit.apps.commands import FILES
 
 ROOT = Path(__file__).resolve().parents[3]
 SYSTEM = ROOT / "cloudos" / "images" / "system.toml"
-WITHOUT = ("cloudos/apps/shell", "cloudos/services/console", "cloudos/drivers/serial16550")
+WITHOUT = (
+    "cloudos/apps/shell",
+    "cloudos/services/console",
+    "cloudos/drivers/serial16550",
+    "cloudos/drivers/virtio_console",
+)
 """Components for a person at a terminal: there is none."""
 
 COMPONENT = """[[components]]

@@ -210,7 +210,17 @@ def test_samples_reach_the_key(clock: Clock) -> None:
     clock.random = random.Random(7)
     made.reseed()
     after = bytes(int(byte) for byte in made.generator.key)
-    assert after == hashlib.sha256(before + b"".join(taken)).digest()
+    assert after == hashlib.sha256(before + b"".join(taken) + clock.now.to_bytes(8, "little")).digest()
+
+
+def test_lives_with_the_same_samples_give_other_bytes(clock: Clock) -> None:
+    hardware_random.MODEL.source = NONE
+    lives = []
+    for _ in range(2):
+        clock.random = random.Random(7)
+        start()
+        lives.append(fill(32))
+    assert lives[0] != lives[1]
 
 
 def counting() -> Callable[[], int]:

@@ -27,6 +27,9 @@ LENGTH = 4000  # bytes that a thread writes
 WRITE = 1 << 16 | 2  # the label of Stream.write
 CALL = next(call.number for call in SYSTEM_CALLS if call.name == "message_call")
 MOST = 256  # pipes
+LOOK = 1_000_000  # nanoseconds
+SETTLED = 20  # looks without another outcome, after which all threads wait or have one
+LONGEST = 20_000  # looks
 
 
 @struct
@@ -69,6 +72,31 @@ def start(number: U64) -> None:
     system.thread_start(thread)
 
 
+def outcomes() -> tuple[U64, U64]:
+    """How many threads were refused, and how many have another outcome."""
+    refused, other = U64(0), U64(0)
+    for number in U64.range(THREADS):
+        if CROWD.outcomes[number] == NoSpace.code:
+            refused += 1
+        elif CROWD.outcomes[number] != 0:
+            other += 1
+    return refused, other
+
+
+def settled() -> tuple[U64, U64]:
+    """The outcomes once they do not change any more."""
+    refused, other = U64(0), U64(0)
+    same = U64(0)
+    for _ in U64.range(LONGEST):
+        system.thread_sleep(U64(LOOK))
+        now_refused, now_other = outcomes()
+        same = same + 1 if now_refused == refused and now_other == other else U64(0)
+        refused, other = now_refused, now_other
+        if same >= SETTLED and refused != 0:
+            break
+    return refused, other
+
+
 def main() -> U8:
     """For ever."""
     try:
@@ -81,13 +109,7 @@ def main() -> U8:
         pass
     for number in U64.range(THREADS):
         start(number)
-    system.thread_sleep(U64(1_000_000))
-    refused, other = U64(0), U64(0)
-    for number in U64.range(THREADS):
-        if CROWD.outcomes[number] == NoSpace.code:
-            refused += 1
-        elif CROWD.outcomes[number] != 0:
-            other += 1
+    refused, other = settled()
     print(f"crowd {CROWD.count} refused {refused} other {other}")
     while True:
         system.thread_sleep(U64(1_000_000_000))

@@ -1,7 +1,7 @@
 """A driver that faults: another kind of fault in each life, by a counter in the memory that it keeps.
 
 Each life counts its kind in that memory before it faults, and the watchdog (watchdog/main.py) ends the lives that would
-never end by themselves. Life 1,000 and so on says on the boot log how many there were of each kind, so that what is
+never end by themselves. Life 100 and so on says on the boot log how many there were of each kind, so that what is
 claimed to have happened has.
 """
 
@@ -44,7 +44,7 @@ KINDS = 12
 WRITES, READS, JUMPS, DIVIDES, PRIVILEGED, PANICS, GARBAGE, MEMORY, STACK, LOOPS, HANDLES, EXITS = range(KINDS)
 # Of 50 lives, one loops and one makes handles until there are no more: those take long.
 SELDOM = 50
-TELL_EVERY = 1000
+TELL_EVERY = 100
 MESSAGES = 20
 PATIENCE = 200_000  # nanoseconds that a message of garbage may wait for its answer
 CALL, SEND = (next(one.number for one in SYSTEM_CALLS if one.name == name) for name in ("message_call", "message_send"))
@@ -72,6 +72,19 @@ faulty_halt:
   hlt
   ret
 """,
+    # Its division by zero is 0; what stops a processor in a calculation is a breakpoint.
+    aarch64="""
+.text
+.globl faulty_jump, faulty_divide, faulty_halt
+faulty_jump:
+  br x0
+faulty_divide:
+  brk #0
+  ret
+faulty_halt:
+  wfi
+  ret
+""",
 )
 
 
@@ -83,7 +96,7 @@ def jump(address: U64) -> None:
 
 @external(CODE, "faulty_divide")
 def divide() -> None:
-    """The processor's division by zero."""
+    """The processor's division by zero, where that is a fault."""
     raise NotImplementedError
 
 

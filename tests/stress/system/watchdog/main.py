@@ -1,9 +1,10 @@
 """Ends lives of a component that do not end by themselves, and looks whether anything else suffers.
 
-    watchdog LIVES NAME
+    watchdog LIVES NAME LIMIT
 
-A life of NAME that lasts for two looks is ended. After LIVES starts of it every other component must still be in its
-first life, and hold no more memory than after a tenth of them. What it found is printed, and is the status.
+A life of NAME that lasts for more than LIMIT milliseconds is ended. After LIVES starts of it every other component must
+still be in its first life, and hold no more memory than after a tenth of them. What it found is printed, and is the
+status.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from cloudos.sdk.component import held
 
 LOOKS = 20  # at how much memory others hold
 PERIOD = 1_000_000  # nanoseconds between two looks
-LIFE = 2_000_000  # nanoseconds after which a life is ended
 
 
 @struct
@@ -32,8 +32,10 @@ ROOM = place(Room())
 
 @struct
 class Figures:
-    """What is told at the end: the longest call of init, calls, and lives that were ended."""
+    """What is told at the end: the longest call of init, calls, and lives that were ended; and when one is, in
+    nanoseconds."""
 
+    limit: U64 = U64(0)
     longest: U64 = U64(0)
     looks: U64 = U64(0)
     ended: U64 = U64(0)
@@ -82,7 +84,7 @@ def look(name: Text) -> U64:
         words = row.split(" ")
         if words[0] == name:
             since = number(words, U64(5))
-            if words[1].equals("running") and system.clock_read() - since > LIFE:
+            if words[1].equals("running") and system.clock_read() - since > FIGURES.limit:
                 Supervisor(held("init")).restart(name.content)
                 FIGURES.ended += 1
             return number(words, U64(2))
@@ -109,6 +111,7 @@ def main(arguments: List[Text]) -> U8:
     """Status 0 when nothing else was taken down."""
     lives = U64(arguments[1].to_integer())
     name = arguments[2]
+    FIGURES.limit = U64(arguments[3].to_integer()) * 1_000_000
     while look(name) < lives // 10:
         system.thread_sleep(U64(PERIOD))
     before = memory(name)
