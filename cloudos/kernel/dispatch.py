@@ -66,8 +66,8 @@ from cloudos.lang import (
 IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock, devices)
 # This touches no thread but the caller's, and nothing that the caller could wait for: nobody else is looked at after.
 SHORT = "clock_read"
-# The calls with a fast path, which comes before the dispatch: it has a function of its own.
-FAST = {"message_call": message.fast_call, "message_reply_receive": message.fast_reply_receive}
+# The calls with a fast path, which comes before the dispatch: see `on_message`.
+FAST = ("message_call", "message_reply_receive")
 # What needs fewer registers saved than all the others together.
 APART = ("system_null", "thread_yield")
 CLASSES: dict[Kind, Any] = {
@@ -271,9 +271,7 @@ def _namespace() -> dict[str, Any]:
         item.__name__: item
         for item in (*used, *CLASSES.values(), error_code, leave, look_up_needed, look_up_here, refuse, is_gone)
     }
-    names |= {"NEEDS": NEEDS, "COUNT": len(SYSTEM_CALLS), "processors": processors} | {
-        fast.__name__: fast for fast in FAST.values()
-    }
+    names |= {"NEEDS": NEEDS, "COUNT": len(SYSTEM_CALLS), "processors": processors}
     for call in SYSTEM_CALLS:
         implementation = implementation_of(call)
         # The compiler refuses an implementation that could raise anything else.

@@ -42,35 +42,43 @@ def revoking(rounds: int) -> tuple[user.UserFunction, ...]:
             yield from programs.sleep(5_000)
             for handle in (bell, endpoint):
                 yield from succeed("handle_revoke", handle)
-            done = b""
-            while done != b"\1\1":
-                yield from programs.sleep(20_000)
-                done = yield user.Read(user.SCRATCH + 1, 2)
-            yield user.Write(user.SCRATCH + 1, b"\0\0")
+            yield from until_both_are_done()
         return 0
 
-    def signaller(argument: int, _: int) -> user.UserCode:
-        bell, endpoint = unpacked(argument, 2)
-        while (yield user.call("notification_signal", bell, 1)).error == 0:
-            yield from programs.sleep(1_000)
-        got = yield user.message("message_receive", endpoint)
-        while got.error == 0:
-            got = yield user.message("message_reply_receive", endpoint, reply=got.reply)
-        assert got.error in GONE
-        yield user.Write(user.SCRATCH + 1, b"\1")
-        return None
-
-    def waiter(argument: int, _: int) -> user.UserCode:
-        bell, endpoint = unpacked(argument, 2)
-        while (yield user.call("notification_wait", bell, (1 << 64) - 1)).error == 0:
-            pass
-        while not (error := (yield user.message("message_call", endpoint)).error):
-            yield from programs.sleep(1_000)
-        assert error in GONE
-        yield user.Write(user.SCRATCH + 2, b"\1")
-        return None
-
     return main, signaller, waiter
+
+
+def until_both_are_done() -> programs.Steps:
+    """Wait for the marks of the two others, and take them away."""
+    while (yield user.Read(user.SCRATCH + 1, 2)) != b"\1\1":
+        yield from programs.sleep(20_000)
+    yield user.Write(user.SCRATCH + 1, b"\0\0")
+    return 0
+
+
+def signaller(argument: int, _: int) -> user.UserCode:
+    """Signals until that is not possible any more, then serves until that is not."""
+    bell, endpoint = unpacked(argument, 2)
+    while (yield user.call("notification_signal", bell, 1)).error == 0:
+        yield from programs.sleep(1_000)
+    got = yield user.message("message_receive", endpoint)
+    while got.error == 0:
+        got = yield user.message("message_reply_receive", endpoint, reply=got.reply)
+    assert got.error in GONE
+    yield user.Write(user.SCRATCH + 1, b"\1")
+    return None
+
+
+def waiter(argument: int, _: int) -> user.UserCode:
+    """Waits for signals, and then calls."""
+    bell, endpoint = unpacked(argument, 2)
+    while (yield user.call("notification_wait", bell, (1 << 64) - 1)).error == 0:
+        pass
+    while not (error := (yield user.message("message_call", endpoint)).error):
+        yield from programs.sleep(1_000)
+    assert error in GONE
+    yield user.Write(user.SCRATCH + 2, b"\1")
+    return None
 
 
 PATHS: dict[str, tuple[Program, int]] = {

@@ -54,6 +54,69 @@ BYTES = LENGTH << tags.BYTES_SHIFT
 KINDS = (0, BYTES, tags.DEADLINE, BYTES | tags.DEADLINE)
 
 
+def server(argument: int, _: int) -> user.UserCode:
+    """Answers, in all ways; bound to the bell when its number is odd."""
+    endpoint, bell, number, _ = unpacked(argument, 4)
+    buffer = programs.BUFFERS + (number & 0xFF) * PAGE
+    yield from succeed("thread_set_buffer", buffer)
+    if number & 1:
+        yield from succeed("thread_bind", bell)
+    reply, turn, last = 0, 0, 0
+    while True:
+        turn += 1
+        tag = KINDS[turn % 4]
+        yield from prepared(buffer, tag, last + 1, 30_000)
+        if turn % 3 and reply:
+            answer = user.message("message_reply_receive", endpoint, tag, words=(last + 1,), reply=reply)
+        elif reply:
+            # Whoever has called may have given up.
+            yield user.message("message_reply", reply, tag & ~tags.DEADLINE, words=(last + 1,))
+            answer = user.message("message_receive", endpoint, tag & tags.DEADLINE)
+        else:
+            answer = user.message("message_receive", endpoint, tag & tags.DEADLINE)
+        got = yield answer
+        reply = 0 if got.error else got.reply
+        if not got.error and not got.tag & tags.FROM_KERNEL:
+            last = got.words[0]
+            yield from check(buffer, got, last)
+
+
+def client(argument: int, _: int) -> user.UserCode:
+    """Calls in all ways; how often comes with the argument."""
+    endpoint, _bell, number, rounds = unpacked(argument, 4)
+    number, rounds = number & 0xFF, rounds & 0xFF
+    buffer = programs.BUFFERS + (PAIRS + number) * PAGE
+    yield from succeed("thread_set_buffer", buffer)
+    for count in range(rounds):
+        tag = KINDS[(count + number) % 4]
+        yield from prepared(buffer, tag, count, 40_000)
+        got = yield user.message("message_call", endpoint, tag, words=(count,))
+        if got.error:
+            assert got.error in LATE and tag & tags.DEADLINE, got.error
+        else:
+            assert got.words[0] == count + 1
+            yield from check(buffer, got, count + 1)
+    yield user.Write(user.SCRATCH + number, b"\1")
+    return None
+
+
+def sender(argument: int, _: int) -> user.UserCode:
+    """Sends in all ways, and signals."""
+    endpoint, bell, number, rounds = unpacked(argument, 4)
+    number, rounds = number & 0xFF, rounds & 0xFF
+    buffer = programs.BUFFERS + (2 * PAIRS + number) * PAGE
+    yield from succeed("thread_set_buffer", buffer)
+    for count in range(rounds):
+        tag = KINDS[(count // 2 + number) % 4]
+        yield from prepared(buffer, tag, count, 20_000)
+        got = yield user.message("message_send", endpoint, tag, words=(count,))
+        assert got.error == 0 or (got.error in LATE and tag & tags.DEADLINE), got.error
+        yield from succeed("notification_signal", bell, 2)
+        yield from programs.sleep(2_000)
+    yield user.Write(user.SCRATCH + PAIRS + number, b"\1")
+    return None
+
+
 def conversing(rounds: int) -> tuple[user.UserFunction, ...]:
     """Servers, each with a client that calls it and one that sends to it, in all ways but with handles."""
 
@@ -61,71 +124,14 @@ def conversing(rounds: int) -> tuple[user.UserFunction, ...]:
         for number in range(PAIRS):
             endpoint = yield from programs.new_endpoint()
             bell = yield from programs.new_notification()
-            yield from start_thread(1, packed(endpoint, bell, number))
-            yield from start_thread(2, packed(endpoint, bell, number))
-            yield from start_thread(3, packed(endpoint, bell, number))
+            yield from start_thread(1, packed(endpoint, bell, number, rounds))
+            yield from start_thread(2, packed(endpoint, bell, number, rounds))
+            yield from start_thread(3, packed(endpoint, bell, number, rounds))
         done = b""
         while done != b"\1" * 2 * PAIRS:
             yield from programs.sleep(100_000)
             done = yield user.Read(user.SCRATCH, 2 * PAIRS)
         return 0
-
-    def server(argument: int, _: int) -> user.UserCode:
-        endpoint, bell, number = unpacked(argument, 3)
-        buffer = programs.BUFFERS + (number & 0xFF) * PAGE
-        yield from succeed("thread_set_buffer", buffer)
-        if number & 1:
-            yield from succeed("thread_bind", bell)
-        reply, turn, last = 0, 0, 0
-        while True:
-            turn += 1
-            tag = KINDS[turn % 4]
-            yield from prepared(buffer, tag, last + 1, 30_000)
-            if turn % 3 and reply:
-                answer = user.message("message_reply_receive", endpoint, tag, words=(last + 1,), reply=reply)
-            elif reply:
-                # Whoever has called may have given up.
-                yield user.message("message_reply", reply, tag & ~tags.DEADLINE, words=(last + 1,))
-                answer = user.message("message_receive", endpoint, tag & tags.DEADLINE)
-            else:
-                answer = user.message("message_receive", endpoint, tag & tags.DEADLINE)
-            got = yield answer
-            reply = 0 if got.error else got.reply
-            if not got.error and not got.tag & tags.FROM_KERNEL:
-                last = got.words[0]
-                yield from check(buffer, got, last)
-
-    def client(argument: int, _: int) -> user.UserCode:
-        endpoint, _bell, number = unpacked(argument, 3)
-        number &= 0xFF
-        buffer = programs.BUFFERS + (PAIRS + number) * PAGE
-        yield from succeed("thread_set_buffer", buffer)
-        for count in range(rounds):
-            tag = KINDS[(count + number) % 4]
-            yield from prepared(buffer, tag, count, 40_000)
-            got = yield user.message("message_call", endpoint, tag, words=(count,))
-            if got.error:
-                assert got.error in LATE and tag & tags.DEADLINE, got.error
-            else:
-                assert got.words[0] == count + 1
-                yield from check(buffer, got, count + 1)
-        yield user.Write(user.SCRATCH + number, b"\1")
-        return None
-
-    def sender(argument: int, _: int) -> user.UserCode:
-        endpoint, bell, number = unpacked(argument, 3)
-        number &= 0xFF
-        buffer = programs.BUFFERS + (2 * PAIRS + number) * PAGE
-        yield from succeed("thread_set_buffer", buffer)
-        for count in range(rounds):
-            tag = KINDS[(count // 2 + number) % 4]
-            yield from prepared(buffer, tag, count, 20_000)
-            got = yield user.message("message_send", endpoint, tag, words=(count,))
-            assert got.error == 0 or (got.error in LATE and tag & tags.DEADLINE), got.error
-            yield from succeed("notification_signal", bell, 2)
-            yield from programs.sleep(2_000)
-        yield user.Write(user.SCRATCH + PAIRS + number, b"\1")
-        return None
 
     return main, server, client, sender
 
