@@ -37,8 +37,8 @@ def toucher(endpoint: U64) -> None:
         begin = cycles()
         touch_all(address + offset, U64(GROUP * PAGE_SIZE))
         best = min(best, (cycles() - begin) // GROUP)
-    error, _word, _tag, _badge, _handle = call_words(endpoint, U64(1), best)
-    assert error == 0, "no reply"
+    # Not answered: nobody ends while others are measured.
+    call_words(endpoint, U64(1), best)
 
 
 def start(endpoint: U64) -> None:
@@ -78,5 +78,4 @@ def main(arguments: List[Text]) -> None:
     for _ in U64.range(count):
         ipc.receive(endpoint, message)
         worst = max(worst, message.words[0])
-        ipc.reply(message)
     print(f"page_fault_apart {worst}")
