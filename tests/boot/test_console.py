@@ -147,7 +147,7 @@ def test_a_terminal_is_raw_and_restored_on_every_way_out(manifest: Path, keys: b
         os.write(ours, keys)
         if number:
             process.send_signal(number)
-        assert process.wait(timeout=30) == status
+        assert process.wait(timeout=90) == status
         assert termios.tcgetattr(theirs) == before
     finally:
         process.kill()
@@ -165,7 +165,7 @@ def test_lines_of_the_log_begin_at_the_left_of_a_raw_terminal(manifest: Path) ->
         assert b"echo: started\r\n" in shown
         os.write(ours, b"\x04")
         read_until(ours, b"switched off\r\n")
-        assert process.wait(timeout=30) == 7
+        assert process.wait(timeout=90) == 7
     finally:
         process.kill()
         process.wait()
