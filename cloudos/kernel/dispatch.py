@@ -237,22 +237,33 @@ def again(frame: trap.UserFrame) -> None:
 def is_gone(frame: trap.UserFrame) -> bool:
     """Be alone in the kernel, if the call is not tried without that. Whether the thread was taken from this processor
     meanwhile."""
-    number = frame.number
-    if is_alone() or number == CLOCK:
-        # Made again, perhaps.
+    if is_alone():
+        # It is made again, perhaps.
         return PROCESSOR.current.is_null()
+    number = frame.number
+    if not is_tried(number):
+        if number == CLOCK:
+            return False
+        if number != SLEEP:
+            return _is_gone_alone(frame)
     # Whoever is to be charged for time while others run on it must wait for them.
-    if not is_tried(number) or PROCESSOR.current.value.time().value.budget.is_limited:
-        again(frame)
+    if PROCESSOR.current.value.time().value.budget.is_limited:
+        return _is_gone_alone(frame)
+    return False
+
+
+@never_inlined
+def _is_gone_alone(frame: trap.UserFrame) -> bool:
+    """The same, alone."""
+    again(frame)
     return PROCESSOR.current.is_null()
 
 
 @inlined
 def is_tried(number: U64) -> bool:
-    """Whether a call may touch only what belongs to this processor. Then it makes sure of that, or raises Restart."""
-    if number < CALL or number > WAIT or number == NEW_NOTIFICATION:
-        return number == SLEEP
-    return True
+    """Of all but `thread_sleep`: whether a call may touch only what belongs to this processor. Then it makes sure of
+    that, or raises Restart."""
+    return number >= CALL and number <= WAIT and number != NEW_NOTIFICATION
 
 
 @never_inlined

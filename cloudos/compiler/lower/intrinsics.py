@@ -248,11 +248,13 @@ def _to_enum(builder: Builder, node: tree.Intrinsic) -> str:
 
 def _atomic(form: str) -> Callable[[Builder, tree.Intrinsic], str]:
     def handle(builder: Builder, node: tree.Intrinsic) -> str:
-        from cloudos.compiler.lower.expressions import value
+        from cloudos.compiler.lower.expressions import in_segment, value
 
         order = node.arguments[-1]
         assert isinstance(order, tree.Const) and isinstance(order.value, int)
-        atoms = [value(builder, argument) for argument in node.arguments[:-1]]
+        segment = in_segment(builder, node.arguments[0])
+        place = value(builder, node.arguments[0]) if segment is None else f"&{segment}"
+        atoms = [place, *(value(builder, argument) for argument in node.arguments[1:-1])]
         kind = node.arguments[0].type
         assert isinstance(kind, AtomicType)
         text = form.replace("ORDER", ORDERS[order.value])

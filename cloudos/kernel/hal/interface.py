@@ -178,6 +178,10 @@ class Processors(Protocol):
         """
         ...
 
+    def is_alone(self) -> bool:
+        """Whether this processor keeps all others out of the kernel, as `inside` says; the only one always does."""
+        ...
+
     def start_first(self, own: Any) -> None:
         """Become a processor: faults are reported, protections on, system calls ready; `this` is `own`, a State."""
 

@@ -188,12 +188,12 @@ def has_our_time(thread: Ptr[Thread]) -> bool:
 
 @never_inlined
 def come_home(object: Header, other: Ptr[Thread]) -> None:
-    """An endpoint or a notification belongs to this processor from here on, and if another thread is named, which is
-    blocked, it may be woken. Raises Restart."""
+    """An endpoint or a notification belongs to this processor from here on, and if a thread is named, which waits
+    there, it may be woken. Raises Restart."""
     home = PROCESSOR.line.number
     if is_alone():
         object.home = home
-    elif object.home != home or (not other.is_null() and not is_ours(other)):
+    elif object.home != home or (not other.is_null() and not has_our_time(other)):
         raise Restart
 
 

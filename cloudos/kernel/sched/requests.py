@@ -78,7 +78,7 @@ OWN = located(Own, processors.this)
 @inlined
 def is_alone() -> bool:
     """Whether this processor may touch everything."""
-    return OWN.machine.inside.is_alone
+    return processors.is_alone()
 
 
 @inlined

@@ -29,7 +29,7 @@ def start() -> None:
 def ready(thread: Ptr[Thread]) -> None:
     """A thread that was blocked or stopped may run, on whatever processor is best for it."""
     thread.value.state = ThreadState.READY
-    if processors.are_several() and not _place(thread):
+    if processors.are_several() and not _is_best_here(thread) and not _place(thread):
         return
     PROCESSOR.ready.append(thread)
     current = PROCESSOR.current
@@ -43,6 +43,17 @@ def ready(thread: Ptr[Thread]) -> None:
 def may_stay(thread: Ptr[Thread]) -> bool:
     """Whether a thread's time is of the processor that it belongs to."""
     return thread.value.time().value.allows(home(thread).line.number)
+
+
+@never_inlined
+def _is_best_here(thread: Ptr[Thread]) -> bool:
+    """Whether a thread belongs to this processor, and nothing else runs or waits to run here: none is better."""
+    if thread.value.processor != processors.this() or PROCESSOR.ready.count != 0:
+        return False
+    current = PROCESSOR.current
+    if not current.is_null() and current.value.state == ThreadState.RUNNING:
+        return False
+    return thread.value.time().value.allows(PROCESSOR.line.number)
 
 
 @never_inlined
@@ -72,7 +83,7 @@ def _place(thread: Ptr[Thread]) -> bool:
     thread.value.processor = Ptr.to(best).address
     if thread.value.processor == processors.this():
         return True
-    if OWN.machine.inside.is_alone:
+    if is_alone():
         best.ready.append(thread)
         best.reschedule = True
     else:

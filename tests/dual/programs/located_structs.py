@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U8, U32, Array, Ptr, VirtAddr, located, struct, zeroed
+from cloudos.lang import U8, U32, Array, Atomic, Ptr, VirtAddr, located, struct, zeroed
 
 
 @struct
@@ -19,6 +19,7 @@ class Account:
     part: Part = zeroed()
     history: Array[U32, Literal[3]] = zeroed()
     next: Ptr[Account] = zeroed()
+    visits: Atomic[U32] = Atomic(U32(0))
 
     def add(self, amount: U32) -> None:
         self.total += amount
@@ -82,6 +83,15 @@ def pointers(a: U8) -> bool:
     pointer.value.total = U32(a)
     HERE.next = pointer
     return pointer == Ptr.to(RIGHT) and HERE.next.value.total == U32(a)
+
+
+def atomics(a: U8, b: U8) -> tuple[U32, U32]:
+    choose(a.bit(0))
+    HERE.visits.store(U32(b))
+    before = HERE.visits.fetch_add(U32(a))
+    swapped = HERE.visits.compare_exchange(U32(b) + U32(a), U32(9))
+    choose(not a.bit(0))
+    return before * 1000 + HERE.visits.load(), U32(swapped) + LEFT.visits.load() * 2
 
 
 def refused(a: U8) -> U32:

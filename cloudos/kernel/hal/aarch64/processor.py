@@ -5,8 +5,22 @@ The entry code loads the register from TPIDR_EL1, and compiled code leaves it al
 
 from __future__ import annotations
 
-from cloudos.kernel.hal.shared.lock import Inside
-from cloudos.lang import U32, U64, Atomic, Ptr, Template, VirtAddr, located, machine, offset_of, struct, zeroed
+from cloudos.kernel.hal.shared.lock import ALONE, Inside
+from cloudos.lang import (
+    U32,
+    U64,
+    Atomic,
+    Order,
+    Ptr,
+    Template,
+    VirtAddr,
+    inlined,
+    located,
+    machine,
+    offset_of,
+    struct,
+    zeroed,
+)
 
 
 @struct(align=64)
@@ -48,6 +62,13 @@ def this() -> VirtAddr:
 
 
 OWN = located(State, this)
+
+
+@inlined
+def is_alone() -> bool:
+    """Whether this processor keeps all others out of the kernel."""
+    return OWN.inside.mode.load(Order.RELAXED) == ALONE
+
 
 # A processor's pages, one after the other, from a multiple of PLACE_BYTES on; those of the first one lie so in the
 # kernel's image. A stack for overflows, a guard page, the stack, which grows down from the data.

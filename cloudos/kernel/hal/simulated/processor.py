@@ -93,3 +93,8 @@ def this() -> VirtAddr:
 
 
 OWN = located(State, this)
+
+
+def is_alone() -> bool:
+    """Whether this processor keeps all others out of the kernel."""
+    return OWN.inside.is_alone

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.kernel.hal.shared.lock import Inside
+from cloudos.kernel.hal.shared.lock import ALONE, Inside
 from cloudos.lang import (
     U16,
     U32,
     U64,
     Array,
     Atomic,
+    Order,
     Ptr,
     Template,
     VirtAddr,
+    inlined,
     located,
     machine,
     offset_of,
@@ -91,6 +93,12 @@ def this() -> VirtAddr:
 
 
 OWN = located(State, this)
+
+
+@inlined
+def is_alone() -> bool:
+    """Whether this processor keeps all others out of the kernel."""
+    return OWN.inside.mode.load(Order.RELAXED) == ALONE
 
 
 @machine(x86_64=Template(f"movq %[stack], %%gs:{TASK_STACK}", inputs={"stack": "r"}))
