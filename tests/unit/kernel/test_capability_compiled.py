@@ -10,6 +10,7 @@ import pytest
 
 from cloudos.compiler.api import compile_host
 from cloudos.kernel.hal import mmu
+from cloudos.kernel.hal.x86_64 import processor
 from cloudos.kernel.memory import frames
 from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.requests import Own
@@ -30,6 +31,7 @@ def test_a_million_derivations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     own = place(Own())
     for module in (frames, requests):
         monkeypatch.setattr(module, "OWN", own)
+    monkeypatch.setattr(processor, "OWN", own.machine)
     erase(stress.WORLD)
     with as_built():
         library = compile_host([stress.start, stress.run, stress.finish], tmp_path / "stress.so")

@@ -228,5 +228,16 @@ class AgainstHost(RuleBasedStateMachine):
             position += len(found)
 
 
-TestAgainstHost = AgainstHost.TestCase
-TestAgainstHost.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+class TestAgainstHost(AgainstHost.TestCase):  # type: ignore[valid-type,misc]
+    """What is there already is no garbage: hundreds of collections need not look through it."""
+
+    settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        gc.collect()
+        gc.freeze()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        gc.unfreeze()
