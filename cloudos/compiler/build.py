@@ -120,9 +120,14 @@ def compile_flags(target: Target, optimize: str, lto: bool) -> tuple[str, ...]:
     if optimize not in ("0", "2", "s", "z"):
         raise ValueError(f"no such optimisation level: {optimize!r}")
     flags = (f"--target={target.triple}", *target.compile_flags, f"-O{optimize}", "-fdebug-compilation-dir=.")
+    # Locals are for debuggers, which get programs that are not optimised; carrying them takes a third of the time.
+    flags += ("-g" if optimize == "0" else "-gline-tables-only",)
     if target.arch == "aarch64" and optimize == "s":
         # Outlined code and shrink-wrapped frames would break the frame-pointer walk.
         flags += ("-mno-outline", "-mno-omit-leaf-frame-pointer")
+    if lto and target.kind == "user" and optimize != "0":
+        # Who calls a function is known when units are linked: before, only what is small is copied into its callers.
+        flags += ("-mllvm", "-inline-threshold=75")
     return (*flags, "-flto") if lto else flags
 
 

@@ -43,7 +43,6 @@ _COMMON_FLAGS = (
     "-ffunction-sections",
     "-fdata-sections",
     "-fno-ident",
-    "-g",
     # Emitted C is no style exercise: only what shows a fault of the compiler is an error, the rest is silent.
     "-Wno-everything",
     "-Werror=implicit-function-declaration",

@@ -1,4 +1,4 @@
-"""Fourth pass: from instructions to C, one translation unit per Python module and one for static data.
+"""Fourth pass: from instructions to C, translation units of some Python modules each, and one for static data.
 
 Every unit starts with the prelude (checked arithmetic) and the program's declarations; every statement carries the
 line of the .py file that it came from. The text is a build product: never edited, never committed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from cloudos import lang
@@ -66,6 +67,10 @@ OPERATION slice_t new_slice(u64 count, u64 size, u32 site) {
 OPERATION void free_slice(slice_t s, u64 size) { if (s.pointer && s.length) heap_release(s.pointer, s.length * size); }
 """
 
+LEAST_UNIT = 400_000
+"""Characters of functions in a unit, if there are so many: with few, clang is busy with what every unit starts with.
+Not in kernels, whose size is told by module."""
+
 
 class Emitter:
     """Writes the units of one program."""
@@ -89,8 +94,22 @@ class Emitter:
         self.declarations.close()
         data = self._data_unit(tables)
         head = self._head(functions)
-        units = [Unit(module, "\n".join([head, *texts, ""])) for module, texts in sorted(bodies.items())]
+        units = [Unit(name, "\n".join([head, *texts, ""])) for name, texts in self._grouped(bodies)]
         return [*units, Unit("static_data", head + data)]
+
+    def _grouped(self, bodies: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
+        """The texts of each unit, and its name: that of its first module."""
+        least = 0 if self.program.target.kind == "kernel" else LEAST_UNIT
+        name, texts, length = "", [], 0
+        for module, more in sorted(bodies.items()):
+            name = name or module
+            texts += more
+            length += sum(len(text) for text in more)
+            if length >= least:
+                yield name, texts
+                name, texts, length = "", [], 0
+        if texts:
+            yield name, texts
 
     def _name_types(self, functions: list[FunctionInstance]) -> None:
         """Give every type in a signature its name, so that it is declared."""
