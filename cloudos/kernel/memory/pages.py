@@ -320,9 +320,9 @@ def block_at(memory: Memory, index: U64) -> PhysAddr:
         return none
     expected = _child(above.entry, U64(0)).value.bits
     block = expected
-    if block % BLOCK_BYTES != PRESENT or _child(above.entry, U64(NODE_ENTRIES - 1)).value.bits - block != (
-        BLOCK_BYTES - PAGE_SIZE
-    ):
+    # The last page may be any frame, also one before the first's.
+    last = _child(above.entry, U64(NODE_ENTRIES - 1)).value.bits
+    if block % BLOCK_BYTES != PRESENT or last.wrapping_sub(block) != BLOCK_BYTES - PAGE_SIZE:
         return none
     for number in U64.range(NODE_ENTRIES):
         if _child(above.entry, number).value.bits != expected:

@@ -275,6 +275,29 @@ def test_a_full_table_of_regions_refuses_and_is_as_before() -> None:
         drop(space, memory)
 
 
+def test_a_first_page_like_that_of_a_block_makes_no_block() -> None:
+    """Pages that came one by one: the first at a multiple of 2 MB, the last one before it."""
+    with memory_machine():
+        space, memory = new_space(), new_memory(512)
+        show(space, memory, START)
+        touch(space.value, START + 1, 1, large=False)
+        free = [FRAMES.allocate(U64(0)) for _ in range(int(FRAMES.available))]
+        free.sort(key=lambda frame: int(frame.value))
+        lowest = free.pop(0)
+        first = next(frame for frame in free if frame.value % (512 * PAGE) == 0)
+        free.remove(first)
+        for page in (0, *range(2, 511), 511):
+            frame = first if page == 0 else lowest if page == 511 else free.pop()
+            FRAMES.free(frame, U64(0))
+            touch(space.value, START + page, page, large=False)
+            assert pages.find(memory.value, U64(page), U64(0)).frame == frame
+        for frame in free:
+            FRAMES.free(frame, U64(0))
+        show(space, memory, 2 * START)
+        assert [touch(space.value, 2 * START + page) for page in (0, 1, 511)] == [0, 1, 511]
+        drop(space, memory)
+
+
 def test_a_run_is_shown_with_the_largest_pages_that_fit() -> None:
     with memory_machine():
         space = new_space()
