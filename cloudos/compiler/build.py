@@ -127,7 +127,7 @@ def compile_flags(target: Target, optimize: str, lto: bool) -> tuple[str, ...]:
         flags += ("-mno-outline", "-mno-omit-leaf-frame-pointer")
     if lto and target.kind == "user" and optimize != "0":
         # Who calls a function is known when units are linked: before, only what is small is copied into its callers.
-        flags += ("-mllvm", "-inline-threshold=75")
+        flags += ("-mllvm", "-inline-threshold=25")
     return (*flags, "-flto") if lto else flags
 
 

@@ -19,10 +19,6 @@ from tests.stress.harness import LONG
 GROWTH = 1.10
 """TARGETS: instructions of a message with 64 processors, compared to one."""
 
-GROWTH_OF_CARGO = 1.16
-"""Of one that no fast path takes: whether it may be dealt with at home is asked where there are several. Already with
-two it is as much."""
-
 HOLD = 10_000
 """Instructions for which a processor is alone at most: as long as interrupts may be off."""
 
@@ -60,14 +56,14 @@ def measured(name: str, architecture: str, processors: int, count: int, kernel: 
 
 
 @pytest.mark.parametrize(
-    ("bench", "count", "growth"),
-    ((exchange, 4, GROWTH), (exchange_cargo, 4, GROWTH_OF_CARGO), (touch, 64, GROWTH)),
+    ("bench", "count"),
+    ((exchange, 4), (exchange_cargo, 4), (touch, 64)),
     ids=("message", "cargo", "page fault"),
 )
-def test_it_costs_the_same_with_64_processors(bench: Bench, count: int, growth: float) -> None:
+def test_it_costs_the_same_with_64_processors(bench: Bench, count: int) -> None:
     for architecture in ("x86_64", "aarch64"):
         one, all_64 = (int(bench(architecture, processors, count).output.split()[1]) for processors in (1, 64))
-        assert 0.95 * one <= all_64 <= growth * one, f"{architecture}: {one} became {all_64} instructions"
+        assert 0.95 * one <= all_64 <= GROWTH * one, f"{architecture}: {one} became {all_64} instructions"
 
 
 BOTH = pytest.mark.parametrize(
