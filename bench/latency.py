@@ -105,7 +105,7 @@ def revoke(handle: U64) -> None:
 
 
 def work(schedule: U64) -> None:
-    """What keeps the kernel busy for long, so often that more shows no longer wait. What it starts is not more urgent."""
+    """What keeps the kernel busy for long, so often that more shows no longer wait. What it starts is not urgent."""
     quota = U64(initial.QUOTA)
     for _ in U64.range(160):
         address = system.memory_map(U64(1 << 20))
