@@ -82,6 +82,7 @@ _FLAGS: dict[tuple[str, Kind], tuple[str, ...]] = {
     ),
     ("x86_64", "host"): ("-fPIC", "-DCLOUDOS_FLOAT=1"),
     ("aarch64", "kernel"): (
+        "-mbranch-protection=bti",
         "-mgeneral-regs-only",
         "-fno-pic",
         "-mcmodel=tiny",

@@ -74,3 +74,10 @@ def test_a_stack_that_overflows_is_explained(tmp_path: Path, kind: str, trap: st
     text = explanation(tmp_path, "recursion", "s", kind)
     assert text.count("    return recursion(number + 1) + recursion(number)") >= 3
     assert text[-1].startswith(f"kernel panic: {trap}, address 0xffffffff")
+
+
+def test_a_branch_to_any_instruction_is_explained(tmp_path: Path) -> None:
+    """A branch target exception of AArch64, of a branch by a register (DDI 0487, ESR_EL1: class 0x0d, BTYPE 3)."""
+    text = explanation(tmp_path, "branch", "s", "virt")
+    assert any("in branch" in line for line in text), "\n".join(text)
+    assert text[-1].startswith("kernel panic: trap 0x400, error 0x36000003")

@@ -11,7 +11,20 @@ from typing import Literal
 os.environ["CLOUDOS_ARCHITECTURE"] = sys.argv[4]
 from cloudos.compiler.api import compile_kernel
 from cloudos.kernel.objects import clock
-from cloudos.lang import U8, U64, Array, Ptr, VirtAddr, never_inlined, panic, place, struct, zeroed
+from cloudos.lang import (
+    U8,
+    U64,
+    Array,
+    Ptr,
+    Template,
+    VirtAddr,
+    machine,
+    never_inlined,
+    panic,
+    place,
+    struct,
+    zeroed,
+)
 
 
 @struct
@@ -50,11 +63,24 @@ def recursion(number: U64) -> U64:
     return recursion(number + 1) + recursion(number)
 
 
+@machine(aarch64=Template("adr x9, 1f\n br x9\n1: mov %[result], xzr", result="=r", clobbers=("x9",)))
+def nowhere() -> U64:
+    """Branches to an instruction that does not say that it may be reached so."""
+    return U64(0)
+
+
+@never_inlined
+def branch(number: U64) -> U64:
+    """Goes where no branch may lead."""
+    return nowhere() + number
+
+
 def clock_read() -> U64:
     """System call."""
     return BUG(U64(7)) + 1
 
 
-BUG = {"index": index, "message": message, "access": access, "recursion": recursion}[sys.argv[2]]
+BUGS = {"index": index, "message": message, "access": access, "recursion": recursion, "branch": branch}
+BUG = BUGS[sys.argv[2]]
 clock.clock_read = clock_read
 compile_kernel(sys.argv[4], Path(sys.argv[1]), optimize=sys.argv[3])

@@ -114,11 +114,11 @@ WRITE, EXECUTE, USED_BY_USER, DEVICE = (int(bit) for bit in (Access.WRITE, Acces
 def _flags(access: Access, level: U64) -> U64:
     """Bits of an entry for a page. The bits of Access are moved to their places."""
     bits = U64(U8(access))
-    flags = (bits & DEVICE ^ DEVICE) >> 2 | (bits & WRITE ^ WRITE) << 6 | (VALID | SHARED_ACCESSED)
+    flags = (bits & DEVICE ^ DEVICE) >> 2 | (bits & WRITE ^ WRITE) << 6 | (VALID | SHARED_ACCESSED | GUARDED)
     closed = bits & EXECUTE ^ EXECUTE
     if bits & USED_BY_USER != 0:
         # User pages are reached by programs, and tagged.
-        flags = flags | (1 << 6 | 1 << 11 | GUARDED | KERNEL_NO_EXECUTE) | closed << 52
+        flags = flags | (1 << 6 | 1 << 11 | KERNEL_NO_EXECUTE) | closed << 52
     else:
         flags = flags | USER_NO_EXECUTE | closed << 51
     if level == 0:
