@@ -181,9 +181,12 @@ def _refuse_inheritance(kind: Any) -> None:
 def _specialise(kind: Any, bindings: Bindings, self_type: Type | None) -> Any:
     """Fill the type variables of a generic class in; `List` inside its own methods means `List[T]`."""
     arguments: tuple[Any, ...] = getattr(kind, "__args__", ()) or getattr(kind, "__parameters__", ())
-    if str in arguments:
+    if any(argument is str for argument in arguments):
         raise UnknownAnnotation("a str is only formatted and passed on: it cannot be kept", "use Text")
-    if not arguments or not any(contains_variable(argument) for argument in arguments):
+    for argument in arguments:
+        if own(type(argument), "__struct__") or own(type(argument), "__managed__"):
+            raise UnknownAnnotation(f"an object of {type(argument).__name__} is no type", "write the name of a class")
+    if not any(contains_variable(argument) for argument in arguments):
         return kind
     filled = tuple(live_of_type(type_of_annotation(item, bindings, self_type)) for item in arguments)
     return origin_of(kind)[filled if len(filled) > 1 else filled[0]]
