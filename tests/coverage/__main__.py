@@ -23,7 +23,8 @@ MACHINE = (
     "tests/conformance/test_rows.py", "tests/boot/test_kernel.py", "tests/boot/test_kernel_panic.py",
     "tests/boot/test_faults.py", "tests/boot/test_devices.py", "tests/boot/test_microkernel.py",
     "tests/boot/test_aarch64.py", "tests/boot/test_policy.py", "tests/boot/test_system_image.py",
-    "tests/boot/test_console.py", "tests/boot/test_run.py",
+    "tests/boot/test_console.py", "tests/boot/test_run.py", "tests/boot/test_nodes.py",
+    "tests/boot/test_wide_addresses.py", "tests/boot/test_processors.py",
 )  # fmt: skip
 QUICK_SIMULATED = ("tests/unit/kernel", "tests/conformance/test_simulated.py")
 QUICK_MACHINE = ("tests/conformance/test_rows.py", "tests/boot/test_kernel.py")

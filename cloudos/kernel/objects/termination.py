@@ -211,7 +211,7 @@ def fault(thread: Ptr[Thread], kind: Fault, address: U64) -> None:
     process = thread.value.process.value
     audit.record(Event.PROCESS_FAULTED, process.table, audit.NOBODY, U64(kind.number))
     endpoint = process.fault_endpoint
-    if endpoint.is_null() or endpoint.value.dying:
+    if endpoint.is_null():
         die_of_fault(thread)
     else:
         message.call_with_fault(thread, endpoint, process.fault_badge)
@@ -221,9 +221,6 @@ def ask_pager(thread: Ptr[Thread], address: U64) -> None:
     """A running thread touched a page that only the pager of a memory object has."""
     region = regions.at(thread.value.process.value.space.value, address).value
     pager = region.memory.value.pager
-    if pager.value.dying:
-        fault(thread, faults.PAGE_DENIED, address)
-        return
     thread.value.fault = Ptr.to(faults.PAGE_DENIED)
     thread.value.fault_address = address
     thread.value.page_offset = page_faults.page_at(region, address) * PAGE_SIZE

@@ -298,6 +298,25 @@ def test_a_first_page_like_that_of_a_block_makes_no_block() -> None:
         drop(space, memory)
 
 
+def test_a_move_that_fails_has_taken_nothing() -> None:
+    """Of a page that its source has not: it is zeroed and paid for before there is a place for it."""
+    with memory_machine():
+        source, memory = new_memory(8), new_memory(8)
+        before, failed = (int(quotas.ROOT.used), int(FRAMES.available)), 0
+        for failing in range(1, 9):
+            heap.FAILURES.at = U64(failing)
+            try:
+                pages.move(source.value, U64(0), memory.value, U64(3))
+                break
+            except OutOfMemory:
+                failed += 1
+                assert (int(quotas.ROOT.used), int(FRAMES.available)) == before
+            finally:
+                heap.FAILURES.at = U64(0)
+        assert failed >= 2 and pages.find(memory.value, U64(3), U64(0)).entry != 0
+        drop(new_space(), source, memory)
+
+
 def test_a_run_is_shown_with_the_largest_pages_that_fit() -> None:
     with memory_machine():
         space = new_space()

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import BootInformation, NodeRange
 from cloudos.kernel.memory.frames import MAXIMUM_ORDER, FrameAllocator
-from cloudos.lang import U8, U64, Panic, PhysAddr
+from cloudos.kernel.sched.processor import FIRST
+from cloudos.kernel.sched.requests import ALL, Own
+from cloudos.lang import U8, U64, Panic, PhysAddr, Ptr
 from tests.unit.kernel.simulated_machine import memory
 
 PAGE = 4096
@@ -63,6 +65,19 @@ def exhaust(frames: FrameAllocator) -> int:
             seen.add(int(frames.allocate(U64(0)).value))
     except OutOfMemory:
         return len(seen)
+
+
+def test_frames_that_a_processor_has_at_hand_are_given_when_there_are_no_others() -> None:
+    with memory(*MAP) as frames:
+        total = int(frames.available)
+        kept, ALL.first = ALL.first, Ptr.to(FIRST).cast(Own)
+        try:
+            frames.put_by()
+            assert FIRST.line.at_hand.value != 0 and frames.available < total
+            assert exhaust(frames) == total
+            assert FIRST.line.at_hand.value == 0
+        finally:
+            ALL.first, FIRST.line.at_hand = kept, PhysAddr(0)
 
 
 def test_freed_neighbours_become_a_large_block_again() -> None:
