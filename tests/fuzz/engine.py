@@ -57,9 +57,15 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-def compile_counted(*arguments: Any, **options: Any) -> Any:
-    """`compile` with counters, for text that is generated while modules are imported."""
-    return atheris.patch_code(builtins.compile(*arguments, **options), True)
+COUNTED: dict[str, types.CodeType] = {}
+"""What was generated so far, by its text: the same text has the same counters, of which there is a limited number."""
+
+
+def compile_counted(source: str, filename: str, mode: str, **options: Any) -> types.CodeType:
+    """`compile` with counters, for text that is generated while modules are imported, or by each input anew."""
+    if source not in COUNTED:
+        COUNTED[source] = atheris.patch_code(builtins.compile(source, filename, mode, **options), True)
+    return COUNTED[source]
 
 
 def main() -> None:
