@@ -24,7 +24,9 @@ def align_of(type_: Any) -> int:
 
 @intrinsic("offset_of")
 def offset_of(type_: Any, field: str) -> int:
-    """Bytes from the start of a struct to its field; AttributeError when there is no such field."""
+    """Bytes from the start of a struct to its field. TypeError: no struct; AttributeError: no such field."""
+    if not hasattr(type_, "__struct__"):
+        raise TypeError(f"{type_name(type_)} is no struct")
     for entry in type_.__struct__.fields:
         if entry.name == field:
             return int(entry.offset)
@@ -33,7 +35,9 @@ def offset_of(type_: Any, field: str) -> int:
 
 @intrinsic("length_of")
 def length_of(type_: Any) -> int:
-    """How many elements the array type has."""
+    """How many elements the array type has. TypeError: no array."""
+    if not hasattr(type_, "count"):
+        raise TypeError(f"{type_name(type_)} is no array")
     return int(type_.count)
 
 

@@ -11,7 +11,7 @@ from typing import Generic, Literal, NoReturn, Protocol, TypeVar
 
 from cloudos.lang import (
     F64, I8, I32, I64, U8, U16, U32, U64, Array, Atomic, Error, IntEnum, PhysAddr, Ptr, Slice, UserPtr, VirtAddr,
-    copy, data, enum, interpreted, managed, new_slice, null, panic, struct, write_text, zeroed,
+    copy, data, enum, interpreted, length_of, managed, new_slice, null, offset_of, panic, struct, write_text, zeroed,
 )
 
 T = TypeVar("T")
@@ -93,6 +93,11 @@ CASES = [
     one_line("bytes without data", "§x = b'ab'", "data(b"),
     one_line("huge constant", "x = a + (§1 << 1099511627776)", "too large"),
     one_line("array without a type", "x = §Array()", "needs the type"),
+    one_line("offset of no field", "x = U64(§offset_of(Point, 0))", "Point has no field 0"),
+    one_line("offset in no struct", "x = U64(§offset_of(U64, 'x'))", "U64 is no struct"),
+    one_line("length of no array", "x = U64(§length_of(Point))", "Point is no array"),
+    one_line("offset of nothing", "x = U64(§offset_of(Point))", "offset_of"),
+    one_line("object for a type", "x = §Pair[HOLDER](HOLDER, HOLDER)", "is no type"),
     # Statements and expressions that are not supported
     one_line("list display", "x = §[a, b]", "not supported"),
     one_line("dict display", "x = §{a: b}", "not supported"),

@@ -379,7 +379,11 @@ def _constant_of_type(function: Callable[..., int]) -> Callable[..., tree.Expr]:
             entry.value if isinstance(entry, ast.Constant) else checker.evaluate(entry, "this argument")
             for entry in node.args[1:]
         ]
-        return tree.Const(CONST_INT, int(function(live, *rest)), line=checker.line(node))
+        try:
+            number = int(function(live, *rest))
+        except (AttributeError, TypeError) as error:
+            checker.refuse(node, f"{function.__name__} cannot be told: {error}")
+        return tree.Const(CONST_INT, number, line=checker.line(node))
 
     return handle
 
