@@ -93,6 +93,7 @@ CASES = [
     one_line("bytes without data", "§x = b'ab'", "data(b"),
     one_line("huge constant", "x = a + (§1 << 1099511627776)", "too large"),
     one_line("array without a type", "x = §Array()", "needs the type"),
+    one_line("float of a bool", "x = §F64(True)", "bool does not convert to F64"),
     one_line("offset of no field", "x = U64(§offset_of(Point, 0))", "Point has no field 0"),
     one_line("offset in no struct", "x = U64(§offset_of(U64, 'x'))", "U64 is no struct"),
     one_line("length of no array", "x = U64(§length_of(Point))", "Point is no array"),

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from cloudos.abi import layout
+from cloudos.abi import initial, layout
 from tests.sim.harness import MB, at, bundle_of, run, simulation
 from tests.sim.world import board, machine, trap, user
 
@@ -94,6 +94,16 @@ def test_a_program_that_waits_for_ever_is_noticed() -> None:
 
     with pytest.raises(board.Stuck):
         simulation(program, given=None).run()
+
+
+def test_a_deadline_at_the_end_of_time_does_not_come() -> None:
+    def program(bundle: int, length: int) -> user.UserCode:
+        notification = yield from user.succeed("notification_create", initial.QUOTA)
+        yield user.call("notification_wait", notification, (1 << 64) - 2)
+        raise AssertionError("the time has come")
+
+    with pytest.raises(board.Stuck):
+        simulation(program).run()
 
 
 def spin(bundle: int, length: int) -> user.UserCode:

@@ -117,7 +117,7 @@ def _to_integer(checker: Checker, kind: IntType, value: tree.Expr, node: ast.AST
 def _to_float(checker: Checker, kind: FloatType, value: tree.Expr, node: ast.AST) -> tree.Expr:
     if checker.program.target.kind == "kernel":
         checker.refuse(node, "the kernel has no floating point", "use integers")
-    if isinstance(value, tree.Const) and isinstance(value.value, int | float):
+    if isinstance(value, tree.Const) and value.type != BOOL and isinstance(value.value, int | float):
         return tree.Const(kind, float(kind.cls(value.value)), line=checker.line(node))
     if isinstance(value.type, IntType | FloatType):
         return tree.Reinterpret(kind, value, line=checker.line(node))

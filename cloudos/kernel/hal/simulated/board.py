@@ -40,6 +40,9 @@ LEVELS = 4
 # Lines of the interrupt controller.
 LINES = 24
 
+# Nanoseconds, 292 years: no run goes on beyond. The clock has 64 bits.
+LAST_TIME = 1 << 63
+
 
 class PoweredOff(BaseException):
     """The kernel switched the machine off."""
@@ -50,7 +53,7 @@ class Reset(PoweredOff):
 
 
 class Stuck(BaseException):
-    """The processor sleeps, and nothing will ever wake it."""
+    """The processor sleeps, and nothing will ever wake it, or not before LAST_TIME."""
 
 
 class UserMode(BaseException):
@@ -219,7 +222,7 @@ class Board:
         """Sleep: jump to the next thing that happens. Raises Stuck when there is none."""
         times = [self._events[0].time] if self._events else []
         times += [processor.alarm for processor in self.processors if processor.alarm is not None]
-        if not times:
+        if not times or min(times) > LAST_TIME:
             raise Stuck("the processor waits for an interrupt that will never come")
         self.advance(max(min(times) - self.clock, 0))
 
