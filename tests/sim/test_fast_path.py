@@ -152,3 +152,44 @@ def test_after_the_answer_the_most_urgent_goes_on(seed: int) -> None:
 
     assert run(main, server, other, client, seed=seed).record("exit") == "status=0"
     assert order == ["started", "more urgent", "gets 5"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("urgent", [0, 1, 2])
+def test_the_most_urgent_server_has_the_next_call(seed: int, urgent: int) -> None:
+    """The first one receives again while another one, of lower, equal or higher priority, waits for the next call."""
+    order: list[str] = []
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        endpoint = yield from programs.new_endpoint()
+        schedules = []
+        for below in (1, 2 - urgent, 3):
+            schedules.append((yield from programs.new_schedule(initial.PRIORITY - below)))
+        yield user.Write(user.SCRATCH, schedules[1].to_bytes(8, "little"))
+        yield from start_thread(1, endpoint, schedules[0])
+        yield from start_thread(3, endpoint, schedules[2])
+        yield from programs.sleep(2 * PAUSE)
+        return 0
+
+    def first(endpoint: int, _: int) -> user.UserCode:
+        got = yield message("message_receive", endpoint)
+        yield from start_thread(2, endpoint, int.from_bytes((yield user.Read(user.SCRATCH, 8)), "little"))
+        yield from programs.sleep(PAUSE // 2)
+        while True:
+            order.append("first")
+            got = yield message("message_reply_receive", endpoint, words=(0,) * 8, reply=got.reply)
+
+    def second(endpoint: int, _: int) -> user.UserCode:
+        got = yield message("message_receive", endpoint)
+        while True:
+            order.append("second")
+            got = yield message("message_reply_receive", endpoint, words=(0,) * 8, reply=got.reply)
+
+    def client(endpoint: int, _: int) -> user.UserCode:
+        for _ in range(2):
+            assert (yield message("message_call", endpoint, words=(0,) * 8)).error == 0
+        return None
+
+    assert run(main, first, second, client, seed=seed).record("exit") == "status=0"
+    # Among equals it is the one that has waited longer.
+    assert order == ["first", "first" if urgent == 0 else "second"]
