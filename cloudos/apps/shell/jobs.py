@@ -69,13 +69,14 @@ def finish_listening(context: Context, runner: Runner, job: Job) -> bool:
             return True
         context.look(U64(PAUSE))
         if context.pending & ~context.state.ignored() == 0:
-            runner.handle_signals()
-        else:
-            for signal in U64.range(1, 64):
-                if context.pending.bit(signal):
-                    context.state.status = signal + BY_SIGNAL
-            runner.handle_signals()
-            return False
+            # Nobody looks again here: a signal that has come meanwhile ends the wait.
+            context.pending = U64(0)
+            continue
+        for signal in U64.range(1, 64):
+            if context.pending.bit(signal):
+                context.state.status = signal + BY_SIGNAL
+        runner.handle_signals()
+        return False
 
 
 def look(job: Job) -> None:

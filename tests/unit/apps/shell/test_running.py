@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from cloudos.lang import U64
+from cloudos.sdk.host_programs import HostSystem
 from tests.unit.apps.shell.hosting import Outcome, run_dash, run_shell
 
 
@@ -95,3 +98,18 @@ E
     run_shell(["-c", script], work)
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_signal_that_comes_just_after_wait_has_looked_ends_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+
+    def signals(system: HostSystem, patience: U64) -> U64:
+        """One comes after the first look that waits: the next look of any kind sees it."""
+        time.sleep(int(patience) / 1e9)
+        comes = looks[-1:] == [True] and looks.count(True) == 1
+        looks.append(patience != 0)
+        return U64(1 << 15 if comes else 0)
+
+    monkeypatch.setattr(HostSystem, "signals", signals)
+    found = run_shell(["-c", "trap 'echo got' TERM; sleep 2 & wait $!; echo $?"], work)
+    assert found.output == b"got\n143\n"
