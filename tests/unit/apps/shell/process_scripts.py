@@ -126,7 +126,7 @@ f() { trap 'echo in f' USR1; kill -USR1 $$; }; f; kill -USR1 $$
 %%
 trap 'echo got; x=1' TERM; (sleep 0.1; kill -TERM $$) & while [ -z "$x" ]; do :; done; echo $x
 %%
-trap 'echo got' TERM; (sleep 4; kill -TERM $$) & sleep 30 & wait $!; echo $?; kill $!
+trap 'echo got' TERM; (sleep 2; kill -TERM $$) & sleep 30 & wait $!; echo $?; kill $!
 %%
 trap 'echo woken' USR1; (sleep 0.1; kill -USR1 $$) & wait; echo waited
 %%
