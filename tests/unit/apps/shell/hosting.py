@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,16 @@ def run_shell(arguments: list[str], directory: Path, given: bytes = b"") -> Outc
         os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
     )
     previous = host_programs.programs.SYSTEM
+    # A script may attend to signals, which this process would go on to do, and all that it starts later.
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     host_programs.programs.SYSTEM = StandardStreams(streams)
     try:
         status = int(main(texts("sh", *arguments)))
     finally:
         host_programs.programs.SYSTEM = previous
+        for number, handler in handlers.items():
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
         for stream in streams:
             os.close(stream)
     return Outcome(target.read_bytes(), status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from cloudos.lang import U64
 from cloudos.sdk.host_programs import HostSystem
-from tests.unit.apps.shell.hosting import Outcome, run_dash, run_shell
+from tests.unit.apps.shell.hosting import Outcome, run_apart, run_dash, run_shell
 
 
 @pytest.fixture
@@ -111,5 +112,11 @@ def test_a_signal_that_comes_just_after_wait_has_looked_ends_it(work: Path, monk
         return U64(1 << 15 if comes else 0)
 
     monkeypatch.setattr(HostSystem, "signals", signals)
-    found = run_shell(["-c", "trap 'echo got' TERM; sleep 2 & wait $!; echo $?"], work)
+    found = run_apart(["-c", "trap 'echo got' TERM; sleep 2 & wait $!; echo $?"], work)
     assert found.output == b"got\n143\n"
+
+
+def test_the_shell_of_a_test_leaves_no_signal_handled(work: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run_shell(["-c", "trap 'echo got' TERM"], work)
+    assert signal.getsignal(signal.SIGTERM) is before
