@@ -22,6 +22,8 @@ from cloudos.lang.panics import Panic, PanicKind
 _FIRST_ADDRESS = 0x7000_0000_0000
 _GAP = 4096
 _LIMIT = 1 << 64
+LARGEST = 1 << 29
+"""Bytes of a region: what a module needs while it is imported is far less, and a computer has little more."""
 
 
 class _Rules:
@@ -50,7 +52,7 @@ class Region:
     `size` and `align` are in bytes. `owner` is the root struct or array instance, None for raw memory.
     `plain` says that an access needs no check but that of its bounds, and that what it reads was written where there
     is a `mask` (a byte for each, 0 where nothing was): it may then go to `data` directly.
-    Subclasses may override `read` and `write` to model devices.
+    Subclasses may override `read` and `write` to model devices. Raises MemoryError beyond `LARGEST`.
     """
 
     __slots__ = (
@@ -70,6 +72,8 @@ class Region:
     )
 
     def __init__(self, size: int, align: int = 1, *, owner: Any = None, initialised: bool = True) -> None:
+        if size > LARGEST:
+            raise MemoryError(f"a value of {size:,} bytes: at most {LARGEST:,} are held while Python runs the code")
         self.size = size
         self.align = align
         self.data = bytearray(size)

@@ -36,6 +36,16 @@ def test_code_that_python_cannot_parse_for_its_depth_is_refused(tmp_path: Path) 
         import_program(path)
 
 
+def test_a_table_that_no_machine_holds_is_refused_where_it_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "table.py"
+    path.write_text(
+        "from typing import Literal\n\nfrom cloudos.lang import U32, Array\n\n"
+        "TABLE = Array[U32, Literal[4294967296]]()\n"
+    )
+    with pytest.raises(CompileError, match=r"table\.py:5:1: error: .*17,179,869,184 bytes"):
+        import_program(path)
+
+
 def test_what_a_module_does_with_streams_at_import_stays_out_of_the_programs(tmp_path: Path) -> None:
     """In a process of its own, whose standard output is what a run would give to the program."""
     program = tmp_path / "program.py"
