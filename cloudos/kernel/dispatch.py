@@ -208,12 +208,12 @@ def refuse(frame: trap.UserFrame, number: U64, error: U64) -> bool:
     """The call failed, or is to be made again; see `leave`.
 
     What failed for want of a capability, or of a right of it, is put on record. If that needs to be alone in the
-    kernel, or the call does, it is dispatched again: see `need_alone`.
+    kernel, or the call does or has to touch what belongs to another processor, it is dispatched again: see `Restart`.
     """
     match error:
         case 5 | 7 | 8 | 255:  # Denied, BadHandle, WrongKind, Restart
             if not is_alone():
-                again(frame)
+                scheduler.reach(Ptr.to(frame), reason_of(frame))
                 return dispatch(frame)
             if error == Restart.code:
                 frame.restart()
@@ -227,35 +227,29 @@ def refuse(frame: trap.UserFrame, number: U64, error: U64) -> bool:
     return leave()
 
 
-@never_inlined
-def again(frame: trap.UserFrame) -> None:
-    """Before a call is made, or made again: be alone in the kernel. The thread may be gone after this."""
-    scheduler.exclude(Ptr.to(frame), min(frame.number, U64(len(SYSTEM_CALLS))))
+@inlined
+def reason_of(frame: trap.UserFrame) -> U64:
+    """Why a processor is alone in the kernel, see `counters.py`."""
+    return min(frame.number, U64(len(SYSTEM_CALLS)))
 
 
 @never_inlined
 def is_gone(frame: trap.UserFrame) -> bool:
     """Be alone in the kernel, if the call is not tried without that. Whether the thread was taken from this processor
     meanwhile."""
-    if is_alone():
+    if not PROCESSOR.machine.inside.is_home:
         # It is made again, perhaps.
         return PROCESSOR.current.is_null()
     number = frame.number
-    if not is_tried(number):
-        if number == CLOCK:
-            return False
-        if number != SLEEP:
-            return _is_gone_alone(frame)
-    # Whoever is to be charged for time while others run on it must wait for them.
-    if PROCESSOR.current.value.time().value.budget.is_limited:
-        return _is_gone_alone(frame)
-    return False
-
-
-@never_inlined
-def _is_gone_alone(frame: trap.UserFrame) -> bool:
-    """The same, alone."""
-    again(frame)
+    if number == CLOCK:
+        return False
+    if not is_tried(number) and number != SLEEP:
+        scheduler.exclude(Ptr.to(frame), reason_of(frame))
+        return PROCESSOR.current.is_null()
+    if scheduler.counts(PROCESSOR.current):
+        return False
+    # Time that was used may have to be counted in the middle of the call.
+    scheduler.reach(Ptr.to(frame), reason_of(frame))
     return PROCESSOR.current.is_null()
 
 

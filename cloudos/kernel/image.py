@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudos.kernel import dispatch, failure, kernel, microkernel
 from cloudos.kernel.hal import image
+from cloudos.kernel.sched import requests
 from cloudos.lang import ProgramImage
 
 IMAGE = ProgramImage(
@@ -14,6 +15,7 @@ IMAGE = ProgramImage(
         microkernel.kernel_trap,
         microkernel.enter,
         microkernel.processor_main,
+        requests.leave_others,
         failure.on_panic,
         failure.on_panic_text,
     ),

@@ -12,8 +12,7 @@ from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import quota
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.termination import power_off
-from cloudos.kernel.sched import processors, scheduler
-from cloudos.kernel.sched.processor import PROCESSOR
+from cloudos.kernel.sched import processors, requests, scheduler
 from cloudos.lang import U64, data, exported
 
 
@@ -57,5 +56,5 @@ def run_first_program() -> NoReturn:
     scheduler.start()
     first.make(boot.module, bundle)  # the process, its thread, its schedule, their handles
     scheduler.run_next(timer.now())
-    PROCESSOR.machine.inside.leave()
+    requests.leave()
     trap.enter_user()

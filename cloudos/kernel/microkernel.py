@@ -22,7 +22,7 @@ from cloudos.kernel.memory.structures import Space
 from cloudos.kernel.objects import cleanup, devices, termination, waiting
 from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.objects.thread import Thread
-from cloudos.kernel.sched import counters, scheduler
+from cloudos.kernel.sched import counters, placement, requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, Processor
 from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null
 
@@ -90,7 +90,7 @@ def kernel_trap(frame: trap.UserFrame) -> None:
             scheduler.enter(null())
         interrupt(kind, frame.line())
         scheduler.leaving()
-        PROCESSOR.machine.inside.leave()
+        requests.leave()
 
 
 @exported("kernel_enter")
@@ -124,7 +124,7 @@ def processor_main(own: VirtAddr) -> NoReturn:
     scheduler.enter(null())
     scheduler.run_next(timer.now())
     scheduler.leaving()
-    PROCESSOR.machine.inside.leave()
+    requests.leave()
     trap.enter_user()
 
 
@@ -157,10 +157,10 @@ def interrupt(kind: TrapKind, line: U64) -> None:
         return
     if kind == TrapKind.PROCESSOR:
         interrupts.acknowledge()
-        scheduler.take_in(PROCESSOR)
+        placement.take_in(PROCESSOR)
         return
-    if processors.are_several():
-        scheduler.exclude(null(), U64(counters.INTERRUPT))
+    while not requests.is_alone() and not (kind == TrapKind.DEVICE and devices.is_within_reach(line)):
+        scheduler.reach(null(), U64(counters.INTERRUPT))
     if kind == TrapKind.DEVICE:
         devices.deliver(line)
     elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
@@ -198,7 +198,7 @@ def expire_timers(now: U64) -> None:
 def _expire(thread: Ptr[Thread]) -> None:
     if processors.are_several() and not waiting.is_ours(thread):
         # Then it is looked at again.
-        scheduler.exclude(null(), U64(counters.DEADLINE))
+        scheduler.reach(null(), U64(counters.DEADLINE))
         return
     PROCESSOR.timers.remove(thread)
     waiting.expire(thread)
@@ -218,10 +218,10 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
 def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()
-    if processors.are_several():
-        if page_faults.resolve_at_home(current_space(), address, frame.is_write, frame.is_execute):
+    while not requests.is_alone():
+        if page_faults.resolve_within_reach(current_space(), address, frame.is_write, frame.is_execute):
             return
-        scheduler.exclude(null(), U64(counters.FAULT))
+        scheduler.reach(null(), U64(counters.FAULT))
         if PROCESSOR.current.is_null():
             return
     thread = PROCESSOR.current

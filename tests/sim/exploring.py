@@ -17,7 +17,7 @@ from tests.sim import ownership
 from tests.sim.ownership import Watch, replaced, watched
 from tests.sim.world import board, machine, user
 
-HOME, OUTSIDE = 2, 1
+OUTSIDE = 2
 TURN = 6
 """Instructions of a program until that of another processor goes on."""
 

@@ -1,9 +1,14 @@
 """Processors that are in the kernel at the same time touch different memory: looked at with every access.
 
-While a processor is in the kernel without being alone there, each word that it reads or writes is its own until
-the next time that one is alone. If another processor touches the same word before, and either of them writes, the run
-fails, in whatever order they really came: so a missing look at who something belongs to is found without the bad
-moment. The bad moments come too: others go on after some of the writes.
+Whoever comes into the kernel comes after all that was done by those who had the words that it takes
+(`hal/shared/lock.py`): its own, one other's, or all. Two accesses to one word of memory, of which one writes, must be
+in such an order; if they are not the run fails, in whatever order they really came. So a missing look at who something
+belongs to is found without the bad moment. The bad moments come too: others go on after some of the writes. The data of
+a processor must not be touched by others at all, unless they keep it out.
+
+The order is kept in clocks, one for each processor and each of its words: how far a processor has come, as far as
+another one can know. Sources: Mattern, Virtual Time and Global States of Distributed Systems (1989); Flanagan, Freund,
+FastTrack (PLDI 2009).
 """
 
 from __future__ import annotations
@@ -17,22 +22,28 @@ from cloudos.lang import Atomic, Region, offset_of, size_of
 from tests.sim.inventory import LIVE
 from tests.sim.world import KERNEL, board, kernel_module, machine
 
-HOME = 2
+VISITING, HOME = 1, 4
 CALLERS = 3
 INTERLEAVED = 0.05
 """How often others go on after a write."""
 
-SCHEDULER, WAITING = kernel_module("sched.scheduler"), kernel_module("objects.waiting")
+PLACEMENT, WAITING = kernel_module("sched.placement"), kernel_module("objects.waiting")
+INSIDE, STATE = (getattr(kernel_module("hal.simulated.processor"), name) for name in ("Inside", "State"))
+OWN, PROCESSOR = kernel_module("sched.requests").OWN, kernel_module("sched.processor").Processor
+PAGE, SIZE, REACHED = 4096, int(size_of(PROCESSOR)), int(offset_of(PROCESSOR, "current"))
+INSIDE_OFFSET = int(offset_of(STATE, "inside"))
 SCHEDULE, BUDGET = kernel_module("objects.schedule").Schedule, kernel_module("sched.budget").Budget
-THREAD = kernel_module("objects.thread").Thread
 GUESSES = (
-    (SCHEDULER, "_load"),
-    (SCHEDULER, "_longest"),
+    (PLACEMENT, "_load"),
+    (PLACEMENT, "longest"),
     (WAITING, "is_ours"),
     (WAITING, "has_our_time"),
     (WAITING, "_receives"),
 )
 """They look at what may belong to others, and what they find need not be true any more."""
+
+BELONGS = int(offset_of(kernel_module("objects.header").Header, "home"))
+"""To whom an object belongs, whoever asks that needs to know only whether it is he; nobody else makes it be him."""
 
 LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))
 """What is left of a turn is counted by all processors that run on a schedule, and may be counted wrongly."""
@@ -42,38 +53,109 @@ class Shared(AssertionError):
     """Two processors touch the same memory at the same time."""
 
 
-class Watch:
-    """What was touched since a processor was alone: by whom, whether by a write, and from which line."""
+class Clocks:
+    """What each processor, and who takes a word, comes after: of each processor, its turns in the kernel."""
 
     def __init__(self, simulated: machine.Simulation) -> None:
         self.board = simulated.board
+        count = len(self.board.processors)
+        self.of = [[int(one == other) for other in range(count)] for one in range(count)]
+        self.words = [[0] * count for _ in range(count)]
+        self.sent = [[0] * count for _ in range(count)]
+
+    def whose(self, part: Any, offset: int) -> int:
+        """The number of the processor in whose data this part stands at an offset."""
+        data = int(PLACEMENT.Ptr.to(part).address.value) - offset
+        return next((one.number for one in self.board.processors if one.data == data), 0)
+
+    def of_words(self, inside: Any) -> list[int]:
+        """What a processor's words say."""
+        return self.words[self.whose(inside, INSIDE_OFFSET)]
+
+    def take(self, clock: list[int]) -> None:
+        """The processor that runs comes after this."""
+        own = self.of[self.board.processor.number]
+        own[:] = map(max, own, clock)
+
+    def give(self, clock: list[int]) -> None:
+        """Who takes this next comes after all that the processor that runs has done."""
+        number = self.board.processor.number
+        clock[:] = map(max, clock, self.of[number])
+        self.of[number][number] += 1
+
+
+class Watch:
+    """What was touched: at which turn of which processor, and from which line. Reads since the last write, by all."""
+
+    def __init__(self, simulated: machine.Simulation) -> None:
+        self.board = simulated.board
+        self.clocks = Clocks(simulated)
         self.regions = {id(self.board.memory), *(id(region) for region in KERNEL.static_regions())}
-        self.touched: dict[tuple[int, int], tuple[int, bool, str]] = {}
-        self.turn = 0
+        self.writes: dict[tuple[int, int], tuple[int, int, str]] = {}
+        self.reads: dict[tuple[int, int], dict[int, tuple[int, str]]] = {}
+        # By page of a region: in the data of which processor it is, which begins at an offset.
+        self.pages: dict[tuple[int, int], tuple[int, int]] = {}
         self.silent = 0
-        self.home_accesses = 0
+        # Without being alone, and of these, with one other processor kept out.
+        self.accesses = 0
+        self.visiting = 0
 
     def look(self, region: Region, offset: int, write: bool) -> None:
-        """One access of the processor that runs."""
+        """One access of the processor that runs. Who is alone comes after all and before all."""
         processor = self.board.processor
-        if processor.mode != HOME or self.silent or id(region) not in self.regions:
+        if processor.mode not in (VISITING, HOME) or self.silent or id(region) not in self.regions:
             return
-        self.home_accesses += 1
-        if self.board.turns_alone != self.turn:
-            self.turn = self.board.turns_alone
-            self.touched.clear()
+        self.accesses += 1
+        self.visiting += processor.mode == VISITING
+        number = processor.number
+        own = self.clocks.of[number]
         key = (id(region), offset)
-        before = self.touched.get(key)
-        if before is None or (before[0] == processor.number and write > before[1]):
-            self.touched[key] = (processor.number, write, place())
-        elif before[0] != processor.number and (write or before[1]) and not self.may_be_shared(region, offset):
-            raise Shared(f"processor {before[0]} in {before[2]}, then {processor.number} in {place()}")
-        if write and self.board.random.random() < INTERLEAVED:
-            self.board.interleave()
+        if not self.pages:
+            self.find_pages()
+        whose = self.whose(region, offset)
+        if whose not in (None, number) and (processor.mode == HOME or not self.is_kept_out(whose)):
+            raise Shared(f"processor {number} in {place()}, in the data of {whose}")
+        last = self.writes.get(key)
+        if last is not None and own[last[0]] < last[1] and not self.may_be_shared(region, offset, write):
+            raise Shared(f"processor {last[0]} in {last[2]}, then {number} in {place()}")
+        if write:
+            for other, (turn, where) in self.reads.pop(key, {}).items():
+                if own[other] < turn and not self.may_be_shared(region, offset, False):
+                    raise Shared(f"processor {other} in {where}, then {number} in {place()}")
+            self.writes[key] = (number, own[number], place())
+            if self.board.random.random() < INTERLEAVED:
+                self.board.interleave()
+        else:
+            readers = self.reads.setdefault(key, {})
+            if readers.get(number, (0, ""))[0] != own[number]:
+                readers[number] = (own[number], place())
 
-    def may_be_shared(self, region: Region, offset: int) -> bool:
-        """Whether this is what is left of a turn."""
-        return region is self.board.memory and board.DIRECT_BASE + offset - LEFT in LIVE.get(self.board, set())
+    def whose(self, region: Region, offset: int) -> int | None:
+        """The processor in whose data this is, but for how it is reached."""
+        pages = self.pages.get((id(region), offset // PAGE))
+        return None if pages is None or offset - pages[1] < REACHED else pages[0]
+
+    def find_pages(self) -> None:
+        """Note where the data of processors is, once they have started."""
+        for processor in self.board.processors:
+            memory, start = self.board.memory, processor.data - board.DIRECT_BASE
+            if start < 0:
+                memory, start = next(one for one in KERNEL.static_regions() if one.address == processor.data), 0
+            for page in range(start // PAGE, (start + SIZE - 1) // PAGE + 1):
+                self.pages[id(memory), page] = (processor.number, start)
+
+    def is_kept_out(self, number: int | None) -> bool:
+        """Whether the processor that runs, which visits, visits this one."""
+        visited = int(self.silently(lambda: OWN.line.visited.address.value)())
+        return any(one.number == number and one.data == visited for one in self.board.processors)
+
+    def may_be_shared(self, region: Region, offset: int, write: bool) -> bool:
+        """Whether this is what is left of a turn, or to whom an object belongs, and is only read."""
+        if region is not self.board.memory:
+            return False
+        objects = LIVE.get(self.board, set())
+        address = board.DIRECT_BASE + offset
+        return address - LEFT in objects or (not write and address - BELONGS in objects)
 
     def silently(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, what it touches not being looked at."""
@@ -86,16 +168,6 @@ class Watch:
                 self.silent -= 1
 
         return call
-
-    def hand_over_sent(self, processor: Any) -> None:
-        """Threads that were sent belong to who takes them in."""
-        first = int(processor.line.sent.load())
-        while first:
-            start = first - board.DIRECT_BASE
-            for offset in range(start, start + int(size_of(THREAD))):
-                self.touched.pop((id(self.board.memory), offset), None)
-            thread = SCHEDULER.Ptr.at(THREAD, SCHEDULER.VirtAddr(first)).value
-            first = self.silently(lambda thread: int(thread.queue_next.address.value))(thread)
 
 
 def place() -> str:
@@ -120,9 +192,47 @@ def replaced(owner: Any, name: str, instead: Any) -> Iterator[None]:
         setattr(owner, name, original)
 
 
+def changes_of_words(watch: Watch) -> list[tuple[Any, str, Any]]:
+    """What is replaced so that clocks know who takes and gives back which words."""
+    clocks = watch.clocks
+
+    def taking(name: str) -> Any:
+        function = watch.silently(getattr(INSIDE, name))
+
+        def call(self: Any) -> bool:
+            done: bool = function(self)
+            if done:
+                clocks.take(clocks.of_words(self))
+            return done
+
+        return call
+
+    def giving(name: str) -> Any:
+        function = watch.silently(getattr(INSIDE, name))
+
+        def call(self: Any) -> None:
+            clocks.give(clocks.of_words(self))
+            function(self)
+
+        return call
+
+    is_inside = watch.silently(INSIDE.is_inside.fget)
+
+    def waiting(self: Any) -> bool:
+        inside: bool = is_inside(self)
+        if not inside:
+            clocks.take(clocks.of_words(self))
+        return inside
+
+    changes: list[tuple[Any, str, Any]] = [(INSIDE, name, taking(name)) for name in ("try_enter", "try_take")]
+    changes += [(INSIDE, name, giving(name)) for name in ("give", "leave")]
+    return [*changes, (INSIDE, "is_inside", property(waiting))]
+
+
 def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, str, Any]]:
     """What is replaced so that a watch sees all accesses, but for those that are as they should be."""
-    read, write, shadowed, take_in = Region.read, Region.write, Region.write_shadowed, SCHEDULER.take_in
+    read, write, shadowed, clocks = Region.read, Region.write, Region.write_shadowed, watch.clocks
+    send, take_in = PLACEMENT._send, PLACEMENT.take_in
 
     def looked_read(self: Region, offset: int, size: int) -> int:
         watch.look(self, offset, False)
@@ -138,12 +248,18 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
         watch.silently(shadowed)(self, offset, raw, value)
         watch.look(self, offset, True)
 
-    def handing_over(processor: Any) -> None:
-        watch.hand_over_sent(processor)
+    def sending(thread: Any, processor: Any) -> None:
+        clocks.give(clocks.sent[clocks.whose(processor, 0)])
+        send(thread, processor)
+
+    def taking_in(processor: Any) -> None:
+        clocks.take(clocks.sent[clocks.whose(processor, 0)])
         take_in(processor)
 
     changes: list[tuple[Any, str, Any]] = [(Region, "read", looked_read), (Region, "write", looked_write)]
-    changes += [(Region, "write_shadowed", whole_shadowed), (SCHEDULER, "take_in", handing_over)]
+    changes += [(Region, "write_shadowed", whole_shadowed), (PLACEMENT, "_send", sending)]
+    changes.append((PLACEMENT, "take_in", taking_in))
+    changes += changes_of_words(watch)
     changes += [(Atomic, name, watch.silently(getattr(Atomic, name))) for name in ("_get", "_set")]
     changes += [(owner, name, watch.silently(getattr(owner, name))) for owner, name in GUESSES]
     # The machine's own looks.

@@ -127,7 +127,7 @@ def test_each_departure_makes_another_history() -> None:
 
 
 # Those that two processors show within a few instructions.
-SLOW = {"who is alone does not wait"}
+SLOW = {"nobody is waited for"}
 BUGS = {name: bug for name, bug in OF_PROCESSORS.items() if name not in SLOW} | {
     "an endpoint is at home everywhere": (*OF_MESSAGES["an endpoint is at home everywhere"], lambda: conversing(1))
 }

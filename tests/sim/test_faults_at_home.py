@@ -77,7 +77,7 @@ def alone_for() -> Iterator[list[int]]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_processes_touch_their_memory_on_two_processors(seed: int, alone_for: list[int]) -> None:
     switched_off(*touching(), seed=seed, processors=2, after_entry=look(25), memory=32 * MB)
-    assert LATEST[0].home_accesses > 1_000
+    assert LATEST[0].accesses > 1_000
     at_home, alone = alone_for
     assert at_home > 4 * alone, f"{at_home} faults at home, {alone} alone"
     assert at_home > PROCESSES * ROUNDS * PAGES // 2

@@ -10,10 +10,11 @@ from cloudos.lang import Panic
 from tests.sim import programs
 from tests.sim.harness import run
 from tests.sim.ownership import replaced
-from tests.sim.test_processors import SCHEDULER, look, switched_off
+from tests.sim.test_processors import look, switched_off
 from tests.sim.world import board, kernel_module, machine, user
 
 call, succeed = user.call, user.succeed
+PLACEMENT = kernel_module("sched.placement")
 SCHEDULE = kernel_module("objects.schedule").Schedule
 PROCESSORS = 3
 SEEDS = range(6)
@@ -123,7 +124,7 @@ def test_there_must_be_a_processor() -> None:
 
 @pytest.mark.parametrize("bug", ("a schedule is time of all", "threads stay where they are"))
 def test_planted_bugs_are_found(bug: str) -> None:
-    owner, name = {"a schedule is time of all": (SCHEDULE, "allows")}.get(bug, (SCHEDULER, "may_stay"))
+    owner, name = {"a schedule is time of all": (SCHEDULE, "allows")}.get(bug, (PLACEMENT, "may_stay"))
     with replaced(owner, name, lambda *arguments: True):
         for seed in range(5):
             try:

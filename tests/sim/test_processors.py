@@ -23,7 +23,6 @@ call, succeed, start_thread = user.call, user.succeed, programs.start_thread
 SEEDS = range(6)
 REQUESTS = kernel_module("sched.requests")
 SCHEDULER = kernel_module("sched.scheduler")
-PROCESSORS = kernel_module("sched.processors")
 WAITING = kernel_module("objects.waiting")
 INSIDE = kernel_module("hal.simulated.processor").Inside
 # What was looked at in the latest run.
@@ -79,7 +78,7 @@ def test_threads_run_on_all_processors_and_all_finish(seed: int, processors: int
         return 0
 
     def worker(number: int, _: int) -> user.UserCode:
-        for _ in range(20):
+        for _ in range(40):
             used.add(made[0].board.processor.number)
             yield user.Work(50_000)
         yield user.Write(user.SCRATCH + number, b"\1")
@@ -298,7 +297,8 @@ def signalling(rounds: int) -> tuple[user.UserFunction, user.UserFunction, user.
 @pytest.mark.parametrize("seed", SEEDS)
 def test_signals_and_deadlines_on_all_processors(seed: int, processors: int) -> None:
     switched_off(*signalling(12), seed=seed, processors=processors, after_entry=look())
-    assert LATEST[0].home_accesses > 1_000, "nothing is done without being alone in the kernel"
+    assert LATEST[0].accesses > 400, "nothing is done without being alone in the kernel"
+    assert LATEST[0].visiting > 20, "nothing is done with one other processor kept out"
 
 
 def test_a_seed_fixes_what_several_processors_do() -> None:
@@ -319,10 +319,17 @@ def stop_without_waiting(other: Any) -> None:
     other.current = SCHEDULER.null()
 
 
+def take_own_word(own: Any, frame: Any) -> None:
+    """Another processor's word is taken for granted."""
+    while own.address == REQUESTS.processors.this() and not own.value.machine.inside.try_take():
+        SCHEDULER.answer(frame)
+
+
 PLANTED: dict[str, tuple[Any, str, Any, Callable[[], tuple[user.UserFunction, ...]]]] = {
-    "everything is at home everywhere": (PROCESSORS, "U32", lambda number: SCHEDULER.U32(0), lambda: calling(20)),
-    "a notification is signalled by anybody": (WAITING, "is_at_home", lambda target: True, lambda: signalling(20)),
-    "who is alone does not wait": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
+    "everything is within reach": (REQUESTS, "reaches", lambda number: True, lambda: calling(20)),
+    "a notification is signalled by anybody": (WAITING, "is_within_reach", lambda target: True, lambda: signalling(20)),
+    "who is visited is not kept out": (SCHEDULER, "_take_word", take_own_word, lambda: signalling(20)),
+    "nobody is waited for": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
     "an invalidation is not sent": (REQUESTS, "_ask_others", lambda root, request: None, lambda: taking_memory(10)),
     "a stop does not wait": (SCHEDULER, "_take_from", stop_without_waiting, lambda: stopping(20)),
     "vector registers stay behind": (SCHEDULER, "let_go", lambda: None, lambda: stopping(20)),

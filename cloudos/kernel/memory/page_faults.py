@@ -4,9 +4,9 @@ Pages come into being here, and page tables are filled. Each call does a bounded
 takes several faults of the same access, between which interrupts are served.
 
 Most faults are resolved without being alone in the kernel: where the space, the object and what they are paid from
-belong to this processor (`Header.home`), nothing is shared with clones, and frames are at hand. What turns out to need
-more raises OutOfMemory, before anything is out of order, and is tried again alone; then all of that belongs to this
-processor.
+belong to this processor (`Header.home`), or to one that it keeps out, nothing is shared with clones, and frames are at
+hand. What turns out to need more raises OutOfMemory, before anything is out of order, and is tried again alone. From
+then on all of that belongs to this processor.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cloudos.kernel.memory import address_space, heap, pages, regions
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory, Region, Space
 from cloudos.kernel.sched import requests
-from cloudos.kernel.sched.requests import OWN, is_alone
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -40,10 +40,9 @@ class Outcome(IntEnum):
     ASK = 2
 
 
-def resolve_at_home(space: Space, address: U64, write: bool, execute: bool) -> bool:
-    """Supply a page, or do a step of it, without being alone in the kernel; False: whoever is alone has to do it."""
-    if space.header.home != OWN.line.number:
-        return False
+def resolve_within_reach(space: Space, address: U64, write: bool, execute: bool) -> bool:
+    """Supply a page, or do a step of it, without being alone in the kernel; False: another processor's word is wanted,
+    or only whoever is alone can do it."""
     try:
         return resolve(space, address, write, execute, True) == Outcome.RETRY
     except (OutOfMemory, QuotaExceeded):
@@ -52,19 +51,17 @@ def resolve_at_home(space: Space, address: U64, write: bool, execute: bool) -> b
 
 @never_inlined
 def _settle(space: Space, memory: Memory) -> bool:
-    """Whether this processor may resolve a fault. If it is alone, what that changes belongs to it from now on."""
-    number = OWN.line.number
-    payer = space.header.quota.value
-    other = memory.header.quota.value
+    """Whether this processor may resolve a fault. Then what that changes belongs to it."""
     if is_alone():
-        space.header.home = number
-        memory.header.home = number
-        payer.header.home = number
-        other.header.home = number
         FRAMES.put_by()
-    elif memory.cloned or memory.header.home != number or payer.header.home != number or other.header.home != number:
+    elif memory.cloned:
         return False
-    return True
+    return (
+        requests.bring(space.header)
+        and requests.bring(memory.header)
+        and requests.bring(space.header.quota.value.header)
+        and requests.bring(memory.header.quota.value.header)
+    )
 
 
 @fast

@@ -15,7 +15,7 @@ from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.abi.objects import KINDS, Kind, Rights
 from cloudos.kernel.memory import heap
 from cloudos.kernel.objects.header import Capability, Header, Quota
-from cloudos.kernel.sched.requests import must_be_alone
+from cloudos.kernel.sched.requests import must_be_alone, must_reach
 from cloudos.lang import U8, U64, Array, Ptr, fast, interpreted, null, place, struct, zeroed
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -130,7 +130,7 @@ def destroy(object: Ptr[Header]) -> None:
 
 def retain(object: Ptr[Header]) -> None:
     """Keep a pointer to the object."""
-    must_be_alone()
+    must_reach(object.value)
     object.value.references += 1
 
 

@@ -7,7 +7,7 @@ from cloudos.abi.errors import BadArgument, BadState, Denied, OutOfMemory, PeerG
 from cloudos.abi.objects import Kind
 from cloudos.kernel.hal import cpu, interrupts
 from cloudos.kernel.hal.interface import PAGE_SIZE
-from cloudos.kernel.objects import cleanup, memory, termination
+from cloudos.kernel.objects import cleanup, memory, termination, waiting
 from cloudos.kernel.objects.device import Device
 from cloudos.kernel.objects.header import Header, Quota
 from cloudos.kernel.objects.interrupt import LINES, Interrupt
@@ -91,6 +91,14 @@ def interrupt_acknowledge(interrupt: Ptr[Interrupt]) -> None:
     if interrupt.value.notification.is_null():
         raise BadState
     interrupt.value.configure(True)
+
+
+def is_within_reach(line: U64) -> bool:
+    """Whether this processor, which need not be alone in the kernel, may deliver what a line says."""
+    interrupt = LINES.of[line]
+    if interrupt.is_null() or interrupt.value.notification.is_null():
+        return True
+    return waiting.is_within_reach(interrupt.value.notification)
 
 
 def deliver(line: U64) -> None:

@@ -33,7 +33,7 @@ from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
 from cloudos.kernel.restart import Restart, need_alone
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.requests import is_alone
+from cloudos.kernel.sched.requests import bring, is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
@@ -171,7 +171,7 @@ def _end_service(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
 
 
 def _check_tag(tag: U64) -> None:
-    """BadArgument for a tag that no message can have. Raises Restart where handles are about to change hands."""
+    """BadArgument for a tag that no message can have."""
     handles = (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     if tag & 15 > tags.WORDS or handles > tags.MAXIMUM_HANDLES or length > tags.MAXIMUM_BYTES:
@@ -180,8 +180,6 @@ def _check_tag(tag: U64) -> None:
         raise BadArgument
     if tag & tags.SLOW != 0 and PROCESSOR.current.value.buffer.is_null():
         raise BadArgument
-    if handles != 0:
-        need_alone()
 
 
 def _deadline(tag: U64) -> U64:
@@ -193,7 +191,10 @@ def _deadline(tag: U64) -> U64:
 
 @inlined
 def _transfer(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
-    """Hand over handles and bytes: 0, or the number of the error that kept everything from being handed over."""
+    """Hand over handles and bytes: 0, or the number of the error that kept everything from being handed over.
+
+    Raises Restart.
+    """
     if tag & tags.SLOW & ~U64(tags.DEADLINE) == 0:
         return U64(0)
     return _transfer_all(sender, receiver, tag)
@@ -205,8 +206,7 @@ def _transfer_all(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
         return U64(BadState.code)
     try:
         _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
-    except (Restart, SystemCallError):
-        # Nobody asks for it to be tried again alone: this is.
+    except SystemCallError:
         return U64(error_code())
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     source = sender.value.buffer.value.data.slice()[0:length]
@@ -224,25 +224,46 @@ def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
     return _transfer(sender, receiver, tag)
 
 
+@never_inlined
+def own_table(thread: Ptr[Thread]) -> None:
+    """From here on the table of a thread's process may be changed, the thread being within reach. Raises Restart.
+
+    No other thread may look things up there.
+    """
+    if not is_alone() and not _is_single(thread):
+        raise Restart
+
+
+def _is_single(thread: Ptr[Thread]) -> bool:
+    """Whether a process has no other thread."""
+    return thread.value.next.is_null() and thread.value.previous.is_null()
+
+
 def _table(thread: Ptr[Thread]) -> CapabilityTable:
     return thread.value.process.value.table
 
 
 def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) -> None:
-    """Copy or move handles. All is checked before the first goes, so that all go or none."""
+    """Copy or move handles. All is checked before the first goes, so that all go or none. Raises Restart."""
     source = sender.value.buffer.value
     if count == 0:
         return
+    own_table(sender)
+    own_table(receiver)
     if sender.value.through_rights & U32(Rights.GRANT) == 0:
         raise Denied
     target = _table(receiver)
     for index in U64.range(count):
         capability = capabilities.find(_table(sender), source.handles[index])
         moving = source.moves.bit(U32(index))
+        if not bring(capability.value.object.value):
+            raise Restart
         capabilities.check_sending(capability, target, moving)
         for other in U64.range(count):
             if moving and other != index and source.handles[other] == source.handles[index]:
                 raise BadArgument
+    if target.available < count:
+        need_alone()
     capabilities.reserve(target, count)
     for index in U64.range(count):
         capability = capabilities.find(_table(sender), source.handles[index])
@@ -364,7 +385,9 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     """Take the next message, or wait for it."""
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
-        need_alone()
+        own_table(receiver)
+        if _table(receiver).available == 0:
+            need_alone()
         slot = capabilities.take_slot(_table(receiver))
         _prepare_slot(slot.value)
         receiver.value.reply_slot = slot
@@ -375,8 +398,6 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     sender = endpoint.senders.first
     waiting.come_home(endpoint.header, sender)
     if not sender.is_null():
-        if sender.value.frame.argument1 & tags.CARRIES_HANDLES != 0:
-            need_alone()
         error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, sender.value.frame.argument1)
         if error == 0:
             _take_from(sender, receiver)
@@ -490,8 +511,12 @@ def _reply(slot: Ptr[Capability], caller: Ptr[Thread], frame: trap.UserFrame) ->
     _check_tag(tag)
     server.value.through_rights = U32(Rights.GRANT)
     keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
-    if not is_alone() and not (keeps and server.value.client == caller and waiting.has_our_time(caller)):
-        raise Restart
+    if not is_alone():
+        if not waiting.has_our_time(caller):
+            raise Restart
+        # Nobody else can answer it.
+        if not keeps or server.value.client != caller:
+            own_table(server)
     if not caller.value.in_fault:
         error = _transfer(server, caller, tag)
         if error != 0:

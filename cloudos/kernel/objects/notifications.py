@@ -42,7 +42,7 @@ def notification_create(quota: Ptr[Quota]) -> U64:
 
 def notification_signal(target: Ptr[Notification], bits: U64) -> None:
     """System call."""
-    if not is_alone() and not waiting.is_at_home(target):
+    if not is_alone() and not waiting.is_within_reach(target):
         raise Restart
     if bits != 0:
         signal(target, bits)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from cloudos.abi import tags
 from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
-from cloudos.kernel.hal import processors
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -16,9 +15,9 @@ from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.restart import Restart
-from cloudos.kernel.sched import scheduler
+from cloudos.kernel.sched import placement, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
-from cloudos.kernel.sched.requests import is_alone
+from cloudos.kernel.sched.requests import bring, is_alone, reaches
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U8, U64, Ptr, fast, inlined, never_inlined, null, struct
 
@@ -126,7 +125,7 @@ def refresh(first: Ptr[Thread]) -> None:
             # There may be time now.
             scheduler.cancel_timer(thread)
             scheduler.ready(thread)
-        elif thread.value.state == ThreadState.READY and not scheduler.may_stay(thread):
+        elif thread.value.state == ThreadState.READY and not placement.may_stay(thread):
             home(thread).ready.remove(thread)
             scheduler.ready(thread)
         thread = thread.value.server
@@ -161,7 +160,7 @@ def cancel(thread: Ptr[Thread], error: U64) -> None:
 
 
 def is_ours(thread: Ptr[Thread]) -> bool:
-    """Whether this processor may wake a thread that is blocked: all that this changes belongs to it, or it is alone.
+    """Whether this processor may wake a thread that is blocked: all that this changes is within reach, or it is alone.
 
     May be asked of any thread: nobody else blocks one so that the answer would be yes, or wakes such a one.
     """
@@ -170,10 +169,10 @@ def is_ours(thread: Ptr[Thread]) -> bool:
     if not has_our_time(thread):
         return False
     state = thread.value.state
-    if state == ThreadState.SLEEPING:
+    if state == ThreadState.SLEEPING or state == ThreadState.EXHAUSTED:
         return True
     object = thread.value.waiting_on
-    if object.is_null() or object.value.home != PROCESSOR.line.number:
+    if object.is_null() or not reaches(object.value.home):
         return False
     return state == ThreadState.RECEIVING or state == ThreadState.WAITING or state == ThreadState.SENDING
 
@@ -183,23 +182,22 @@ def has_our_time(thread: Ptr[Thread]) -> bool:
     """Of a thread that is blocked: it neither waits for its fault to be dealt with nor for a deadline elsewhere."""
     if thread.value.in_fault:
         return False
-    return thread.value.timer_rank == 0 or thread.value.processor == processors.this()
+    return thread.value.timer_rank == 0 or reaches(home(thread).line.number)
 
 
 @never_inlined
 def come_home(object: Header, other: Ptr[Thread]) -> None:
     """An endpoint or a notification belongs to this processor from here on, and if a thread is named, which waits
     there, it may be woken. Raises Restart."""
-    home = PROCESSOR.line.number
-    if is_alone():
-        object.home = home
-    elif object.home != home or (not other.is_null() and not has_our_time(other)):
+    if not bring(object):
+        raise Restart
+    if not other.is_null() and not is_alone() and not has_our_time(other):
         raise Restart
 
 
-def is_at_home(target: Ptr[Notification]) -> bool:
-    """Whether this processor may signal it, or wait for it, without being alone in the kernel."""
-    if target.value.header.home != PROCESSOR.line.number:
+def is_within_reach(target: Ptr[Notification]) -> bool:
+    """Whether this processor may signal it without being alone in the kernel."""
+    if not reaches(target.value.header.home):
         return False
     waiter = target.value.waiters.first
     if waiter.is_null():

@@ -1,4 +1,5 @@
-"""How often a processor was alone in the kernel, why, and for how long: in a kernel that is built to count.
+"""How often a processor was alone in the kernel, or kept one other out, and for how long: in a kernel that is built to
+count.
 
 Import is build time: CLOUDOS_KERNEL_COUNTS=1 makes such a kernel, which also asserts where a processor must be alone.
 The ordinary one has nothing of it. The table is put on the log when the machine is switched off.
@@ -21,10 +22,12 @@ FAULT, INTERRUPT, DEADLINE, TIME, IDLE, CLEANUP, TAG = range(CALLS, CALLS + 7)
 
 @struct
 class Reason:
-    """`longest` in nanoseconds, from the moment when no other processor was in the kernel any more."""
+    """`longest` in nanoseconds, from the moment when no other processor was in the kernel any more. `visits`: how often
+    one other was kept out; of two at once, one may be lost."""
 
     count: U64
     longest: U64
+    visits: U64
 
 
 @struct
@@ -47,6 +50,12 @@ def closed(reason: U64) -> None:
     entry.count = entry.count + 1
 
 
+def visited(reason: U64) -> None:
+    """A processor keeps one other out from here on."""
+    entry = COUNTERS.of[reason]
+    entry.visits = entry.visits + 1
+
+
 def opened() -> None:
     """It leaves the kernel. The boot is not counted."""
     if COUNTERS.since != 0:
@@ -58,11 +67,13 @@ def report() -> None:
     """A line for each reason that there was."""
     for reason in U64.range(128):
         entry = COUNTERS.of[reason]
-        if entry.count != 0:
+        if entry.count != 0 or entry.visits != 0:
             log.text(data(b"alone reason="))
             log.number(reason, U64(10), U64(1))
             log.text(data(b" count="))
             log.number(entry.count, U64(10), U64(1))
             log.text(data(b" longest="))
             log.number(entry.longest, U64(10), U64(1))
+            log.text(data(b" visits="))
+            log.number(entry.visits, U64(10), U64(1))
             log.record(data(b""))

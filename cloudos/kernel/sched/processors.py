@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import processors
+from cloudos.kernel.hal.shared.lock import ALONE, OUTSIDE
 from cloudos.kernel.memory.frames import FRAMES, ORDERS
 from cloudos.kernel.sched.processor import FIRST, Processor
 from cloudos.kernel.sched.requests import ALL, OWN, Own
@@ -29,11 +30,12 @@ def start_others() -> None:
     if count == 1:
         return
     processors.prepare()
+    OWN.machine.inside.begin(U32(ALONE))
     for number in U64.range(1, count):
         made = Ptr.at(Processor, processors.make(number, U64(PAGES), FRAMES))
         made.value.line.lists = _lists(number)
         made.value.line.number = U32(number)
-        made.value.machine.inside.begin()
+        made.value.machine.inside.begin(U32(OUTSIDE))
         if processors.start(number, made.value.machine):
             ALL.add(made.cast(Own))
 

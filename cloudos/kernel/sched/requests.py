@@ -1,4 +1,4 @@
-"""What one processor asks of another, and waits for; and threads that it sends there.
+"""What a processor may touch; what one asks of another, and waits for; and threads that it sends there.
 
 A processor that wants to come into the kernel has saved the registers of its thread. Until it may, it answers what the
 one that is alone there asks for (`scheduler.answer`); so that one may wait for an answer, and nobody waits in a circle.
@@ -7,17 +7,22 @@ That is below threads: memory needs it too.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu, processors
+from cloudos.kernel.objects.header import Header
 from cloudos.kernel.sched.counters import COUNTED
 from cloudos.lang import (
     U32,
     U64,
+    Array,
     Atomic,
     Order,
     PhysAddr,
     Ptr,
     VirtAddr,
+    exported,
     inlined,
     located,
     never_inlined,
@@ -47,6 +52,9 @@ class Line:
     sent: Atomic[U64] = Atomic(U64(0))
     # Of the processor that started before it.
     next: Ptr[Own] = null()
+    # To which belongs what was last found missing here; which one this processor visits, if it does.
+    wanted: Ptr[Own] = null()
+    visited: Ptr[Own] = null()
     # The first of the allocated frames that it has at hand, which are linked; 0: none.
     at_hand: PhysAddr = zeroed()
 
@@ -61,14 +69,16 @@ class Own:
 
 @struct
 class All:
-    """All processors that run, linked."""
+    """All processors that run, linked: the one with the highest number first. And by number."""
 
     first: Ptr[Own] = null()
+    by_number: Array[Ptr[Own], Literal[256]] = zeroed()
 
     def add(self, own: Ptr[Own]) -> None:
         """One more runs."""
         own.value.line.next = self.first
         self.first = own
+        self.by_number[own.value.line.number] = own
 
 
 ALL = place(All())
@@ -86,6 +96,65 @@ def must_be_alone() -> None:
     """Stands where something is changed that belongs to no processor."""
     if COUNTED or processors.CHECKED:
         assert is_alone(), "another processor may be in the kernel"
+
+
+@inlined
+def bring(object: Header) -> bool:
+    """Whether an object belongs to this processor; it does from now on, if it is within reach."""
+    return object.home == OWN.line.number or _bring(object)
+
+
+@never_inlined
+def _bring(object: Header) -> bool:
+    if not is_alone() and not reaches(object.home):
+        return False
+    object.home = OWN.line.number
+    return True
+
+
+@never_inlined
+def reaches(number: U32) -> bool:
+    """Whether what belongs to the processor of this number may be touched, by one that is not alone. If not, that
+    processor is wanted."""
+    if number == OWN.line.number:
+        return True
+    other = ALL.by_number[number]
+    if other == OWN.line.visited:
+        return True
+    OWN.line.wanted = other
+    return False
+
+
+@inlined
+def must_reach(object: Header) -> None:
+    """Stands where something is changed that belongs to the processor of an object."""
+    if COUNTED or processors.CHECKED:
+        assert is_alone() or reaches(object.home), "another processor may touch it"
+
+
+@never_inlined
+def leave() -> None:
+    """Leave the kernel, but for the way to user mode, where the entry code does it."""
+    if OWN.machine.inside.is_home:
+        OWN.machine.inside.leave()
+    elif processors.are_several():
+        leave_others()
+
+
+@exported("kernel_leave")
+def leave_others() -> None:
+    """Leave the kernel, and let in again whom this processor keeps out."""
+    other = OWN.line.visited
+    if other.is_null():
+        own = ALL.first
+        while not own.is_null():
+            own.value.machine.inside.give()
+            own = own.value.line.next
+    else:
+        OWN.line.visited = null()
+        other.value.machine.inside.give()
+        OWN.machine.inside.give()
+    OWN.machine.inside.leave()
 
 
 @never_inlined

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from cloudos.abi.messages import NEVER
 from cloudos.kernel.hal import cpu, mmu, processors, timer, trap
+from cloudos.kernel.hal.shared.lock import ALONE, VISITING
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
-from cloudos.kernel.sched import counters, requests
+from cloudos.kernel.sched import counters, placement, requests
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
-from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask, is_alone
-from cloudos.kernel.sched.run_queue import RunQueue
+from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask, bring, is_alone
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
@@ -29,7 +29,7 @@ def start() -> None:
 def ready(thread: Ptr[Thread]) -> None:
     """A thread that was blocked or stopped may run, on whatever processor is best for it."""
     thread.value.state = ThreadState.READY
-    if processors.are_several() and not _is_best_here(thread) and not _place(thread):
+    if processors.are_several() and not placement.is_best_here(thread) and not placement.place(thread):
         return
     PROCESSOR.ready.append(thread)
     current = PROCESSOR.current
@@ -38,88 +38,6 @@ def ready(thread: Ptr[Thread]) -> None:
     elif thread.value.priority == current.value.priority and not PROCESSOR.reschedule:
         # From now on turns end.
         _set_alarm()
-
-
-def may_stay(thread: Ptr[Thread]) -> bool:
-    """Whether a thread's time is of the processor that it belongs to."""
-    return thread.value.time().value.allows(home(thread).line.number)
-
-
-@never_inlined
-def _is_best_here(thread: Ptr[Thread]) -> bool:
-    """Whether a thread belongs to this processor, and nothing else runs or waits to run here: none is better."""
-    if thread.value.processor != processors.this() or PROCESSOR.ready.count != 0:
-        return False
-    current = PROCESSOR.current
-    if not current.is_null() and current.value.state == ThreadState.RUNNING:
-        return False
-    return thread.value.time().value.allows(PROCESSOR.line.number)
-
-
-@never_inlined
-def _place(thread: Ptr[Thread]) -> bool:
-    """Choose the processor where a thread runs soonest, if possible the one it has, or one near that. True: this one.
-
-    Of those that its time is of.
-
-    Of another one, it is put into the queue, and the processor told.
-    """
-    best = home(thread)
-    node = best.line.lists
-    least = _load(best) if may_stay(thread) else U64(NEVER)
-    own = ALL.first
-    # None is better than one with nothing to do.
-    if least == 0:
-        own = null()
-    while not own.is_null():
-        other = processor_of(own)
-        load = _load(other)
-        if other.line.lists != node:
-            load += 1
-        if load < least and thread.value.time().value.allows(other.line.number):
-            least = load
-            best = other
-        own = other.line.next
-    thread.value.processor = Ptr.to(best).address
-    if thread.value.processor == processors.this():
-        return True
-    if is_alone():
-        best.ready.append(thread)
-        best.reschedule = True
-    else:
-        _send(thread, best)
-    processors.interrupt(best.machine)
-    return False
-
-
-def _send(thread: Ptr[Thread], processor: Processor) -> None:
-    """Leave a thread to a processor of which this one may not touch anything else."""
-    while True:
-        last = processor.line.sent.load(Order.RELAXED)
-        thread.value.queue_next = Ptr.at(Thread, VirtAddr(last))
-        if processor.line.sent.compare_exchange(last, thread.address.value, Order.RELEASE):
-            return
-
-
-@never_inlined
-def take_in(processor: Processor) -> None:
-    """Put the threads that others have sent to a processor, this or any while alone, into its queue."""
-    thread = Ptr.at(Thread, VirtAddr(processor.line.sent.exchange(U64(0), Order.ACQUIRE)))
-    while not thread.is_null():
-        following = thread.value.queue_next
-        processor.ready.append(thread)
-        processor.reschedule = True
-        thread = following
-
-
-@never_inlined
-def _load(processor: Processor) -> U64:
-    """How busy a processor is: 0 when idle, else by what runs there first, then by how many wait."""
-    load = processor.ready.count << 1
-    current = processor.current
-    if not current.is_null() and current.value.state == ThreadState.RUNNING:
-        load += (U64(current.value.priority) + 1).wrapping_shl(32)
-    return load
 
 
 def wake(thread: Ptr[Thread]) -> None:
@@ -251,14 +169,22 @@ def _charge(time: U64) -> None:
                 PROCESSOR.yielded = True
             PROCESSOR.turn_start = now
             return
-        # Others may use it up at the same time.
-        exclude(null(), U64(counters.TIME))
+        if not counts(current):
+            reach(null(), U64(counters.TIME))
     _count(time)
 
 
 @never_inlined
+def counts(thread: Ptr[Thread]) -> bool:
+    """Whether this processor may count the time of a thread, as it always may where that is not limited: it is the one
+    to which the schedule belongs."""
+    schedule = thread.value.time()
+    return not schedule.value.budget.is_limited or bring(schedule.value.header)
+
+
+@never_inlined
 def _count(time: U64) -> None:
-    """The same for any schedule, where nobody else is in the kernel or its holder waits for this."""
+    """The same for any schedule, where nobody else counts it or its holder waits for this."""
     now = max(time, PROCESSOR.turn_start)
     current = PROCESSOR.current
     if not current.is_null():
@@ -279,7 +205,7 @@ def _keeps_running() -> bool:
     if schedule.value.budget.left == 0:
         _exhaust(current, schedule)
         return False
-    if processors.are_several() and not may_stay(current):
+    if processors.are_several() and not placement.may_stay(current):
         PROCESSOR.current = null()
         let_go()
         ready(current)
@@ -310,9 +236,9 @@ def _take() -> Ptr[Thread]:
 @never_inlined
 def _has_time(thread: Ptr[Thread]) -> bool:
     """Whether a thread from the queue, on a limited schedule, can run. If not, it is put where it belongs."""
-    if not is_alone():
+    if not counts(thread):
         ready(thread)
-        exclude(null(), U64(counters.TIME))
+        reach(null(), U64(counters.TIME))
         return False
     schedule = thread.value.time()
     schedule.value.budget.replenish(PROCESSOR.turn_start)
@@ -328,7 +254,6 @@ def _exhaust(thread: Ptr[Thread], schedule: Ptr[Schedule]) -> None:
     PROCESSOR.timers.add(thread, schedule.value.budget.next_time)
     _set_alarm()
     rest(False)
-    exclude(null(), U64(counters.TIME))
     # Whoever is chosen now has what came back meanwhile.
     PROCESSOR.turn_start = timer.now()
 
@@ -353,10 +278,10 @@ def _idle() -> None:
 @never_inlined
 def _steal() -> bool:
     """Take the most urgent thread of the processor for which most of them wait; whether there was one."""
-    if _longest() == Ptr.to(PROCESSOR.ready):
+    if placement.longest() == Ptr.to(PROCESSOR.ready):
         return False
     exclude(null(), U64(counters.IDLE))
-    ready = _longest().value
+    ready = placement.longest().value
     if ready.is_empty:
         return False
     thread = ready.queues[ready.highest()].first
@@ -368,22 +293,6 @@ def _steal() -> bool:
     thread.value.processor = processors.this()
     PROCESSOR.ready.append(thread)
     return True
-
-
-@never_inlined
-def _longest() -> Ptr[RunQueue]:
-    """The longest of all run queues, or what was that a moment ago. What an idle processor is about to take is its."""
-    ready = PROCESSOR.ready
-    own = ALL.first
-    while not own.is_null():
-        other = processor_of(own)
-        least = ready.count
-        if other.current.is_null():
-            least = least.wrapping_add(1)
-        if other.ready.count > least:
-            ready = other.ready
-        own = other.line.next
-    return Ptr.to(ready)
 
 
 @inlined
@@ -492,6 +401,30 @@ def enter(frame: Ptr[trap.UserFrame]) -> None:
 
 
 @never_inlined
+def reach(frame: Ptr[trap.UserFrame], reason: U64) -> None:
+    """What was found missing may be touched from here on until the kernel is left: this processor keeps the one out to
+    which it belongs or, if it does so already or nobody is known who would do, is alone. Otherwise as `exclude`."""
+    other = OWN.line.wanted
+    if other.is_null() or not OWN.machine.inside.is_home:
+        exclude(frame, reason)
+        return
+    OWN.line.wanted = null()
+    _go_out()
+    # In the order in which all are taken.
+    if other.value.line.number > OWN.line.number:
+        _take_word(other, frame)
+        _take_word(Ptr.to(OWN), frame)
+    else:
+        _take_word(Ptr.to(OWN), frame)
+        _take_word(other, frame)
+    OWN.machine.inside.come(U32(VISITING))
+    OWN.line.visited = other
+    _come_in(other)
+    if counters.COUNTED:
+        counters.visited(reason)
+
+
+@never_inlined
 def exclude(frame: Ptr[trap.UserFrame], reason: U64) -> None:
     """Be alone in the kernel from here until it is left. All structures must be in order. `frame`: as for `enter`;
     `reason`: see `counters.py`.
@@ -500,23 +433,44 @@ def exclude(frame: Ptr[trap.UserFrame], reason: U64) -> None:
     """
     if is_alone():
         return
+    _go_out()
+    own = ALL.first
+    while not own.is_null():
+        _take_word(own, frame)
+        own = own.value.line.next
+    OWN.machine.inside.come(U32(ALONE))
+    own = ALL.first
+    while not own.is_null():
+        _come_in(own)
+        placement.take_in(processor_of(own))
+        own = own.value.line.next
+    if counters.COUNTED:
+        counters.closed(reason)
+
+
+def _go_out() -> None:
+    """Leave the kernel to come in again and touch more."""
     current = PROCESSOR.current
     if current.is_null() or current.value.state != ThreadState.RUNNING:
         # Whoever ends a thread that waits looks for it nowhere.
         PROCESSOR.current = null()
         let_go()
-    OWN.machine.inside.leave()
-    while not OWN.machine.inside.try_close():
+    requests.leave()
+
+
+@never_inlined
+def _take_word(own: Ptr[Own], frame: Ptr[trap.UserFrame]) -> None:
+    """Keep a processor out, perhaps this one."""
+    while not own.value.machine.inside.try_take():
         answer(frame)
         cpu.pause()
-    own = ALL.first
-    while not own.is_null():
-        while own.address != processors.this() and own.value.machine.inside.is_inside:
-            cpu.pause()
-        take_in(processor_of(own))
-        own = own.value.line.next
-    if counters.COUNTED:
-        counters.closed(reason)
+
+
+@never_inlined
+def _come_in(own: Ptr[Own]) -> None:
+    """Wait until a processor has left that is kept out."""
+    while own.address != processors.this() and own.value.machine.inside.is_inside:
+        cpu.pause()
     if PROCESSOR.current.is_null():
         PROCESSOR.reschedule = True
 
@@ -556,12 +510,12 @@ def let_go() -> None:
 
 @never_inlined
 def rest(deeply: bool) -> None:
-    """Leave the kernel, so that interrupts are handled; `deeply`: sleep until there is one. Returns not alone in it."""
+    """Leave the kernel, so that interrupts are handled; `deeply`: sleep until there is one. Returns at home in it."""
     if processors.are_several():
         PROCESSOR.current = null()
         let_go()
         leaving()
-        OWN.machine.inside.leave()
+        requests.leave()
     if deeply:
         cpu.wait_for_interrupt()
     else:

@@ -39,7 +39,6 @@ from cloudos.kernel.objects.header import (
     Directory,
     Header,
 )
-from cloudos.kernel.sched.requests import must_be_alone
 from cloudos.kernel.security import labels
 from cloudos.lang import U32, U64, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
@@ -342,14 +341,12 @@ def reserve(table: CapabilityTable, count: U64) -> None:
 
 def take_slot(table: CapabilityTable) -> Ptr[Capability]:
     """A slot without object that is in no list. Raises PeerGone, TooManyHandles, QuotaExceeded, OutOfMemory."""
-    must_be_alone()
     reserve(table, U64(1))
     return _take(table)
 
 
 def give_slot(table: CapabilityTable, capability: Ptr[Capability]) -> None:
     """Give back a slot of `take_slot` that has no object."""
-    must_be_alone()
     _give_back(table, capability)
 
 

@@ -9,7 +9,7 @@ from cloudos.kernel.hal.shared.lock import HOME, OUTSIDE
 VECTOR, SYSTEM_CALL = 272, 1026
 TEXT = f"""\
 // What is called when there are several processors, see `processors.prepare`: comes into the kernel and leaves it, as
-// `shared/lock.py` says. Where somebody is alone there, a thread may be stopped meanwhile: it does nothing then, and
+// `shared/lock.py` says. Where somebody keeps it out, a thread may be stopped meanwhile: it does nothing then, and
 // all of another one's registers are loaded.
 locked_user_trap:
   adr x1, kernel_user_trap
@@ -20,14 +20,14 @@ locked_system_call:
   stp x30, x1, [sp, #-16]!
   mov w10, #{HOME}
   stlr w10, [x18]
-  adr x11, kernel_lock
+  add x11, x18, #4
   ldar w10, [x11]
   cbnz w10, 4f
 2:
   blr x1
 3:
   ldr w10, [x18]
-  // Alone, that borrows.
+  // Who keeps others out borrows.
   subs w10, w10, #{HOME - OUTSIDE}
   b.lo 5f
   stlr w10, [x18]
@@ -46,10 +46,8 @@ locked_system_call:
   ldr x1, [sp, #8]
   b 2b
 5:
-  adr x11, kernel_lock
-  stlr wzr, [x11]
-  mov w10, #{OUTSIDE}
-  stlr w10, [x18]
-  ldr x30, [sp], #16
+  str x0, [sp, #8]
+  bl kernel_leave
+  ldp x30, x0, [sp], #16
   ret
 """

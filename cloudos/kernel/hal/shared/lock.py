@@ -1,8 +1,10 @@
-"""Who is in the kernel: processors that keep to what belongs to them, at the same time, or one that may touch all.
+"""Who is in the kernel: processors that keep to what belongs to them, at the same time; one that touches also what
+belongs to one other; or one that may touch all.
 
-A processor that comes in only says so, in a word of its own, and looks whether somebody keeps the others out. Who wants
-to be alone says that, one at a time, and then waits until all words say that their processors have left. Both write
-first and read then, in an order that all processors agree on: so one of two sees the other.
+Each processor has two words. A processor that comes in says so in one of them, and looks in the other whether somebody
+keeps it out. Who wants to keep others out takes their words, and its own, one after the other in an order that all
+agree on, and then waits until those processors have left. Both sides write first and read then, and one of two sees the
+other. There is no word that all processors write to.
 """
 
 from __future__ import annotations
@@ -11,74 +13,82 @@ from cloudos.lang import U32, Atomic, Order, inlined, never_inlined, place, stru
 
 # Alone in the kernel; the only processor always is, wherever it is.
 ALONE = 0
-OUTSIDE = 1
-# In the kernel, touching only what belongs to this processor.
-HOME = 2
+# In the kernel, touching what belongs to this processor and to one that it keeps out.
+VISITING = 1
+OUTSIDE = 2
+# In the kernel, touching only what belongs to this processor. Less OUTSIDE this does not borrow, as the entry code
+# wants it, and what is kept from others is less than that.
+HOME = 4
 
 
 @struct
-class Lock:
-    """`taken`: somebody is alone in the kernel, or wants to be; `outside`: what a word says of a processor outside."""
+class Several:
+    """Whether there is more than the first processor."""
 
-    taken: Atomic[U32] = Atomic(U32(0))
-    outside: U32 = U32(ALONE)
+    value: bool = False
 
 
-LOCK = place(Lock(), symbol="kernel_lock")
+SEVERAL = place(Several())
 
 
 @struct
 class Inside:
-    """One processor's word. The entry code does what `try_enter` and `leave` do."""
+    """One processor's words: where it is, and whether somebody keeps it out. The entry code does what `try_enter` and
+    `leave` do."""
 
     mode: Atomic[U32] = Atomic(U32(ALONE))
+    taken: Atomic[U32] = Atomic(U32(0))
 
-    def begin(self) -> None:
-        """Another processor than the first is outside when it starts."""
-        self.mode.store(U32(OUTSIDE), Order.RELAXED)
+    def begin(self, mode: U32) -> None:
+        """Of processors that are about to be several, the first one is alone, and others are outside when they start."""
+        self.mode.store(mode, Order.RELAXED)
+        self.taken.store(U32(1), Order.RELAXED)
 
     @never_inlined
     def try_enter(self) -> bool:
-        """Come in, unless somebody is alone there."""
+        """Come in, unless somebody keeps this processor out."""
         self.mode.store(U32(HOME))
-        if LOCK.taken.load() == 0:
+        if self.taken.load() == 0:
             return True
         self.mode.store(U32(OUTSIDE), Order.RELEASE)
         return False
 
-    @never_inlined
-    def try_close(self) -> bool:
-        """From outside: let nobody else come in, unless somebody did so before. Others may still be inside."""
-        if LOCK.taken.exchange(U32(1)) != 0:
-            return False
-        self.mode.store(U32(ALONE), Order.RELAXED)
-        return True
+    @inlined
+    def try_take(self) -> bool:
+        """From outside: keep the processor out, which may be this one, unless somebody does. It may still be inside."""
+        return self.taken.exchange(U32(1)) == 0
+
+    def give(self) -> None:
+        """The processor may come in again."""
+        self.taken.store(U32(0), Order.RELEASE)
+
+    @inlined
+    def come(self, mode: U32) -> None:
+        """This processor has taken all that it needs."""
+        self.mode.store(mode, Order.RELAXED)
 
     @property
-    def is_alone(self) -> bool:
-        """Whether this processor keeps all others out."""
-        return self.mode.load(Order.RELAXED) == ALONE
+    def is_home(self) -> bool:
+        """Whether this processor is inside and keeps nobody out."""
+        return self.mode.load(Order.RELAXED) == HOME
 
     @property
     def is_inside(self) -> bool:
-        """Whether another processor, whose word this is, is in the kernel. Once it has left, what it did is seen."""
+        """Whether another processor, whose words these are, is in the kernel. Once it has left, what it did is seen."""
         return self.mode.load() != OUTSIDE
 
-    @never_inlined
+    @inlined
     def leave(self) -> None:
-        """Whichever way this processor came in."""
-        if self.is_alone:
-            LOCK.taken.store(U32(0), Order.RELEASE)
-        self.mode.store(LOCK.outside, Order.RELEASE)
+        """What this processor has taken, if anything, it has given back."""
+        self.mode.store(U32(OUTSIDE), Order.RELEASE)
 
 
 def begin() -> None:
     """Other processors are about to start: the first one is alone until it leaves the kernel."""
-    LOCK.taken.store(U32(1), Order.RELAXED)
-    LOCK.outside = U32(OUTSIDE)
+    SEVERAL.value = True
 
 
 @inlined
 def are_several() -> bool:
     """Whether other processors have been started."""
-    return LOCK.outside != ALONE
+    return SEVERAL.value

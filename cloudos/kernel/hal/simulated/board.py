@@ -119,7 +119,7 @@ class Processor:
         # Interrupts being handled.
         self.in_service: list[str] = []
         self.asleep = False
-        # Whether it is in the kernel, and whether alone: see `hal/shared/lock.py`.
+        # Whether it is in the kernel, and what it may touch: see `hal/shared/lock.py`.
         self.mode = ALONE if number == 0 else OUTSIDE
         # Whether it executes anything yet.
         self.started = number == 0
@@ -140,8 +140,8 @@ def _of_processor(name: str) -> Any:
 class Board:
     """All that the machine is, and what will happen to it. Times are in nanoseconds since it was switched on.
 
-    Processors take turns: `interleave` lets another one go on, usually chosen at random. `alone` is in the kernel, or
-    about to be, without any other; `turns_alone` counts how often one was. `levels`: of page tables, 4 or 5.
+    Processors take turns: `interleave` lets another one go on, usually chosen at random. `levels`: of page tables, 4
+    or 5.
     """
 
     alarm = _of_processor("alarm")
@@ -160,8 +160,6 @@ class Board:
         self.processors = [Processor(number) for number in range(processors)]
         self.processor = self.processors[0]
         self.are_several = False
-        self.alone: Processor | None = None
-        self.turns_alone = 0
         self.start_processor: Callable[[int], None] = lambda _: None
         self.switch: Callable[[Processor], None] = lambda _: None
         # Which of those goes on that are able to, see `interleave`.

@@ -250,7 +250,11 @@ class Simulation:
         others = (one for one in self.board.processors if one is not here)
         if self.after_entry is not None and all(one.mode == OUTSIDE for one in others):
             self.after_entry(self)
-        OWN.inside.leave()
+        # As the entry code does; the kernel itself has left before it enters a program for the first time.
+        if OWN.inside.is_home:
+            OWN.inside.leave()
+        elif self.board.are_several and here.mode != OUTSIDE:
+            self.kernel.symbols["kernel_leave"]()
 
     def _check_patience(self) -> None:
         if self.entries + self.instructions > PATIENCE:

@@ -17,58 +17,55 @@ class Inside:
     """See `hal/shared/lock.py`. Before a processor comes in, others may have done anything."""
 
     mode: U32 = U32(ALONE)
+    taken: U32 = U32(0)
 
-    def _set(self, mode: int) -> None:
-        machine = board.running()
-        if machine is not None:
-            machine.processor.mode = mode
-        self.mode = U32(mode)
-
-    def begin(self) -> None:
-        """Another processor than the first is outside when it starts."""
-        self.mode = U32(OUTSIDE)
+    def begin(self, mode: U32) -> None:
+        """Of processors that are about to be several, the first one is alone, and others are outside when they start."""
+        self.mode = mode
+        self.taken = U32(1)
 
     def try_enter(self) -> bool:
-        """Come in, unless somebody is alone there."""
-        machine = board.current()
-        machine.interleave()
+        """Come in, unless somebody keeps this processor out."""
+        board.current().interleave()
         assert self.mode == OUTSIDE, "a processor comes in that is inside"
-        if machine.alone is not None:
+        if self.taken != 0:
             return False
-        self._set(HOME)
+        self.come(U32(HOME))
         return True
 
-    def try_close(self) -> bool:
-        """From outside: let nobody else come in, unless somebody did so before. Others may still be inside."""
+    def try_take(self) -> bool:
+        """From outside: keep the processor out, unless somebody does. It may still be inside."""
         machine = board.current()
         machine.interleave()
-        assert self.mode == OUTSIDE, "a processor wants to be alone while others may wait for it"
-        if machine.alone is not None:
+        assert machine.processor.mode == OUTSIDE, "a processor keeps others out while they may wait for it"
+        if self.taken != 0:
             return False
-        machine.alone = machine.processor
-        self._set(ALONE)
+        self.taken = U32(1)
         return True
+
+    def give(self) -> None:
+        """The processor may come in again."""
+        assert self.taken != 0, "a processor is let in that nobody kept out"
+        self.taken = U32(0)
+
+    def come(self, mode: U32) -> None:
+        """This processor has taken all that it needs."""
+        board.current().processor.mode = int(mode)
+        self.mode = mode
 
     @property
-    def is_alone(self) -> bool:
-        """Whether this processor keeps all others out."""
-        return self.mode == ALONE
+    def is_home(self) -> bool:
+        """Whether this processor is inside and keeps nobody out."""
+        return self.mode == HOME
 
     @property
     def is_inside(self) -> bool:
-        """Whether another processor, whose word this is, is in the kernel."""
+        """Whether another processor, whose words these are, is in the kernel."""
         return self.mode != OUTSIDE
 
     def leave(self) -> None:
-        """Whichever way this processor came in."""
-        machine = board.current()
-        if not machine.are_several:
-            return
-        if self.is_alone:
-            assert machine.alone is machine.processor, "two processors are alone in the kernel"
-            machine.alone = None
-            machine.turns_alone += 1
-        self._set(OUTSIDE)
+        """What this processor has taken, if anything, it has given back."""
+        self.come(U32(OUTSIDE))
 
 
 @struct
@@ -97,4 +94,4 @@ OWN = located(State, this)
 
 def is_alone() -> bool:
     """Whether this processor keeps all others out of the kernel."""
-    return OWN.inside.is_alone
+    return OWN.inside.mode == ALONE

@@ -38,9 +38,7 @@ def node(number: U64) -> U64:
 
 def prepare() -> None:
     """This processor is alone in the kernel."""
-    machine = board.current()
-    machine.are_several = True
-    machine.alone = machine.processor
+    board.current().are_several = True
 
 
 def make(number: U64, pages: U64, frames: FrameSource) -> VirtAddr:

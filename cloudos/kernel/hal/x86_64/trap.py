@@ -187,7 +187,7 @@ call_system_call:
   sysretq
 
 # What is called when there are several processors, see `processors.prepare`: comes into the kernel and leaves it, as
-# `shared/lock.py` says. Where somebody is alone there, a thread may be stopped meanwhile: it does nothing then, and all
+# `shared/lock.py` says. Where somebody keeps it out, a thread may be stopped meanwhile: it does nothing then, and all
 # of another one's registers are loaded.
 locked_user_trap:
   pushq $kernel_user_trap
@@ -197,12 +197,12 @@ locked_system_call:
 1:
   movl ${HOME}, %eax
   xchgl %eax, %gs:{INSIDE}
-  cmpl $0, kernel_lock(%rip)
+  cmpl $0, %gs:{INSIDE + 4}
   jne 4f
 2:
   call *(%rsp)
 3:
-  subl ${HOME - OUTSIDE}, %gs:{INSIDE}  # alone, that borrows
+  subl ${HOME - OUTSIDE}, %gs:{INSIDE}  # who keeps others out borrows
   jc 5f
   popq %rdx
   retq
@@ -213,9 +213,9 @@ locked_system_call:
   jz 2b
   jmp 3b
 5:
-  movl ${OUTSIDE}, %gs:{INSIDE}
-  movl $0, kernel_lock(%rip)
-  popq %rdx
+  xchgq %rax, (%rsp)
+  call kernel_leave
+  popq %rax
   retq
 """,
 )
