@@ -17,7 +17,7 @@ from tests.sim.test_processors import LATEST, PAGE, look, switched_off
 from tests.sim.world import board, kernel_module, machine, user
 
 succeed = user.succeed
-FAULTS = kernel_module("memory.page_faults")
+FAULTS, REQUESTS = kernel_module("memory.page_faults"), kernel_module("sched.requests")
 PAGES = 48
 ROUNDS = 4
 PROCESSES = 2
@@ -86,7 +86,7 @@ def test_processes_touch_their_memory_on_two_processors(seed: int, alone_for: li
 def settle_anywhere(space: Any, memory: Any) -> bool:
     """Whatever a fault changes belongs to everybody."""
     if FAULTS.is_alone():
-        space.header.home = FAULTS.OWN.line.number
+        space.header.home = REQUESTS.OWN.line.number
         FRAMES.FRAMES.put_by()
     return True
 
