@@ -25,6 +25,7 @@ from typing import Any
 
 from cloudos.compiler import tables, tails, traps
 from cloudos.compiler.diagnostics import InternalCompilerError
+from cloudos.compiler.outlined import keep_on_stack
 from cloudos.compiler.shorten import chain, push_addresses, reach_segment, share_constants
 from cloudos.compiler.support import SUPPORT_NAME, SUPPORT_SOURCE, support_flags
 from cloudos.compiler.targets import Target
@@ -197,7 +198,8 @@ def _shortened(text: str, target: Target, is_kernel: bool, directory: str) -> st
         text = tails.merge(text, tails.X86)
         return chain(text, lambda text: _addresses(text, target, directory))
     if is_kernel:
-        return tails.lead_on(tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64))
+        text = traps.send_away(tables.shorten_a64(keep_on_stack(text)))
+        return tails.lead_on(tails.merge(text, tails.AARCH64))
     return text
 
 
@@ -206,7 +208,7 @@ def _rewriting() -> str:
     """The text of what changes assembly text; part of the key of linked files."""
     return "".join(
         Path(__file__).with_name(name).read_text(encoding="utf-8")
-        for name in ("shorten.py", "tables.py", "tails.py", "traps.py")
+        for name in ("outlined.py", "shorten.py", "tables.py", "tails.py", "traps.py")
     )
 
 
