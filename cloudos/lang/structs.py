@@ -226,6 +226,8 @@ def of_field(error: E, origin: type[Any], name: str) -> E:
 
 
 def _field_layout(cls: type[Any], name: str, type_: Any) -> Layout:
+    if name in OWN_NAMES or name.startswith("cloudos_"):
+        raise of_field(TypeError(f"{cls.__name__}.{name}: structs have something else by this name"), cls, name)
     try:
         layout = layout_of(type_)
     except TypeError as error:
@@ -246,33 +248,38 @@ def _install(cls: type[Any], info: StructInfo) -> None:
     type.__setattr__(cls, "__init__", _make_init(cls, info))
 
 
-QUICK = ("    self._region = _region", "    self._offset = 0")
+QUICK = ("    self._region = cloudos_region", "    self._offset = 0")
 """Where nothing keeps unknown names out, as nothing needs to."""
+SLOW = ("    cloudos_set(self, '_region', cloudos_region)", "    cloudos_set(self, '_offset', 0)")
+OWN_NAMES = ("self", "_region", "_offset")
 
 
 def _make_init(cls: type[Any], info: StructInfo) -> Callable[..., None]:
-    """The constructor, written out so that CPython itself checks names and number of arguments."""
-    values: dict[str, Any] = {"Region": Region}
+    """The constructor, written out so that CPython itself checks names and number of arguments.
+
+    Whatever it uses has a name that no field has.
+    """
+    values: dict[str, Any] = {"cloudos_Region": Region}
     parameters, lines = [], []
     keyword_only = False
     for index, field in enumerate(info.fields):
-        values[f"store{index}"] = field.layout.store
+        values[f"cloudos_store{index}"] = field.layout.store
         if field.has_default:
-            values[f"default{index}"] = field.default
-            parameters.append(f"{field.name}=default{index}")
+            values[f"cloudos_default{index}"] = field.default
+            parameters.append(f"{field.name}=cloudos_default{index}")
         else:
             # A field without default after one with: allowed by keyword only, as C has no such order.
             if not keyword_only and any(earlier.has_default for earlier in info.fields[:index]):
                 parameters.append("*")
                 keyword_only = True
             parameters.append(field.name)
-        lines.append(f"    store{index}(_region, {field.offset}, {field.name})")
+        lines.append(f"    cloudos_store{index}(cloudos_region, {field.offset}, {field.name})")
     head = [
         f"def __init__({', '.join(['self', *parameters])}):",
-        f"    _region = Region({info.size}, {info.align}, owner=self)",
-        *(["    _set(self, '_region', _region)", "    _set(self, '_offset', 0)"] if cls.__dictoffset__ else QUICK),
+        f"    cloudos_region = cloudos_Region({info.size}, {info.align}, owner=self)",
+        *(SLOW if cls.__dictoffset__ else QUICK),
     ]
-    values["_set"] = object.__setattr__
+    values["cloudos_set"] = object.__setattr__
     exec("\n".join(head + lines), values)
     init: Callable[..., None] = values["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"

@@ -61,10 +61,14 @@ def signaller(argument: int, _: int) -> user.UserCode:
     bell, endpoint = unpacked(argument, 2)
     while (yield user.call("notification_signal", bell, 1)).error == 0:
         yield from programs.sleep(1_000)
+    reply = 0
     got = yield user.message("message_receive", endpoint)
     while got.error == 0:
-        got = yield user.message("message_reply_receive", endpoint, reply=got.reply)
+        reply = got.reply
+        got = yield user.message("message_reply_receive", endpoint, reply=reply)
     assert got.error in GONE
+    # Whoever called just before that was taken away was not answered.
+    yield user.message("message_reply", reply)
     yield user.Write(user.SCRATCH + 1, b"\1")
     return None
 
