@@ -185,6 +185,9 @@ def _link(
             _assemble(text, target, "short", directory)
             # All but the last are in that text: the support unit alone is not optimised when it is linked.
             inputs = ["short.o", inputs[-1]]
+        if target.kind == "kernel":
+            # Equal functions once: those that do nothing, as handlers have.
+            flags.append("--icf=all")
         _run(["ld.lld", *flags, "-o", "linked", *inputs], directory)
         os.replace(Path(directory, "linked"), kept)
     return kept

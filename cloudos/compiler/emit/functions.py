@@ -119,7 +119,7 @@ def _leave(program: Program, instance: FunctionInstance) -> str:
     if kind is None:
         return "    return error;" if instance.abi_raises else "    return;"
     if instance.abi_raises:
-        return f"    return ({program.type_name(kind)}_r){{result, error}};"
+        return f"    return ({program.type_name(kind)}_r){{error, result}};"
     return "    return result;"
 
 
@@ -270,7 +270,7 @@ def _adapter(program: Program, name: str, signature: FunctionInstance, instance:
     elif result_type(signature) is None:
         body = f"{call}; return 0;"
     else:
-        body = f"return ({returned}){{{call}, 0}};"
+        body = f"return ({returned}){{0, {call}}};"
     return f"static {returned} {name}({declared}) {{ {body} }}"
 
 
