@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudos.compiler import tables, tails, traps
+from cloudos.compiler import repeats, tables, tails, traps
 from cloudos.compiler.diagnostics import InternalCompilerError
 from cloudos.compiler.shorten import chain, push_addresses, reach_segment, share_constants
 from cloudos.compiler.support import SUPPORT_NAME, SUPPORT_SOURCE, support_flags
@@ -196,8 +196,9 @@ def _link(
 def _shortened(text: str, target: Target, is_kernel: bool, directory: str) -> str:
     """The assembly text of the same program, in fewer bytes."""
     if target.arch == "x86_64":
-        text = push_addresses(reach_segment(share_constants(tables.shorten_x86(traps.bring_near(text)))))
-        text = tails.merge(text, tails.X86)
+        text = share_constants(tables.shorten_x86(traps.bring_near(text)))
+        text = repeats.outline(text, lambda text: _addresses(reach_segment(text), target, directory))
+        text = tails.merge(push_addresses(reach_segment(text)), tails.X86)
         return chain(text, lambda text: _addresses(text, target, directory))
     if is_kernel:
         return tails.lead_on(tails.merge(traps.send_away(tables.shorten_a64(text)), tails.AARCH64))
@@ -209,7 +210,7 @@ def _rewriting() -> str:
     """The text of what changes assembly text; part of the key of linked files."""
     return "".join(
         Path(__file__).with_name(name).read_text(encoding="utf-8")
-        for name in ("shorten.py", "tables.py", "tails.py", "traps.py")
+        for name in ("repeats.py", "shorten.py", "tables.py", "tails.py", "traps.py")
     )
 
 
