@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudos.compiler import tables, tails, traps
+from cloudos.compiler import repeats, tables, tails, traps
 from cloudos.compiler.diagnostics import InternalCompilerError
 from cloudos.compiler.outlined import keep_on_stack
 from cloudos.compiler.shorten import chain, push_addresses, reach_segment, share_constants
@@ -186,6 +186,9 @@ def _link(
             _assemble(text, target, "short", directory)
             # All but the last are in that text: the support unit alone is not optimised when it is linked.
             inputs = ["short.o", inputs[-1]]
+        if target.kind == "kernel":
+            # Equal functions once: those that do nothing, as handlers have.
+            flags.append("--icf=all")
         _run(["ld.lld", *flags, "-o", "linked", *inputs], directory)
         os.replace(Path(directory, "linked"), kept)
     return kept
@@ -194,8 +197,9 @@ def _link(
 def _shortened(text: str, target: Target, is_kernel: bool, directory: str) -> str:
     """The assembly text of the same program, in fewer bytes."""
     if target.arch == "x86_64":
-        text = push_addresses(reach_segment(share_constants(tables.shorten_x86(traps.bring_near(text)))))
-        text = tails.merge(text, tails.X86)
+        text = share_constants(tables.shorten_x86(traps.bring_near(text)))
+        text = repeats.outline(text, lambda text: _addresses(reach_segment(text), target, directory))
+        text = tails.merge(push_addresses(reach_segment(text)), tails.X86)
         return chain(text, lambda text: _addresses(text, target, directory))
     if is_kernel:
         text = traps.send_away(tables.shorten_a64(keep_on_stack(text)))
@@ -208,7 +212,7 @@ def _rewriting() -> str:
     """The text of what changes assembly text; part of the key of linked files."""
     return "".join(
         Path(__file__).with_name(name).read_text(encoding="utf-8")
-        for name in ("outlined.py", "shorten.py", "tables.py", "tails.py", "traps.py")
+        for name in ("outlined.py", "repeats.py", "shorten.py", "tables.py", "tails.py", "traps.py")
     )
 
 

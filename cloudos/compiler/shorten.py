@@ -28,6 +28,8 @@ from dataclasses import dataclass
 
 FAST_SECTION = ".text.fast."
 """What the sections of functions begin with that may not take more instructions."""
+OFTEN_SECTION = ".text.often."
+"""The same of those that keep their code to themselves, see :mod:`cloudos.compiler.repeats`."""
 
 JUMP = re.compile(r"\t(j[a-z]+)\t(\.LBB\d+_\d+)(?=\s|$)")
 SECTION = re.compile(r'\t\.section\t([^",\s]+)|\t\.(text)\b')

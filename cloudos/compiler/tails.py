@@ -7,8 +7,9 @@ Most functions end by loading the registers that they saved, and as many of them
         ret
 
 What goes there takes one instruction more, so functions marked `fast` are left as they are. Of an end nothing is taken
-but moves between registers and loads from the stack: nothing that could fail there, or be called from there, and would
-be taken for part of another function.
+but work on registers and loads from the stack: nothing that could fail there, or be called from there, and would be
+taken for part of another function. What leads to an end that is shared is an end too; on AArch64, where every
+instruction has four bytes, so is what leads to a place within a function.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Machine:
 
 
 A64_MOVABLE = re.compile(
-    r"(ld[pr]\t[wx]\d.*, \[sp(, #\d+)?\](, #\d+)?|add\tsp, sp, #\d+|mov\t[wx]\d+, ([wx]([0-9]|zr)\S*|#\S+))$"
+    r"(ld[pr]\t[wx]\d.*, \[sp(, #\d+)?\](, #\d+)?|add\tsp, sp, #\d+"
+    r"|(mov|cmp|tst|cset|csel|cinc|add|sub|and|orr|eor|lsl|lsr|ubfx)\t[wx]\d[^.:]*)$"
 )
 
 
@@ -47,11 +49,11 @@ def _bytes_a64(text: str) -> int:
     return 4 if AARCH64.end.match(text) or A64_MOVABLE.match(text) else 0
 
 
-AARCH64 = Machine("//", re.compile(r"(ret|b\t[A-Za-z_]\w*)$"), _bytes_a64, "b", 4)
+AARCH64 = Machine("//", re.compile(r"(ret|b\t([A-Za-z_]\w*|\.LBB\d+_\d+))$"), _bytes_a64, "b", 4)
 
 X86_LENGTHS = (
     (re.compile(r"retq$"), 1),
-    (re.compile(r"jmp\t[A-Za-z_]\w*$"), 5),
+    (re.compile(r"jmp\t([A-Za-z_]\w*|\.LBB0_8\d{5})$"), 5),
     (re.compile(r"popq\t%r\d+$"), 2),
     (re.compile(r"popq\t%r[a-ds]\w$"), 1),
     (re.compile(r"popq\t%rbp$"), 1),
@@ -67,7 +69,7 @@ def _bytes_x86(text: str) -> int:
     return next((length for pattern, length in X86_LENGTHS if pattern.match(text)), 0)
 
 
-X86 = Machine("#", re.compile(r"(retq|jmp\t[A-Za-z_]\w*)$"), _bytes_x86, "jmp", 5)
+X86 = Machine("#", re.compile(r"(retq|jmp\t([A-Za-z_]\w*|\.LBB0_8\d{5}))$"), _bytes_x86, "jmp", 5)
 
 FIRST_LABEL = 800_000
 LABEL = re.compile(r"\.LBB\d+_\d+:")
@@ -76,10 +78,20 @@ JUMP_TO_END = re.compile(r"\tb\t(\.LBB0_8\d{5})$")
 
 def merge(text: str, machine: Machine) -> str:
     """The same program, in which equal ends of functions stand once where that makes it smaller."""
+    count = FIRST_LABEL
+    while True:
+        # What leads to one of these ends is an end itself.
+        text, after = merge_once(text, machine, count)
+        if after == count:
+            return text
+        count = after
+
+
+def merge_once(text: str, machine: Machine, count: int) -> tuple[str, int]:
+    """The program with each end taken for one group of equal ones at most, and the last number of a label used."""
     lines = text.split("\n")
     left = list(find_ends(lines, machine))
     gone: set[int] = set()
-    count = FIRST_LABEL
     while True:
         groups: dict[tuple[str, ...], list[list[int]]] = defaultdict(list)
         for end in left:
@@ -88,9 +100,10 @@ def merge(text: str, machine: Machine) -> str:
                 groups[words[begin:]].append(end)
         best = max(groups, key=lambda words: (gain(words, len(groups[words]), machine), words), default=())
         if not best or gain(best, len(groups[best]), machine) <= 0:
-            return "\n".join(line for number, line in enumerate(lines) if number not in gone)
+            return "\n".join(line for number, line in enumerate(lines) if number not in gone), count
         count += 1
-        kept, *others = groups[best]
+        # One may go on to a shared end that stands behind it.
+        kept, *others = sorted(groups[best], key=lambda end: not LABEL.match(lines[end[-1]]))
         lines[kept[-len(best)]] = f".LBB0_{count}:\n{lines[kept[-len(best)]]}"
         for end in others:
             lines[end[-len(best)]] = f"\t{machine.jump}\t.LBB0_{count}"
@@ -105,7 +118,9 @@ def gain(words: tuple[str, ...], count: int, machine: Machine) -> int:
 
 
 def instruction(line: str, machine: Machine) -> str:
-    """An instruction without its comment."""
+    """An instruction without its comment; for a label, the jump that would do what going on to it does."""
+    if LABEL.match(line):
+        return f"{machine.jump}\t{line.partition(':')[0]}"
     return line.partition(machine.comment)[0].strip()
 
 
@@ -122,14 +137,15 @@ def find_ends(lines: list[str], machine: Machine) -> Iterator[list[int]]:
         if line.startswith((f"\t{machine.comment}APP", f"\t{machine.comment}NO_APP")):
             in_assembly, found = line.endswith("APP") and "NO_" not in line, []
         word = instruction(line, machine)
-        if not inside or in_assembly or not word or (word.startswith(".") and not LABEL.match(word)):
+        if not inside or in_assembly or not word or word.startswith("."):
             continue
         if not machine.bytes_of(word):
             found = []
             continue
         found.append(number)
         if machine.end.match(word):
-            yield found
+            if len(found) > 1:
+                yield found
             found = []
 
 

@@ -61,6 +61,7 @@ from cloudos.lang import (
     inlined,
     never_inlined,
     null,
+    often,
 )
 
 IMPLEMENTED_BY = (processes, threads, notifications, handles, message, console, memories, spaces, clock, devices)
@@ -302,7 +303,7 @@ YIELD, CLOCK, SLEEP, NEW_NOTIFICATION, SIGNAL, WAIT = (
 assert list(range(CALL, WAIT + 1)) == [CALL, SEND, RECEIVE, REPLY, REPLY_RECEIVE, NEW_NOTIFICATION, SIGNAL, WAIT]
 _NAMES = _namespace()
 _Entry = Callable[[trap.UserFrame], bool]
-dispatch: _Entry = never_inlined(generate(dispatch_source(), "dispatch", _NAMES))
+dispatch: _Entry = often(never_inlined(generate(dispatch_source(), "dispatch", _NAMES)))
 _NAMES["dispatch"] = dispatch
 
 

@@ -24,7 +24,7 @@ from cloudos.kernel.objects.console import input_arrived
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched import counters, placement, requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, Processor
-from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null
+from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null, often
 
 # Interrupts wait for less than 10,000 instructions. An expiry takes up to 450; a step of cleaning up 150 or, when it
 # gives back memory, up to 1,700: no other is begun after so many nanoseconds.
@@ -74,6 +74,7 @@ def user_fault(frame: trap.UserFrame) -> None:
 
 
 @exported("kernel_trap")
+@often
 def kernel_trap(frame: trap.UserFrame) -> None:
     """A trap in the kernel: an interrupt while no thread can run, or a fault in a copy from or to user memory."""
     kind = frame.kind()
@@ -150,6 +151,7 @@ def clean_up() -> None:
     PROCESSOR.reschedule = True
 
 
+@often
 def interrupt(kind: TrapKind, line: U64) -> None:
     """A device or another processor wants attention. Other kinds of traps are no interrupts: nothing is done."""
     if kind == TrapKind.TIMER:
@@ -215,6 +217,7 @@ def read_code(ip: U64, buffer: Slice[U8]) -> Slice[U8]:
 
 
 @never_inlined
+@often
 def user_page_fault(frame: trap.UserFrame) -> None:
     """Supply the page if the process may have it, or let the pager do so; else the access was wrong."""
     address = cpu.fault_address()

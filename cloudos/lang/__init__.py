@@ -38,6 +38,7 @@ from cloudos.lang.machine import (
     machine,
     never_inlined,
     no_return,
+    often,
     place,
 )
 from cloudos.lang.managed import ManagedInfo, is_managed, managed
@@ -139,6 +140,7 @@ __all__ = [
     "no_return",
     "null",
     "offset_of",
+    "often",
     "panic",
     "panic_kind_of",
     "parse_integer_spec",

@@ -133,6 +133,12 @@ def fast(function: F) -> F:
     return function
 
 
+def often(function: F) -> F:
+    """Compile a function of the kernel for size, but let it share no code with others on x86_64: it runs often."""
+    function.__often__ = True  # type: ignore[attr-defined]
+    return function
+
+
 def inlined(function: F) -> F:
     """Put a function's code into each of its callers: for steps of a fast path."""
     function.__inlined__ = True  # type: ignore[attr-defined]

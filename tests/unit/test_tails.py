@@ -53,15 +53,37 @@ def test_jumps_out_of_a_function_are_ends_too() -> None:
         "\tbl\tg\n\tret\n",
         "\tstr\tx0, [x1]\n\tret\n",
         "\tldr\tx0, [x1]\n\tret\n",
-        "\tldr\tx30, [sp], #16\n.LBB1_7:\n\tret\n",
-        "\tldr\tx30, [sp], #16\n\tb\t.LBB1_7\n",
+        "\tldr\tx30, [sp], #16\n.LBB9_7:\n\tret\n",
+        "\tldr\tx30, [sp], #16\n\tb\t.LBB9_7\n",
         "\t//APP\n\tmov\tx0, x1\n\tret\n\t//NO_APP\n",
     ],
     ids=["call", "store", "load from elsewhere", "label", "jump within", "assembly"],
 )
 def test_what_could_fail_or_be_reached_stays(end: str) -> None:
     body = "\tbl\tf9\n"
-    assert both(AARCH64, body, end) == function(1, body, end) + function(2, body.replace("f9", "f8"), end)
+    one, other = function(1, body, end), function(2, body.replace("f9", "f8"), end.replace("LBB9", "LBB8"))
+    assert merge(one + other, AARCH64) == one + other
+
+
+def test_equal_ways_to_a_place_in_a_function_stand_once() -> None:
+    way = "\tmov\tw1, #1\n\tb\t.LBB9_7\n"
+    assert merge(function(1, way + "\tbl\tg\n", way), AARCH64) == function(
+        1, ".LBB0_800001:\n" + way + "\tbl\tg\n", "\tb\t.LBB0_800001\n"
+    )
+
+
+def test_the_one_that_stands_before_the_place_goes_on_to_it() -> None:
+    way = "\tmov\tw1, #1\n\tcset\tw2, eq\n"
+    assert merge(function(1, f"{way}\tb\t.LBB9_7\n{way}.LBB9_7:\n", "\tbl\tg\n"), AARCH64) == function(
+        1, f"\tb\t.LBB0_800001\n.LBB0_800001:\n{way}.LBB9_7:\n", "\tbl\tg\n"
+    )
+
+
+def test_what_leads_to_a_shared_end_is_an_end_itself() -> None:
+    """All three have the last three instructions in common, then two of them one more."""
+    more = "\tmov\tw1, #5\n" + END_A64
+    text = merge(function(1, "\tbl\tg\n", END_A64) + function(2, "\tbl\th\n", more) + function(3, "", more), AARCH64)
+    assert text.count("\tmov\tw1, #5") == 1 and text.count("\tret\n") == 1
 
 
 def test_fast_functions_stay() -> None:

@@ -185,7 +185,7 @@ class Declarations:
 
     def _result(self, kind: Type) -> str:
         name = self.program.type_name(kind)
-        return f"typedef struct {{ {name}_v value; u32 error; }} {name}_r;"
+        return f"typedef struct {{ u32 error; {name}_v value; }} {name}_r;"
 
     # Reference counts
 

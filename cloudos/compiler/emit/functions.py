@@ -9,7 +9,7 @@ from cloudos.compiler.diagnostics import refuse_node
 from cloudos.compiler.instructions import Branch, Do, FunctionCode, Instruction, Jump, Label
 from cloudos.compiler.lower.builder import RESULT, c_result, result_type
 from cloudos.compiler.program import FunctionInstance, Parameter, Program
-from cloudos.compiler.shorten import FAST_SECTION
+from cloudos.compiler.shorten import FAST_SECTION, OFTEN_SECTION
 from cloudos.compiler.typesystem import NEVER, ManagedType, ProtocolType, TupleType, Type, TypeOf, is_counted
 
 HOOKS = ("cloudos_panic", "cloudos_panic_text")
@@ -45,9 +45,11 @@ def prototype(program: Program, instance: FunctionInstance) -> str:
     if program.target.kind == "kernel":
         # The limit on the kernel's size is tight, and few of its functions are called often.
         fast = getattr(instance.live, "__fast__", False)
-        marks += (
-            f'__attribute__((section("{FAST_SECTION}{instance.symbol}"))) ' if fast else "__attribute__((minsize)) "
-        )
+        # LLVM's outliner of AArch64, which costs less, leaves alone what has a section.
+        if fast or (getattr(instance.live, "__often__", False) and program.target.arch == "x86_64"):
+            marks += f'__attribute__((section("{FAST_SECTION if fast else OFTEN_SECTION}{instance.symbol}"))) '
+        if not fast:
+            marks += "__attribute__((minsize)) "
     if getattr(instance.live, "__inlined__", False):
         marks += "__attribute__((always_inline)) "
     if getattr(instance.live, "__never_inlined__", False):
@@ -119,7 +121,7 @@ def _leave(program: Program, instance: FunctionInstance) -> str:
     if kind is None:
         return "    return error;" if instance.abi_raises else "    return;"
     if instance.abi_raises:
-        return f"    return ({program.type_name(kind)}_r){{result, error}};"
+        return f"    return ({program.type_name(kind)}_r){{error, result}};"
     return "    return result;"
 
 
@@ -270,7 +272,7 @@ def _adapter(program: Program, name: str, signature: FunctionInstance, instance:
     elif result_type(signature) is None:
         body = f"{call}; return 0;"
     else:
-        body = f"return ({returned}){{{call}, 0}};"
+        body = f"return ({returned}){{0, {call}}};"
     return f"static {returned} {name}({declared}) {{ {body} }}"
 
 

@@ -21,7 +21,7 @@ from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory, Region, Space
 from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.requests import is_alone
-from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, fast, inlined, never_inlined
+from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -64,7 +64,6 @@ def _settle(space: Space, memory: Memory) -> bool:
     )
 
 
-@fast
 def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool) -> Outcome:
     """Supply a page, in steps; with `large`, the 2 MB around it where that fits. Raises QuotaExceeded, OutOfMemory."""
     found = regions.at(space, address)
@@ -126,7 +125,6 @@ def _covers(region: Region, address: U64, level: U64) -> bool:
     return start >= region.start and region.end - start >= size and (region.offset + (start - region.start)) % size == 0
 
 
-@fast
 @never_inlined
 def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64, access: Access) -> None:
     """Map a page of this level, in place of what was there. Raises QuotaExceeded, OutOfMemory."""

@@ -42,6 +42,6 @@ SECTIONS
   ASSERT(kernel_end - {KERNEL_BASE:#x} <= {MAPPED:#x}, "the boot tables map 2 MB")
   cloudos_files 0 : {{ KEEP(*(cloudos_files)) }}
   cloudos_sites 0 : {{ KEEP(*(cloudos_sites)) }}
-  /DISCARD/ : {{ *(.comment) *(.eh_frame*) *(.note.GNU-stack) }}
+  /DISCARD/ : {{ *(.comment) *(.eh_frame*) *(.note.GNU-stack) *(.note.gnu.property) }}
 }}
 """

@@ -28,7 +28,6 @@ from cloudos.lang import (
     PhysAddr,
     Ptr,
     VirtAddr,
-    fast,
     inlined,
     never_inlined,
     place,
@@ -215,7 +214,6 @@ class PageTable:
     generation: U64 = U64(0)
     loaded: U64 = U64(0)
 
-    @fast
     @never_inlined
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
