@@ -15,7 +15,7 @@ IMAGE = ProgramImage(
         microkernel.kernel_trap,
         microkernel.enter,
         microkernel.processor_main,
-        requests.leave_others,
+        requests.leave,
         failure.on_panic,
         failure.on_panic_text,
     ),

@@ -131,8 +131,8 @@ def test_threads_of_a_process_share_its_table(seed: int) -> None:
 
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {
-    "a table is anybody's": (MESSAGE, "own_table", lambda thread: None),
-    "an object is at home everywhere": (MESSAGE, "bring", lambda header: True),
+    "a table is anybody's": (MESSAGE, "own_table", lambda thread, count: None),
+    "an object is at home everywhere": (MESSAGE, "need_home", lambda header: None),
 }
 
 

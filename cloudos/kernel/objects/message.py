@@ -30,10 +30,10 @@ from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
-from cloudos.kernel.restart import Restart, need_alone
+from cloudos.kernel.restart import Restart, need_home
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.requests import bring, is_alone
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
@@ -225,18 +225,13 @@ def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
 
 
 @never_inlined
-def own_table(thread: Ptr[Thread]) -> None:
-    """From here on the table of a thread's process may be changed, the thread being within reach. Raises Restart.
-
-    No other thread may look things up there.
-    """
-    if not is_alone() and not _is_single(thread):
+def own_table(thread: Ptr[Thread], count: U64) -> None:
+    """From here on the table of a thread's process may be changed, the thread being within reach, and has room for so
+    many more capabilities. Raises Restart: other threads may look things up there, or it has to grow."""
+    if is_alone():
+        return
+    if not thread.value.next.is_null() or not thread.value.previous.is_null() or _table(thread).available < count:
         raise Restart
-
-
-def _is_single(thread: Ptr[Thread]) -> bool:
-    """Whether a process has no other thread."""
-    return thread.value.next.is_null() and thread.value.previous.is_null()
 
 
 def _table(thread: Ptr[Thread]) -> CapabilityTable:
@@ -248,22 +243,19 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
     source = sender.value.buffer.value
     if count == 0:
         return
-    own_table(sender)
-    own_table(receiver)
+    own_table(sender, U64(0))
+    own_table(receiver, count)
     if sender.value.through_rights & U32(Rights.GRANT) == 0:
         raise Denied
     target = _table(receiver)
     for index in U64.range(count):
         capability = capabilities.find(_table(sender), source.handles[index])
         moving = source.moves.bit(U32(index))
-        if not bring(capability.value.object.value):
-            raise Restart
+        need_home(capability.value.object.value)
         capabilities.check_sending(capability, target, moving)
         for other in U64.range(count):
             if moving and other != index and source.handles[other] == source.handles[index]:
                 raise BadArgument
-    if target.available < count:
-        need_alone()
     capabilities.reserve(target, count)
     for index in U64.range(count):
         capability = capabilities.find(_table(sender), source.handles[index])
@@ -385,9 +377,7 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     """Take the next message, or wait for it."""
     receiver = PROCESSOR.current
     if receiver.value.reply_slot.is_null():
-        own_table(receiver)
-        if _table(receiver).available == 0:
-            need_alone()
+        own_table(receiver, U64(1))
         slot = capabilities.take_slot(_table(receiver))
         _prepare_slot(slot.value)
         receiver.value.reply_slot = slot
@@ -516,7 +506,7 @@ def _reply(slot: Ptr[Capability], caller: Ptr[Thread], frame: trap.UserFrame) ->
             raise Restart
         # Nobody else can answer it.
         if not keeps or server.value.client != caller:
-            own_table(server)
+            own_table(server, U64(0))
     if not caller.value.in_fault:
         error = _transfer(server, caller, tag)
         if error != 0:

@@ -14,6 +14,7 @@ from cloudos.kernel.hal import cpu, mmu, processors
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.sched.counters import COUNTED
 from cloudos.lang import (
+    U8,
     U32,
     U64,
     Array,
@@ -78,7 +79,7 @@ class All:
         """One more runs."""
         own.value.line.next = self.first
         self.first = own
-        self.by_number[own.value.line.number] = own
+        self.by_number[U8.truncate(own.value.line.number)] = own
 
 
 ALL = place(All())
@@ -106,10 +107,10 @@ def bring(object: Header) -> bool:
 
 @never_inlined
 def _bring(object: Header) -> bool:
-    if not is_alone() and not reaches(object.home):
-        return False
-    object.home = OWN.line.number
-    return True
+    found = is_alone() or reaches(object.home)
+    if found:
+        object.home = OWN.line.number
+    return found
 
 
 @never_inlined
@@ -118,7 +119,7 @@ def reaches(number: U32) -> bool:
     processor is wanted."""
     if number == OWN.line.number:
         return True
-    other = ALL.by_number[number]
+    other = ALL.by_number[U8.truncate(number)]
     if other == OWN.line.visited:
         return True
     OWN.line.wanted = other
@@ -133,27 +134,21 @@ def must_reach(object: Header) -> None:
 
 
 @never_inlined
-def leave() -> None:
-    """Leave the kernel, but for the way to user mode, where the entry code does it."""
-    if OWN.machine.inside.is_home:
-        OWN.machine.inside.leave()
-    elif processors.are_several():
-        leave_others()
-
-
 @exported("kernel_leave")
-def leave_others() -> None:
-    """Leave the kernel, and let in again whom this processor keeps out."""
+def leave() -> None:
+    """Leave the kernel, and let in again whom this processor keeps out. The entry code does it where that is nobody."""
+    if not processors.are_several():
+        return
     other = OWN.line.visited
-    if other.is_null():
+    if not other.is_null():
+        OWN.line.visited = null()
+        other.value.machine.inside.give()
+        OWN.machine.inside.give()
+    elif OWN.machine.inside.keeps_all_out:
         own = ALL.first
         while not own.is_null():
             own.value.machine.inside.give()
             own = own.value.line.next
-    else:
-        OWN.line.visited = null()
-        other.value.machine.inside.give()
-        OWN.machine.inside.give()
     OWN.machine.inside.leave()
 
 

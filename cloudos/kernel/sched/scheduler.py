@@ -410,13 +410,13 @@ def reach(frame: Ptr[trap.UserFrame], reason: U64) -> None:
         return
     OWN.line.wanted = null()
     _go_out()
-    # In the order in which all are taken.
-    if other.value.line.number > OWN.line.number:
-        _take_word(other, frame)
-        _take_word(Ptr.to(OWN), frame)
-    else:
-        _take_word(Ptr.to(OWN), frame)
-        _take_word(other, frame)
+    first = other
+    second = Ptr.to(OWN)
+    if first.value.line.number < second.value.line.number:
+        # All are taken in this order.
+        first, second = second, first
+    _take_word(first, frame)
+    _take_word(second, frame)
     OWN.machine.inside.come(U32(VISITING))
     OWN.line.visited = other
     _come_in(other)

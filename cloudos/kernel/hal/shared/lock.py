@@ -40,7 +40,7 @@ class Inside:
     taken: Atomic[U32] = Atomic(U32(0))
 
     def begin(self, mode: U32) -> None:
-        """Of processors that are about to be several, the first one is alone, and others are outside when they start."""
+        """When there are about to be several, the first one is alone, and others are outside when they start."""
         self.mode.store(mode, Order.RELAXED)
         self.taken.store(U32(1), Order.RELAXED)
 
@@ -70,7 +70,12 @@ class Inside:
     @property
     def is_home(self) -> bool:
         """Whether this processor is inside and keeps nobody out."""
-        return self.mode.load(Order.RELAXED) == HOME
+        return self.mode.load(Order.RELAXED) & HOME != 0
+
+    @property
+    def keeps_all_out(self) -> bool:
+        """The opposite, of one that visits none; also when the entry code has made a beginning of leaving."""
+        return self.mode.load(Order.RELAXED) != HOME
 
     @property
     def is_inside(self) -> bool:

@@ -20,7 +20,7 @@ class Inside:
     taken: U32 = U32(0)
 
     def begin(self, mode: U32) -> None:
-        """Of processors that are about to be several, the first one is alone, and others are outside when they start."""
+        """When there are about to be several, the first one is alone, and others are outside when they start."""
         self.mode = mode
         self.taken = U32(1)
 
@@ -57,6 +57,11 @@ class Inside:
     def is_home(self) -> bool:
         """Whether this processor is inside and keeps nobody out."""
         return self.mode == HOME
+
+    @property
+    def keeps_all_out(self) -> bool:
+        """The opposite, of one that visits none."""
+        return self.mode != HOME
 
     @property
     def is_inside(self) -> bool:
