@@ -241,24 +241,20 @@ def is_gone(frame: trap.UserFrame) -> bool:
     if not PROCESSOR.machine.inside.is_home:
         # It is made again, perhaps.
         return PROCESSOR.current.is_null()
-    number = frame.number
-    if number == CLOCK:
-        return False
-    if not is_tried(number) and number != SLEEP:
+    if not is_tried(frame.number):
         scheduler.exclude(Ptr.to(frame), reason_of(frame))
-        return PROCESSOR.current.is_null()
-    if scheduler.counts(PROCESSOR.current):
+    elif scheduler.counts(PROCESSOR.current):
         return False
-    # Time that was used may have to be counted in the middle of the call.
-    scheduler.reach(Ptr.to(frame), reason_of(frame))
+    else:
+        # Time that was used may have to be counted in the middle of the call.
+        scheduler.reach(Ptr.to(frame), reason_of(frame))
     return PROCESSOR.current.is_null()
 
 
 @inlined
 def is_tried(number: U64) -> bool:
-    """Of all but `thread_sleep`: whether a call may touch only what belongs to this processor. Then it makes sure of
-    that, or raises Restart."""
-    return number >= CALL and number <= WAIT and number != NEW_NOTIFICATION
+    """Whether a call may touch only what belongs to this processor. Then it makes sure of that, or raises Restart."""
+    return number < 64 and U64(TRIED).bit(number)
 
 
 @never_inlined
@@ -289,18 +285,10 @@ def _namespace() -> dict[str, Any]:
 # Two bytes for each call.
 NEEDS = data(bytes(need for call in SYSTEM_CALLS for need in needs_of(call)))
 CALL, SEND, RECEIVE, REPLY, REPLY_RECEIVE = (call.number for call in SYSTEM_CALLS if call.is_message)
-YIELD, CLOCK, SLEEP, NEW_NOTIFICATION, SIGNAL, WAIT = (
-    next(call.number for call in SYSTEM_CALLS if call.name == name)
-    for name in (
-        "thread_yield",
-        SHORT,
-        "thread_sleep",
-        "notification_create",
-        "notification_signal",
-        "notification_wait",
-    )
-)
-assert list(range(CALL, WAIT + 1)) == [CALL, SEND, RECEIVE, REPLY, REPLY_RECEIVE, NEW_NOTIFICATION, SIGNAL, WAIT]
+YIELD = next(call.number for call in SYSTEM_CALLS if call.name == "thread_yield")
+# A bit for each call that is tried without being alone in the kernel.
+AT_HOME = (SHORT, "thread_sleep", "notification_signal", "notification_wait")
+TRIED = sum(1 << call.number for call in SYSTEM_CALLS if call.is_message or call.name in AT_HOME)
 _NAMES = _namespace()
 _Entry = Callable[[trap.UserFrame], bool]
 dispatch: _Entry = often(never_inlined(generate(dispatch_source(), "dispatch", _NAMES)))

@@ -28,6 +28,7 @@ INTERLEAVED = 0.05
 """How often others go on after a write."""
 
 PLACEMENT, WAITING = kernel_module("sched.placement"), kernel_module("objects.waiting")
+DISPATCH = kernel_module("dispatch")
 INSIDE, STATE = (getattr(kernel_module("hal.simulated.processor"), name) for name in ("Inside", "State"))
 OWN, PROCESSOR = kernel_module("sched.requests").OWN, kernel_module("sched.processor").Processor
 PAGE, SIZE, REACHED = 4096, int(size_of(PROCESSOR)), int(offset_of(PROCESSOR, "current"))
@@ -39,8 +40,10 @@ GUESSES = (
     (WAITING, "is_ours"),
     (WAITING, "has_our_time"),
     (WAITING, "_receives"),
+    (DISPATCH, "lookup"),
 )
-"""They look at what may belong to others, and what they find need not be true any more."""
+"""They look at what may belong to others, and what they find need not be true any more. What is looked up in a table is
+used by who has the object's word; who takes it out of the table has that too."""
 
 BELONGS = int(offset_of(kernel_module("objects.header").Header, "home"))
 """To whom an object belongs, whoever asks that needs to know only whether it is he; nobody else makes it be him."""

@@ -1,4 +1,5 @@
-"""A kernel that counts how often, why and for how long a processor is alone in it, and what such a machine has counted.
+"""A kernel that counts how often, why and for how long a processor is alone in it, or keeps one other out, and what such
+a machine has counted.
 
 It is the ordinary kernel, built with CLOUDOS_KERNEL_COUNTS=1 (`cloudos/kernel/sched/counters.py`): it also asserts that
 a processor is alone where it must be. As a program (`python -m tests.stress.alone ARCHITECTURE FILE`) it compiles it.
@@ -18,15 +19,17 @@ from cloudos.abi.system_calls import SYSTEM_CALLS
 ROOT = Path(__file__).parents[2]
 CALLS = 96
 OTHERS = ("fault", "interrupt", "deadline", "limited time", "idle", "cleanup", "tag of a space")
-LINE = re.compile(r"alone reason=(\d+) count=(\d+) longest=(\d+)")
+LINE = re.compile(r"alone reason=(\d+) count=(\d+) longest=(\d+) visits=(\d+)")
 
 
 @dataclass(frozen=True)
 class Alone:
-    """`longest`: in nanoseconds, that is instructions where these are counted."""
+    """`longest`: in nanoseconds, that is instructions where these are counted. `visits`: how often one other processor
+    was kept out."""
 
     count: int
     longest: int
+    visits: int
 
 
 def build(architecture: str, output: Path) -> Path:
@@ -47,7 +50,7 @@ def counts(log: list[str]) -> dict[str, Alone]:
     """What the log of a machine says, by reason."""
     found = (LINE.search(line) for line in log)
     rows = [[int(group) for group in match.groups()] for match in found if match]
-    return {name_of(reason): Alone(count, longest) for reason, count, longest in rows}
+    return {name_of(reason): Alone(*row) for reason, *row in rows}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
-from cloudos.kernel.restart import Restart, need_home
+from cloudos.kernel.restart import Restart, need_alone, need_home
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.sched.requests import is_alone
@@ -226,12 +226,11 @@ def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
 
 @never_inlined
 def own_table(thread: Ptr[Thread], count: U64) -> None:
-    """From here on the table of a thread's process may be changed, the thread being within reach, and has room for so
-    many more capabilities. Raises Restart: other threads may look things up there, or it has to grow."""
-    if is_alone():
-        return
-    if not thread.value.next.is_null() or not thread.value.previous.is_null() or _table(thread).available < count:
-        raise Restart
+    """From here on the table of a thread's process belongs to this processor, and if that is not alone it has room for
+    so many more capabilities. Raises Restart."""
+    need_home(thread.value.process.value.header)
+    if _table(thread).available < count:
+        need_alone()
 
 
 def _table(thread: Ptr[Thread]) -> CapabilityTable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloudos.abi import tags
 from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
+from cloudos.kernel.hal import processors
 from cloudos.kernel.objects import cleanup, termination
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
@@ -182,7 +183,8 @@ def has_our_time(thread: Ptr[Thread]) -> bool:
     """Of a thread that is blocked: it neither waits for its fault to be dealt with nor for a deadline elsewhere."""
     if thread.value.in_fault:
         return False
-    return thread.value.timer_rank == 0 or reaches(home(thread).line.number)
+    is_here = thread.value.timer_rank == 0 or thread.value.processor == processors.this()
+    return is_here or reaches(home(thread).line.number)
 
 
 @never_inlined
