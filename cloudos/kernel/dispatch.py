@@ -254,7 +254,8 @@ def is_gone(frame: trap.UserFrame) -> bool:
 @inlined
 def is_tried(number: U64) -> bool:
     """Whether a call may touch only what belongs to this processor. Then it makes sure of that, or raises Restart."""
-    return number < 64 and U64(TRIED).bit(number)
+    place = number.wrapping_sub(FIRST_TRIED)
+    return place < 32 and U32(TRIED).bit(U32.truncate(place))
 
 
 @never_inlined
@@ -286,9 +287,11 @@ def _namespace() -> dict[str, Any]:
 NEEDS = data(bytes(need for call in SYSTEM_CALLS for need in needs_of(call)))
 CALL, SEND, RECEIVE, REPLY, REPLY_RECEIVE = (call.number for call in SYSTEM_CALLS if call.is_message)
 YIELD = next(call.number for call in SYSTEM_CALLS if call.name == "thread_yield")
-# A bit for each call that is tried without being alone in the kernel.
+# The calls that are tried without being alone in the kernel: the first, and a bit for each from there on.
 AT_HOME = (SHORT, "thread_sleep", "notification_signal", "notification_wait")
-TRIED = sum(1 << call.number for call in SYSTEM_CALLS if call.is_message or call.name in AT_HOME)
+_TRIED = [call.number for call in SYSTEM_CALLS if call.is_message or call.name in AT_HOME]
+FIRST_TRIED = min(_TRIED)
+TRIED = sum(1 << (number - FIRST_TRIED) for number in _TRIED)
 _NAMES = _namespace()
 _Entry = Callable[[trap.UserFrame], bool]
 dispatch: _Entry = often(never_inlined(generate(dispatch_source(), "dispatch", _NAMES)))

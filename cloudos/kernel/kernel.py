@@ -33,7 +33,7 @@ def kernel_main(start_information: U64) -> NoReturn:
     except (OutOfMemory, QuotaExceeded, TooManyHandles, PeerGone):
         log.record(data(b"@refused reason=not enough memory"))
     except (loader.BadProgram, BadArgument):
-        log.record(data(b"@refused reason=the program cannot be loaded"))
+        log.record(data(b"@refused reason=no sound program"))
     power_off()
 
 

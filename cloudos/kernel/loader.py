@@ -39,8 +39,8 @@ def bundle_of(module: PhysAddr, length: U64) -> Slice[U8]:
     header = Ptr.at(BundleHeader, mmu.direct(module)).value
     is_there = length >= size_of(BundleHeader) and module.is_aligned(PAGE_SIZE)
     is_known = is_there and header.magic == MAGIC and header.version == VERSION
-    _check(is_known, data(b"there is no boot bundle of this version"))
-    _check(header.total_size <= length, data(b"the bundle is longer than the boot module"))
+    _check(is_known, data(b"no boot bundle of this version"))
+    _check(header.total_size <= length, data(b"bundle longer than its module"))
     return Slice.of(Ptr.at(U8, mmu.direct(module)), header.total_size)
 
 
@@ -53,12 +53,12 @@ def load(target: Ptr[Space], bundle: Slice[U8]) -> U64:
     base = bundle.pointer.address
     place = Ptr.at(BundleHeader, base).value.start
     is_there = place != 0 and place % 8 == 0 and _fits(place, U64(size_of(Start)), bundle.length)
-    _check(is_there, data(b"the bundle has no start table"))
+    _check(is_there, data(b"no start table"))
     start = Ptr.at(Start, base.offset(place)).value
-    _check(start.machine == platform.ELF_MACHINE, data(b"the program is not for this processor"))
+    _check(start.machine == platform.ELF_MACHINE, data(b"program for another processor"))
     place += size_of(Start)
     for _ in U64.range(U64(start.count)):
-        _check(_fits(place, U64(size_of(Segment)), bundle.length), data(b"the start table is too long"))
+        _check(_fits(place, U64(size_of(Segment)), bundle.length), data(b"start table too long"))
         _load_segment(target, Ptr.at(Segment, base.offset(place)).value, bundle)
         place += size_of(Segment)
     return start.entry
@@ -75,7 +75,7 @@ def _load_segment(target: Ptr[Space], segment: Segment, bundle: Slice[U8]) -> No
     is_inside = address >= layout.USER_START and _fits(address, segment.memory_size, U64(layout.BUNDLE_START))
     has_contents = segment.file_size <= segment.memory_size and _fits(segment.offset, segment.file_size, bundle.length)
     is_sound = is_inside and has_contents and segment.memory_size != 0
-    _check(is_sound, data(b"a segment of the program is damaged"))
+    _check(is_sound, data(b"damaged segment"))
     access = address_space.access_of(segment.access)
     start = address // PAGE_SIZE * PAGE_SIZE
     count = (address + segment.memory_size - start + (PAGE_SIZE - 1)) // PAGE_SIZE

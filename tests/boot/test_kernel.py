@@ -196,7 +196,7 @@ def test_non_maskable_interrupts_are_harmless_anywhere(tmp_path: Path) -> None:
 @BOTH
 def test_what_is_no_bundle_is_refused(content: bytes, kind: str) -> None:
     run = boot(content, kind=kind).in_order()
-    assert run.record("refused") == "reason=the program cannot be loaded"
+    assert run.record("refused") == "reason=no sound program"
 
 
 @pytest.mark.one_architecture("processors of x86_64; test_aarch64.py has others")

@@ -179,7 +179,7 @@ def test_a_panic_with_a_bad_text_is_still_reported() -> None:
 
 @pytest.mark.parametrize("content", [b"nothing", bytes(8192), b"CLOUDOS\x01" + bytes(5000)])
 def test_what_is_no_bundle_is_refused(content: bytes) -> None:
-    assert run(nothing, bundle=content).record("refused") == "reason=the program cannot be loaded"
+    assert run(nothing, bundle=content).record("refused") == "reason=no sound program"
 
 
 def test_a_machine_too_small_for_its_program_says_so() -> None:

@@ -1,5 +1,5 @@
-"""A kernel that counts how often, why and for how long a processor is alone in it, or keeps one other out, and what such
-a machine has counted.
+"""A kernel that counts how often and why a processor is alone in it, and for how long, or keeps one other out.
+
 
 It is the ordinary kernel, built with CLOUDOS_KERNEL_COUNTS=1 (`cloudos/kernel/sched/counters.py`): it also asserts that
 a processor is alone where it must be. As a program (`python -m tests.stress.alone ARCHITECTURE FILE`) it compiles it.
