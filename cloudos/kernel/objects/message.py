@@ -17,7 +17,6 @@ from cloudos.abi.errors import (
     OutOfMemory,
     PeerGone,
     QuotaExceeded,
-    SystemCallError,
     TooManyHandles,
     WouldBlock,
 )
@@ -36,7 +35,7 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
+from cloudos.lang import U8, U32, U64, Error, Ptr, error_code, inlined, never_inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles", "WouldBlock"]
 
@@ -206,7 +205,9 @@ def _transfer_all(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
         return U64(BadState.code)
     try:
         _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
-    except SystemCallError:
+    except Restart:
+        raise
+    except Error:
         return U64(error_code())
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     source = sender.value.buffer.value.data.slice()[0:length]
@@ -228,10 +229,15 @@ def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
 def own_table(thread: Ptr[Thread], count: U64) -> None:
     """From here on the table of a thread's process may be changed, the thread being within reach, and has room for so
     many more capabilities. Raises Restart: other threads may look things up there, or it has to grow."""
-    if is_alone():
+    if is_alone() or (_is_only(thread) and _table(thread).available >= count):
         return
-    if not thread.value.next.is_null() or not thread.value.previous.is_null() or _table(thread).available < count:
-        raise Restart
+    raise Restart
+
+
+@inlined
+def _is_only(thread: Ptr[Thread]) -> bool:
+    """Whether a thread is the only one of its process."""
+    return thread.value.next.is_null() and thread.value.previous.is_null()
 
 
 def _table(thread: Ptr[Thread]) -> CapabilityTable:
