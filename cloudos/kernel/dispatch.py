@@ -238,7 +238,7 @@ def reason_of(frame: trap.UserFrame) -> U64:
 def is_gone(frame: trap.UserFrame) -> bool:
     """Be alone in the kernel, if the call is not tried without that. Whether the thread was taken from this processor
     meanwhile."""
-    if not PROCESSOR.machine.inside.is_home:
+    if not processors.is_home():
         # It is made again, perhaps.
         return PROCESSOR.current.is_null()
     if not is_tried(frame.number):

@@ -161,11 +161,12 @@ def interrupt(kind: TrapKind, line: U64) -> None:
         interrupts.acknowledge()
         placement.take_in(PROCESSOR)
         return
-    while not requests.is_alone() and not (kind == TrapKind.DEVICE and devices.is_within_reach(line)):
-        scheduler.reach(null(), U64(counters.INTERRUPT))
     if kind == TrapKind.DEVICE:
+        while not requests.is_alone() and not devices.is_within_reach(line):
+            scheduler.reach(null(), U64(counters.INTERRUPT))
         devices.deliver(line)
     elif kind >= TrapKind.CONSOLE and kind <= TrapKind.PROCESSOR:
+        scheduler.exclude(null(), U64(counters.INTERRUPT))
         if kind == TrapKind.CHANNEL:
             console.channel_interrupt()
             input_arrived()

@@ -182,6 +182,10 @@ class Processors(Protocol):
         """Whether this processor keeps all others out of the kernel, as `inside` says; the only one always does."""
         ...
 
+    def is_home(self) -> bool:
+        """Whether this processor is in the kernel and keeps nobody out, as `inside` says."""
+        ...
+
     def start_first(self, own: Any) -> None:
         """Become a processor: faults are reported, protections on, system calls ready; `this` is `own`, a State."""
 

@@ -57,10 +57,10 @@ def _settle(space: Space, memory: Memory) -> bool:
     elif memory.cloned:
         return False
     return (
-        requests.bring(space.header)
-        and requests.bring(memory.header)
-        and requests.bring(space.header.quota.value.header)
-        and requests.bring(memory.header.quota.value.header)
+        requests.bring_far(space.header)
+        and requests.bring_far(memory.header)
+        and requests.bring_far(space.header.quota.value.header)
+        and requests.bring_far(memory.header.quota.value.header)
     )
 
 

@@ -17,7 +17,6 @@ from cloudos.abi.errors import (
     OutOfMemory,
     PeerGone,
     QuotaExceeded,
-    SystemCallError,
     TooManyHandles,
     WouldBlock,
 )
@@ -36,7 +35,7 @@ from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Ptr, error_code, inlined, never_inlined, null, struct
+from cloudos.lang import U8, U32, U64, Error, Ptr, error_code, inlined, never_inlined, null, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles", "WouldBlock"]
 
@@ -206,7 +205,9 @@ def _transfer_all(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
         return U64(BadState.code)
     try:
         _transfer_handles(sender, receiver, (tag >> tags.HANDLES_SHIFT) & tags.HANDLES_MASK)
-    except SystemCallError:
+    except Restart:
+        raise
+    except Error:
         return U64(error_code())
     length = (tag >> tags.BYTES_SHIFT) & tags.BYTES_MASK
     source = sender.value.buffer.value.data.slice()[0:length]

@@ -17,18 +17,18 @@ from cloudos.lang import U64, Order, Ptr, VirtAddr, never_inlined, null
 
 def may_stay(thread: Ptr[Thread]) -> bool:
     """Whether a thread's time is of the processor that it belongs to."""
-    return thread.value.time().value.allows(home(thread).line.number)
+    return _may_run(thread, home(thread))
+
+
+@never_inlined
+def _may_run(thread: Ptr[Thread], processor: Processor) -> bool:
+    return thread.value.time().value.allows(processor.line.number)
 
 
 @never_inlined
 def is_best_here(thread: Ptr[Thread]) -> bool:
     """Whether a thread belongs to this processor, and nothing else runs or waits to run here: none is better."""
-    if thread.value.processor != processors.this() or PROCESSOR.ready.count != 0:
-        return False
-    current = PROCESSOR.current
-    if not current.is_null() and current.value.state == ThreadState.RUNNING:
-        return False
-    return thread.value.time().value.allows(PROCESSOR.line.number)
+    return thread.value.processor == processors.this() and _load(thread.value.processor) == 0 and may_stay(thread)
 
 
 @never_inlined
@@ -41,17 +41,17 @@ def place(thread: Ptr[Thread]) -> bool:
     """
     best = home(thread)
     node = best.line.lists
-    least = _load(best) if may_stay(thread) else U64(NEVER)
+    least = _load(thread.value.processor) if may_stay(thread) else U64(NEVER)
     own = ALL.first
     # None is better than one with nothing to do.
     if least == 0:
         own = null()
     while not own.is_null():
         other = processor_of(own)
-        load = _load(other)
+        load = _load(own.address)
         if other.line.lists != node:
             load += 1
-        if load < least and thread.value.time().value.allows(other.line.number):
+        if load < least and _may_run(thread, other):
             least = load
             best = other
         own = other.line.next
@@ -88,12 +88,14 @@ def take_in(processor: Processor) -> None:
 
 
 @never_inlined
-def _load(processor: Processor) -> U64:
-    """How busy a processor is: 0 when idle, else by what runs there first, then by how many wait."""
-    load = processor.ready.count << 1
+def _load(address: VirtAddr) -> U64:
+    """How busy the Processor at an address is: 0 when idle, else by what runs there first, then by how many wait."""
+    # Of a Processor itself, callers would load all fields and pass them.
+    processor = Ptr.at(Processor, address).value
+    load = processor.ready.count.wrapping_shl(1)
     current = processor.current
     if not current.is_null() and current.value.state == ThreadState.RUNNING:
-        load += (U64(current.value.priority) + 1).wrapping_shl(32)
+        load = load.wrapping_add((U64(current.value.priority) | 256).wrapping_shl(32))
     return load
 
 

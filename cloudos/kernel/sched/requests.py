@@ -102,11 +102,12 @@ def must_be_alone() -> None:
 @inlined
 def bring(object: Header) -> bool:
     """Whether an object belongs to this processor; it does from now on, if it is within reach."""
-    return object.home == OWN.line.number or _bring(object)
+    return object.home == OWN.line.number or bring_far(object)
 
 
 @never_inlined
-def _bring(object: Header) -> bool:
+def bring_far(object: Header) -> bool:
+    """The same, where that need not be quick."""
     found = is_alone() or reaches(object.home)
     if found:
         object.home = OWN.line.number

@@ -405,7 +405,7 @@ def reach(frame: Ptr[trap.UserFrame], reason: U64) -> None:
     """What was found missing may be touched from here on until the kernel is left: this processor keeps the one out to
     which it belongs or, if it does so already or nobody is known who would do, is alone. Otherwise as `exclude`."""
     other = OWN.line.wanted
-    if other.is_null() or not OWN.machine.inside.is_home:
+    if other.is_null() or not processors.is_home():
         exclude(frame, reason)
         return
     OWN.line.wanted = null()

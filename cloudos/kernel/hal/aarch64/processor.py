@@ -5,7 +5,7 @@ The entry code loads the register from TPIDR_EL1, and compiled code leaves it al
 
 from __future__ import annotations
 
-from cloudos.kernel.hal.shared.lock import ALONE, Inside
+from cloudos.kernel.hal.shared.lock import ALONE, HOME, Inside
 from cloudos.lang import (
     U32,
     U64,
@@ -68,6 +68,12 @@ OWN = located(State, this)
 def is_alone() -> bool:
     """Whether this processor keeps all others out of the kernel."""
     return OWN.inside.mode.load(Order.RELAXED) == ALONE
+
+
+@inlined
+def is_home() -> bool:
+    """Whether this processor is in the kernel and keeps nobody out."""
+    return OWN.inside.mode.load(Order.RELAXED) & HOME != 0
 
 
 # A processor's pages, one after the other, from a multiple of PLACE_BYTES on; those of the first one lie so in the

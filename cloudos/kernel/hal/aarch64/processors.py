@@ -9,14 +9,14 @@ from __future__ import annotations
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.aarch64 import boot, cpu, interrupts, mmu, power, timer, trap
 from cloudos.kernel.hal.aarch64.device_tree import MACHINE
-from cloudos.kernel.hal.aarch64.processor import MODEL, State, is_alone, this
+from cloudos.kernel.hal.aarch64.processor import MODEL, State, is_alone, is_home, this
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.shared import lock
 from cloudos.kernel.hal.shared.direct import direct
 from cloudos.kernel.hal.shared.lock import are_several
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, interpreted
 
-__all__ = ["OutOfMemory", "State", "are_several", "is_alone", "this"]
+__all__ = ["OutOfMemory", "State", "are_several", "is_alone", "is_home", "this"]
 
 CHANGED_CALLS = 2
 # More are used only where there are enough ASIDs that each may have one.

@@ -100,3 +100,8 @@ OWN = located(State, this)
 def is_alone() -> bool:
     """Whether this processor keeps all others out of the kernel."""
     return OWN.inside.mode == ALONE
+
+
+def is_home() -> bool:
+    """Whether this processor is in the kernel and keeps nobody out."""
+    return OWN.inside.mode == HOME

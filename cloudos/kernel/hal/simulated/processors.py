@@ -5,10 +5,10 @@ from __future__ import annotations
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal.interface import FrameSource
 from cloudos.kernel.hal.simulated import board, mmu
-from cloudos.kernel.hal.simulated.processor import MODEL, State, is_alone, this
+from cloudos.kernel.hal.simulated.processor import MODEL, State, is_alone, is_home, this
 from cloudos.lang import U64, Ptr, VirtAddr, interpreted
 
-__all__ = ["OutOfMemory", "State", "is_alone", "this"]
+__all__ = ["OutOfMemory", "State", "is_alone", "is_home", "this"]
 
 
 # Whether the kernel asserts that it is alone where it must be.

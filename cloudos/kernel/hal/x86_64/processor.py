@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.kernel.hal.shared.lock import ALONE, Inside
+from cloudos.kernel.hal.shared.lock import ALONE, HOME, Inside
 from cloudos.lang import (
     U16,
     U32,
@@ -69,7 +69,7 @@ class State:
     inside: Inside = zeroed()
     vectors_open: U32 = U32(0)
     task: TaskState = zeroed()
-    descriptors: Array[U64, Literal[7]] = zeroed()
+    descriptors: Array[U32, Literal[14]] = zeroed()
 
 
 ADDRESS = offset_of(State, "address")
@@ -99,6 +99,12 @@ OWN = located(State, this)
 def is_alone() -> bool:
     """Whether this processor keeps all others out of the kernel."""
     return OWN.inside.mode.load(Order.RELAXED) == ALONE
+
+
+@inlined
+def is_home() -> bool:
+    """Whether this processor is in the kernel and keeps nobody out."""
+    return OWN.inside.mode.load(Order.RELAXED) & HOME != 0
 
 
 @machine(x86_64=Template(f"movq %[stack], %%gs:{TASK_STACK}", inputs={"stack": "r"}))

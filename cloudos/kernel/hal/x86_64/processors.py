@@ -15,7 +15,7 @@ from cloudos.kernel.hal.interface import MAXIMUM_PROCESSORS, FrameSource
 from cloudos.kernel.hal.shared import lock
 from cloudos.kernel.hal.shared.lock import are_several
 from cloudos.kernel.hal.x86_64 import acpi, boot, cpu, interrupts, mmu, nodes, timer, trap
-from cloudos.kernel.hal.x86_64.processor import MODEL, OWN, State, is_alone, this
+from cloudos.kernel.hal.x86_64.processor import MODEL, OWN, State, is_alone, is_home, this
 from cloudos.kernel.hal.x86_64.vectors import VECTOR_PROCESSOR
 from cloudos.lang import (
     U8,
@@ -35,7 +35,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-__all__ = ["OutOfMemory", "State", "are_several", "is_alone", "this"]
+__all__ = ["OutOfMemory", "State", "are_several", "is_alone", "is_home", "this"]
 
 REGISTER_IDENTIFIER = 0x20
 REGISTER_COMMAND = 0x300

@@ -518,14 +518,16 @@ def set_frame(frame: Ptr[UserFrame]) -> None:
 
 
 def _fill_descriptors(own: State) -> None:
+    # Low and high half of each. Of segments the low one has base and limit, which 64-bit mode ignores.
     table = own.descriptors
     base = Ptr.to(own.task).address.value
-    table[1] = U64(0x00AF_9B00_0000_FFFF)
-    table[2] = U64(0x00CF_9300_0000_FFFF)
-    table[3] = U64(0x00CF_F300_0000_FFFF)
-    table[4] = U64(0x00AF_FB00_0000_FFFF)
-    table[5] = (base & 0xFF_FFFF) << 16 | ((base >> 24) & 0xFF) << 56 | 0x0000_8900_0000_0067
-    table[6] = base >> 32
+    table[3] = U32(0x0020_9B00)
+    table[5] = U32(0x0000_9300)
+    table[7] = U32(0x0000_F300)
+    table[9] = U32(0x0020_FB00)
+    table[10] = U32(base & 0xFFFF) << 16 | 0x67
+    table[11] = U32.truncate(base >> 16) & 0xFF | U32.truncate(base) & 0xFF00_0000 | 0x8900
+    table[12] = U32(base >> 32)
 
 
 def _fill_gates() -> None:
