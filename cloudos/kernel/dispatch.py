@@ -241,13 +241,9 @@ def is_gone(frame: trap.UserFrame) -> bool:
     if not processors.is_home():
         # It is made again, perhaps.
         return PROCESSOR.current.is_null()
-    if not is_tried(frame.number):
-        scheduler.exclude(Ptr.to(frame), reason_of(frame))
-    elif scheduler.counts(PROCESSOR.current):
+    if is_tried(frame.number):
         return False
-    else:
-        # Time that was used may have to be counted in the middle of the call.
-        scheduler.reach(Ptr.to(frame), reason_of(frame))
+    scheduler.exclude(Ptr.to(frame), reason_of(frame))
     return PROCESSOR.current.is_null()
 
 

@@ -388,6 +388,8 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
     sender = endpoint.senders.first
     waiting.come_home(endpoint.header, sender)
     if not sender.is_null():
+        if not scheduler.counts(receiver):
+            raise Restart
         error = U64(0) if sender.value.in_fault else _refusal(sender, receiver, sender.value.frame.argument1)
         if error == 0:
             _take_from(sender, receiver)
@@ -502,7 +504,7 @@ def _reply(slot: Ptr[Capability], caller: Ptr[Thread], frame: trap.UserFrame) ->
     server.value.through_rights = U32(Rights.GRANT)
     keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
     if not is_alone():
-        if not waiting.has_our_time(caller):
+        if not waiting.has_our_time(caller) or not scheduler.counts(server):
             raise Restart
         # Nobody else can answer it.
         if not keeps or server.value.client != caller:

@@ -28,7 +28,13 @@ def _may_run(thread: Ptr[Thread], processor: Processor) -> bool:
 @never_inlined
 def is_best_here(thread: Ptr[Thread]) -> bool:
     """Whether a thread belongs to this processor, and nothing else runs or waits to run here: none is better."""
-    return thread.value.processor == processors.this() and _load(thread.value.processor) == 0 and may_stay(thread)
+    # As `_load` and `may_stay` say, on the way of every message.
+    if thread.value.processor != processors.this() or PROCESSOR.ready.count != 0:
+        return False
+    current = PROCESSOR.current
+    if not current.is_null() and current.value.state == ThreadState.RUNNING:
+        return False
+    return thread.value.time().value.allows(PROCESSOR.line.number)
 
 
 @never_inlined

@@ -177,7 +177,7 @@ def _charge(time: U64) -> None:
 @never_inlined
 def counts(thread: Ptr[Thread]) -> bool:
     """Whether this processor may count the time of a thread, as it always may where that is not limited: it is the one
-    to which the schedule belongs."""
+    to which the schedule belongs. System calls that count in their middle ask that first."""
     schedule = thread.value.time()
     return not schedule.value.budget.is_limited or bring(schedule.value.header)
 
