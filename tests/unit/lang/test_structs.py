@@ -192,14 +192,14 @@ def test_a_field_of_an_unknown_type_is_named() -> None:
 
 @pytest.mark.parametrize("name", ("self", "_region", "_offset", "cloudos_store0"))
 def test_a_field_with_a_name_of_the_structs_own_is_refused(name: str) -> None:
-    made = struct(type("Named", (), {"__annotations__": {name: U32}, "__module__": __name__}))
+    made: Any = struct(type("Named", (), {"__annotations__": {name: U32}, "__module__": __name__}))
     with pytest.raises(TypeError, match=f"Named.{name}: structs have something else"):
         size_of(made)
 
 
 @pytest.mark.parametrize("name", ("Region", "store0", "default1", "_set"))
 def test_other_names_of_fields_mean_nothing_to_the_constructor(name: str) -> None:
-    made = struct(type("Named", (), {"__annotations__": {name: U32, "other": U32}, "__module__": __name__}))
+    made: Any = struct(type("Named", (), {"__annotations__": {name: U32, "other": U32}, "__module__": __name__}))
     assert getattr(made(U32(7), U32(8)), name) == 7
 
 
