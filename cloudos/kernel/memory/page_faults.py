@@ -57,8 +57,8 @@ def _settle(space: Space, memory: Memory) -> bool:
     elif memory.cloned:
         return False
     return (
-        requests.bring_far(space.header)
-        and requests.bring_far(memory.header)
+        requests.bring(space.header)
+        and requests.bring(memory.header)
         and requests.bring_far(space.header.quota.value.header)
         and requests.bring_far(memory.header.quota.value.header)
     )
