@@ -31,8 +31,9 @@ class Header:
     dying: bool = False
     # On the list of objects that `cleanup.py` has work with; `next_cleanup` links them.
     queued: bool = False
-    # The number of the processor to which it belongs: an endpoint or a notification with its queues, those who wait in
-    # them, and the lists of these at capabilities; what the faults of a space change. Changed only while alone.
+    # The number of the processor to which it belongs: its references and the tree of its capabilities; an endpoint or a
+    # notification with its queues, those who wait in them, and the lists of these at capabilities; what the faults of a
+    # space change; a process's table; a limited schedule's budget. Changed by who may touch that, see `requests.bring`.
     home: U32 = U32(0)
     references: U64 = U64(0)
     # What paid for the object, which keeps a reference to it.
