@@ -167,8 +167,8 @@ class Processors(Protocol):
     """The processors of the machine. They are numbered from 0, the one that boots.
 
     When there are several, the entry code says in its processor's words `inside` that it comes into the kernel, goes to
-    `kernel_enter` when another one keeps it out, and leaves on the way to user mode: by `kernel_leave` if it keeps others
-    out.
+    `kernel_enter` when another one keeps it out, and leaves on the way to user mode: by `kernel_leave` if it keeps
+    others out.
     """
 
     def this(self) -> VirtAddr:
