@@ -6,8 +6,7 @@ more than it may now (`sched/requests.py`).
 
 from __future__ import annotations
 
-from cloudos.kernel.objects.header import Header
-from cloudos.kernel.sched.requests import bring, is_alone
+from cloudos.kernel.sched.requests import is_alone
 from cloudos.lang import Error, never_inlined
 
 
@@ -17,13 +16,6 @@ class Restart(Error):
 
     # Of no error that a program sees.
     code = 255
-
-
-@never_inlined
-def need_home(object: Header) -> None:
-    """From here on, an object belongs to this processor. Raises Restart."""
-    if not bring(object):
-        raise Restart
 
 
 @never_inlined

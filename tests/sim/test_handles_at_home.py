@@ -38,6 +38,32 @@ def got(buffer: int) -> programs.Steps:
     return int.from_bytes((yield user.Read(buffer + HANDLES, 8)), "little")
 
 
+def start(endpoints: list[int], function: int) -> programs.Steps:
+    """A process with a thread for each endpoint; the first runs this function, the second the next one."""
+    quota = yield from succeed("quota_create", initial.QUOTA, 1 << 20)
+    process = yield from programs.new_process(4, quota)
+    for number, endpoint in enumerate(endpoints):
+        theirs = yield from programs.install(process, endpoint)
+        bell = yield from programs.new_notification()
+        handle = yield from programs.install(process, bell)
+        thread = yield from programs.new_thread(function + number, packed(theirs, handle), process)
+        yield from succeed("thread_start", thread)
+    return process
+
+
+def server(argument: int, _: int) -> user.UserCode:
+    """Signals what it gets, and gives it back."""
+    endpoint, _unused = unpacked(argument, 2)
+    yield from succeed("thread_set_buffer", programs.BUFFERS)
+    message = yield user.message("message_receive", endpoint)
+    while True:
+        bell = yield from got(programs.BUFFERS)
+        yield from succeed("notification_signal", bell, 4)
+        yield from put(programs.BUFFERS, bell)
+        message = yield user.message("message_reply_receive", endpoint, ONE_HANDLE, reply=message.reply)
+        assert message.error == 0, message.error
+
+
 def passing(rounds: int, threads: int) -> tuple[user.UserFunction, ...]:
     """Processes with so many threads, of which each hands a notification to a process of its own and gets it back."""
 
@@ -52,28 +78,6 @@ def passing(rounds: int, threads: int) -> tuple[user.UserFunction, ...]:
         for process in clients:
             assert (yield from programs.wait_for_end(process)) == 0
         return 0
-
-    def start(endpoints: list[int], function: int) -> programs.Steps:
-        quota = yield from succeed("quota_create", initial.QUOTA, 1 << 20)
-        process = yield from programs.new_process(4, quota)
-        for number, endpoint in enumerate(endpoints):
-            theirs = yield from programs.install(process, endpoint)
-            bell = yield from programs.new_notification()
-            handle = yield from programs.install(process, bell)
-            thread = yield from programs.new_thread(function + number, packed(theirs, handle), process)
-            yield from succeed("thread_start", thread)
-        return process
-
-    def server(argument: int, _: int) -> user.UserCode:
-        endpoint, _unused = unpacked(argument, 2)
-        yield from succeed("thread_set_buffer", programs.BUFFERS)
-        message = yield user.message("message_receive", endpoint)
-        while True:
-            bell = yield from got(programs.BUFFERS)
-            yield from succeed("notification_signal", bell, 4)
-            yield from put(programs.BUFFERS, bell)
-            message = yield user.message("message_reply_receive", endpoint, ONE_HANDLE, reply=message.reply)
-            assert message.error == 0, message.error
 
     def client(argument: int, number: int) -> user.UserCode:
         endpoint, bell = unpacked(argument, 2)
@@ -90,10 +94,7 @@ def passing(rounds: int, threads: int) -> tuple[user.UserFunction, ...]:
             yield from programs.sleep(50_000)
         return 0
 
-    def other(argument: int, _: int) -> user.UserCode:
-        return (yield from client(argument, 1))
-
-    return main, server, lambda argument, _: client(argument, 0), other
+    return main, server, lambda argument, _: client(argument, 0), lambda argument, _: client(argument, 1)
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_threads_of_a_process_share_its_table(seed: int) -> None:
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {
     "a table is anybody's": (MESSAGE, "own_table", lambda thread, count: None),
-    "an object is at home everywhere": (MESSAGE, "need_home", lambda header: None),
+    "an object is at home everywhere": (MESSAGE, "bring", lambda header: True),
 }
 
 

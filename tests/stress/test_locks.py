@@ -24,6 +24,8 @@ HOLD = 10_000
 """Instructions for which a processor is alone at most: as long as interrupts may be off."""
 
 
+PROCESSORS = 8
+
 AT_HAND = 32
 """Frames that a processor puts by when it is alone."""
 
@@ -96,10 +98,12 @@ def test_nobody_is_alone_in_the_kernel_while_pairs_exchange_messages(
     bench: Bench, architecture: str, tmp_path: Path
 ) -> None:
     kernel = alone.build(architecture, tmp_path / "kernel.elf")
-    few, many = (alone.counts(bench(architecture, 8, batches, kernel).log.lines) for batches in (4, 24))
+    few, many = (alone.counts(bench(architecture, PROCESSORS, batches, kernel).log.lines) for batches in (4, 24))
     # 1,000 more messages of each pair, and 20 more sleeps.
-    counts = [{reason: (row.count, row.visits) for reason, row in rows.items()} for rows in (few, many)]
+    # How often a processor found something to do on another one depends on who sleeps when.
+    counts = [{name: (row.count, row.visits) for name, row in rows.items() if name != "idle"} for rows in (few, many)]
     assert counts[0] == counts[1]
+    assert many["idle"].count - few["idle"].count <= PROCESSORS, (few, many)
     # What is made on the first processor is at home there: the others visit it once.
     assert few["message_call"].count == 0 and few["message_call"].visits >= 7, few
     assert max(row.longest for row in many.values()) < HOLD, many

@@ -29,10 +29,10 @@ from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
-from cloudos.kernel.restart import Restart, need_alone, need_home
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.requests import is_alone
+from cloudos.kernel.sched.requests import bring, is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Error, Ptr, error_code, inlined, never_inlined, null, struct
@@ -229,9 +229,9 @@ def _refusal(sender: Ptr[Thread], receiver: Ptr[Thread], tag: U64) -> U64:
 def own_table(thread: Ptr[Thread], count: U64) -> None:
     """From here on the table of a thread's process belongs to this processor, and if that is not alone it has room for
     so many more capabilities. Raises Restart."""
-    need_home(thread.value.process.value.header)
-    if _table(thread).available < count:
-        need_alone()
+    process = thread.value.process.value
+    if not bring(process.header) or (process.table.available < count and not is_alone()):
+        raise Restart
 
 
 def _table(thread: Ptr[Thread]) -> CapabilityTable:
@@ -251,7 +251,8 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
     for index in U64.range(count):
         capability = capabilities.find(_table(sender), source.handles[index])
         moving = source.moves.bit(U32(index))
-        need_home(capability.value.object.value)
+        if not bring(capability.value.object.value):
+            raise Restart
         capabilities.check_sending(capability, target, moving)
         for other in U64.range(count):
             if moving and other != index and source.handles[other] == source.handles[index]:
