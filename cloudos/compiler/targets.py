@@ -116,6 +116,7 @@ _SHORTER = (
     "--enable-post-misched=0",
     "--disable-lsr",
     "--inline-call-penalty=15",
+    "--callsite-splitting-duplication-threshold=0",
 )
 _SHORTER_ON = {
     "x86_64": ("--x86-br-merging-base-cost=0", "--disable-machine-cse", "--min-jump-table-entries=6"),

@@ -213,9 +213,12 @@ class FrameAllocator:
         while found > order + AT_ONCE:
             found = found - 1
             self._insert(zone, frame + (U64(1) << found), found)
-        count = U64(1) << (found - order)
-        for number in U64.range(count):
-            self._insert(zone, frame + ((count - 1 - number) << order), order)
+        # From the last on, so that the first is on top of the list.
+        size = U64(1) << order
+        place = frame + (U64(1) << found)
+        while place != frame:
+            place = place - size
+            self._insert(zone, place, order)
         return zone.lists + order
 
     def allocate_zeroed(self) -> PhysAddr:

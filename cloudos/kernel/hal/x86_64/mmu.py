@@ -29,6 +29,7 @@ from cloudos.lang import (
     PhysAddr,
     Ptr,
     VirtAddr,
+    fast,
     never_inlined,
     place,
     struct,
@@ -172,6 +173,7 @@ class PageTable:
 
     root: PhysAddr = zeroed()
 
+    @fast
     @never_inlined
     def walk(self, address: VirtAddr, level: U64) -> Walk:
         """Go towards the entry of this level for an address."""
