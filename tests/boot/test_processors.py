@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.harness import Result, run, write
+from tests.boot.harness import ROOT, Result, run, write
 from tests.stress.harness import LONG
 
 PROGRAM = Path(__file__).parent / "programs" / "several_processors.py"
@@ -68,6 +68,13 @@ def test_processes_end_wherever_their_threads_are(machine: str) -> None:
 def test_threads_run_where_their_schedule_is_time_of(machine: str) -> None:
     placed = PROGRAM.with_name("placed.py")
     assert run(placed, "3", options=["--bare", *options_of(3, machine, 60)]).check().output == b"placed\n"
+
+
+def test_processors_that_wait_hold_up_nobody() -> None:
+    """64 processors on few real ones: those that may not come in are stopped at any place. It was never done when they
+    could be stopped where others had to wait for them. On x86_64 the emulator itself lets others go first then."""
+    options = ["--bare", *options_of(64, "virt", 60)]
+    assert run(ROOT / "bench" / "pairs.py", "64", "1", options=options).check().output.startswith(b"round_trip")
 
 
 @both

@@ -25,6 +25,7 @@ REQUESTS = kernel_module("sched.requests")
 SCHEDULER = kernel_module("sched.scheduler")
 WAITING = kernel_module("objects.waiting")
 INSIDE = kernel_module("hal.simulated.processor").Inside
+IMPLEMENTATIONS = kernel_module("dispatch").dispatch.__globals__
 # What was looked at in the latest run.
 LATEST: list[Watch] = []
 PAGE = 4096
@@ -299,6 +300,47 @@ def test_signals_and_deadlines_on_all_processors(seed: int, processors: int) -> 
     switched_off(*signalling(12), seed=seed, processors=processors, after_entry=look())
     assert LATEST[0].accesses > 400, "nothing is done without being alone in the kernel"
     assert LATEST[0].visiting > 20, "nothing is done with one other processor kept out"
+
+
+class Failed(Exception):
+    """What a processor did that failed."""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_failing_processor_stops_the_others_before_they_come_in(seed: int) -> None:
+    """From its own part of the kernel, where it keeps nobody out."""
+    entries = 0
+    clock_read = IMPLEMENTATIONS["clock_read"]
+
+    def main(bundle: int, length: int) -> user.UserCode:
+        yield from start_thread(1, 0)
+        for _ in range(200):
+            yield from succeed("clock_read")
+        return 0
+
+    def worker(_: int, __: int) -> user.UserCode:
+        while True:
+            yield from succeed("clock_read")
+
+    def fail() -> Any:
+        nonlocal entries
+        entries += 1
+        if entries != 100:
+            return clock_read()
+        assert REQUESTS.processors.is_home()
+        REQUESTS.stop_others()
+        for _ in range(400):
+            SCHEDULER.cpu.pause()
+        raise Failed
+
+    IMPLEMENTATIONS["clock_read"] = fail
+    try:
+        with pytest.raises(Failed):
+            run(main, worker, seed=seed, processors=2)
+    finally:
+        IMPLEMENTATIONS["clock_read"] = clock_read
+    # One may be inside already.
+    assert 100 <= entries <= 101, "others go on"
 
 
 def test_a_seed_fixes_what_several_processors_do() -> None:

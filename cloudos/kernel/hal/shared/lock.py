@@ -46,10 +46,12 @@ class Inside:
 
     @never_inlined
     def try_enter(self) -> bool:
-        """Come in, unless somebody keeps this processor out."""
-        self.mode.store(U32(HOME))
-        if self.taken.load() == 0:
-            return True
+        """Come in, unless somebody keeps this processor out. Whoever does so waits for one that says it is in, however
+        long a hypervisor has stopped it: it says so only when it seems to be wanted by nobody."""
+        if self.taken.load(Order.RELAXED) == 0:
+            self.mode.store(U32(HOME))
+            if self.taken.load() == 0:
+                return True
         self.mode.store(U32(OUTSIDE), Order.RELEASE)
         return False
 
@@ -57,6 +59,11 @@ class Inside:
     def try_take(self) -> bool:
         """From outside: keep the processor out, which may be this one, unless somebody does. It may still be inside."""
         return self.taken.exchange(U32(1)) == 0
+
+    @inlined
+    def keep_out(self) -> None:
+        """From here on the processor may not come in; it may still be inside."""
+        self.taken.store(U32(1), Order.RELAXED)
 
     def give(self) -> None:
         """The processor may come in again."""
