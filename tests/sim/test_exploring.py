@@ -17,11 +17,12 @@ from tests.sim import programs
 from tests.sim.exploring import Program, run
 from tests.sim.harness import MB, simulation
 from tests.sim.ownership import replaced
+from tests.sim.several import look
 from tests.sim.sizes import LONG
 from tests.sim.test_messages_at_home import PLANTED as OF_MESSAGES
 from tests.sim.test_messages_at_home import conversing
 from tests.sim.test_processors import PLANTED as OF_PROCESSORS
-from tests.sim.test_processors import calling, ending, look, packed, signalling, stopping, taking_memory, unpacked
+from tests.sim.test_processors import calling, ending, packed, signalling, stopping, taking_memory, unpacked
 from tests.sim.world import board, machine, user
 
 succeed, start_thread = user.succeed, programs.start_thread
@@ -120,6 +121,7 @@ def test_one_departure_anywhere_does_no_harm(path: str) -> None:
 def test_two_departures_do_no_harm(path: str) -> None:
     program, _ = PATHS[path]
     places = run(maker(program)).places
+    assert places >= 100, "nothing is tried"
     for first, apart in itertools.product(range(places), range(1, APART)):
         run(maker(program), (first, first + apart))
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from cloudos.abi import initial
-from cloudos.lang import Panic
 from tests.sim import programs
 from tests.sim.accounting import FRAMES
 from tests.sim.harness import MB
 from tests.sim.ownership import replaced
-from tests.sim.test_processors import LATEST, PAGE, look, switched_off
-from tests.sim.world import board, kernel_module, machine, user
+from tests.sim.several import is_noticed, look, switched_off
+from tests.sim.test_processors import PAGE
+from tests.sim.world import kernel_module, user
 
 succeed = user.succeed
 FAULTS, REQUESTS = kernel_module("memory.page_faults"), kernel_module("sched.requests")
@@ -76,8 +76,8 @@ def alone_for() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_processes_touch_their_memory_on_two_processors(seed: int, alone_for: list[int]) -> None:
-    switched_off(*touching(), seed=seed, processors=2, after_entry=look(25), memory=32 * MB)
-    assert LATEST[0].accesses > 1_000
+    done = switched_off(*touching(), seed=seed, processors=2, after_entry=look(25), memory=32 * MB)
+    assert done.watch.accesses > 1_000
     at_home, alone = alone_for
     assert at_home > 4 * alone, f"{at_home} faults at home, {alone} alone"
     assert at_home > PROCESSES * ROUNDS * PAGES // 2
@@ -99,11 +99,4 @@ PLANTED: dict[str, tuple[Any, str, Any]] = {
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_planted_bugs_are_found(bug: str) -> None:
-    module, name, instead = PLANTED[bug]
-    with replaced(module, name, instead):
-        for seed in range(10):
-            try:
-                switched_off(*touching(), seed=seed, processors=2, after_entry=look(1), memory=32 * MB)
-            except (Exception, Panic, machine.Hung, board.Stuck):
-                return
-    raise AssertionError(f"{bug}, and nobody noticed")
+    assert is_noticed(PLANTED[bug], touching, 10, processors=2, memory=32 * MB)

@@ -13,15 +13,15 @@ from cloudos.abi import initial, tags
 from cloudos.abi.errors import Denied, TimedOut, WouldBlock
 from cloudos.abi.messages import MessageBuffer
 from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation
-from cloudos.lang import Panic, offset_of
+from cloudos.lang import offset_of
 from tests.sim import programs
 from tests.sim.ownership import replaced
-from tests.sim.test_processors import LATEST, look, packed, switched_off, unpacked
-from tests.sim.world import board, kernel_module, machine, user
+from tests.sim.several import SEEDS, is_noticed, look, switched_off
+from tests.sim.test_processors import packed, unpacked
+from tests.sim.world import kernel_module, user
 
 succeed, start_thread = user.succeed, programs.start_thread
 AUDIT, MESSAGE, WAITING = (kernel_module(name) for name in ("security.audit", "objects.message", "objects.waiting"))
-SEEDS = range(6)
 PAGE = 4096
 DEADLINE, DATA = (int(offset_of(MessageBuffer, name)) for name in ("deadline", "data"))
 LENGTH = 24
@@ -139,8 +139,8 @@ def conversing(rounds: int) -> tuple[user.UserFunction, ...]:
 @pytest.mark.parametrize("processors", (2, 3))
 @pytest.mark.parametrize("seed", SEEDS)
 def test_messages_of_all_kinds_between_processors(seed: int, processors: int) -> None:
-    switched_off(*conversing(12), seed=seed, processors=processors, after_entry=look())
-    assert LATEST[0].accesses > 1_000, "nothing is done without being alone in the kernel"
+    done = switched_off(*conversing(12), seed=seed, processors=processors, after_entry=look())
+    assert done.watch.accesses > 1_000, "nothing is done without being alone in the kernel"
 
 
 def denied(rounds: int) -> tuple[user.UserFunction, ...]:
@@ -208,11 +208,4 @@ PLANTED: dict[str, tuple[Any, str, Any]] = {
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_planted_bugs_are_found(bug: str) -> None:
-    module, name, instead = PLANTED[bug]
-    with replaced(module, name, instead):
-        for seed in range(20):
-            try:
-                switched_off(*conversing(12), seed=seed, processors=3, after_entry=look(1))
-            except (Exception, Panic, machine.Hung, board.Stuck):
-                return
-    raise AssertionError(f"{bug}, and nobody noticed")
+    assert is_noticed(PLANTED[bug], lambda: conversing(12), 20, processors=3)

@@ -6,18 +6,15 @@ import pytest
 
 from cloudos.abi import initial
 from cloudos.abi.errors import Denied
-from cloudos.lang import Panic
 from tests.sim import programs
 from tests.sim.harness import run
-from tests.sim.ownership import replaced
-from tests.sim.test_processors import look, switched_off
-from tests.sim.world import board, kernel_module, machine, user
+from tests.sim.several import SEEDS, is_noticed, look, switched_off
+from tests.sim.world import board, kernel_module, user
 
 call, succeed = user.call, user.succeed
 PLACEMENT = kernel_module("sched.placement")
 SCHEDULE = kernel_module("objects.schedule").Schedule
 PROCESSORS = 3
-SEEDS = range(6)
 PLACES = ((1, 1), (2, 1), (0, 2), (0, 1), (1, 2), (1, 1 << 40))
 """First processor, and how many."""
 
@@ -125,10 +122,4 @@ def test_there_must_be_a_processor() -> None:
 @pytest.mark.parametrize("bug", ("a schedule is time of all", "threads stay where they are"))
 def test_planted_bugs_are_found(bug: str) -> None:
     owner, name = {"a schedule is time of all": (SCHEDULE, "allows")}.get(bug, (PLACEMENT, "may_stay"))
-    with replaced(owner, name, lambda *arguments: True):
-        for seed in range(5):
-            try:
-                switched_off(*moving(), seed=seed, processors=PROCESSORS)
-            except (Exception, Panic, machine.Hung, board.Stuck):
-                return
-    raise AssertionError(f"{bug}, and nobody noticed")
+    assert is_noticed((owner, name, lambda *arguments: True), moving, 5, processors=PROCESSORS)

@@ -21,7 +21,10 @@ def say(line: Serial, text: Slice[U8]) -> None:
 
 
 def main() -> U8:
-    """9 when a line has been echoed, 1 when a driver has gone."""
+    """9 when a line has been echoed and something came after it, 1 when a driver has gone.
+
+    A driver that is stopped does not wait until somebody has read what it was given.
+    """
     line, clock = Serial(held("line")), Clock(held("clock"))
     buffer = Array[U8, Literal[256]]()
     try:
@@ -32,6 +35,7 @@ def main() -> U8:
                 byte = buffer[index]
                 if byte == 10:
                     say(line, Text(f" {U64(1970) + clock.now() // YEAR}\n").content)
+                    line.read(buffer.slice())
                     return U8(9)
                 buffer[index] = byte - 32 if 97 <= byte <= 122 else byte
                 say(line, buffer.slice()[index : index + 1])

@@ -1,0 +1,65 @@
+"""Programs on several processors of the simulated machine: run to their end, all that processors touch is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from cloudos.lang import Panic
+from tests.sim import invariants
+from tests.sim.harness import simulation
+from tests.sim.ownership import Watch, replaced, watched
+from tests.sim.world import board, machine, user
+
+EVERY = 7
+SEEDS = range(6)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The machine as it was at the end, and what was looked at on it."""
+
+    machine: machine.Simulation
+    watch: Watch
+
+
+def look(every: int = EVERY) -> Callable[[machine.Simulation], None]:
+    """Checks the structures after each so manieth entry."""
+    count = 0
+
+    def check(simulated: machine.Simulation) -> None:
+        nonlocal count
+        count += 1
+        if count % every == 0:
+            invariants.check(simulated)
+
+    return check
+
+
+def switched_off(*functions: user.UserFunction, **options: Any) -> Run:
+    """Run to the end, in order, all accesses being looked at."""
+    made = simulation(*functions, **options)
+    watches: list[Watch] = []
+    with ExitStack() as stack:
+        made.prepare(lambda _: watches.append(stack.enter_context(watched(made))))
+        result = made.run()
+    assert result.log.splitlines()[-1:] == ["@off"], result.log
+    return Run(made, watches[0])
+
+
+def is_noticed(
+    bug: tuple[Any, str, Any], program: Callable[[], Sequence[user.UserFunction]], seeds: int, **options: Any
+) -> bool:
+    """Whether one of the first seeds fails when a function of the kernel is another one.
+
+    `bug`: its owner, its name, and what stands in its place.
+    """
+    with replaced(*bug):
+        for seed in range(seeds):
+            try:
+                switched_off(*program(), seed=seed, after_entry=look(1), **options)
+            except (Exception, Panic, machine.Hung, board.Stuck):
+                return True
+    return False
