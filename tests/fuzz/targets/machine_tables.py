@@ -70,6 +70,7 @@ def tree(feed: Feed, form: int) -> BootInformation | None:
     content = feed.rest()
     if form & 2:
         content = TREE_MAGIC + struct.pack(">I", len(content) + 8) + content
+    content = content.ljust(8, b"\0")
     size = max(int.from_bytes(content[4:8], "big"), 8)
     if size > LARGEST_TREE:
         return None
