@@ -14,7 +14,7 @@ END = 0x04
 INTERRUPT = 0x03
 
 
-@contract(number=5, version=2)
+@contract(number=5, version=3)
 class Console:
     """A session of a terminal. The same handle is a `Stream`: reading gives edited lines, writing shows bytes."""
 
@@ -57,4 +57,9 @@ class Console:
     @operation(7, raises=(ServiceGone,), since=2)
     def interrupted(self) -> bool:
         """Whether the interrupt key was pressed while no group was in the foreground; that is told once."""
+        raise NotImplementedError
+
+    @operation(8, raises=(ServiceGone,), since=3)
+    def unsent(self) -> U64:
+        """How many bytes of all that was shown have not left the machine: 0 when all have."""
         raise NotImplementedError

@@ -11,7 +11,7 @@ RECEIVED = 1
 ROOM = 2
 
 
-@contract(number=8, version=2)
+@contract(number=8, version=3)
 class Serial:
     """A serial line. One client reads: a second one ends the wait of the first with ServiceGone."""
 
@@ -32,6 +32,11 @@ class Serial:
         """Signal a notification, in place of an earlier one: RECEIVED when there are bytes to read, at once if there
         are some now, and ROOM when a write took less than all and more can be written. A restart of the driver
         forgets it. The handle needs SIGNAL, and DERIVE and TRANSFER to be shared."""
+        raise NotImplementedError
+
+    @operation(4, raises=(ServiceGone,), since=3)
+    def unsent(self) -> U64:
+        """How many bytes were taken and have not left the machine, as far as the driver knows: 0 when all have."""
         raise NotImplementedError
 
 

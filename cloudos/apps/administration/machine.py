@@ -14,6 +14,7 @@ from cloudos.lang import U8, U64, Error, error_code, write_text
 from cloudos.sdk import List, Text, print_error, stdout, system
 from cloudos.sdk.component import held
 from cloudos.sdk.filesystem import open_path
+from cloudos.sdk.terminal import let_leave
 
 SECOND = 1_000_000_000
 DAY = 86400
@@ -51,6 +52,7 @@ def shut_down(utility: str, restart: bool) -> U8:
     """Ask init to end the machine. Raises Failed when it refuses."""
     service = Supervisor(need(utility, "supervisor", "Supervisor.shut_down"))
     stdout.flush()
+    let_leave(held("console"))
     try:
         service.shut_down(restart)
         return U8(0)

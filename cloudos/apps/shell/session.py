@@ -18,6 +18,7 @@ from cloudos.contracts.files import TERMINAL
 from cloudos.lang import U8, U64, Error, Slice, free_slice, managed, new_slice
 from cloudos.sdk import ByteBuffer, Text, programs, system
 from cloudos.sdk.component import held
+from cloudos.sdk.terminal import let_leave
 
 LONGEST_LINE = 4000  # bytes, with what the console puts before them
 HEAD = 3
@@ -163,6 +164,7 @@ def run_session(context: Context, shell: Interpreter) -> U64:
             state.status = U64(130)
             more = True
     run_exit_trap(context, shell)
+    let_leave(console_of(context).handle)
     return state.status
 
 

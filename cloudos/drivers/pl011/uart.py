@@ -20,6 +20,7 @@ UARTPERIPHID1 = 0xFE4
 LENGTH = 0x1000
 
 DR_OE = 1 << 11  # overrun
+FR_BUSY = 1 << 3  # bytes are being sent, or wait in the FIFO
 FR_RXFE = 1 << 4  # the receive FIFO is empty
 FR_TXFF = 1 << 5  # the transmit FIFO is full
 LCR_FEN = 1 << 4  # FIFOs
@@ -104,6 +105,10 @@ class UartPl011:
         if enabled != self.enabled:
             self.enabled = enabled
             self.registers.write(U64(UARTIMSC), enabled)
+
+    def unsent(self) -> U64:
+        """See `Chip`."""
+        return U64(1) if self.registers.read(U64(UARTFR)) & FR_BUSY != 0 else U64(0)
 
 
 def divisor_of(clock: U64, baud: U64) -> U64:

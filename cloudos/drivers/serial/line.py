@@ -44,6 +44,9 @@ class Chip(Protocol):
     def tell_room(self, wanted: bool) -> None:
         """Interrupt, or not, when there is room again."""
 
+    def unsent(self) -> U64:
+        """How many bytes it still has to send, or 1 where it only says that there are some."""
+
 
 C = TypeVar("C", bound=Chip)
 
@@ -89,6 +92,10 @@ class SerialLine(Generic[C]):
             self.pump()
         self.short = taken < data.length
         return taken
+
+    def unsent(self) -> U64:
+        """See `Serial`."""
+        return self.sending.used + self.chip.unsent()
 
     def watch(self, notification: U64) -> None:
         """See `Serial`."""

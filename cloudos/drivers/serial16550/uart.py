@@ -38,6 +38,7 @@ MCR_OUT2 = 0x08  # in a PC, it lets the interrupt through
 LSR_DR = 0x01  # data ready
 LSR_OE = 0x02  # overrun
 LSR_THRE = 0x20  # with the FIFO enabled: it is empty
+LSR_TEMT = 0x40  # the FIFO and the register behind it are empty
 FIFO = 16  # bytes
 CLOCK = 115_200  # baud for a divisor of 1
 
@@ -108,6 +109,12 @@ class Uart16550:
         if enabled != self.enabled:
             self.enabled = enabled
             self.set(U64(IER), enabled)
+
+    def unsent(self) -> U64:
+        """See `Chip`."""
+        status = self.get(U64(LSR))
+        self.count_overrun(status)
+        return U64(0) if status & LSR_TEMT != 0 else U64(1)
 
     def count_overrun(self, status: U8) -> None:
         """Note what a line status says about lost bytes."""

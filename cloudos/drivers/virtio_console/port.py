@@ -63,8 +63,9 @@ class VirtioPort:
     control: Queue = zeroed()
     input: Queue = zeroed()
     output: Queue = zeroed()
-    # Bytes that wait in the output buffer.
+    # Bytes that wait in the output buffer, and how many the device was given last.
     filled: U64 = U64(0)
+    given: U64 = U64(0)
     # The input buffer that is being read, how many bytes came in it (0: there is none), and how many are taken.
     buffer: U64 = U64(0)
     arrived: U64 = U64(0)
@@ -196,7 +197,11 @@ class VirtioPort:
         self.output.interrupt(wanted)
         if self.filled > 0 and self.output.is_idle():
             length = U32(self.filled)
-            self.filled = U64(0)
+            self.given, self.filled = self.filled, U64(0)
             self.output.memory.value.descriptors[0] = Descriptor(self.physical + PAGE, length, U16(0), U16(0))
             self.output.offer(U16(0))
             self.notify(U64(QUEUE_OUT))
+
+    def unsent(self) -> U64:
+        """See `Chip`. What the device has given back it has taken over."""
+        return self.filled if self.output.is_idle() else self.filled + self.given

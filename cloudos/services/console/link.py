@@ -91,3 +91,12 @@ class Link:
             if count == 0:
                 return
             self.out.skip(min(count, self.out.length))
+
+    def unsent(self) -> U64:
+        """What waits here, and what the driver says that it has; nothing when it does not answer."""
+        if not self.watched:
+            return self.out.length
+        try:
+            return self.out.length.saturating_add(Serial(self.serial).unsent())
+        except (ServiceGone, BadMessage, BadOperation):
+            return self.out.length

@@ -131,6 +131,10 @@ class ConsoleServer:
             session.pressed = U64(0)
         return pressed
 
+    def unsent(self) -> U64:
+        """See `Console`."""
+        return self.link.unsent()
+
     def history(self, position: U64, into: Slice[U8]) -> U64:
         """See `Console`."""
         lines = self.session().editor.history.lines

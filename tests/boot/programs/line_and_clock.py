@@ -7,7 +7,7 @@ from typing import Literal
 from cloudos.contracts.devices import Clock, Serial
 from cloudos.contracts.errors import ServiceGone
 from cloudos.lang import U8, U64, Array, Slice, data
-from cloudos.sdk import Text
+from cloudos.sdk import Text, system
 from cloudos.sdk.component import held
 
 YEAR = 31_556_952 * 1_000_000_000  # nanoseconds, of the Gregorian calendar on average
@@ -21,10 +21,7 @@ def say(line: Serial, text: Slice[U8]) -> None:
 
 
 def main() -> U8:
-    """9 when a line has been echoed and something came after it, 1 when a driver has gone.
-
-    A driver that is stopped does not wait until somebody has read what it was given.
-    """
+    """9 when a line has been echoed, 1 when a driver has gone."""
     line, clock = Serial(held("line")), Clock(held("clock"))
     buffer = Array[U8, Literal[256]]()
     try:
@@ -35,7 +32,8 @@ def main() -> U8:
                 byte = buffer[index]
                 if byte == 10:
                     say(line, Text(f" {U64(1970) + clock.now() // YEAR}\n").content)
-                    line.read(buffer.slice())
+                    while line.unsent() > 0:
+                        system.thread_yield()
                     return U8(9)
                 buffer[index] = byte - 32 if 97 <= byte <= 122 else byte
                 say(line, buffer.slice()[index : index + 1])

@@ -63,7 +63,8 @@ class ModelPl011:
                 self.raw &= ~(1 << 6 | 1 << 4)
             return value
         if offset == 0x18:
-            return (0 if self.fifo else 1 << 4) | (1 << 5 if len(self.sending) == DEPTH else 0)
+            full, busy = len(self.sending) == DEPTH, len(self.sending) > 0
+            return (0 if self.fifo else 1 << 4) | full << 5 | busy << 3
         if offset == 0x40:
             return self.raw & self.values[0x38]
         return {0xFE0: 0x11, 0xFE4: 0x10}.get(offset, self.values.get(offset, 0))
@@ -167,3 +168,15 @@ def test_everything_that_is_written_leaves_in_order(steps: list[tuple[bytes, int
             bench.interrupt()
         assert bytes(bench.chip.sent) == bytes(written)
         assert bench.chip.values[0x38] & 1 << 5 == 0
+
+
+def test_what_has_not_left_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    assert bench.client.unsent() == 0
+    assert bench.client.write(data(b"x" * 50)) == 50
+    assert bench.client.unsent() == 50 - DEPTH + 1, "the chip says only that there is something"
+    while bench.chip.sending:
+        assert bench.client.unsent() > 0
+        bench.chip.go()
+        bench.interrupt()
+    assert bench.client.unsent() == 0 and len(bench.chip.sent) == 50

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cloudos.contracts.devices import RECEIVED, ROOM, Serial
 from cloudos.contracts.errors import ServiceGone
 from cloudos.drivers.serial.line import SerialLine
-from cloudos.drivers.serial16550.uart import Uart16550
+from cloudos.drivers.serial16550.uart import FIFO, Uart16550
 from cloudos.lang import U8, U64, Array, data
 from cloudos.sdk import local_calls, models
 from cloudos.sdk.devices import Ports
@@ -230,3 +230,14 @@ def test_both_directions_keep_every_byte_in_order(steps: list[tuple[str, bytes |
         bench.interrupt()
     assert bytes(read + bench.read()) == bytes(came)
     assert bytes(bench.chip.sent) == bytes(written)
+
+
+def test_what_has_not_left_is_counted(bench: Bench) -> None:
+    assert bench.client.unsent() == 0
+    assert bench.write(b"x" * 50) == 50
+    assert bench.client.unsent() == 50 - FIFO + 1, "the chip says only that there is something"
+    while bench.chip.sending:
+        assert bench.client.unsent() > 0
+        bench.chip.go()
+        bench.interrupt()
+    assert bench.client.unsent() == 0 and len(bench.chip.sent) == 50

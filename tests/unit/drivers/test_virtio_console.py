@@ -240,8 +240,10 @@ def test_what_is_written_is_sent_and_the_rest_when_the_device_has_room() -> None
         assert client.write(data(b"second ")) == 7
         assert client.write(data(b"third")) == 5
         assert made.device.sent == b"first "
+        assert client.unsent() == len(b"second third")
         made.device.slow = False
         made.device.look(5)
         assert made.device.sent == b"first second "
         made.interrupt()
         assert made.device.sent == b"first second third"
+        assert client.unsent() == 0

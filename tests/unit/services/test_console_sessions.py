@@ -35,6 +35,7 @@ class SerialServer:
         self.sent = bytearray()
         self.room = 1 << 30
         self.watched = 0
+        self.held = 0
 
     def read(self, into: Slice[U8]) -> U64:
         assert self.watched, "the driver would let the console wait"
@@ -49,6 +50,9 @@ class SerialServer:
         self.room -= count
         self.sent += bytes(int(byte) for byte in data[0:count])
         return U64(count)
+
+    def unsent(self) -> U64:
+        return U64(self.held)
 
     def watch(self, notification: U64) -> None:
         self.watched = int(notification)
@@ -402,6 +406,21 @@ def test_a_slow_line_slows_writers_and_nobody_else(bench: Bench) -> None:
     bench.console.signalled(U64(ROOM))
     assert writer.result() == 1000
     assert bench.serial.sent == b"x" * 4000 + b"y" * 1000
+
+
+def test_what_has_not_left_is_counted_here_and_by_the_driver(bench: Bench) -> None:
+    bench.write("gone")
+    terminal, _ = bench.client()
+    assert terminal.unsent() == 0
+    bench.serial.room, bench.serial.held = 10, 7
+    bench.write("x" * 30)
+    assert terminal.unsent() == 20 + 7
+    local_calls.remove(SERIAL)
+    assert terminal.unsent() == 20
+    bench.serial.room, bench.serial.held = 1 << 30, 0
+    bench.install_driver()
+    bench.pass_time()
+    assert terminal.unsent() == 0
 
 
 def test_a_driver_that_was_started_anew_is_told_again(bench: Bench) -> None:

@@ -253,12 +253,16 @@ class StreamsModel(Model):
 
 
 class ConsoleModel(Model):
-    """A terminal of 10 rows with keys that were pressed already."""
+    """A terminal of 10 rows with keys that were pressed already. `leaving`: what it says in turn that has not left."""
 
     def __init__(self) -> None:
         self.keys = b""
         self.columns, self.rows = 40, 10
         self.modes: list[bool] = []
+        self.leaving: list[int] = []
+
+    def unsent(self) -> U64:
+        return U64(self.leaving.pop(0) if self.leaving else 0)
 
     def window(self) -> tuple[U64, U64]:
         return U64(self.columns), U64(self.rows)

@@ -102,6 +102,16 @@ def test_names_of_signals(machine: Machine) -> None:
     assert machine.run("kill", "-l", "9", "143", "int") == Result("KILL\nTERM\n2\n")
 
 
+def test_the_machine_ends_when_the_terminal_has_sent_all(machine: Machine) -> None:
+    machine.console.leaving = [900, 900, 40, 0]
+    assert machine.run("poweroff") == Result("")
+    assert machine.console.leaving == [] and machine.pauses == [1_000_000] * 3
+    machine.console.leaving = [1] * 100_000
+    assert machine.run("poweroff") == Result("")
+    assert sum(machine.pauses) == 10_000_000_000, "a terminal that takes nothing holds up the end"
+    assert machine.supervisor.commands == [("shut_down", False)] * 2
+
+
 def test_the_end_of_the_machine(machine: Machine) -> None:
     assert machine.run("reboot") == Result("")
     assert machine.run("poweroff") == Result("")
