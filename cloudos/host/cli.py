@@ -74,12 +74,13 @@ def cli() -> None:
 
 @cli.command()
 @FORM
-def doctor(form: str) -> None:
+@ARCH
+def doctor(form: str, arch: str) -> None:
     """Show what the tool found on this machine: compiler, QEMU, which accelerator and why."""
     from cloudos.host import doctor as command
     from cloudos.host import listing
 
-    findings = command.examine()
+    findings = command.examine(arch)
     listing.show(findings, form)
     if not command.healthy(findings):
         sys.exit(TOOL_FAILED)

@@ -22,17 +22,24 @@ class Finding:
     detail: str
 
 
-def examine() -> list[Finding]:
-    """Look at everything that commands depend on. Runs the virtualisation probe anew; installs nothing."""
+OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}
+
+
+def examine(architecture: str = "x86_64") -> list[Finding]:
+    """Look at everything that commands for an architecture depend on, and whether those for the other one could run.
+
+    Runs the virtualisation probe anew; installs nothing.
+    """
     findings = [
         Finding("host", "info", f"{platform.machine()}, {processors()} processors, {platform.system()}"),
         Finding("python", "ok", f"{platform.python_version()} ({sys.executable})"),
         Finding("state", "ok", str(state.directory())),
         package("compiler", "ziglang", "clang and lld"),
     ]
-    findings += emulator()
-    second = qemu.EMULATORS["aarch64"]
-    findings.append(optional("qemu aarch64", second, "needed for `--arch aarch64`, which installs it where it can"))
+    findings += emulator(architecture)
+    other = OTHER[architecture]
+    purpose = f"needed for `--arch {other}`, which installs it where it can"
+    findings.append(optional(f"qemu {other}", qemu.EMULATORS[other], purpose))
     findings.append(optional("gdb", "gdb", "needed only to debug with `run --gdb`"))
     return findings
 
@@ -50,16 +57,16 @@ def package(name: str, distribution: str, what: str) -> Finding:
         return Finding(name, "missing", f"the package {distribution} is not installed; bin/cloudos installs it")
 
 
-def emulator() -> list[Finding]:
-    """QEMU for x86_64, and the accelerator with the reason for the choice."""
+def emulator(architecture: str) -> list[Finding]:
+    """QEMU for an architecture, and the accelerator with the reason for the choice."""
     try:
-        found = qemu.find("x86_64")
+        found = qemu.find(architecture)
     except ToolError as error:
         return [Finding("qemu", "missing", f"{error.message}; {error.hint}")]
     if found is None:
-        install = f"apt-get install {qemu.PACKAGES['x86_64']}"
+        install = f"apt-get install {qemu.PACKAGES[architecture]}"
         return [Finding("qemu", "missing", f"`run` installs it where it can without asking; by hand: {install}")]
-    chosen = accelerator.choose(found, lambda: image.build_kernel("x86_64"), fresh=True)
+    chosen = accelerator.choose(found, lambda: image.build_kernel(architecture), fresh=True)
     return [
         Finding("qemu", "ok", f"{found.version} ({found.path})"),
         Finding("accelerator", "ok", f"{chosen.name}: {chosen.reason}"),
