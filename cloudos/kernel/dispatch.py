@@ -42,9 +42,9 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.requests import is_alone
+from cloudos.kernel.sched.requests import bring, is_alone
 from cloudos.kernel.security import audit
-from cloudos.kernel.security.capabilities import lookup
+from cloudos.kernel.security.capabilities import lookup, names_now
 from cloudos.lang import (
     U8,
     U16,
@@ -197,11 +197,21 @@ def look_up_here(handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
 
 @never_inlined
 def look_up_needed(handle: U64, need: U8) -> Ptr[Capability]:
-    """What a handle of the caller's names, see `need_of`; null where none is needed. Raises as `look_up_here` does."""
+    """What a handle of the caller's names, see `need_of`; null where none is needed. Raises as `look_up_here` does, and
+    Restart.
+
+    The caller's other threads may change the table meanwhile. But what names an object that belongs to this processor
+    is taken away by nobody else while it is in the kernel: then all that was found is true from its entry on. A handle
+    of a reply may be used by others at any time: it is looked at again (`message._reply`).
+    """
     none: Ptr[Capability] = null()
     if need == 0:
         return none
-    return look_up_here(handle, Kind(need & 15), Rights(U32(1) << U32(need >> 4)))
+    found = look_up_here(handle, Kind(need & 15), Rights(U32(1) << U32(need >> 4)))
+    object = names_now(found)
+    if object.is_null() or not bring(object.value):
+        raise Restart
+    return found
 
 
 @never_inlined

@@ -159,6 +159,8 @@ def interrupt(kind: TrapKind, line: U64) -> None:
         return
     if kind == TrapKind.PROCESSOR:
         interrupts.acknowledge()
+        # Whoever fails stops also those that somebody else has let in meanwhile.
+        scheduler.answer(null())
         placement.take_in(PROCESSOR)
         return
     if kind == TrapKind.DEVICE:

@@ -169,6 +169,9 @@ class Driver:
     def write(self, data: Slice[U8]) -> U64:
         return min(data.length, U64(100))
 
+    def unsent(self) -> U64:
+        return U64(0)
+
     def watch(self, notification: U64) -> None:
         return
 

@@ -28,7 +28,8 @@ INTERLEAVED = 0.05
 """How often others go on after a write."""
 
 PLACEMENT, WAITING = kernel_module("sched.placement"), kernel_module("objects.waiting")
-DISPATCH = kernel_module("dispatch")
+CAPABILITIES = kernel_module("security.capabilities")
+DISPATCH, REGIONS = kernel_module("dispatch"), kernel_module("memory.regions")
 INSIDE, STATE = (getattr(kernel_module("hal.simulated.processor"), name) for name in ("Inside", "State"))
 OWN, PROCESSOR = kernel_module("sched.requests").OWN, kernel_module("sched.processor").Processor
 PAGE, SIZE, REACHED = 4096, int(size_of(PROCESSOR)), int(offset_of(PROCESSOR, "current"))
@@ -41,15 +42,23 @@ GUESSES = (
     (WAITING, "has_our_time"),
     (WAITING, "_receives"),
     (DISPATCH, "lookup"),
+    (DISPATCH, "names_now"),
+    (CAPABILITIES, "names_now"),
+    (REGIONS, "at"),
 )
 """They look at what may belong to others, and what they find need not be true any more. What is looked up in a table is
-used by who has the object's word; who takes it out of the table has that too."""
+used by who has the object's word; who takes it out of the table has that too. Regions change while one is alone: which
+one a space remembers as found last does not matter."""
 
 BELONGS = int(offset_of(kernel_module("objects.header").Header, "home"))
 """To whom an object belongs, whoever asks that needs to know only whether it is he; nobody else makes it be him."""
 
 LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))
 """What is left of a turn is counted by all processors that run on a schedule, and may be counted wrongly."""
+
+
+RANK = int(offset_of(kernel_module("objects.thread").Thread, "timer_rank"))
+"""Whether a thread has a deadline, who serves its call may ask: only whoever is alone lets one pass then."""
 
 
 class Shared(AssertionError):
@@ -98,7 +107,8 @@ class Watch:
         self.reads: dict[tuple[int, int], dict[int, tuple[int, str]]] = {}
         # By page of a region: in the data of which processor it is, which begins at an offset.
         self.pages: dict[tuple[int, int], tuple[int, int]] = {}
-        self.silent = 0
+        # Of each processor, in how many functions it is whose accesses are not looked at. Others may go on meanwhile.
+        self.silent = [0] * len(self.board.processors)
         # Without being alone, and of these, with one other processor kept out.
         self.accesses = 0
         self.visiting = 0
@@ -106,11 +116,11 @@ class Watch:
     def look(self, region: Region, offset: int, write: bool) -> None:
         """One access of the processor that runs. Who is alone comes after all and before all."""
         processor = self.board.processor
-        if processor.mode not in (VISITING, HOME) or self.silent or id(region) not in self.regions:
+        number = processor.number
+        if processor.mode not in (VISITING, HOME) or self.silent[number] or id(region) not in self.regions:
             return
         self.accesses += 1
         self.visiting += processor.mode == VISITING
-        number = processor.number
         own = self.clocks.of[number]
         key = (id(region), offset)
         if not self.pages:
@@ -153,22 +163,23 @@ class Watch:
         return any(one.number == number and one.data == visited for one in self.board.processors)
 
     def may_be_shared(self, region: Region, offset: int, write: bool) -> bool:
-        """Whether this is what is left of a turn, or to whom an object belongs, and is only read."""
+        """Whether this is what is left of a turn; or is only read, and to whom an object belongs or a thread's rank."""
         if region is not self.board.memory:
             return False
         objects = LIVE.get(self.board, set())
         address = board.DIRECT_BASE + offset
-        return address - LEFT in objects or (not write and address - BELONGS in objects)
+        return address - LEFT in objects or (not write and (address - BELONGS in objects or address - RANK in objects))
 
     def silently(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, what it touches not being looked at."""
 
         def call(*arguments: Any) -> Any:
-            self.silent += 1
+            number = self.board.processor.number
+            self.silent[number] += 1
             try:
                 return function(*arguments)
             finally:
-                self.silent -= 1
+                self.silent[number] -= 1
 
         return call
 
@@ -253,7 +264,7 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
 
     def sending(thread: Any, processor: Any) -> None:
         clocks.give(clocks.sent[clocks.whose(processor, 0)])
-        send(thread, processor)
+        watch.silently(send)(thread, processor)
 
     def taking_in(processor: Any) -> None:
         clocks.take(clocks.sent[clocks.whose(processor, 0)])
@@ -276,7 +287,7 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
 def watched(simulated: machine.Simulation) -> Iterator[Watch]:
     """Look at all accesses of a machine that is switched on."""
     watch = Watch(simulated)
-    plain = [region for region in KERNEL.static_regions() if region.plain]
+    plain = [region for region in (*KERNEL.static_regions(), simulated.board.memory) if region.plain]
     with ExitStack() as stack:
         for owner, name, instead in changes_of(watch, simulated):
             stack.enter_context(replaced(owner, name, instead))

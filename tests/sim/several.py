@@ -38,9 +38,13 @@ def look(every: int = EVERY) -> Callable[[machine.Simulation], None]:
     return check
 
 
-def switched_off(*functions: user.UserFunction, **options: Any) -> Run:
-    """Run to the end, in order, all accesses being looked at."""
+def switched_off(
+    *functions: user.UserFunction, prepare: Callable[[board.Board], None] | None = None, **options: Any
+) -> Run:
+    """Run to the end, in order, all accesses being looked at. `prepare`: done to the board before it is switched on."""
     made = simulation(*functions, **options)
+    if prepare is not None:
+        made.prepare(prepare)
     watches: list[Watch] = []
     with ExitStack() as stack:
         made.prepare(lambda _: watches.append(stack.enter_context(watched(made))))

@@ -43,11 +43,14 @@ def start(endpoints: list[int], function: int) -> programs.Steps:
     """A process with a thread for each endpoint; the first runs this function, the second the next one."""
     quota = yield from succeed("quota_create", initial.QUOTA, 1 << 20)
     process = yield from programs.new_process(4, quota)
+    threads = []
     for number, endpoint in enumerate(endpoints):
         theirs = yield from programs.install(process, endpoint)
         bell = yield from programs.new_notification()
         handle = yield from programs.install(process, bell)
-        thread = yield from programs.new_thread(function + number, packed(theirs, handle), process)
+        threads.append((yield from programs.new_thread(function + number, packed(theirs, handle), process)))
+    # Not before all handles are there: one that has been moved away would leave its number to the next.
+    for thread in threads:
         yield from succeed("thread_start", thread)
     return process
 

@@ -20,7 +20,6 @@ from tests.sim.world import kernel_module, user
 call, succeed, start_thread = user.call, user.succeed, programs.start_thread
 REQUESTS = kernel_module("sched.requests")
 SCHEDULER = kernel_module("sched.scheduler")
-WAITING = kernel_module("objects.waiting")
 INSIDE = kernel_module("hal.simulated.processor").Inside
 IMPLEMENTATIONS = kernel_module("dispatch").dispatch.__globals__
 PAGE = 4096
@@ -344,7 +343,6 @@ def take_own_word(own: Any, frame: Any) -> None:
 
 PLANTED: dict[str, tuple[Any, str, Any, Callable[[], tuple[user.UserFunction, ...]]]] = {
     "everything is within reach": (REQUESTS, "reaches", lambda number: True, lambda: calling(20)),
-    "a notification is signalled by anybody": (WAITING, "is_within_reach", lambda target: True, lambda: signalling(20)),
     "who is visited is not kept out": (SCHEDULER, "_take_word", take_own_word, lambda: signalling(20)),
     "nobody is waited for": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
     "an invalidation is not sent": (REQUESTS, "_ask_others", lambda root, request: None, lambda: taking_memory(10)),

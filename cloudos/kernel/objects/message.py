@@ -251,7 +251,11 @@ def _transfer_handles(sender: Ptr[Thread], receiver: Ptr[Thread], count: U64) ->
     for index in U64.range(count):
         capability = capabilities.find(_table(sender), source.handles[index])
         moving = source.moves.bit(U32(index))
-        if not bring(capability.value.object.value):
+        object = capabilities.names_now(capability)
+        # Reply slots belong to those who serve the calls, and may be emptied by them.
+        if not is_alone() and (object.is_null() or object.value.kind == Kind.REPLY):
+            raise Restart
+        if not bring(object.value):
             raise Restart
         capabilities.check_sending(capability, target, moving)
         for other in U64.range(count):
@@ -447,13 +451,10 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
 
 def message_reply(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
     """System call."""
-    caller = _caller_of(capability)
-    error = _reply(capability, caller, frame)
-    if error != 0:
-        frame.fail(error)
-        return
-    frame.finish(U64(0))
-    _go_on(caller)
+    caller = _reply(capability, frame)
+    if not caller.is_null():
+        frame.finish(U64(0))
+        _go_on(caller)
 
 
 def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) -> None:
@@ -463,14 +464,11 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
     deadline = _deadline(tag)
     caller: Ptr[Thread] = null()
     if frame.reply_handle != 0:
-        slot = capabilities.lookup(_table(PROCESSOR.current), frame.reply_handle, Kind.REPLY, Rights.SEND)
-        caller = _caller_of(slot)
-        error = _reply(slot, caller, frame)
-        if error != 0:
-            frame.fail(error)
-            return
+        caller = _reply(
+            capabilities.lookup(_table(PROCESSOR.current), frame.reply_handle, Kind.REPLY, Rights.SEND), frame
+        )
         # The answer to a fault may have ended the caller's own process, and with it the caller.
-        if PROCESSOR.current.value.state != ThreadState.RUNNING:
+        if caller.is_null() or PROCESSOR.current.value.state != ThreadState.RUNNING:
             return
         # Should the rest be tried again.
         frame.set_reply(U64(0))
@@ -482,38 +480,40 @@ def message_reply_receive(capability: Ptr[Capability], frame: trap.UserFrame) ->
             _go_on(caller)
 
 
-@inlined
-def _caller_of(slot: Ptr[Capability]) -> Ptr[Thread]:
-    """Whose call a reply answers."""
-    return slot.value.object.cast(Reply).value.caller.cast(Thread)
-
-
 def _go_on(caller: Ptr[Thread]) -> None:
     """After the reply, unless that was to end the caller's process."""
     if not caller.value.in_fault:
         scheduler.wake(caller)
 
 
-def _reply(slot: Ptr[Capability], caller: Ptr[Thread], frame: trap.UserFrame) -> U64:
-    """Answer a call: 0, or the number of the error that kept handles or bytes from being transferred.
+@never_inlined
+def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> Ptr[Thread]:
+    """Answer a call: whose it was, who waits for nothing any more; null when handles or bytes could not be transferred,
+    which the frame says then.
 
-    The caller waits for nothing any more. Raises BadArgument, Restart.
+    What other threads serve belongs to their processors, which fill and empty the slots of replies without having the
+    table: only whoever is alone may look at those. Raises BadArgument, Restart.
     """
     server = PROCESSOR.current
     tag = frame.argument1
     _check_tag(tag)
     server.value.through_rights = U32(Rights.GRANT)
+    caller = server.value.client
+    nobody: Ptr[Thread] = null()
     keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
-    if not is_alone():
-        if not waiting.has_our_time(caller) or not scheduler.counts(server):
+    if is_alone():
+        caller = slot.value.object.cast(Reply).value.caller.cast(Thread)
+    else:
+        is_own = not caller.is_null() and caller.value.reply.header.capabilities == slot
+        if not is_own or not waiting.has_our_time(caller) or not scheduler.counts(server):
             raise Restart
-        # Nobody else can answer it.
-        if not keeps or server.value.client != caller:
-            own_table(server, U64(0))
+    if not keeps:
+        own_table(server, U64(0))
     if not caller.value.in_fault:
         error = _transfer(server, caller, tag)
         if error != 0:
-            return error
+            frame.fail(error)
+            return nobody
     if keeps:
         _empty_slot(caller, slot)
         server.value.reply_slot = slot
@@ -527,7 +527,7 @@ def _reply(slot: Ptr[Capability], caller: Ptr[Thread], frame: trap.UserFrame) ->
         _resume(caller, frame)
     else:
         _deliver(caller, frame, U64(0), U64(0))
-    return U64(0)
+    return caller
 
 
 def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:

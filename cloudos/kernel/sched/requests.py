@@ -163,11 +163,10 @@ def need_alone() -> None:
 def ask(other: Own, request: U32) -> None:
     """While alone in the kernel: ask a processor, not this one, and wait until it does it, where it enters.
 
-    To stop may also be asked by one that is not: whoever comes next finds itself kept out.
+    To stop may also be asked by one that is not.
     """
     if request != STOP:
         must_be_alone()
-    other.machine.inside.keep_out()
     other.line.request.store(request, Order.RELEASE)
     processors.interrupt(other.machine)
     while request != STOP and other.line.request.load(Order.ACQUIRE) != 0:
@@ -200,8 +199,7 @@ def begin_generation() -> None:
 
 
 def stop_others() -> None:
-    """No other processor comes into the kernel any more, or goes on with a program. The machine is about to be
-    switched off."""
+    """All other processors stop, when they have left the kernel. The machine is about to be switched off."""
     _ask_others(VirtAddr(0), U32(STOP))
 
 

@@ -169,7 +169,8 @@ def _charge(time: U64) -> None:
                 PROCESSOR.yielded = True
             PROCESSOR.turn_start = now
             return
-        if not counts(current):
+        # Somebody else may take it home while this processor is outside.
+        while not PROCESSOR.current.is_null() and not counts(PROCESSOR.current):
             reach(null(), U64(counters.TIME))
     _count(time)
 

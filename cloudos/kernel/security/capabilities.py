@@ -84,6 +84,13 @@ def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> P
     return capability
 
 
+@inlined
+def names_now(capability: Ptr[Capability]) -> Ptr[Header]:
+    """What a capability names at this moment, if anything: another processor may be about to change it. Whoever finds
+    here what belongs to this processor can rely on it."""
+    return capability.value.object
+
+
 @fast
 def handle_of(capability: Ptr[Capability]) -> U64:
     """The handle by which the owner of the table knows it."""

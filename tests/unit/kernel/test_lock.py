@@ -72,9 +72,3 @@ def test_who_keeps_others_out_is_not_at_home() -> None:
     for mode in (VISITING, ALONE):
         inside.come(U32(mode))
         assert inside.is_inside and not inside.is_home and inside.keeps_all_out
-
-
-def test_keeping_out_needs_no_taking() -> None:
-    inside = outside()
-    inside.keep_out()
-    assert not inside.try_enter() and not inside.try_take()

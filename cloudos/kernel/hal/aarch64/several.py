@@ -20,6 +20,8 @@ locked_system_call:
   stp x30, x1, [sp, #-16]!
   mov w10, #{HOME}
   stlr w10, [x18]
+  // The architecture keeps these in order; emulators that run on x86 do not.
+  dmb ish
   add x11, x18, #4
   ldar w10, [x11]
   cbnz w10, 4f

@@ -9,7 +9,7 @@ other. There is no word that all processors write to.
 
 from __future__ import annotations
 
-from cloudos.lang import U32, Atomic, Order, inlined, never_inlined, place, struct
+from cloudos.lang import U32, Atomic, Order, fence, inlined, never_inlined, place, struct
 
 # Alone in the kernel; the only processor always is, wherever it is.
 ALONE = 0
@@ -49,7 +49,8 @@ class Inside:
         """Come in, unless somebody keeps this processor out. Whoever does so waits for one that says it is in, however
         long a hypervisor has stopped it: it says so only when it seems to be wanted by nobody."""
         if self.taken.load(Order.RELAXED) == 0:
-            self.mode.store(U32(HOME))
+            self.mode.store(U32(HOME), Order.RELAXED)
+            fence(Order.SEQ_CST)
             if self.taken.load() == 0:
                 return True
         self.mode.store(U32(OUTSIDE), Order.RELEASE)
@@ -59,11 +60,6 @@ class Inside:
     def try_take(self) -> bool:
         """From outside: keep the processor out, which may be this one, unless somebody does. It may still be inside."""
         return self.taken.exchange(U32(1)) == 0
-
-    @inlined
-    def keep_out(self) -> None:
-        """From here on the processor may not come in; it may still be inside."""
-        self.taken.store(U32(1), Order.RELAXED)
 
     def give(self) -> None:
         """The processor may come in again."""

@@ -43,10 +43,6 @@ class Inside:
         self.taken = U32(1)
         return True
 
-    def keep_out(self) -> None:
-        """From here on the processor may not come in; it may still be inside."""
-        self.taken = U32(1)
-
     def give(self) -> None:
         """The processor may come in again."""
         assert self.taken != 0, "a processor is let in that nobody kept out"
