@@ -44,6 +44,7 @@ GUESSES = (
     (DISPATCH, "lookup"),
     (DISPATCH, "names_now"),
     (CAPABILITIES, "names_now"),
+    (CAPABILITIES, "find"),
     (REGIONS, "at"),
 )
 """They look at what may belong to others, and what they find need not be true any more. What is looked up in a table is

@@ -20,7 +20,8 @@ from tests.sim.world import board, kernel_module, user
 
 succeed = user.succeed
 DISPATCH, MESSAGE = kernel_module("dispatch"), kernel_module("objects.message")
-HOME = 4
+CAPABILITIES = kernel_module("security.capabilities")
+VISITING, HOME = 1, 4
 NEVER = (1 << 64) - 1
 ROUNDS = 10
 NOTHING = bytes(8)
@@ -110,6 +111,16 @@ def answerer(endpoint: int, _: int) -> user.UserCode:
         yield user.Work(700)
 
 
+def serving_itself(endpoint: int, _: int) -> user.UserCode:
+    """Answers by the fast path what it has told of."""
+    message = yield user.message("message_receive", endpoint)
+    while True:
+        yield from tell(message.reply)
+        yield user.Work(1_500)
+        yield user.Write(TOLD, NOTHING)
+        message = yield user.message("message_reply_receive", endpoint, words=(5,), reply=message.reply)
+
+
 def sender(endpoint: int, _: int) -> user.UserCode:
     """Tries to send the handle of the reply away."""
     buffer = programs.BUFFERS + programs.PAGE
@@ -131,13 +142,14 @@ def taker(endpoint: int, _: int) -> user.UserCode:
         yield user.call("handle_close", (yield from got(buffer)))
 
 
-def answering(rounds: int) -> tuple[user.UserFunction, ...]:
-    """A server's calls are answered by another thread of its process, and a third one tries to send the replies on."""
+def answering(rounds: int, *servers: user.UserFunction) -> tuple[user.UserFunction, ...]:
+    """The calls to a server are answered, by it or by another thread of its process, and a third one tries to send the
+    replies on."""
 
     def main(bundle: int, length: int) -> user.UserCode:
         endpoint, sink = (yield from programs.new_endpoint()), (yield from programs.new_endpoint())
         yield user.Write(SINK, sink.to_bytes(8, "little"))
-        for number in range(1, 6):
+        for number in range(1, 4 + len(servers)):
             yield from programs.start_thread(number, endpoint)
         while (yield user.Read(DONE, 1)) != b"\1":
             yield from programs.sleep(50_000)
@@ -150,29 +162,37 @@ def answering(rounds: int) -> tuple[user.UserFunction, ...]:
         yield user.Write(DONE, b"\1")
         return None
 
-    return main, serving, answerer, sender, client, taker
+    return main, *servers, sender, client, taker
 
 
-@pytest.fixture
-def stopped_after_each_look_up() -> Iterator[None]:
-    """Others go on between a look at a handle and its use, as when a hypervisor stops a virtual processor there."""
-    lookup = DISPATCH.lookup
+def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, and then others go on, as when a hypervisor stops a virtual processor there."""
 
-    def slow(*arguments: Any) -> Any:
-        found = lookup(*arguments)
+    def call(*arguments: Any) -> Any:
+        found = function(*arguments)
         machine = board.running()
-        if machine is not None and machine.processor.mode == HOME:
+        if machine is not None and machine.processor.mode in (VISITING, HOME):
             for _ in range(60):
                 machine.interleave()
         return found
 
-    with replaced(DISPATCH, "lookup", slow):
+    return call
+
+
+@pytest.fixture
+def stopped_after_each_look_up() -> Iterator[None]:
+    """Others go on between a look at a handle and its use."""
+    with (
+        replaced(DISPATCH, "lookup", slowly(DISPATCH.lookup)),
+        replaced(CAPABILITIES, "find", slowly(CAPABILITIES.find)),
+    ):
         yield
 
 
 PROGRAMS: dict[str, Callable[[], tuple[user.UserFunction, ...]]] = {
     "used while it is sent": lambda: using(ROUNDS),
-    "answered by another thread": lambda: answering(ROUNDS),
+    "answered by another thread": lambda: answering(ROUNDS, serving, answerer),
+    "sent while it is answered": lambda: answering(ROUNDS, serving_itself),
 }
 
 
@@ -183,9 +203,12 @@ def test_threads_change_what_others_use(program: str, seed: int) -> None:
     assert done.watch.accesses > 500 and done.watch.visiting > 20
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_handle_goes_between_a_look_at_it_and_its_use(seed: int, stopped_after_each_look_up: None) -> None:
-    switched_off(*using(ROUNDS), seed=seed, processors=3, after_entry=look(25))
+def test_a_handle_goes_between_a_look_at_it_and_its_use(
+    program: str, seed: int, stopped_after_each_look_up: None
+) -> None:
+    switched_off(*PROGRAMS[program](), seed=seed, processors=3, after_entry=look(25))
 
 
 PLANTED: dict[str, tuple[tuple[Any, str, Any], Callable[[], tuple[user.UserFunction, ...]]]] = {
