@@ -33,6 +33,15 @@ def start_thread(function: int, argument: int = 0, schedule: int = initial.SCHED
     return thread
 
 
+def wait_for_marks(count: int, pause: int = 50_000) -> Steps:
+    """Sleep until so many threads have each written a mark, a byte of 1, into its place in the scratch memory."""
+    done = b""
+    while done != b"\1" * count:
+        yield from sleep(pause)
+        done = yield user.Read(user.SCRATCH, count)
+    return count
+
+
 def new_process(functions: int, quota: int = initial.QUOTA) -> Steps:
     """Make a process with the code of this program and scratch memory, without threads; its handle."""
     process = yield from user.succeed("process_create", quota, 0)

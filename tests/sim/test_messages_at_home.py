@@ -127,10 +127,7 @@ def conversing(rounds: int) -> tuple[user.UserFunction, ...]:
             yield from start_thread(1, packed(endpoint, bell, number, rounds))
             yield from start_thread(2, packed(endpoint, bell, number, rounds))
             yield from start_thread(3, packed(endpoint, bell, number, rounds))
-        done = b""
-        while done != b"\1" * 2 * PAIRS:
-            yield from programs.sleep(100_000)
-            done = yield user.Read(user.SCRATCH, 2 * PAIRS)
+        yield from programs.wait_for_marks(2 * PAIRS, 100_000)
         return 0
 
     return main, server, client, sender

@@ -42,10 +42,7 @@ def test_threads_run_on_all_processors_and_all_finish(seed: int, processors: int
     def main(bundle: int, length: int) -> user.UserCode:
         for number in range(WORKERS):
             yield from start_thread(1, number)
-        done = b""
-        while done != b"\1" * WORKERS:
-            yield from programs.sleep(50_000)
-            done = yield user.Read(user.SCRATCH, WORKERS)
+        yield from programs.wait_for_marks(WORKERS)
         return 0
 
     def worker(number: int, _: int) -> user.UserCode:
@@ -68,10 +65,7 @@ def calling(rounds: int) -> tuple[user.UserFunction, user.UserFunction, user.Use
         yield from start_thread(1, endpoint)
         for number in range(3):
             yield from start_thread(2, endpoint << 8 | number)
-        done = b""
-        while done != b"\1" * 3:
-            yield from programs.sleep(100_000)
-            done = yield user.Read(user.SCRATCH, 3)
+        yield from programs.wait_for_marks(3, 100_000)
         return 0
 
     def server(endpoint: int, _: int) -> user.UserCode:
@@ -238,10 +232,7 @@ def signalling(rounds: int) -> tuple[user.UserFunction, user.UserFunction, user.
             other = yield from programs.new_notification()
             yield from start_thread(1, packed(one, other, bell, number))
             yield from start_thread(1, packed(other, one, bell, number + 1))
-        done = b""
-        while done != b"\1" * 4:
-            yield from programs.sleep(100_000)
-            done = yield user.Read(user.SCRATCH, 4)
+        yield from programs.wait_for_marks(4, 100_000)
         return 0
 
     def waker(argument: int, _: int) -> user.UserCode:

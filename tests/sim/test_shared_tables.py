@@ -165,13 +165,14 @@ def answering(rounds: int, *servers: user.UserFunction) -> tuple[user.UserFuncti
     return main, *servers, sender, client, taker
 
 
-def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, and then others go on, as when a hypervisor stops a virtual processor there."""
+def slowly(function: Callable[..., Any], stops: list[str]) -> Callable[..., Any]:
+    """The same, and then others go on, as when a hypervisor stops a virtual processor there, which `stops` notes."""
 
     def call(*arguments: Any) -> Any:
         found = function(*arguments)
         machine = board.running()
         if machine is not None and machine.processor.mode in (VISITING, HOME):
+            stops.append(function.__name__)
             for _ in range(60):
                 machine.interleave()
         return found
@@ -180,13 +181,14 @@ def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def stopped_after_each_look_up() -> Iterator[None]:
-    """Others go on between a look at a handle and its use."""
+def stops() -> Iterator[list[str]]:
+    """Others go on between a look at a handle and its use: after which functions they did."""
+    noted: list[str] = []
     with (
-        replaced(DISPATCH, "lookup", slowly(DISPATCH.lookup)),
-        replaced(CAPABILITIES, "find", slowly(CAPABILITIES.find)),
+        replaced(DISPATCH, "lookup", slowly(DISPATCH.lookup, noted)),
+        replaced(CAPABILITIES, "find", slowly(CAPABILITIES.find, noted)),
     ):
-        yield
+        yield noted
 
 
 PROGRAMS: dict[str, Callable[[], tuple[user.UserFunction, ...]]] = {
@@ -205,10 +207,9 @@ def test_threads_change_what_others_use(program: str, seed: int) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_handle_goes_between_a_look_at_it_and_its_use(
-    program: str, seed: int, stopped_after_each_look_up: None
-) -> None:
-    switched_off(*PROGRAMS[program](), seed=seed, processors=3, after_entry=look(25))
+def test_a_handle_goes_between_a_look_at_it_and_its_use(program: str, seed: int, stops: list[str]) -> None:
+    done = switched_off(*PROGRAMS[program](), seed=seed, processors=3, after_entry=look(25))
+    assert done.watch.accesses > 500 and len(stops) > ROUNDS
 
 
 PLANTED: dict[str, tuple[tuple[Any, str, Any], Callable[[], tuple[user.UserFunction, ...]]]] = {

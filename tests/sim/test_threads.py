@@ -21,10 +21,7 @@ def test_threads_of_a_process_share_its_memory_and_all_finish(seed: int) -> None
     def main(bundle: int, length: int) -> user.UserCode:
         for number in range(5):
             yield from start_thread(1, number)
-        done = b""
-        while done != b"\1" * 5:
-            yield from programs.sleep(50_000)
-            done = yield user.Read(user.SCRATCH, 5)
+        yield from programs.wait_for_marks(5)
         return 0
 
     def worker(number: int, _: int) -> user.UserCode:
