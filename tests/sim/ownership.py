@@ -31,7 +31,8 @@ PLACEMENT, WAITING = kernel_module("sched.placement"), kernel_module("objects.wa
 CAPABILITIES = kernel_module("security.capabilities")
 DISPATCH, REGIONS = kernel_module("dispatch"), kernel_module("memory.regions")
 INSIDE, STATE = (getattr(kernel_module("hal.simulated.processor"), name) for name in ("Inside", "State"))
-OWN, PROCESSOR = kernel_module("sched.requests").OWN, kernel_module("sched.processor").Processor
+REQUESTS, SCHEDULER = kernel_module("sched.requests"), kernel_module("sched.scheduler")
+OWN, PROCESSOR = REQUESTS.OWN, kernel_module("sched.processor").Processor
 PAGE, SIZE, REACHED = 4096, int(size_of(PROCESSOR)), int(offset_of(PROCESSOR, "current"))
 INSIDE_OFFSET = int(offset_of(STATE, "inside"))
 SCHEDULE, BUDGET = kernel_module("objects.schedule").Schedule, kernel_module("sched.budget").Budget
@@ -244,10 +245,18 @@ def changes_of_words(watch: Watch) -> list[tuple[Any, str, Any]]:
     return [*changes, (INSIDE, "is_inside", property(waiting))]
 
 
+def check_nothing_is_sent() -> None:
+    """Whoever is alone finds every thread that is ready in a queue."""
+    own = REQUESTS.ALL.first
+    while not own.is_null():
+        assert own.value.line.sent.load() == 0, "a thread is ready, and in no queue"
+        own = own.value.line.next
+
+
 def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, str, Any]]:
     """What is replaced so that a watch sees all accesses, but for those that are as they should be."""
     read, write, shadowed, clocks = Region.read, Region.write, Region.write_shadowed, watch.clocks
-    send, take_in = PLACEMENT._send, PLACEMENT.take_in
+    send, take_in, exclude = PLACEMENT._send, PLACEMENT.take_in, SCHEDULER.exclude
 
     def looked_read(self: Region, offset: int, size: int) -> int:
         watch.look(self, offset, False)
@@ -271,7 +280,15 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
         clocks.take(clocks.sent[clocks.whose(processor, 0)])
         take_in(processor)
 
-    changes: list[tuple[Any, str, Any]] = [(Region, "read", looked_read), (Region, "write", looked_write)]
+    def excluding(*arguments: Any) -> None:
+        exclude(*arguments)
+        watch.silently(check_nothing_is_sent)()
+
+    changes: list[tuple[Any, str, Any]] = [
+        (SCHEDULER, "exclude", excluding),
+        (Region, "read", looked_read),
+        (Region, "write", looked_write),
+    ]
     changes += [(Region, "write_shadowed", whole_shadowed), (PLACEMENT, "_send", sending)]
     changes.append((PLACEMENT, "take_in", taking_in))
     changes += changes_of_words(watch)

@@ -22,6 +22,7 @@ from tests.sim.world import kernel_module, user
 
 succeed, start_thread = user.succeed, programs.start_thread
 AUDIT, MESSAGE, WAITING = (kernel_module(name) for name in ("security.audit", "objects.message", "objects.waiting"))
+DISPATCH = kernel_module("dispatch")
 PAGE = 4096
 DEADLINE, DATA = (int(offset_of(MessageBuffer, name)) for name in ("deadline", "data"))
 LENGTH = 24
@@ -197,7 +198,7 @@ def test_what_policy_denies_is_put_on_record_by_any_processor(seed: int, process
 
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {
-    "an endpoint is at home everywhere": (WAITING, "come_home", lambda object, other: None),
+    "an endpoint is at home everywhere": (DISPATCH, "bring", lambda object: True),
     "deadlines are at home everywhere": (WAITING, "has_our_time", lambda thread: True),
     "a reply is never tried again": (MESSAGE, "is_alone", lambda: True),
 }

@@ -291,7 +291,7 @@ def _send(capability: Ptr[Capability], frame: trap.UserFrame, is_call: bool) -> 
         deadline = _deadline(tag)
     endpoint = capability.value.object.cast(Endpoint).value
     receiver = endpoint.receivers.first
-    waiting.come_home(endpoint.header, receiver)
+    waiting.check_ours(receiver)
     sender = PROCESSOR.current
     sender.value.badge = capability.value.badge
     sender.value.through_rights = U32(capability.value.rights)
@@ -391,7 +391,7 @@ def _receive(capability: Ptr[Capability], frame: trap.UserFrame, deadline: U64) 
         return
     endpoint = capability.value.object.cast(Endpoint).value
     sender = endpoint.senders.first
-    waiting.come_home(endpoint.header, sender)
+    waiting.check_ours(sender)
     if not sender.is_null():
         if not scheduler.counts(receiver):
             raise Restart
@@ -438,7 +438,8 @@ def _take_signals(receiver: Ptr[Thread]) -> bool:
     if receiver.value.notification.is_null():
         return False
     notification = receiver.value.notification.cast(Notification).value
-    waiting.come_home(notification.header, null())
+    if not bring(notification.header):
+        raise Restart
     if notification.bits == 0:
         return False
     waiting.set_signals(receiver, notification.bits)

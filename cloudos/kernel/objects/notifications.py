@@ -14,7 +14,7 @@ from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.sched.requests import is_alone
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U64, Ptr, null
+from cloudos.lang import U64, Ptr
 
 __all__ = ["OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles", "WouldBlock", "signal"]
 
@@ -51,7 +51,6 @@ def notification_signal(target: Ptr[Notification], bits: U64) -> None:
 def notification_wait(capability: Ptr[Capability], deadline: U64) -> U64:
     """System call. When it has to wait, the result is set by who wakes the thread."""
     target = capability.value.object.cast(Notification)
-    waiting.come_home(target.value.header, null())
     bits = target.value.bits
     if bits == 0:
         waiting.wait(ThreadState.WAITING, capability, deadline)

@@ -18,7 +18,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import placement, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
-from cloudos.kernel.sched.requests import bring, is_alone, reaches
+from cloudos.kernel.sched.requests import is_alone, reaches
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U8, U64, Ptr, fast, inlined, never_inlined, null, struct
 
@@ -188,11 +188,8 @@ def has_our_time(thread: Ptr[Thread]) -> bool:
 
 
 @never_inlined
-def come_home(object: Header, other: Ptr[Thread]) -> None:
-    """An endpoint or a notification belongs to this processor from here on, and if a thread is named, which waits
-    there, it may be woken. Raises Restart."""
-    if not bring(object):
-        raise Restart
+def check_ours(other: Ptr[Thread]) -> None:
+    """A thread that waits at an endpoint of this processor's, if one is named, may be woken. Raises Restart."""
     if not other.is_null() and not is_alone() and not has_our_time(other):
         raise Restart
 

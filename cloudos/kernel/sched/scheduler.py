@@ -443,6 +443,10 @@ def exclude(frame: Ptr[trap.UserFrame], reason: U64) -> None:
     own = ALL.first
     while not own.is_null():
         _come_in(own)
+        own = own.value.line.next
+    # Nobody sends threads to others any more.
+    own = ALL.first
+    while not own.is_null():
         placement.take_in(processor_of(own))
         own = own.value.line.next
     if counters.COUNTED:

@@ -171,6 +171,8 @@ class Walk:
         """Map a page. If something was mapped, the caller must have invalidated its translation."""
         if Access.EXECUTE in access:
             cpu.synchronize_code(direct(frame), page_bytes(self.level))
+        # Whoever finds the entry finds what the page holds.
+        cpu.publish_tables()
         self.entry.value = frame.value | _flags(access, self.level)
         cpu.publish_tables()
 
