@@ -253,10 +253,28 @@ def check_nothing_is_sent() -> None:
         own = own.value.line.next
 
 
+def changes_of_sending(watch: Watch) -> list[tuple[Any, str, Any]]:
+    """What is replaced so that clocks know of threads that are sent, and none is on its way when somebody is alone."""
+    send, take_in, exclude, clocks = PLACEMENT._send, PLACEMENT.take_in, SCHEDULER.exclude, watch.clocks
+
+    def sending(thread: Any, processor: Any) -> None:
+        clocks.give(clocks.sent[clocks.whose(processor, 0)])
+        watch.silently(send)(thread, processor)
+
+    def taking_in(processor: Any) -> None:
+        clocks.take(clocks.sent[clocks.whose(processor, 0)])
+        take_in(processor)
+
+    def excluding(*arguments: Any) -> None:
+        exclude(*arguments)
+        watch.silently(check_nothing_is_sent)()
+
+    return [(PLACEMENT, "_send", sending), (PLACEMENT, "take_in", taking_in), (SCHEDULER, "exclude", excluding)]
+
+
 def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, str, Any]]:
     """What is replaced so that a watch sees all accesses, but for those that are as they should be."""
-    read, write, shadowed, clocks = Region.read, Region.write, Region.write_shadowed, watch.clocks
-    send, take_in, exclude = PLACEMENT._send, PLACEMENT.take_in, SCHEDULER.exclude
+    read, write, shadowed = Region.read, Region.write, Region.write_shadowed
 
     def looked_read(self: Region, offset: int, size: int) -> int:
         watch.look(self, offset, False)
@@ -272,26 +290,10 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
         watch.silently(shadowed)(self, offset, raw, value)
         watch.look(self, offset, True)
 
-    def sending(thread: Any, processor: Any) -> None:
-        clocks.give(clocks.sent[clocks.whose(processor, 0)])
-        watch.silently(send)(thread, processor)
-
-    def taking_in(processor: Any) -> None:
-        clocks.take(clocks.sent[clocks.whose(processor, 0)])
-        take_in(processor)
-
-    def excluding(*arguments: Any) -> None:
-        exclude(*arguments)
-        watch.silently(check_nothing_is_sent)()
-
-    changes: list[tuple[Any, str, Any]] = [
-        (SCHEDULER, "exclude", excluding),
-        (Region, "read", looked_read),
-        (Region, "write", looked_write),
-    ]
-    changes += [(Region, "write_shadowed", whole_shadowed), (PLACEMENT, "_send", sending)]
-    changes.append((PLACEMENT, "take_in", taking_in))
+    changes: list[tuple[Any, str, Any]] = [(Region, "read", looked_read), (Region, "write", looked_write)]
+    changes.append((Region, "write_shadowed", whole_shadowed))
     changes += changes_of_words(watch)
+    changes += changes_of_sending(watch)
     changes += [(Atomic, name, watch.silently(getattr(Atomic, name))) for name in ("_get", "_set")]
     changes += [(owner, name, watch.silently(getattr(owner, name))) for owner, name in GUESSES]
     # The machine's own looks.

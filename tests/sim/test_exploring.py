@@ -86,13 +86,13 @@ def waiter(argument: int, _: int) -> user.UserCode:
 
 
 PATHS: dict[str, tuple[Program, int]] = {
-    "words": (lambda: calling(2), 11),
-    "bytes and deadlines": (lambda: conversing(1), 37),
-    "signals": (lambda: signalling(1), 11),
-    "revoke": (lambda: revoking(1), 7),
-    "unmap": (lambda: taking_memory(2), 5),
-    "stop": (lambda: stopping(3), 5),
-    "end": (lambda: ending(2), 9),
+    "words": (lambda: calling(2), 17),
+    "bytes and deadlines": (lambda: conversing(1), 53),
+    "signals": (lambda: signalling(1), 17),
+    "revoke": (lambda: revoking(1), 11),
+    "unmap": (lambda: taking_memory(2), 8),
+    "stop": (lambda: stopping(3), 8),
+    "end": (lambda: ending(2), 13),
 }
 """Programs, and at which of their places the suite departs."""
 
