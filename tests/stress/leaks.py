@@ -16,6 +16,7 @@ from cloudos.kernel.objects.header import Quota
 from cloudos.kernel.objects.process import FirstProcess, Process
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched.processor import Processor
+from cloudos.kernel.sched.requests import All, Line, Own
 from cloudos.kernel.sched.timers import Timers
 from cloudos.lang import offset_of, size_of
 from tests.stress.memory_image import DIRECT_BASE, MemoryImage
@@ -71,10 +72,10 @@ class Frames:
 class Marker:
     """Finds the frames that are in use."""
 
-    def __init__(self, image: MemoryImage, frames: Frames) -> None:
+    def __init__(self, image: MemoryImage, unused: set[int]) -> None:
         self.image = image
         self.limit = len(image.data)
-        self.free = frames.free
+        self.free = unused
         self.root = image.word(image.symbol("kernel_space"))
         # Every address space has this entry of the kernel's: by it a root is known.
         self.mark = image.word(DIRECT_BASE + self.root + 8 * USER_ENTRIES)
@@ -166,6 +167,31 @@ def check_frames(image: MemoryImage) -> None:
     assert not lost, f"{len(lost)} frames are lost: {[hex(frame) for frame in lost[:8]]}"
 
 
+def word_of_processor(image: MemoryImage, address: int) -> int:
+    """Eight bytes at an address that the kernel has mapped for a processor."""
+    table = image.word(image.symbol("kernel_space"))
+    for level in (3, 2, 1, 0):
+        entry = image.word(DIRECT_BASE + table + 8 * (address >> 12 + 9 * level & WORDS - 1))
+        assert entry & PRESENT and not (level and entry & LARGE), f"{address:#x} is not mapped by small pages"
+        table = entry & ADDRESS
+    return image.word(DIRECT_BASE + table + address % PAGE)
+
+
+def at_hand(image: MemoryImage) -> set[int]:
+    """The frames that processors have at hand: allocated, each on one list, and what was in them is forgotten."""
+    found: set[int] = set()
+    own = image.word(image.symbol("kernel__sched__requests__ALL") + offset_of(All, "first"))
+    while own:
+        line = own + offset_of(Own, "line")
+        frame = word_of_processor(image, line + offset_of(Line, "at_hand"))
+        while frame:
+            assert frame // PAGE not in found, "a frame is at hand twice"
+            found.add(frame // PAGE)
+            frame = image.word(DIRECT_BASE + frame)
+        own = word_of_processor(image, line + offset_of(Line, "next"))
+    return found
+
+
 def lost_frames(image: MemoryImage) -> list[int]:
     """Frames that are not free and not reached.
 
@@ -173,12 +199,15 @@ def lost_frames(image: MemoryImage) -> list[int]:
     """
     frames = Frames(image)
     frames.check()
+    unused = at_hand(image)
+    assert not frames.free & unused, "a frame is at hand and free"
+    unused |= frames.free
     # What the first process has is known for certain; of what follows some may have been used long ago.
-    certain = Marker(image, frames)
+    certain = Marker(image, unused)
     certain.walk(root_of_first(image))
-    assert not frames.free & (certain.tables | certain.mapped), "a frame is in use and free"
-    used = Marker(image, frames).run()
-    return sorted(frames.managed - frames.free - used)
+    assert not unused & (certain.tables | certain.mapped), "a frame is in use and free"
+    used = Marker(image, unused).run()
+    return sorted(frames.managed - unused - used)
 
 
 def count_below(image: MemoryImage, thread: int) -> int:
