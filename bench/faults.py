@@ -1,6 +1,7 @@
 """What a page fault costs while as many processes touch new memory as there are processors, each on one of its own.
 
-Arguments: the number of processes, and how many pages each touches. Prints a key and a number: instructions of a page,
+Arguments: the number of processes, and how many pages each touches; with a third one, `clones`, each writes to a clone
+that has so many pages, whose origin stays. Prints a key and a number: instructions of a page,
 of the process that needs most of them. A process's number is that of the best GROUP pages that followed one another,
 since others may run in the middle of them.
 """
@@ -15,12 +16,17 @@ from bench.pages import touch_all
 from cloudos.abi import initial
 from cloudos.abi.layout import PAGE_SIZE
 from cloudos.abi.messages import NEVER
+from cloudos.abi.objects import MEMORY_ON_DEMAND
 from cloudos.lang import U64, Array, code_address
 from cloudos.sdk import List, Text, ipc, print, system
 from cloudos.sdk.ipc import Message
+from cloudos.sdk.memory import READ, WRITE, Memory, unmap
 from cloudos.sdk.processes import Child
 
 MOST, GROUP = 256, 8
+# Where a process has its clone, and what the first answer says beside the number of pages if it has one.
+CLONE = 0x40_0000_0000
+CLONED = 1 << 32
 QUOTA = 2 << 20
 TURN_NS = 1_000_000
 
@@ -30,7 +36,11 @@ def toucher(endpoint: U64) -> None:
     best = U64(NEVER)
     error, pages, _tag, _badge, _handle = call_words(endpoint, U64(1), U64(0))
     assert error == 0, "no reply"
-    address = system.memory_map(pages * PAGE_SIZE)
+    address = U64(CLONE)
+    if pages & CLONED != 0:
+        pages = pages & ~U64(CLONED)
+    else:
+        address = system.memory_map(pages * PAGE_SIZE)
     error, _word, _tag, _badge, _handle = call_words(endpoint, U64(1), U64(0))
     assert error == 0, "no reply"
     for offset in U64.range(0, pages * PAGE_SIZE, GROUP * PAGE_SIZE):
@@ -41,11 +51,27 @@ def toucher(endpoint: U64) -> None:
     call_words(endpoint, U64(1), best)
 
 
-def start(endpoint: U64) -> None:
-    """Start a process that has memory, and time, of its own."""
+def give_clone(process: U64, own: U64, pages: U64) -> None:
+    """Show a process a clone of memory that has been touched, and which nobody writes to any more."""
+    origin = Memory()
+    origin.create(own, pages * PAGE_SIZE, U64(MEMORY_ON_DEMAND))
+    address = origin.map(U64(0), pages * PAGE_SIZE, U64(READ | WRITE))
+    touch_all(address, pages * PAGE_SIZE)
+    clone = Memory()
+    clone.clone(origin, own)
+    space = system.process_space(process)
+    system.space_map(space, clone.handle, U64(CLONE), U64(0), pages * PAGE_SIZE, U64(READ | WRITE))
+    unmap(address, pages * PAGE_SIZE)
+
+
+def start(endpoint: U64, clone: U64) -> None:
+    """Start a process that has memory, and time, of its own; `clone`: so many pages of it are a clone's."""
     quota = U64(initial.QUOTA)
     child = Child()
-    child.make(system.quota_create(quota, U64(QUOTA)))
+    own = system.quota_create(quota, U64(QUOTA))
+    child.make(own)
+    if clone != 0:
+        give_clone(child.process, own, clone)
     schedule = system.schedule_create(quota, U64(initial.PRIORITY), U64(TURN_NS), U64(TURN_NS))
     child.start_on(code_address(toucher), system.process_install(child.process, endpoint, U64(0), U64(5)), schedule)
 
@@ -67,11 +93,12 @@ def answer(endpoint: U64, count: U64, word: U64) -> None:
 def main(arguments: List[Text]) -> None:
     count = U64(arguments[1].to_integer())
     pages = U64(arguments[2].to_integer())
+    clone = pages if arguments.length > 3 else U64(0)
     assert count <= MOST, "too many processes"
     endpoint = system.endpoint_create(U64(initial.QUOTA))
     for _ in U64.range(count):
-        start(endpoint)
-    answer(endpoint, count, pages)
+        start(endpoint, clone)
+    answer(endpoint, count, pages | CLONED if clone != 0 else pages)
     answer(endpoint, count, pages)
     message = Message()
     worst = U64(0)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from cloudos.kernel import dispatch, failure, kernel, microkernel
 from cloudos.kernel.hal import image
+from cloudos.kernel.objects import cleanup, endings
 from cloudos.kernel.sched import requests
 from cloudos.lang import ProgramImage
+
+# What is below all objects knows by this what becomes of each.
+cleanup.KNOWN.objects = endings.Endings()
 
 IMAGE = ProgramImage(
     entries=(

@@ -201,7 +201,7 @@ def expire_timers(now: U64) -> None:
 
 @never_inlined
 def _expire(thread: Ptr[Thread]) -> None:
-    if processors.are_several() and not waiting.is_ours(thread):
+    if not waiting.is_ours(thread):
         # Then it is looked at again.
         scheduler.reach(null(), U64(counters.DEADLINE))
         return

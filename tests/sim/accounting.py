@@ -17,7 +17,7 @@ LEAST_SLICE, LARGEST_SLICE = 64, 1 << 16
 LARGEST_ELEMENT = 64
 FRAMES = kernel_module("memory.frames")
 MMU = kernel_module("hal.simulated.mmu")
-QUOTAS = kernel_module("objects.quota")
+QUOTAS, REQUESTS = kernel_module("objects.quota"), kernel_module("sched.requests")
 
 
 def words(data: bytearray | memoryview, start: int, size: int) -> list[int]:
@@ -146,14 +146,29 @@ def of_processors(simulation: machine.Simulation) -> set[int]:
     return {frame // PAGE + index for frame in first for index in range(2)}
 
 
+def at_hand(simulation: machine.Simulation) -> set[int]:
+    """The frames that processors have at hand: allocated, and each on one list."""
+    found: set[int] = set()
+    own = REQUESTS.ALL.first
+    while not own.is_null():
+        frame = int(own.value.line.at_hand.value)
+        while frame:
+            assert frame // PAGE not in found, "a frame is at hand twice"
+            found.add(frame // PAGE)
+            frame = words(simulation.board.memory.data, frame, 8)[0]
+        own = own.value.line.next
+    return found
+
+
 def check_frames(simulation: machine.Simulation, roots: set[int] | None = None) -> None:
     """Nothing leaked, nothing mapped is free, and the count is right. `roots`: of all page tables, where known."""
     allocator = FRAMES.FRAMES
     seen, free = managed(allocator)
-    marker = Marker(simulation, free, roots)
+    unused = free | at_hand(simulation)
+    marker = Marker(simulation, unused, roots)
     used = marker.run()
-    assert not free & (marker.tables | marker.mapped), "a frame is in use and free"
-    leaked = sorted(seen - free - used - of_processors(simulation))
+    assert not unused & (marker.tables | marker.mapped), "a frame is in use and free"
+    leaked = sorted(seen - unused - used - of_processors(simulation))
     assert not leaked, f"{len(leaked)} frames leaked: {[hex(frame) for frame in leaked[:8]]}"
     untouched = sum(int(zone.end) - int(zone.frontier) for zone in list(allocator.zones)[: int(allocator.zone_count)])
     assert int(allocator.available) == len(free) + untouched, "the count of free frames is wrong"

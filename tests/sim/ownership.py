@@ -14,11 +14,12 @@ FastTrack (PLDI 2009).
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from cloudos.lang import Atomic, Region, offset_of, size_of
+from cloudos.lang import Atomic, Order, Region, offset_of, size_of
 from tests.sim.inventory import LIVE
 from tests.sim.world import KERNEL, board, kernel_module, machine
 
@@ -34,6 +35,7 @@ INSIDE, STATE = (getattr(kernel_module("hal.simulated.processor"), name) for nam
 REQUESTS, SCHEDULER = kernel_module("sched.requests"), kernel_module("sched.scheduler")
 OWN, PROCESSOR = REQUESTS.OWN, kernel_module("sched.processor").Processor
 PAGE, SIZE, REACHED = 4096, int(size_of(PROCESSOR)), int(offset_of(PROCESSOR, "current"))
+RUN_QUEUE = kernel_module("sched.run_queue").RunQueue
 INSIDE_OFFSET = int(offset_of(STATE, "inside"))
 SCHEDULE, BUDGET = kernel_module("objects.schedule").Schedule, kernel_module("sched.budget").Budget
 GUESSES = (
@@ -45,12 +47,15 @@ GUESSES = (
     (DISPATCH, "lookup"),
     (DISPATCH, "names_now"),
     (CAPABILITIES, "names_now"),
+    (CAPABILITIES, "lookup"),
     (CAPABILITIES, "find"),
     (REGIONS, "at"),
+    (REQUESTS, "_ask_others"),
 )
 """They look at what may belong to others, and what they find need not be true any more. What is looked up in a table is
 used by who has the object's word; who takes it out of the table has that too. Regions change while one is alone: which
-one a space remembers as found last does not matter."""
+one a space remembers as found last does not matter. Who begins to use page tables says so before it looks at them,
+and who changes them looks after that who uses them."""
 
 BELONGS = int(offset_of(kernel_module("objects.header").Header, "home"))
 """To whom an object belongs, whoever asks that needs to know only whether it is he; nobody else makes it be him."""
@@ -60,7 +65,7 @@ LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))
 
 
 RANK = int(offset_of(kernel_module("objects.thread").Thread, "timer_rank"))
-"""Whether a thread has a deadline, who serves its call may ask: only whoever is alone lets one pass then."""
+"""Whether a thread has a deadline, who serves its call may ask: only who is alone, or has the server, lets it pass."""
 
 
 class Shared(AssertionError):
@@ -76,6 +81,8 @@ class Clocks:
         self.of = [[int(one == other) for other in range(count)] for one in range(count)]
         self.words = [[0] * count for _ in range(count)]
         self.sent = [[0] * count for _ in range(count)]
+        # By place: how many users a frame has.
+        self.users: dict[int, list[int]] = defaultdict(lambda: [0] * count)
 
     def whose(self, part: Any, offset: int) -> int:
         """The number of the processor in whose data this part stands at an offset."""
@@ -172,6 +179,20 @@ class Watch:
         address = board.DIRECT_BASE + offset
         return address - LEFT in objects or (not write and (address - BELONGS in objects or address - RANK in objects))
 
+    def looks_at_users(self, count: Any, order: Order, changes: bool) -> None:
+        """How many users a frame has was read or changed: who lets go of it has done so after all that it did there."""
+        processor = self.board.processor
+        is_count = count._region is self.board.memory and (id(count._region), count._offset // PAGE) not in self.pages
+        if not is_count or processor.mode not in (VISITING, HOME):
+            return
+        clock = self.clocks.users[count._offset]
+        if order != Order.RELAXED:
+            self.clocks.take(clock)
+            if changes:
+                self.clocks.give(clock)
+        if changes and self.board.random.random() < INTERLEAVED:
+            self.board.interleave()
+
     def silently(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, what it touches not being looked at."""
 
@@ -245,6 +266,27 @@ def changes_of_words(watch: Watch) -> list[tuple[Any, str, Any]]:
     return [*changes, (INSIDE, "is_inside", property(waiting))]
 
 
+def of_users(watch: Watch, name: str) -> Any:
+    """An operation on how many users a frame has."""
+    function = getattr(Atomic, name)
+
+    def call(self: Any, *arguments: Any) -> Any:
+        result = function(self, *arguments)
+        order = arguments[-1] if arguments and isinstance(arguments[-1], Order) else Order.SEQ_CST
+        watch.looks_at_users(self, order, name != "load")
+        return result
+
+    return call
+
+
+def check_is_queued(queue: Any, thread: Any) -> None:
+    """A thread that is taken out of a run queue is in it."""
+    one = queue.queues[int(thread.value.priority)].first
+    while not one.is_null() and one != thread:
+        one = one.value.queue_next
+    assert one == thread, "a thread is taken out of a queue in which it is not"
+
+
 def check_nothing_is_sent() -> None:
     """Whoever is alone finds every thread that is ready in a queue."""
     own = REQUESTS.ALL.first
@@ -256,6 +298,7 @@ def check_nothing_is_sent() -> None:
 def changes_of_sending(watch: Watch) -> list[tuple[Any, str, Any]]:
     """What is replaced so that clocks know of threads that are sent, and none is on its way when somebody is alone."""
     send, take_in, exclude, clocks = PLACEMENT._send, PLACEMENT.take_in, SCHEDULER.exclude, watch.clocks
+    remove = RUN_QUEUE.remove
 
     def sending(thread: Any, processor: Any) -> None:
         clocks.give(clocks.sent[clocks.whose(processor, 0)])
@@ -269,7 +312,12 @@ def changes_of_sending(watch: Watch) -> list[tuple[Any, str, Any]]:
         exclude(*arguments)
         watch.silently(check_nothing_is_sent)()
 
-    return [(PLACEMENT, "_send", sending), (PLACEMENT, "take_in", taking_in), (SCHEDULER, "exclude", excluding)]
+    def removing(self: Any, thread: Any) -> None:
+        watch.silently(check_is_queued)(self, thread)
+        remove(self, thread)
+
+    changes: list[tuple[Any, str, Any]] = [(PLACEMENT, "_send", sending), (PLACEMENT, "take_in", taking_in)]
+    return [*changes, (SCHEDULER, "exclude", excluding), (RUN_QUEUE, "remove", removing)]
 
 
 def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, str, Any]]:
@@ -295,6 +343,7 @@ def changes_of(watch: Watch, simulated: machine.Simulation) -> list[tuple[Any, s
     changes += changes_of_words(watch)
     changes += changes_of_sending(watch)
     changes += [(Atomic, name, watch.silently(getattr(Atomic, name))) for name in ("_get", "_set")]
+    changes += [(Atomic, name, of_users(watch, name)) for name in ("load", "fetch_add", "fetch_sub")]
     changes += [(owner, name, watch.silently(getattr(owner, name))) for owner, name in GUESSES]
     # The machine's own looks.
     changes.append((simulated, "check_translations", watch.silently(simulated.check_translations)))

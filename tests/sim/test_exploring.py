@@ -19,6 +19,7 @@ from tests.sim.harness import MB, simulation
 from tests.sim.ownership import replaced
 from tests.sim.several import look
 from tests.sim.sizes import LONG
+from tests.sim.test_clones_at_home import writing
 from tests.sim.test_messages_at_home import conversing
 from tests.sim.test_processors import PLANTED as OF_PROCESSORS
 from tests.sim.test_processors import calling, ending, packed, signalling, stopping, taking_memory, unpacked
@@ -93,6 +94,7 @@ PATHS: dict[str, tuple[Program, int]] = {
     "unmap": (lambda: taking_memory(2), 8),
     "stop": (lambda: stopping(3), 8),
     "end": (lambda: ending(2), 13),
+    "clones": (lambda: writing(2, 4), 53),
 }
 """Programs, and at which of their places the suite departs."""
 

@@ -200,7 +200,7 @@ def test_what_policy_denies_is_put_on_record_by_any_processor(seed: int, process
 PLANTED: dict[str, tuple[Any, str, Any]] = {
     "an endpoint is at home everywhere": (DISPATCH, "bring", lambda object: True),
     "deadlines are at home everywhere": (WAITING, "has_our_time", lambda thread: True),
-    "a reply is never tried again": (MESSAGE, "is_alone", lambda: True),
+    "who waits is woken from everywhere": (WAITING, "check_ours", lambda other: None),
 }
 
 

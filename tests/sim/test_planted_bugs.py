@@ -62,13 +62,11 @@ def nothing(*_: Any) -> None:
 
 
 def without_generation(_: Function) -> Function:
-    def find(table: Any, handle: Any) -> Any:
-        index = handle & CAPABILITIES.INDEX_MASK
-        if index >= table.fresh or CAPABILITIES._slot(table, index).value.object.is_null():
+    def check(capability: Any, object: Any, handle: Any) -> None:
+        if object.is_null():
             raise BadHandle
-        return CAPABILITIES._slot(table, index)
 
-    return find
+    return check
 
 
 def leaving_one(original: Function) -> Function:
@@ -126,7 +124,7 @@ class Bug:
 
 
 BUGS = {
-    "stale handles are taken": Bug(CapabilityMachine, CAPABILITIES, "_find", without_generation),
+    "stale handles are taken": Bug(CapabilityMachine, CAPABILITIES, "_check", without_generation),
     "generations come again": Bug(CapabilityMachine, CAPABILITIES, "_give_back", same_generation),
     "one child is not revoked": Bug(CapabilityMachine, CAPABILITIES, "revoke_step", leaving_one),
     "a closed handle loses a child": Bug(CapabilityMachine, CAPABILITIES, "_unlink", children_forgotten),

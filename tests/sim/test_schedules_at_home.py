@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cloudos.abi import initial
 from tests.sim import programs
+from tests.sim.ownership import replaced
 from tests.sim.several import is_noticed, look, switched_off
 from tests.sim.world import kernel_module, user
 
 succeed = user.succeed
 SEEDS = range(4)
-SCHEDULER = kernel_module("sched.scheduler")
+SCHEDULER, BUDGET_OF = kernel_module("sched.scheduler"), kernel_module("sched.budget").Budget
+STATES = kernel_module("objects.thread").ThreadState
 BUDGET, PERIOD = 100_000, 400_000
 WORKERS, PIECES, PIECE = 4, 8, 8_000
 
@@ -70,3 +74,31 @@ def test_a_planted_bug_is_found() -> None:
     """Time is counted by whoever runs on it."""
     planted = (SCHEDULER, "counts", lambda thread: True)
     assert is_noticed(planted, lambda: sharing([]), 10, processors=3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_time_that_cannot_be_counted_at_once_is_owed(seed: int) -> None:
+    """A thread waits, and its processor has to leave the kernel before it may count what the thread has used."""
+    lost: list[int] = []
+    owed: list[int] = []
+    go_out, owe = SCHEDULER._go_out, BUDGET_OF.owe
+
+    def going_out() -> None:
+        current = SCHEDULER.PROCESSOR.current
+        if not current.is_null() and current.value.state != STATES.RUNNING:
+            lost.append(int(SCHEDULER.timer.now()) - int(SCHEDULER.PROCESSOR.turn_start))
+            go_out()
+            assert SCHEDULER.PROCESSOR.current.is_null()
+            assert owed[-1:] == lost[-1:]
+        else:
+            go_out()
+
+    def owing(budget: Any, used: Any) -> None:
+        before = int(budget.owed.load())
+        owe(budget, used)
+        assert int(budget.owed.load()) == before + int(used)
+        owed.append(int(used))
+
+    with replaced(SCHEDULER, "_go_out", going_out), replaced(BUDGET_OF, "owe", owing):
+        switched_off(*sharing([], 4), seed=seed, processors=3, after_entry=look(50))
+    assert sum(lost) > 1_000, "nothing was to be counted later"

@@ -34,13 +34,11 @@ def sometimes(count: int, original: Function) -> Function:
 def without_generation(_: Function) -> Function:
     """A handle names whatever is in its slot."""
 
-    def find(table: Any, handle: Any) -> Any:
-        index = handle & CAPABILITIES.INDEX_MASK
-        if index == 0 or index >= table.fresh or CAPABILITIES._slot(table, index).value.object.is_null():
+    def check(capability: Any, object: Any, handle: Any) -> None:
+        if handle & CAPABILITIES.INDEX_MASK == 0 or object.is_null():
             raise BadHandle
-        return CAPABILITIES._slot(table, index)
 
-    return find
+    return check
 
 
 def leaving_one(original: Function) -> Function:
@@ -55,7 +53,7 @@ def leaving_one(original: Function) -> Function:
 
 BUGS: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
     "a missed wake-up": (SCHEDULER, "wake", lambda original: sometimes(50, original)),
-    "a skipped generation check": (CAPABILITIES, "_find", without_generation),
+    "a skipped generation check": (CAPABILITIES, "_check", without_generation),
     "a lost reference count": (CLEANUP, "retain", lambda original: sometimes(50, original)),
     "a revoke that skips one child": (CAPABILITIES, "revoke_step", leaving_one),
     "a stale translation": (TABLES, "invalidate", lambda original: sometimes(20, original)),

@@ -89,18 +89,33 @@ def map(
 def clear(space: Space, address: U64, end: U64) -> U64:
     """Take one entry of [address, end) out of the page tables, a whole table where that is all of it.
 
-    Returns where to go on: absent entries that follow in the same table are passed.
+    Returns where to go on: absent entries that follow in the same table are passed. `address`: see `take_away`.
     """
     level = U64(1) if address % LARGE_PAGE == 0 and end - address >= LARGE_PAGE else U64(0)
     walk = space.pages.walk(VirtAddr(address), level)
-    if walk.present:
-        walk.clear()
-        space.pages.invalidate(VirtAddr(address), walk.level)
-        requests.forget(space.pages)
-        if walk.is_table:
-            heap.free_frame(space.header.quota.value, walk.frame)
+    if walk.present and not take_away(space, walk, address):
+        return address
     size = mmu.page_bytes(walk.level)
     return min((address // size + walk.count_absent()) * size, end)
+
+
+@never_inlined
+def take_away(space: Space, walk: mmu.Walk, address: U64) -> bool:
+    """Take an entry out of the page tables; no processor finds any more what it stood for.
+
+    False, and it is still there: somebody out of reach uses the page tables, or a table goes with it and others may.
+    """
+    is_table = walk.is_table
+    if not requests.is_alone() and (is_table or not requests.reaches(space.header.home)):
+        return False
+    walk.clear()
+    space.pages.invalidate(VirtAddr(address), walk.level)
+    if not requests.forget(space.pages):
+        walk.restore()
+        return False
+    if is_table:
+        heap.free_frame(space.header.quota.value, walk.frame)
+    return True
 
 
 @never_inlined
@@ -180,7 +195,8 @@ def sweep(memory: Memory, first: U64, end: U64) -> bool:
     """Take the pages [first, end) out of all page tables, in steps: True when none of them is mapped now.
 
     False: call again. When one of the object's pages is mapped meanwhile, it begins again; nobody waits for that long,
-    because it is done again at once, and one turn of a thread is enough for thousands of mappings.
+    because it is done again at once, and one turn of a thread is enough for thousands of mappings. Raises OutOfMemory
+    where this processor would have to be alone.
     """
     if not memory.sweeping or memory.sweep_first != first or memory.sweep_end != end:
         memory.sweeping = True
@@ -207,6 +223,8 @@ def _sweep_one(memory: Memory, region: Region) -> None:
         return
     address = region.start + (low - base) * PAGE_SIZE
     reached = clear(region.space.value, address, region.start + (high - base) * PAGE_SIZE)
+    if reached == address:
+        raise OutOfMemory
     memory.sweep_page = base + (reached - region.start) // PAGE_SIZE
 
 

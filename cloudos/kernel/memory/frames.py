@@ -15,7 +15,7 @@ node, or of the one that is asked for; when that has none left, of the next near
 Shared. An allocated frame may have more users than one; who takes the last one away frees it.
 
 At hand. Each of several processors has a few frames, for what it does without being alone in the kernel: they count as
-allocated, are filled up while it is alone, and are taken from all processors when there are no others.
+allocated, are put by while it is alone or what is left over then, and are taken from all when there are no others.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from cloudos.lang import (
     U32,
     U64,
     Array,
+    Atomic,
+    Order,
     PhysAddr,
     Ptr,
     Slice,
@@ -257,22 +259,22 @@ class FrameAllocator:
 
     @fast
     @never_inlined
-    def users(self, frame: PhysAddr) -> Ptr[U32]:
-        """How many users an allocated frame has beyond the first: to be read, or changed by one."""
+    def users(self, frame: PhysAddr) -> Ptr[Atomic[U32]]:
+        """How many users an allocated frame has beyond the first: processors change that at the same time."""
         number = frame.value // PAGE_SIZE
-        return self._zone_of(number).state(number)
+        return self._zone_of(number).state(number).cast(Atomic[U32])
 
     @fast
     @never_inlined
-    def share_all(self, frames: Slice[U64]) -> None:
-        """One user more of each of these frames, whose addresses may have low bits set; 0 is none."""
+    def share_all(self, frames: Slice[U64], more: U32) -> None:
+        """So many more users, modulo 2 ** 32, of each frame. The addresses may have low bits set; 0 is none."""
         zone = self.zones[0]
         for address in frames:
             frame = address // PAGE_SIZE
             if frame != 0:
                 if frame < zone.first or frame >= zone.end:
                     zone = self._zone_of(frame)
-                zone.state(frame).value += 1
+                zone.state(frame).cast(Atomic[U32]).value.fetch_add(more, Order.RELAXED)
 
     @inlined
     def _zone_of(self, frame: U64) -> Zone:
@@ -306,9 +308,7 @@ class FrameAllocator:
         except OutOfMemory:
             return
         for index in U64.range(1 << AT_HAND):
-            frame = block.offset(index * PAGE_SIZE)
-            Ptr.at(PhysAddr, mmu.direct(frame)).value = OWN.line.at_hand
-            OWN.line.at_hand = frame
+            put_at_hand(block.offset(index * PAGE_SIZE))
 
     def _gather(self, order: U64) -> None:
         """Free one of the frames that processors have at hand. Raises OutOfMemory: that would not help."""
@@ -366,6 +366,12 @@ class FrameAllocator:
         else:
             self.heads[zone.lists + order] = block.next
         zone.state(frame).value = U32(0)
+
+
+def put_at_hand(frame: PhysAddr) -> None:
+    """Let this processor have an allocated frame that nobody uses."""
+    Ptr.at(PhysAddr, mmu.direct(frame)).value = OWN.line.at_hand
+    OWN.line.at_hand = frame
 
 
 @never_inlined

@@ -4,9 +4,9 @@ Pages come into being here, and page tables are filled. Each call does a bounded
 takes several faults of the same access, between which interrupts are served.
 
 Most faults are resolved without being alone in the kernel: where the space, the object and what they are paid from
-belong to this processor (`Header.home`), or to one that it keeps out, nothing is shared with clones, and frames are at
-hand. What turns out to need more raises OutOfMemory, before anything is out of order, and is tried again alone. From
-then on all of that belongs to this processor.
+belong to this processor (`Header.home`), or to one that it keeps out, and frames are at hand. What clones share is
+copied as `pages.py` says. What turns out to need more raises OutOfMemory, before anything is out of order, and is tried
+again alone. From then on all of that belongs to this processor.
 """
 
 from __future__ import annotations
@@ -54,8 +54,6 @@ def _settle(space: Space, memory: Memory) -> bool:
     """Whether this processor may resolve a fault. Then what that changes belongs to it."""
     if is_alone():
         FRAMES.put_by()
-    elif memory.cloned:
-        return False
     return (
         requests.bring(space.header)
         and requests.bring(memory.header)
@@ -94,7 +92,7 @@ def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool)
     if not place.exclusive:
         if write:
             if address_space.sweep(memory, page, page + 1):
-                pages.make_exclusive(memory, page)
+                _put(space, memory, address, pages.make_exclusive(memory, page), U64(0), access)
             return Outcome.RETRY
         access = access & ~Access.WRITE
     elif large and _covers(region, address, U64(1)):
@@ -134,26 +132,21 @@ def _put(space: Space, memory: Memory, address: U64, frame: PhysAddr, level: U64
     while walk.level != level:
         if walk.present:
             # A larger page is in the way; whatever else it shows is mapped again when touched.
-            _take_away(space, walk, address)
+            _replace(space, walk, address)
         walk.set_table(heap.allocate_frame(space.header.quota.value))
         walk = table.walk(VirtAddr(address), level)
     if walk.present:
-        _take_away(space, walk, address)
+        _replace(space, walk, address)
     walk.set_page(frame, access | Access.USER)
 
 
-@never_inlined
-def _take_away(space: Space, walk: mmu.Walk, address: U64) -> None:
+def _replace(space: Space, walk: mmu.Walk, address: U64) -> None:
     """Before another entry takes its place: no processor may find two different ones for an address.
 
-    Raises OutOfMemory where the processor is not alone.
+    Raises OutOfMemory where this processor would have to be alone.
     """
-    requests.need_alone()
-    walk.clear()
-    space.pages.invalidate(VirtAddr(address), walk.level)
-    requests.forget(space.pages)
-    if walk.is_table:
-        heap.free_frame(space.header.quota.value, walk.frame)
+    if not address_space.take_away(space, walk, address):
+        raise OutOfMemory
 
 
 @never_inlined

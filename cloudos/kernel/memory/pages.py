@@ -14,10 +14,10 @@ from cloudos.abi.errors import OutOfMemory, QuotaExceeded
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap
-from cloudos.kernel.memory.frames import FRAMES
+from cloudos.kernel.memory.frames import FRAMES, put_at_hand
 from cloudos.kernel.memory.structures import Entry, Memory
 from cloudos.kernel.sched import requests
-from cloudos.lang import U64, PhysAddr, Ptr, Slice, fast, inlined, never_inlined, null, panic, struct
+from cloudos.lang import U32, U64, Order, PhysAddr, Ptr, Slice, fast, inlined, never_inlined, null, panic, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -80,7 +80,7 @@ def find(memory: Memory, index: U64, level: U64) -> Place:
     while True:
         entry = slot.value.bits
         if memory.cloned and entry != 0:
-            exclusive = exclusive and FRAMES.users(frame_of(entry)).value == 0
+            exclusive = exclusive and FRAMES.users(frame_of(entry)).value.load(Order.ACQUIRE) == 0
         if entry == 0 or current == level:
             return Place(slot, entry, current, exclusive)
         current = current.wrapping_sub(1)
@@ -187,23 +187,35 @@ def copy_node(memory: Memory, index: U64) -> bool:
     if not memory.cloned or index >> (current * NODE_BITS) != 0:
         return False
     while current > 0 and slot.value.bits != 0:
-        if FRAMES.users(frame_of(slot.value.bits)).value != 0:
-            _copy(slot.value)
-            FRAMES.share_all(Slice.of(Ptr.at(U64, mmu.direct(frame_of(slot.value.bits))), U64(NODE_ENTRIES)))
+        if FRAMES.users(frame_of(slot.value.bits)).value.load(Order.ACQUIRE) != 0:
+            _copy(slot.value, True)
             return True
         current -= 1
         slot = _child(slot.value.bits, index >> (current * NODE_BITS))
     return False
 
 
-def _copy(entry: Entry) -> None:
-    """Let an entry have a copy of what it shares. Raises OutOfMemory."""
+@never_inlined
+def _copy(entry: Entry, is_node: bool) -> None:
+    """Let an entry have a copy of a frame that it shares; what a node refers to is shared then. Raises OutOfMemory.
+
+    Others who share it may do the same at this moment. So nobody changes a frame that is shared; what a copy refers to
+    has one user more before the original is let go of; and who lets go last finds that everybody has a copy, and undoes
+    that there is one user more: the original goes.
+    """
     old = frame_of(entry.bits)
     copy = FRAMES.allocate(U64(0))
     words = Slice.of(Ptr.at(U64, mmu.direct(copy)), U64(NODE_ENTRIES))
     words.copy_from(Slice.of(Ptr.at(U64, mmu.direct(old)), U64(NODE_ENTRIES)))
-    FRAMES.users(old).value -= 1
     entry.bits = copy.value | PRESENT
+    if is_node:
+        FRAMES.share_all(words, U32(1))
+    users = FRAMES.users(old)
+    if users.value.fetch_sub(1) == 0:
+        users.value.store(0, Order.RELAXED)
+        if is_node:
+            FRAMES.share_all(words, U32(U32.MAX))
+        put_at_hand(old)
 
 
 def make_exclusive(memory: Memory, index: U64) -> PhysAddr:
@@ -212,7 +224,7 @@ def make_exclusive(memory: Memory, index: U64) -> PhysAddr:
     Raises OutOfMemory.
     """
     place = find(memory, index, U64(0))
-    _copy(place.slot.value)
+    _copy(place.slot.value, False)
     return frame_of(place.slot.value.bits)
 
 
@@ -223,7 +235,7 @@ def clone(memory: Memory, copy: Memory) -> None:
     copy.root = memory.root
     copy.levels = memory.levels
     if memory.root.bits != 0:
-        FRAMES.users(frame_of(memory.root.bits)).value += 1
+        FRAMES.users(frame_of(memory.root.bits)).value.fetch_add(1, Order.RELAXED)
     copy.cloned = True
     memory.cloned = True
 
@@ -395,10 +407,10 @@ def _let_go(memory: Memory, place: Place, ending: bool) -> None:
     """Take a frame out of the tree."""
     place.slot.value.bits = U64(0)
     users = FRAMES.users(place.frame)
-    if users.value == 0:
+    if users.value.load(Order.RELAXED) == 0:
         FRAMES.free(place.frame, U64(0))
     else:
-        users.value -= 1
+        users.value.fetch_sub(1, Order.RELAXED)
     if not ending:
         _repay(memory, U64(1))
 

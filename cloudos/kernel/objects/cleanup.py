@@ -1,7 +1,7 @@
 """What each kind of object does when capabilities to it come and go, and taking objects apart in bounded steps.
 
-Each object's module names its handler at import, by `handled_by`. Handlers of capability
-events must be of fixed cost. `cleanup_step` is called again and again, never nested, as long as it returns False;
+What the kinds do is in `endings.py`, which this module knows only by KNOWN. What is done when a capability is removed
+must be of fixed cost. `cleanup_step` is called again and again, never nested, as long as it returns False;
 it finds out from the object's own state what there is to do: `references` is 0 when the object itself must go, in
 which case the step that returns True has called `destroy`. An object that is still referenced may ask for steps too,
 by `queue`, to wake whoever waits for something that cannot come any more.
@@ -9,23 +9,26 @@ by `queue`, to wake whoever waits for something that cannot come any more.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from cloudos.abi.errors import OutOfMemory, QuotaExceeded
-from cloudos.abi.objects import KINDS, Kind, Rights
+from cloudos.abi.objects import Kind, Rights
 from cloudos.kernel.memory import heap
 from cloudos.kernel.objects.header import Capability, Header, Quota
 from cloudos.kernel.sched.requests import must_be_alone, must_reach
-from cloudos.lang import U8, U64, Array, Ptr, fast, interpreted, null, place, struct, zeroed
+from cloudos.lang import U8, U64, Ptr, fast, null, place, struct
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
 
-class Handler(Protocol):
-    """One kind of object."""
+class Objects(Protocol):
+    """What each kind of object does."""
+
+    def wake_one(self, capability: Ptr[Capability]) -> None:
+        """Take one thread off `capability.waiters` and let it continue with Cancelled."""
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """One that did is gone. The object still has the reference that the capability held."""
+        """A capability with these rights is gone, of CONCERNED. The object still has the reference that it held."""
 
     def cleanup_step(self, object: Ptr[Header]) -> bool:
         """Do a bounded part of the work; whether that was all."""
@@ -33,10 +36,14 @@ class Handler(Protocol):
 
 
 @struct
-class PlainHandler:
-    """For objects that hold nothing but their own memory."""
+class PlainObjects:
+    """While no kind is known: nobody waits, and objects hold nothing but their own memory."""
 
     unused: U64 = U64(0)
+
+    def wake_one(self, capability: Ptr[Capability]) -> None:
+        """Nobody waits."""
+        capability.value.waiters = null()
 
     def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
         """Nothing to do."""
@@ -48,42 +55,10 @@ class PlainHandler:
 
 
 @struct
-class ObjectClass:
-    """An entry of CLASSES."""
+class Known:
+    """Who knows the kinds of objects: see `endings.py`."""
 
-    handler: Handler
-
-
-@struct
-class ObjectClasses:
-    """The handler of each kind."""
-
-    of: Array[ObjectClass, Literal[15]] = zeroed()
-
-
-class Waker(Protocol):
-    """The threads' part in taking a capability away."""
-
-    def wake_one(self, capability: Ptr[Capability]) -> None:
-        """Take one thread off `capability.waiters` and let it continue with Cancelled."""
-
-
-@struct
-class NoWaker:
-    """While there are no threads, none waits."""
-
-    unused: U64 = U64(0)
-
-    def wake_one(self, capability: Ptr[Capability]) -> None:
-        """Nobody waits."""
-        capability.value.waiters = null()
-
-
-@struct
-class Threads:
-    """Who wakes threads."""
-
-    waker: Waker
+    objects: Objects
 
 
 @struct
@@ -94,18 +69,10 @@ class Pending:
     last: Ptr[Header] = null()
 
 
-PLAIN = PlainHandler()
-CLASSES = ObjectClasses()
-for _kind in range(KINDS):
-    CLASSES.of[_kind] = ObjectClass(PLAIN)
-THREADS = Threads(NoWaker())
+# The kinds that are told when a capability is removed, by their bits.
+CONCERNED = 1 << Kind.REPLY | 1 << Kind.INTERRUPT
+KNOWN = Known(PlainObjects())
 PENDING = place(Pending())
-
-
-@interpreted
-def handled_by(kind: Kind, handler: Handler) -> None:
-    """While building: what deals with objects of this kind."""
-    CLASSES.of[U64(kind)].handler = handler
 
 
 def create(quota: Quota, kind: Kind, size: U64) -> Ptr[Header]:
@@ -145,7 +112,7 @@ def drop(object: Ptr[Header]) -> None:
 
 
 def queue(object: Ptr[Header]) -> None:
-    """Let the object's handler do its steps soon. Cheap when it is waiting for them already."""
+    """Let the object have its steps soon. Cheap when it is waiting for them already."""
     must_be_alone()
     header = object.value
     if header.queued:
@@ -172,6 +139,6 @@ def step() -> bool:
     # Off the list first: the last step frees the object. What happens meanwhile may put it on the list again.
     PENDING.first = header.next_cleanup
     header.queued = False
-    if not CLASSES.of[U64(header.kind)].handler.cleanup_step(object):
+    if not KNOWN.objects.cleanup_step(object):
         queue(object)
     return PENDING.first.is_null()

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.abi.objects import Kind, Rights
 from cloudos.kernel.hal import interrupts
 from cloudos.kernel.hal.interface import MAXIMUM_LINES
-from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.lang import U64, Array, Ptr, null, place, struct, zeroed
@@ -49,46 +47,16 @@ class Lines:
 LINES = place(Lines())
 
 
-@struct
-class InterruptHandler:
-    """See `cleanup.Handler`."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Whoever bound it may have lost the right to it."""
-        if Rights.CONTROL in rights:
-            object.cast(Interrupt).value.unbind()
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Free the object. Its line may have a new one."""
-        interrupt = object.cast(Interrupt)
-        if LINES.of[interrupt.value.line] == interrupt:
-            LINES.of[interrupt.value.line] = null()
-        cleanup.destroy(object)
-        return True
+def leave_line(interrupt: Ptr[Interrupt]) -> None:
+    """The object goes. Its line may have a new one."""
+    if LINES.of[interrupt.value.line] == interrupt:
+        LINES.of[interrupt.value.line] = null()
 
 
-@struct
-class NotificationHandler:
-    """See `cleanup.Handler`."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Unbind the lines that signal it, and free the object."""
-        notification = object.cast(Notification)
-        if notification.value.has_interrupts:
-            for line in U64.range(MAXIMUM_LINES):
-                interrupt = LINES.of[line]
-                if not interrupt.is_null() and interrupt.value.notification == notification:
-                    interrupt.value.unbind()
-        cleanup.destroy(object)
-        return True
-
-
-cleanup.handled_by(Kind.INTERRUPT, InterruptHandler())
-cleanup.handled_by(Kind.NOTIFICATION, NotificationHandler())
+def unbind_all(notification: Ptr[Notification]) -> None:
+    """It goes: no line signals it any more."""
+    if notification.value.has_interrupts:
+        for line in U64.range(MAXIMUM_LINES):
+            interrupt = LINES.of[line]
+            if not interrupt.is_null() and interrupt.value.notification == notification:
+                interrupt.value.unbind()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from cloudos.abi.errors import BadArgument, OutOfMemory, QuotaExceeded
-from cloudos.abi.objects import Kind, Rights
+from cloudos.abi.objects import Kind
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory import heap, pages
 from cloudos.kernel.memory.frames import FRAMES, MAXIMUM_ORDER
 from cloudos.kernel.memory.structures import Memory
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header, Quota
-from cloudos.lang import U64, PhysAddr, Ptr, never_inlined, size_of, struct
+from cloudos.lang import U64, PhysAddr, Ptr, never_inlined, size_of
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
 
@@ -71,28 +71,14 @@ def reserve(memory: Memory, count: U64) -> None:
     memory.keeps = True
 
 
-@struct
-class MemoryHandler:
-    """See `cleanup.Handler`. Mappings refer to the object, so it ends unmapped."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Give back some pages, or at last the object."""
-        memory = object.cast(Memory).value
-        if memory.base.value != 0:
-            if not memory.foreign:
-                FRAMES.free(memory.base, order_of(memory.length))
-        elif not pages.empty_step(memory):
-            return False
-        memory.header.quota.value.refund((memory.claims + memory.reserve) * PAGE_SIZE)
-        if not memory.pager.is_null():
-            cleanup.drop(memory.pager)
-        cleanup.destroy(object)
-        return True
-
-
-cleanup.handled_by(Kind.MEMORY, MemoryHandler())
+def end_step(memory: Memory) -> bool:
+    """Give back some pages of an object that goes; whether that was all. Mappings refer to it, so it is unmapped."""
+    if memory.base.value != 0:
+        if not memory.foreign:
+            FRAMES.free(memory.base, order_of(memory.length))
+    elif not pages.empty_step(memory):
+        return False
+    memory.header.quota.value.refund((memory.claims + memory.reserve) * PAGE_SIZE)
+    if not memory.pager.is_null():
+        cleanup.drop(memory.pager)
+    return True

@@ -29,13 +29,13 @@ from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
-from cloudos.kernel.restart import Restart
+from cloudos.kernel.restart import Restart, need_alone
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.sched.requests import bring, is_alone
 from cloudos.kernel.security import capabilities, labels
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U8, U32, U64, Error, Ptr, error_code, inlined, never_inlined, null, struct
+from cloudos.lang import U8, U32, U64, Error, Ptr, error_code, inlined, never_inlined, null
 
 __all__ = ["OutOfMemory", "QuotaExceeded", "TooManyHandles", "WouldBlock"]
 
@@ -493,7 +493,8 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> Ptr[Thread]:
     which the frame says then.
 
     What other threads serve belongs to their processors, which fill and empty the slots of replies without having the
-    table: only whoever is alone may look at those. Raises BadArgument, Restart.
+    table: only whoever is alone may look at those. The only thread of its process needs the table for another call than
+    its latest, which may be coming to its end elsewhere. Raises BadArgument, Restart.
     """
     server = PROCESSOR.current
     tag = frame.argument1
@@ -501,13 +502,15 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> Ptr[Thread]:
     server.value.through_rights = U32(Rights.GRANT)
     caller = server.value.client
     nobody: Ptr[Thread] = null()
-    keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
-    if is_alone():
+    if caller.is_null() or caller.value.reply.header.capabilities != slot:
+        if not server.value.process.value.threads.cast(Thread).value.next.is_null():
+            need_alone()
+        own_table(server, U64(0))
         caller = slot.value.object.cast(Reply).value.caller.cast(Thread)
-    else:
-        is_own = not caller.is_null() and caller.value.reply.header.capabilities == slot
-        if not is_own or not waiting.has_our_time(caller) or not scheduler.counts(server):
-            raise Restart
+    waiting.check_ours(caller)
+    if not scheduler.counts(server):
+        raise Restart
+    keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
     if not keeps:
         own_table(server, U64(0))
     if not caller.value.in_fault:
@@ -543,23 +546,10 @@ def _resume(thread: Ptr[Thread], frame: trap.UserFrame) -> None:
         termination.die_of_fault(thread)
 
 
-@struct
-class ReplyHandler:
-    """See `cleanup.Handler`. A reply never ends by itself: it is a part of its thread, which keeps a reference."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """The only handle was closed, or its holder ended: there will be no answer."""
-        # The fast path does not count the handle as a reference; whoever removed it is about to.
-        cleanup.retain(object)
-        caller = object.cast(Reply).value.caller.cast(Thread)
-        waiting.stop_donation(caller)
-        waiting.cancel(caller, U64(PeerGone.code))
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Nothing to do."""
-        return True
-
-
-cleanup.handled_by(Kind.REPLY, ReplyHandler())
+def reply_removed(reply: Ptr[Reply]) -> None:
+    """The only handle was closed, or its holder ended: there will be no answer."""
+    # The fast path does not count the handle as a reference; whoever removed it is about to.
+    cleanup.retain(reply.cast(Header))
+    caller = reply.value.caller.cast(Thread)
+    waiting.stop_donation(caller)
+    waiting.cancel(caller, U64(PeerGone.code))

@@ -15,7 +15,7 @@ from cloudos.abi.errors import (
     QuotaExceeded,
     TooManyHandles,
 )
-from cloudos.abi.objects import LABEL_BITS, MOST_HANDLE_FRAMES, Event, Kind, Operation, Rights
+from cloudos.abi.objects import LABEL_BITS, MOST_HANDLE_FRAMES, Event, Operation, Rights
 from cloudos.kernel import log
 from cloudos.kernel.hal import console
 from cloudos.kernel.memory import user_memory
@@ -33,7 +33,7 @@ from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX, permits
-from cloudos.lang import U8, U16, U32, U64, Array, Ptr, UserPtr, data, struct
+from cloudos.lang import U8, U16, U32, U64, Array, Ptr, UserPtr, data
 
 __all__ = ["BadAddress", "Denied", "OutOfMemory", "PeerGone", "QuotaExceeded", "TooManyHandles"]
 
@@ -205,26 +205,11 @@ def _tell(target: Ptr[Schedule]) -> None:
     PROCESSOR.reschedule = True
 
 
-@struct
-class ScheduleHandler:
-    """See `cleanup.Handler`."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Tell one thread of a change, or free the object, which then has none."""
-        changed = object.cast(Schedule).value
-        thread = changed.changed.cast(Thread)
-        if not thread.is_null():
-            changed.changed = thread.value.schedule_next.cast(Header)
-            refresh(thread)
-            return False
-        if changed.header.references == 0:
-            cleanup.destroy(object)
+def tell_step(changed: Schedule) -> bool:
+    """Tell one thread of a change; whether there was none."""
+    thread = changed.changed.cast(Thread)
+    if thread.is_null():
         return True
-
-
-cleanup.handled_by(Kind.SCHEDULE, ScheduleHandler())
+    changed.changed = thread.value.schedule_next.cast(Header)
+    refresh(thread)
+    return False

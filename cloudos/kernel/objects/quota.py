@@ -8,38 +8,23 @@ ends when no capability names it and nothing is charged to it any more; then its
 from __future__ import annotations
 
 from cloudos.abi.errors import OutOfMemory, PeerGone, QuotaExceeded, TooManyHandles
-from cloudos.abi.objects import ALL_RIGHTS, Kind, Rights
+from cloudos.abi.objects import ALL_RIGHTS, Kind
 from cloudos.kernel.hal.interface import PAGE_SIZE
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import cleanup
-from cloudos.kernel.objects.header import CapabilityTable, Header, Quota
+from cloudos.kernel.objects.header import CapabilityTable, Quota
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U64, Ptr, place, size_of, struct
+from cloudos.lang import U64, Ptr, place, size_of
 
 __all__ = ["ROOT", "OutOfMemory", "PeerGone", "Quota", "QuotaExceeded", "TooManyHandles"]
 
 ROOT = place(Quota())
 
 
-@struct
-class QuotaHandler:
-    """See `cleanup.Handler`."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Give the limit back and free the object. Whatever was charged kept a reference, so nothing is."""
-        quota = object.cast(Quota).value
-        assert quota.used == 0, "a quota ends with memory still charged to it"
-        quota.parent.value.refund(quota.limit)
-        cleanup.destroy(object)
-        return True
-
-
-cleanup.handled_by(Kind.QUOTA, QuotaHandler())
+def give_back(quota: Quota) -> None:
+    """It goes, and its limit back. Whatever was charged kept a reference, so nothing is."""
+    assert quota.used == 0, "a quota ends with memory still charged to it"
+    quota.parent.value.refund(quota.limit)
 
 
 def start() -> None:

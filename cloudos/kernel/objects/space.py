@@ -10,7 +10,7 @@ from cloudos.kernel.memory import address_space, heap
 from cloudos.kernel.memory.structures import Memory, RegionTable, Space
 from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Header, Quota
-from cloudos.lang import U64, Ptr, size_of, struct
+from cloudos.lang import U64, Ptr, size_of
 
 __all__ = ["BadArgument", "OutOfMemory", "QuotaExceeded"]
 
@@ -29,30 +29,17 @@ def create(quota: Quota) -> Ptr[Space]:
     return made
 
 
-@struct
-class SpaceHandler:
-    """See `cleanup.Handler`. A process refers to its space, so that no processor uses it now."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Give back some regions or page tables, or at last the object."""
-        space = object.cast(Space).value
-        quota = space.header.quota.value
-        if space.pages.root.value != 0:
-            if not address_space.close_step(space):
-                return False
-            heap.free_frame(quota, space.pages.root)
-        if not space.regions.is_null():
-            heap.free_frame(quota, mmu.direct_to_physical(space.regions.address))
-        cleanup.destroy(object)
-        return True
-
-
-cleanup.handled_by(Kind.SPACE, SpaceHandler())
+def end_step(space: Space) -> bool:
+    """Give back some regions or page tables of a space that goes; whether that was all. A process refers to its space,
+    so that no processor uses it now."""
+    quota = space.header.quota.value
+    if space.pages.root.value != 0:
+        if not address_space.close_step(space):
+            return False
+        heap.free_frame(quota, space.pages.root)
+    if not space.regions.is_null():
+        heap.free_frame(quota, mmu.direct_to_physical(space.regions.address))
+    return True
 
 
 def show(space: Ptr[Space], object: Ptr[Memory], start: U64, access: Access, rights: Rights) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from cloudos.abi import faults, tags
 from cloudos.abi.errors import BadAddress
 from cloudos.abi.faults import Fault
-from cloudos.abi.objects import Event, Kind, Rights
+from cloudos.abi.objects import Event
 from cloudos.kernel import log
 from cloudos.kernel.hal import console, cpu, mmu, power, trap
 from cloudos.kernel.hal.interface import PAGE_SIZE, Access
@@ -25,7 +25,7 @@ from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import counters, requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.security import audit, capabilities
-from cloudos.lang import U8, U64, Ptr, data, never_inlined, null, struct
+from cloudos.lang import U8, U64, Ptr, data, never_inlined, null
 
 MAXIMUM_FRAMES = 64
 COMMAND_TIMEOUT = 0x54  # "T"
@@ -106,26 +106,11 @@ def _unlink(thread: Ptr[Thread]) -> None:
         following.value.schedule_previous = leaving.schedule_previous
 
 
-@struct
-class ThreadHandler:
-    """See `cleanup.Handler`."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Free a thread that has ended: until then its process refers to it."""
-        thread = object.cast(Thread)
-        scheduler.forget_thread(thread)
-        cleanup.drop(thread.value.schedule.cast(Header))
-        cleanup.drop(thread.value.process.cast(Header))
-        cleanup.destroy(object)
-        return True
-
-
-cleanup.handled_by(Kind.THREAD, ThreadHandler())
+def leave_all(thread: Ptr[Thread]) -> None:
+    """A thread that has ended goes: until then its process refers to it."""
+    scheduler.forget_thread(thread)
+    cleanup.drop(thread.value.schedule.cast(Header))
+    cleanup.drop(thread.value.process.cast(Header))
 
 
 # Processes
@@ -149,55 +134,42 @@ def end_process(process: Ptr[Process], result: U64) -> None:
         end_thread(current)
 
 
-@struct
-class ProcessHandler:
-    """See `cleanup.Handler`. Each thread refers to its process."""
-
-    unused: U64 = U64(0)
-
-    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
-        """Nothing to do."""
-
-    def cleanup_step(self, object: Ptr[Header]) -> bool:
-        """Take one thread, one process that it made, one handle, one stretch of memory, or at last the object."""
-        process = object.cast(Process).value
-        process.ended = True
-        if not process.threads.is_null():
-            _stop_thread(process.threads.cast(Thread))
+def process_step(process: Process) -> bool:
+    """Take one thread, one process that it made, one handle, one stretch of memory; whether that was all. Each thread
+    refers to its process."""
+    process.ended = True
+    if not process.threads.is_null():
+        _stop_thread(process.threads.cast(Thread))
+        return False
+    made = process.made
+    if not made.is_null():
+        # What it made and could not end any more would run for ever, on memory that nobody can take back.
+        made.value.leave_maker()
+        end_process(made, faults.result(faults.KILLED))
+        return False
+    if not process.emptied:
+        process.emptied = capabilities.empty_step(process.table)
+        return False
+    if not process.space.is_null():
+        space = process.space.value
+        scheduler.forget_space(space.pages)
+        if space.header.references == 1 and not address_space.close_step(space):
             return False
-        made = process.made
-        if not made.is_null():
-            # What it made and could not end any more would run for ever, on memory that nobody can take back.
-            made.value.leave_maker()
-            end_process(made, faults.result(faults.KILLED))
-            return False
-        if not process.emptied:
-            process.emptied = capabilities.empty_step(process.table)
-            return False
-        if not process.space.is_null():
-            space = process.space.value
-            scheduler.forget_space(space.pages)
-            if space.header.references == 1 and not address_space.close_step(space):
-                return False
-            cleanup.drop(process.space.cast(Header))
-            process.space = null()
-            # The next step comes after those that end with the space.
-            return False
-        if not process.fault_endpoint.is_null():
-            cleanup.drop(process.fault_endpoint)
-            process.fault_endpoint = null()
-        process.gone = True
-        if not process.notification.is_null():
-            waiting.signal(process.notification.cast(Notification), process.bits)
-            cleanup.drop(process.notification)
-            process.notification = null()
-        if process.header.references == 0:
-            process.leave_maker()
-            cleanup.destroy(object)
-        return True
-
-
-cleanup.handled_by(Kind.PROCESS, ProcessHandler())
+        cleanup.drop(process.space.cast(Header))
+        process.space = null()
+        # The next step comes after those that end with the space.
+        return False
+    if not process.fault_endpoint.is_null():
+        cleanup.drop(process.fault_endpoint)
+        process.fault_endpoint = null()
+    process.gone = True
+    if not process.notification.is_null():
+        waiting.signal(process.notification.cast(Notification), process.bits)
+        cleanup.drop(process.notification)
+        process.notification = null()
+    if process.header.references == 0:
+        process.leave_maker()
+    return True
 
 
 # Faults

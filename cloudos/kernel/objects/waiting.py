@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from cloudos.abi import tags
 from cloudos.abi.errors import Cancelled, TimedOut, WouldBlock
-from cloudos.kernel.hal import processors
-from cloudos.kernel.objects import cleanup, termination
+from cloudos.kernel.objects import termination
 from cloudos.kernel.objects.console import STREAMS
 from cloudos.kernel.objects.endpoint import Endpoint
 from cloudos.kernel.objects.header import Capability, Header
 from cloudos.kernel.objects.notification import Notification
+from cloudos.kernel.objects.process import Process
 from cloudos.kernel.objects.thread import Thread, ThreadState, WaitQueue
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import placement, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, home
 from cloudos.kernel.sched.requests import is_alone, reaches
 from cloudos.kernel.security import capabilities
-from cloudos.lang import U8, U64, Ptr, fast, inlined, never_inlined, null, struct
+from cloudos.lang import U8, U64, Ptr, VirtAddr, fast, inlined, never_inlined, null, offset_of
+
+# So many threads are looked through.
+FEW = 32
+TABLE = int(offset_of(Process, "table"))
 
 
 @inlined
@@ -112,8 +116,11 @@ def stop_donation(caller: Ptr[Thread]) -> None:
 
 def refresh(first: Ptr[Thread]) -> None:
     """Work out anew on which time a thread runs and at which priority, and then for those that serve it."""
-    thread = first
-    while not thread.is_null():
+    following = first
+    while not following.is_null():
+        thread = following
+        # Once it is ready another processor may run it.
+        following = thread.value.server
         scheduler.settle(thread)
         priority = thread.value.schedule.value.priority
         thread.value.borrowed = null()
@@ -129,7 +136,6 @@ def refresh(first: Ptr[Thread]) -> None:
         elif thread.value.state == ThreadState.READY and not placement.may_stay(thread):
             home(thread).ready.remove(thread)
             scheduler.ready(thread)
-        thread = thread.value.server
 
 
 def _set_priority(thread: Ptr[Thread], priority: U8) -> None:
@@ -161,21 +167,62 @@ def cancel(thread: Ptr[Thread], error: U64) -> None:
 
 
 def is_ours(thread: Ptr[Thread]) -> bool:
-    """Whether this processor may wake a thread that is blocked: all that this changes is within reach, or it is alone.
-
-    May be asked of any thread: nobody else blocks one so that the answer would be yes, or wakes such a one.
-    """
+    """Whether this processor may wake a thread in its timers: all that this changes is within reach, or it is alone."""
     if is_alone():
         return True
     if not has_our_time(thread):
         return False
     state = thread.value.state
-    if state == ThreadState.SLEEPING or state == ThreadState.EXHAUSTED:
+    if U8(state) >= U8(ThreadState.SLEEPING):
+        # Or exhausted.
         return True
+    if state == ThreadState.CALLING:
+        return _may_end(thread)
+    return _waits_within_reach(thread)
+
+
+@never_inlined
+def _waits_within_reach(thread: Ptr[Thread]) -> bool:
+    """Whether a thread that waits does that for what is within reach."""
     object = thread.value.waiting_on
-    if object.is_null() or not reaches(object.value.home):
+    return not object.is_null() and reaches(object.value.home)
+
+
+@never_inlined
+def _may_end(caller: Ptr[Thread]) -> bool:
+    """Whether this processor may end a call of a thread in its timers: so that whoever serves that serves nobody.
+
+    What servers say of themselves may be old, or half changed by another processor. But who answers the latest call
+    that a thread has taken, or makes it take another one, has what that thread runs or waits in, and who answers an
+    earlier one has the table of replies. So what is said here is true if that is within reach.
+    """
+    table = capabilities.table_of(caller.value.reply.header.capabilities)
+    if not reaches(Ptr.at(Process, VirtAddr(Ptr.to(table).address.value.wrapping_sub(TABLE))).value.header.home):
         return False
-    return state == ThreadState.RECEIVING or state == ThreadState.WAITING or state == ThreadState.SENDING
+    last = caller
+    while not last.value.server.is_null():
+        last = last.value.server
+    return last == caller or (_is_at_hand(last) and scheduler.counts(last))
+
+
+def _is_at_hand(thread: Ptr[Thread]) -> bool:
+    """Whether data within reach names a thread, as running, or ready among few, or the next to be woken."""
+    queue = _queue_of(thread)
+    if not queue.is_null():
+        return thread == queue.value.first and _waits_within_reach(thread)
+    processor = home(thread)
+    if not reaches(processor.line.number):
+        return False
+    if thread == processor.current:
+        return True
+    if processor.ready.count >= FEW:
+        return False
+    found = processor.ready.queues[U64(thread.value.priority)].first
+    while found != thread:
+        if found.is_null():
+            return False
+        found = found.value.queue_next
+    return True
 
 
 @never_inlined
@@ -183,19 +230,22 @@ def has_our_time(thread: Ptr[Thread]) -> bool:
     """Of a thread that is blocked: it neither waits for its fault to be dealt with nor for a deadline elsewhere."""
     if thread.value.in_fault:
         return False
-    is_here = thread.value.timer_rank == 0 or thread.value.processor == processors.this()
-    return is_here or reaches(home(thread).line.number)
+    return thread.value.timer_rank == 0 or reaches(home(thread).line.number)
 
 
 @never_inlined
 def check_ours(other: Ptr[Thread]) -> None:
-    """A thread that waits at an endpoint of this processor's, if one is named, may be woken. Raises Restart."""
+    """A thread that waits at an endpoint of this processor's, or for its answer, may be woken, if one is named. Raises
+    Restart."""
     if not other.is_null() and not is_alone() and not has_our_time(other):
         raise Restart
 
 
 def is_within_reach(target: Ptr[Notification]) -> bool:
-    """Whether this processor may signal it without being alone in the kernel."""
+    """Whether this processor may signal it without being alone in the kernel.
+
+    A bound thread may be about to cease to receive, elsewhere; it does not begin to while the notification is here.
+    """
     if not reaches(target.value.header.home):
         return False
     waiter = target.value.waiters.first
@@ -203,7 +253,7 @@ def is_within_reach(target: Ptr[Notification]) -> bool:
         waiter = target.value.bound
         if waiter.is_null() or not _receives(waiter):
             return True
-    return is_ours(waiter)
+    return has_our_time(waiter) and _waits_within_reach(waiter)
 
 
 def expire(thread: Ptr[Thread]) -> None:
@@ -218,18 +268,9 @@ def expire(thread: Ptr[Thread]) -> None:
         cancel(thread, U64(TimedOut.code))
 
 
-@struct
-class Waker:
-    """See `cleanup.Waker`."""
-
-    unused: U64 = U64(0)
-
-    def wake_one(self, capability: Ptr[Capability]) -> None:
-        """Cancel the system call of a thread that waits through the capability."""
-        cancel(capability.value.waiters.cast(Thread), U64(Cancelled.code))
-
-
-cleanup.THREADS.waker = Waker()
+def wake_one(capability: Ptr[Capability]) -> None:
+    """Cancel the system call of a thread that waits through a capability."""
+    cancel(capability.value.waiters.cast(Thread), U64(Cancelled.code))
 
 
 # Signals
@@ -248,7 +289,8 @@ def signal(target: Ptr[Notification], bits: U64) -> None:
 
 @inlined
 def _receives(bound: Ptr[Thread]) -> bool:
-    """Of a thread that is bound to a notification: whether it waits to receive. It begins that only while alone."""
+    """Of a thread that is bound to a notification: whether it waits to receive. It has that notification when it
+    begins."""
     return bound.value.state == ThreadState.RECEIVING
 
 

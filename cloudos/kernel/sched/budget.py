@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cloudos.lang import U64, Array, inlined, never_inlined, struct, zeroed
+from cloudos.lang import U64, Array, Atomic, Order, inlined, never_inlined, struct, zeroed
 
 PIECES = 8
 
@@ -30,8 +30,9 @@ class Budget:
     limit: U64 = U64(0)
     period: U64 = U64(0)
     left: U64 = U64(0)
-    # Used beyond what was left; paid from what comes back, which then comes back another period later.
-    owed: U64 = U64(0)
+    # Used beyond what was left, or where that could not be changed; paid from what comes back, which then comes back
+    # another period later. All processors add to it.
+    owed: Atomic[U64] = Atomic(U64(0))
     first: U64 = U64(0)
     count: U64 = U64(0)
     pieces: Array[Piece, Literal[8]] = zeroed()
@@ -41,7 +42,7 @@ class Budget:
         self.limit = limit
         self.period = period
         self.left = limit
-        self.owed = U64(0)
+        self.owed.store(0, Order.RELAXED)
         self.first = U64(0)
         self.count = U64(0)
 
@@ -74,10 +75,14 @@ class Budget:
             return self.charge_turn(used)
         paid = min(used, self.left)
         self.left = self.left - paid
-        self.owed = self.owed + (used - paid)
+        self.owe(used - paid)
         if paid > 0:
             self._remember(start, paid)
         return self.left == 0
+
+    def owe(self, used: U64) -> None:
+        """So much was used that is not taken from what is left."""
+        self.owed.fetch_add(used, Order.RELAXED)
 
     def _remember(self, start: U64, amount: U64) -> None:
         if self.count == PIECES:
@@ -93,8 +98,8 @@ class Budget:
         """Take back what is due."""
         while self.count > 0 and self.pieces[self.first].time <= now:
             amount = self.pieces[self.first].amount
-            paid = min(amount, self.owed)
-            self.owed = self.owed - paid
+            paid = min(amount, self.owed.load(Order.RELAXED))
+            self.owed.fetch_sub(paid, Order.RELAXED)
             self.left = self.left + (amount - paid)
             self.first = (self.first + 1) % PIECES
             self.count = self.count - 1

@@ -1,7 +1,7 @@
 """What a processor may touch; what one asks of another, and waits for; and threads that it sends there.
 
 A processor that wants to come into the kernel has saved the registers of its thread. Until it may, it answers what the
-one that is alone there asks for (`scheduler.answer`); so that one may wait for an answer, and nobody waits in a circle.
+one asks for that keeps it out (`scheduler.answer`). So that one may wait for an answer, and nobody waits in a circle.
 That is below threads: memory needs it too.
 """
 
@@ -24,6 +24,7 @@ from cloudos.lang import (
     Ptr,
     VirtAddr,
     exported,
+    fence,
     inlined,
     located,
     never_inlined,
@@ -33,10 +34,11 @@ from cloudos.lang import (
     zeroed,
 )
 
-# What can be asked for: forget translations; let go of the current thread; stop for good.
+# What can be asked for: forget translations; count the time of the current thread, and let go of it; stop for good.
 FORGET = 1
-LET_GO = 2
-STOP = 3
+COUNT = 2
+LET_GO = 3
+STOP = 4
 
 
 @struct
@@ -108,20 +110,19 @@ def bring(object: Header) -> bool:
 @never_inlined
 def bring_far(object: Header) -> bool:
     """The same, where that need not be quick."""
-    found = is_alone() or reaches(object.home)
-    if found:
-        object.home = OWN.line.number
-    return found
+    if not reaches(object.home):
+        return False
+    object.home = OWN.line.number
+    return True
 
 
 @never_inlined
 def reaches(number: U32) -> bool:
-    """Whether what belongs to the processor of this number may be touched, by one that is not alone. If not, that
-    processor is wanted."""
+    """Whether what belongs to the processor of this number may be touched. If not, that processor is wanted."""
     if number == OWN.line.number:
         return True
     other = ALL.by_number[U8.truncate(number)]
-    if other == OWN.line.visited:
+    if other == OWN.line.visited or is_alone():
         return True
     OWN.line.wanted = other
     return False
@@ -131,7 +132,7 @@ def reaches(number: U32) -> bool:
 def must_reach(object: Header) -> None:
     """Stands where something is changed that belongs to the processor of an object."""
     if COUNTED or processors.CHECKED:
-        assert is_alone() or reaches(object.home), "another processor may touch it"
+        assert reaches(object.home), "another processor may touch it"
 
 
 @never_inlined
@@ -161,12 +162,12 @@ def need_alone() -> None:
 
 
 def ask(other: Own, request: U32) -> None:
-    """While alone in the kernel: ask a processor, not this one, and wait until it does it, where it enters.
+    """Ask a processor, not this one, that is kept out, and wait until it does it, where it enters.
 
-    To stop may also be asked by one that is not.
+    To stop any may be asked.
     """
-    if request != STOP:
-        must_be_alone()
+    if (COUNTED or processors.CHECKED) and request != STOP:
+        assert reaches(other.line.number), "another one may ask it too"
     other.line.request.store(request, Order.RELEASE)
     processors.interrupt(other.machine)
     while request != STOP and other.line.request.load(Order.ACQUIRE) != 0:
@@ -185,10 +186,11 @@ def is_one_of(first: U64, count: U64) -> bool:
 
 
 @inlined
-def forget(pages: mmu.PageTable) -> None:
-    """Page tables have changed: no processor may use what it remembers of them."""
+def forget(pages: mmu.PageTable) -> bool:
+    """Page tables have changed: no processor may use what it remembers of them. False: one out of reach uses them."""
     if processors.are_several() and not mmu.BROADCASTS:
-        _ask_others(Ptr.to(pages).address, U32(FORGET))
+        return _ask_others(Ptr.to(pages).address, U32(FORGET))
+    return True
 
 
 @never_inlined
@@ -204,10 +206,15 @@ def stop_others() -> None:
 
 
 @never_inlined
-def _ask_others(pages: VirtAddr, request: U32) -> None:
-    """Ask those that use these page tables; all of them where that is 0."""
+def _ask_others(pages: VirtAddr, request: U32) -> bool:
+    """Ask those that use these page tables; all of them where that is 0. False: see `forget`."""
+    # Who begins to use them says so before it looks at them.
+    fence(Order.SEQ_CST)
     own = ALL.first
     while not own.is_null():
         if own.address != processors.this() and (pages.value == 0 or own.value.machine.pages == pages):
+            if request == FORGET and not reaches(own.value.line.number):
+                return False
             ask(own.value, request)
         own = own.value.line.next
+    return True

@@ -14,7 +14,7 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import counters, placement, requests
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
-from cloudos.kernel.sched.requests import ALL, FORGET, LET_GO, OWN, STOP, Own, ask, bring, is_alone
+from cloudos.kernel.sched.requests import ALL, COUNT, FORGET, LET_GO, OWN, STOP, Own, ask, bring, is_alone
 from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
@@ -29,8 +29,11 @@ def start() -> None:
 def ready(thread: Ptr[Thread]) -> None:
     """A thread that was blocked or stopped may run, on whatever processor is best for it."""
     thread.value.state = ThreadState.READY
-    if processors.are_several() and not placement.is_best_here(thread) and not placement.place(thread):
-        return
+    if processors.are_several() and not placement.is_best_here(thread):
+        # What runs elsewhere may let the current one go on, if that waits, at once and anywhere.
+        _let_go_of_current()
+        if not placement.place(thread):
+            return
     PROCESSOR.ready.append(thread)
     current = PROCESSOR.current
     if current.is_null() or thread.value.priority > current.value.priority:
@@ -153,8 +156,7 @@ def settle(thread: Ptr[Thread]) -> None:
         PROCESSOR.reschedule = True
     elif thread.value.state == ThreadState.RUNNING:
         home(thread).reschedule = True
-        # It counts before it answers.
-        ask(Ptr.to(home(thread)).cast(Own).value, U32(FORGET))
+        ask(Ptr.to(home(thread)).cast(Own).value, U32(COUNT))
 
 
 @fast
@@ -207,8 +209,6 @@ def _keeps_running() -> bool:
         _exhaust(current, schedule)
         return False
     if processors.are_several() and not placement.may_stay(current):
-        PROCESSOR.current = null()
-        let_go()
         ready(current)
         return False
     queue = PROCESSOR.ready
@@ -455,12 +455,26 @@ def exclude(frame: Ptr[trap.UserFrame], reason: U64) -> None:
 
 def _go_out() -> None:
     """Leave the kernel to come in again and touch more."""
-    current = PROCESSOR.current
-    if current.is_null() or current.value.state != ThreadState.RUNNING:
-        # Whoever ends a thread that waits looks for it nowhere.
-        PROCESSOR.current = null()
-        let_go()
+    # Whoever ends a thread that waits looks for it nowhere.
+    _let_go_of_current()
     requests.leave()
+
+
+@never_inlined
+def _let_go_of_current() -> None:
+    """If the current thread has ceased to run, none is current.
+
+    It owes the time since the last charge: whose that is to count may have to be waited for.
+    """
+    current = PROCESSOR.current
+    if not current.is_null() and current.value.state == ThreadState.RUNNING:
+        return
+    now = timer.now()
+    if not current.is_null():
+        current.value.time().value.budget.owe(now - PROCESSOR.turn_start)
+        PROCESSOR.current = null()
+    PROCESSOR.turn_start = now
+    let_go()
 
 
 @never_inlined
@@ -488,18 +502,19 @@ def leaving() -> None:
 
 
 def answer(frame: Ptr[trap.UserFrame]) -> None:
-    """Do what the processor that is alone in the kernel asks for, if it does."""
+    """Do what the processor asks for that keeps this one out, if it does."""
     request = OWN.line.request.load(Order.ACQUIRE)
     if request == 0:
         return
-    # What the thread has used so far is counted where it belonged until now.
-    _count(timer.now())
     if request == FORGET:
         mmu.forget_translations()
-    elif request == LET_GO:
-        let_go()
-        if not frame.is_null():
-            frame.value.restart()
+    elif request != STOP:
+        # What the thread has used so far is counted where it belonged until now; whoever asks may say so.
+        _count(timer.now())
+        if request == LET_GO:
+            let_go()
+            if not frame.is_null():
+                frame.value.restart()
     OWN.line.request.store(U32(0), Order.RELEASE)
     while request == STOP:
         cpu.halt()

@@ -56,25 +56,35 @@ LAST_GENERATION = U32.MAX - 1
 @never_inlined
 def find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
     """The capability with this handle, whatever it names. Raises BadHandle."""
-    return _find(table, handle)
+    capability = _at(table, handle)
+    _check(capability.value, capability.value.object, handle)
+    return capability
 
 
 @inlined
-def _find(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
+def _at(table: CapabilityTable, handle: U64) -> Ptr[Capability]:
+    """What stands where the handle says. Raises BadHandle."""
     index = handle & INDEX_MASK
     if index >= table.fresh:
         raise BadHandle
-    capability = _slot(table, index)
-    if capability.value.object.is_null() or U64(capability.value.generation) != handle >> 32:
+    return _slot(table, index)
+
+
+@inlined
+def _check(capability: Capability, object: Ptr[Header], handle: U64) -> None:
+    """BadHandle unless the handle is that of a capability, which names this object."""
+    if object.is_null() or U64(capability.generation) != handle >> 32:
         raise BadHandle
-    return capability
 
 
 @inlined
 def lookup(table: CapabilityTable, handle: U64, kind: Kind, rights: Rights) -> Ptr[Capability]:
     """The capability with this handle, to use its object. Raises BadHandle, WrongKind, Denied, PeerGone."""
-    capability = _find(table, handle)
-    header = capability.value.object.value
+    capability = _at(table, handle)
+    # Read once: another processor may take the handle of a reply away.
+    object = capability.value.object
+    _check(capability.value, object, handle)
+    header = object.value
     if header.kind != kind:
         raise WrongKind
     if rights not in capability.value.rights:
@@ -205,14 +215,15 @@ def remove_step(capability: Ptr[Capability]) -> bool:
     The object may have lost its last reference: `cleanup.step` follows.
     """
     if not capability.value.waiters.is_null():
-        cleanup.THREADS.waker.wake_one(capability)
+        cleanup.KNOWN.objects.wake_one(capability)
         return False
     entry = capability.value
     object = entry.object
     rights = entry.rights
     _unlink(capability)
     _give_back(table_of(capability), capability)
-    cleanup.CLASSES.of[U64(object.value.kind)].handler.capability_removed(object, rights)
+    if U32(cleanup.CONCERNED).bit(U32(object.value.kind)):
+        cleanup.KNOWN.objects.capability_removed(object, rights)
     cleanup.drop(object)
     return True
 

@@ -6,19 +6,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cloudos.abi.objects import Kind
+from cloudos.abi.objects import Kind, Rights
 from cloudos.kernel.hal.x86_64 import timer
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
-from cloudos.kernel.objects import cleanup, policy
+from cloudos.kernel.objects import cleanup, endings, policy
 from cloudos.kernel.objects import quota as quotas
-from cloudos.kernel.objects.header import CapabilityTable, Header, Quota
+from cloudos.kernel.objects.header import Capability, CapabilityTable, Header, Quota
 from cloudos.kernel.security import audit, capabilities, labels
-from cloudos.lang import U8, U64, Ptr
+from cloudos.lang import U8, U64, Ptr, struct
 from tests.unit.kernel.simulated_machine import erase, memory
 
 MB = 1 << 20
 THING_SIZE = 100
+
+
+PLAIN = cleanup.PlainObjects()
+DONE_BY: dict[Kind | None, Any] = {}
+"""What is done with objects of some kinds; None: who wakes threads."""
+
+
+@struct
+class Objects:
+    """See `cleanup.Objects`: plain ones, but for DONE_BY."""
+
+    unused: U64 = U64(0)
+
+    def wake_one(self, capability: Ptr[Capability]) -> None:
+        DONE_BY.get(None, PLAIN).wake_one(capability)
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        DONE_BY.get(object.value.kind, PLAIN).capability_removed(object, rights)
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        done: bool = DONE_BY.get(object.value.kind, PLAIN).cleanup_step(object)
+        return done
 
 
 class Machine:
@@ -92,21 +114,18 @@ def table_state(tables: list[CapabilityTable]) -> list[Any]:
 @contextmanager
 def as_built() -> Iterator[None]:
     """Static state as at boot, and every object but quotas a plain one."""
-    kept = [(index, entry.handler) for index, entry in enumerate(cleanup.CLASSES.of) if index != Kind.QUOTA]
-    waker, period = cleanup.THREADS.waker, timer.CLOCK.cycle_period
+    kept, period = cleanup.KNOWN.objects, timer.CLOCK.cycle_period
     for instance in (FRAMES, heap.HEAP, heap.FAILURES, cleanup.PENDING, quotas.ROOT, labels.MATRIX, audit.RING):
         erase(instance)
-    for index, _ in kept:
-        cleanup.CLASSES.of[index].handler = cleanup.PLAIN
-    cleanup.THREADS.waker = cleanup.NoWaker()
+    DONE_BY.clear()
+    DONE_BY[Kind.QUOTA] = endings.Endings()
+    cleanup.KNOWN.objects = Objects()
     timer.CLOCK.cycle_period = U64(1)
     try:
         yield
     finally:
         timer.CLOCK.cycle_period = period
-        cleanup.THREADS.waker = waker
-        for index, handler in kept:
-            cleanup.CLASSES.of[index].handler = handler
+        cleanup.KNOWN.objects = kept
 
 
 @contextmanager

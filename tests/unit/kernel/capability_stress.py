@@ -10,10 +10,10 @@ from cloudos.kernel.hal.interface import BootInformation, MemoryRange
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.objects import cleanup, quota
-from cloudos.kernel.objects.header import CapabilityTable, Quota
+from cloudos.kernel.objects.header import Capability, CapabilityTable, Header, Quota
 from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX
-from cloudos.lang import U64, Array, PhysAddr, Ptr, VirtAddr, place, struct, zeroed
+from cloudos.lang import U64, Array, PhysAddr, Ptr, VirtAddr, null, place, struct, zeroed
 
 TABLES = 4
 HANDLES = 256
@@ -54,6 +54,25 @@ class World:
 
 
 WORLD = place(World())
+
+
+@struct
+class Things:
+    """See `cleanup.Objects`: quotas, and things that hold nothing but their own memory. Nobody waits."""
+
+    unused: U64 = U64(0)
+
+    def wake_one(self, capability: Ptr[Capability]) -> None:
+        capability.value.waiters = null()
+
+    def capability_removed(self, object: Ptr[Header], rights: Rights) -> None:
+        """Nothing to do."""
+
+    def cleanup_step(self, object: Ptr[Header]) -> bool:
+        if object.value.kind == Kind.QUOTA:
+            quota.give_back(object.cast(Quota).value)
+        cleanup.destroy(object)
+        return True
 
 
 def host_direct(frame: PhysAddr) -> VirtAddr:

@@ -26,7 +26,7 @@ from cloudos.kernel.objects import quota as quotas
 from cloudos.kernel.objects import space as spaces
 from cloudos.kernel.objects.header import Header
 from cloudos.lang import U64, PhysAddr, Ptr, VirtAddr, current_address_space, size_of
-from tests.unit.kernel.capability_machine import Machine, machine
+from tests.unit.kernel.capability_machine import DONE_BY, Machine, machine
 
 PAGE = 4096
 FAULTS_AT_MOST = 400
@@ -97,11 +97,9 @@ def touch(space: Space, page: int, value: int | None = None, large: bool = True)
 @contextmanager
 def memory_machine(megabytes: int = 12) -> Iterator[Machine]:
     """A machine that knows memory objects and spaces, with the processor above."""
-    handlers = {kind: cleanup.CLASSES.of[U64(kind)].handler for kind in (Kind.MEMORY, Kind.SPACE)}
     PROCESSOR.remembered.clear()
     with machine(megabytes) as kernel, pytest.MonkeyPatch.context() as patch:
-        for kind, handler in handlers.items():
-            cleanup.CLASSES.of[U64(kind)].handler = handler
+        DONE_BY[Kind.MEMORY] = DONE_BY[Kind.SPACE] = DONE_BY[Kind.QUOTA]
         patch.setattr(mmu.PageTable, "invalidate", lambda *known: PROCESSOR.invalidate(*known))
         patch.setattr(mmu, "copy_kernel_half", lambda root: None)
         patch.setattr(kernel, "settle", settle)
@@ -193,7 +191,7 @@ def _walk(tree: Tree, entry: int, level: int, first: int, shared: bool) -> None:
     frame = entry // PAGE
     assert entry % PAGE == pages.PRESENT
     tree.entries.append((frame, level))
-    shared = shared or int(FRAMES.users(PhysAddr(frame * PAGE)).value) != 0
+    shared = shared or int(FRAMES.users(PhysAddr(frame * PAGE)).value.load()) != 0
     if level == 0:
         tree.pages[first] = (frame, shared)
         return
@@ -247,7 +245,7 @@ def check_all(objects: list[Memory], every_space: list[Space]) -> None:
     for frame, level in levels.items():
         parents.update(bits // PAGE for bits in (words(frame) if level > 0 else ()) if bits != 0)
     for frame, count in parents.items():
-        assert FRAMES.users(PhysAddr(frame * PAGE)).value == count - 1, "the users of a frame are counted"
+        assert FRAMES.users(PhysAddr(frame * PAGE)).value.load() == count - 1, "the users of a frame are counted"
     seen = {int(Ptr.to(memory).address.value): tree for memory, tree in zip(objects, trees, strict=True)}
     charged = sum(_charged(memory) for memory in objects) + sum(_check_space(space, seen) for space in every_space)
     assert quotas.ROOT.used == charged, "all that is paid for is there"

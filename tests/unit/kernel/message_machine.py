@@ -17,7 +17,7 @@ from cloudos.kernel.hal.x86_64.timer import CLOCK, ONE
 from cloudos.kernel.memory import heap
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.microkernel import expire_timers, leave
-from cloudos.kernel.objects import cleanup, endpoint, policy, process, quota, schedule, threads
+from cloudos.kernel.objects import cleanup, endings, endpoint, policy, process, quota, schedule, threads
 from cloudos.kernel.objects.header import Header
 from cloudos.kernel.objects.process import FIRST, Process
 from cloudos.kernel.objects.schedule import Schedule
@@ -86,6 +86,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     statics: tuple[Any, ...] = (PROCESSOR, heap.HEAP, heap.FAILURES, cleanup.PENDING, quota.ROOT, FIRST, audit.RING)
     with monkeypatch.context() as patch, memory((1 * MB, 9 * MB)):
         patch.setattr(timer, "set_alarm", lambda deadline: None)
+        patch.setattr(cleanup.KNOWN, "objects", endings.Endings())
         for static in statics:
             erase(static)
         CLOCK.cycle_period = U64(ONE)

@@ -406,7 +406,7 @@ PLANTED: list[tuple[Any, str, Any, Callable[[], None]]] = [
     (pages, "drop_block", block_is_forgotten, test_a_block_that_is_being_zeroed_goes_with_its_object),
     (pages, "unreserve", lambda memory, count: None, test_what_a_program_unmaps_and_maps_again_is_zero),
     (page_faults, "_covers", lambda region, address, level: True, test_a_run_is_shown_with_the_largest_pages_that_fit),
-    (pages, "_copy", lambda entry: None, test_a_page_of_a_clone_is_copied_once_and_then_its_own),
+    (pages, "_copy", lambda entry, is_node: None, test_a_page_of_a_clone_is_copied_once_and_then_its_own),
 ]
 
 

@@ -24,7 +24,7 @@ from cloudos.kernel.objects.header import MAXIMUM_CHUNKS, Capability, Capability
 from cloudos.kernel.security import audit, capabilities
 from cloudos.kernel.security.labels import MATRIX
 from cloudos.lang import U8, U32, U64, Ptr, Slice, data, size_of, struct
-from tests.unit.kernel.capability_machine import Machine, machine, table_state
+from tests.unit.kernel.capability_machine import DONE_BY, Machine, machine, table_state
 
 NO_BADGE = U64(0)
 PAGE = 4096
@@ -222,7 +222,7 @@ class Alarm:
 def test_who_waits_through_it_is_woken_first_one_per_step() -> None:
     with machine() as kernel:
         alarm = Alarm()
-        cleanup.THREADS.waker = alarm
+        DONE_BY[None] = alarm
         table = kernel.table()
         top = found(table, root(kernel, table))
         child = capabilities.copy(top, table)

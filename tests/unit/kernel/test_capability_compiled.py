@@ -12,6 +12,7 @@ from cloudos.compiler.api import compile_host
 from cloudos.kernel.hal import mmu
 from cloudos.kernel.hal.x86_64 import processor
 from cloudos.kernel.memory import frames
+from cloudos.kernel.objects import cleanup
 from cloudos.kernel.sched import requests
 from cloudos.kernel.sched.requests import Own
 from cloudos.lang import place
@@ -34,6 +35,7 @@ def test_a_million_derivations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(processor, "OWN", own.machine)
     erase(stress.WORLD)
     with as_built():
+        cleanup.KNOWN.objects = stress.Things()
         library = compile_host([stress.start, stress.run, stress.finish], tmp_path / "stress.so")
     memory = mmap.mmap(-1, MEMORY + ALIGNMENT)
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -24,7 +24,7 @@ from cloudos.kernel.objects import cleanup
 from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U64, Ptr, struct
-from tests.unit.kernel.capability_machine import machine, table_state
+from tests.unit.kernel.capability_machine import DONE_BY, machine, table_state
 
 TABLES = 3
 TABLE_LIMIT = 5 * 4096
@@ -78,7 +78,7 @@ class CapabilityMachine(RuleBasedStateMachine):
         self.context = machine()
         self.kernel = self.context.__enter__()
         self.counts = Counts()
-        cleanup.CLASSES.of[U64(Kind.NOTIFICATION)].handler = self.counts
+        DONE_BY[Kind.INTERRUPT] = self.counts
         self.tables = [self.kernel.table(TABLE_LIMIT) for _ in range(TABLES)]
         self.things: list[Thing] = []
         self.made = 0
@@ -146,7 +146,7 @@ class CapabilityMachine(RuleBasedStateMachine):
 
     @rule(table=st.integers(0, TABLES - 1), badge=st.sampled_from([0, 0, 5]), fail=st.booleans())
     def create(self, table: int, badge: int, fail: bool) -> None:
-        thing = Thing(self.kernel.thing())
+        thing = Thing(self.kernel.thing(kind=Kind.INTERRUPT))
         self.made += 1
         target = self.tables[table]
         handle = self.attempt(

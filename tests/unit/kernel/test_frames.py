@@ -171,19 +171,21 @@ def test_a_frame_goes_with_its_last_user(operations: list[tuple[int, int]]) -> N
         for kind, choice in operations:
             if kind == 0 or not users:
                 frame = int(frames.allocate(U64(0)).value)
-                assert frame not in users and int(frames.users(PhysAddr(frame)).value) == 0, "a new one has no more"
+                assert frame not in users and int(frames.users(PhysAddr(frame)).value.load()) == 0, (
+                    "a new one has no more"
+                )
                 users[frame] = 0
                 continue
             frame = sorted(users)[choice % len(users)]
             count = frames.users(PhysAddr(frame))
-            assert int(count.value) == users[frame]
+            assert int(count.value.load()) == users[frame]
             if kind == 1:
-                count.value += 1
+                count.value.fetch_add(1)
                 users[frame] += 1
             elif users[frame] > 0:
                 with pytest.raises((Panic, AssertionError)):
                     frames.free(PhysAddr(frame), U64(0))
-                count.value -= 1
+                count.value.fetch_sub(1)
                 users[frame] -= 1
             else:
                 frames.free(PhysAddr(frame), U64(0))

@@ -413,11 +413,11 @@ class MemoryModel(RuleBasedStateMachine):
 # Mistakes that the model must find.
 
 
-def never_uncounted(entry: Entry) -> None:
+def never_uncounted(entry: Entry, is_node: bool) -> None:
     """A copy that does not count its origin's user out."""
     old = FrameAllocator.users(FRAMES, pages.frame_of(entry.bits))
-    COPY(entry)
-    old.value += 1
+    COPY(entry, is_node)
+    old.value.fetch_add(1)
 
 
 def unmap_forgets_the_offset(space: Space, start: U64, end: U64) -> U64:

@@ -14,7 +14,7 @@ from cloudos.kernel.objects import quota as quotas
 from cloudos.kernel.objects.header import MAXIMUM_CHUNKS, Header, Quota
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U64, Panic, Ptr, struct
-from tests.unit.kernel.capability_machine import THING_SIZE, machine, snapshot, table_state
+from tests.unit.kernel.capability_machine import DONE_BY, THING_SIZE, machine, snapshot, table_state
 
 QUOTA_BLOCK = 64
 THING_BLOCK = 128
@@ -148,8 +148,8 @@ class Slow:
 def test_an_object_is_taken_apart_in_steps() -> None:
     with machine() as kernel:
         handler = Slow()
-        cleanup.CLASSES.of[U64(Kind.THREAD)].handler = handler
-        slow, plain = kernel.thing(kind=Kind.THREAD), kernel.thing()
+        DONE_BY[Kind.INTERRUPT] = handler
+        slow, plain = kernel.thing(kind=Kind.INTERRUPT), kernel.thing()
         cleanup.drop(slow)
         cleanup.drop(plain)
         assert slow.value.dying
@@ -160,9 +160,9 @@ def test_an_object_is_taken_apart_in_steps() -> None:
 def test_an_object_that_is_still_referenced_may_ask_for_steps() -> None:
     with machine() as kernel:
         handler = Slow()
-        cleanup.CLASSES.of[U64(Kind.THREAD)].handler = handler
+        DONE_BY[Kind.INTERRUPT] = handler
         table = kernel.table()
-        slow = kernel.thing(kind=Kind.THREAD)
+        slow = kernel.thing(kind=Kind.INTERRUPT)
         capabilities.close(table, capabilities.insert_root(table, slow, Rights.READ, U64(0)))
         assert cleanup.PENDING.first == slow and not slow.value.dying
         kernel.settle()
@@ -175,8 +175,8 @@ def test_an_object_that_is_still_referenced_may_ask_for_steps() -> None:
 def test_who_asks_twice_is_on_the_list_once() -> None:
     with machine() as kernel:
         handler = Slow()
-        cleanup.CLASSES.of[U64(Kind.THREAD)].handler = handler
-        slow, plain = kernel.thing(kind=Kind.THREAD), kernel.thing()
+        DONE_BY[Kind.INTERRUPT] = handler
+        slow, plain = kernel.thing(kind=Kind.INTERRUPT), kernel.thing()
         cleanup.queue(slow)
         cleanup.drop(plain)
         cleanup.queue(slow)

@@ -185,6 +185,11 @@ class Walk:
         """Map nothing. The caller must invalidate the translation."""
         self.entry.value = U64(0)
 
+    def restore(self) -> None:
+        """What was cleared is mapped again."""
+        self.entry.value = self.value
+        cpu.publish_tables()
+
     def count_absent(self) -> U64:
         """How many entries are absent from this one, which is, to the next that is not, 32 at most: time is bounded."""
         entry = self.entry

@@ -245,11 +245,11 @@ class Simulation:
 
     def _leave(self) -> None:
         """Leave the kernel: all is in order, unless others are there too."""
-        self.check_translations()
         here = self.board.processor
-        others = (one for one in self.board.processors if one is not here)
-        if self.after_entry is not None and all(one.mode == OUTSIDE for one in others):
-            self.after_entry(self)
+        if all(one.mode == OUTSIDE for one in self.board.processors if one is not here):
+            self.check_translations()
+            if self.after_entry is not None:
+                self.after_entry(self)
         # As the entry code does; the kernel itself has left before it enters a program for the first time.
         if OWN.inside.is_home:
             OWN.inside.leave()

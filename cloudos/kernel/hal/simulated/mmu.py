@@ -118,6 +118,10 @@ class Walk:
         """Map nothing. The caller must invalidate the translation."""
         _write(int(self.place.value), 0)
 
+    def restore(self) -> None:
+        """What was cleared is mapped again."""
+        _write(int(self.place.value), int(self.value))
+
     def count_absent(self) -> U64:
         """How many entries are absent from this one, which is, to the next that is not, 32 at most: time is bounded."""
         place = int(self.place.value) + 8
