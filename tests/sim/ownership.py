@@ -60,6 +60,10 @@ and who changes them looks after that who uses them."""
 BELONGS = int(offset_of(kernel_module("objects.header").Header, "home"))
 """To whom an object belongs, whoever asks that needs to know only whether it is he; nobody else makes it be him."""
 
+FRAMES = kernel_module("memory.frames")
+FREE_BELONG = int(offset_of(FRAMES.FrameAllocator, "home"))
+"""The same of free frames."""
+
 LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))
 """What is left of a turn is counted by all processors that run on a schedule, and may be counted wrongly."""
 
@@ -173,6 +177,9 @@ class Watch:
 
     def may_be_shared(self, region: Region, offset: int, write: bool) -> bool:
         """Whether this is what is left of a turn; or is only read, and to whom an object belongs or a thread's rank."""
+        allocator = FRAMES.FRAMES
+        if region is allocator._region:
+            return not write and offset == allocator._offset + FREE_BELONG
         if region is not self.board.memory:
             return False
         objects = LIVE.get(self.board, set())

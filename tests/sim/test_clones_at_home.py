@@ -165,6 +165,7 @@ def asks_nobody(pages: Any, request: Any) -> bool:
 
 PLANTED: dict[str, tuple[tuple[Any, str, Any], Any]] = {
     "nobody else lets go": ((PAGES, "_copy", nobody_else_lets_go), lambda: writing(2, 8)),
+    "free frames are at home everywhere": ((FRAMES, "reaches", lambda number: True), lambda: writing(2, 120)),
     "nobody else uses the page tables": ((REQUESTS, "_ask_others", asks_nobody), lambda: threaded(12)),
 }
 

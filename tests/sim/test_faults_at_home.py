@@ -67,7 +67,7 @@ def alone_for() -> Iterator[list[int]]:
 
     def counted(*arguments: Any) -> Any:
         outcome = resolve(*arguments)
-        counts[bool(FAULTS.is_alone())] += outcome == FAULTS.Outcome.RETRY
+        counts[bool(REQUESTS.is_alone())] += outcome == FAULTS.Outcome.RETRY
         return outcome
 
     with replaced(FAULTS, "resolve", counted):
@@ -85,7 +85,7 @@ def test_processes_touch_their_memory_on_two_processors(seed: int, alone_for: li
 
 def settle_anywhere(space: Any, memory: Any) -> bool:
     """Whatever a fault changes belongs to everybody."""
-    if FAULTS.is_alone():
+    if REQUESTS.is_alone():
         space.header.home = REQUESTS.OWN.line.number
         FRAMES.FRAMES.put_by()
     return True

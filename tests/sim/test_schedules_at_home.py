@@ -101,4 +101,4 @@ def test_time_that_cannot_be_counted_at_once_is_owed(seed: int) -> None:
 
     with replaced(SCHEDULER, "_go_out", going_out), replaced(BUDGET_OF, "owe", owing):
         switched_off(*sharing([], 4), seed=seed, processors=3, after_entry=look(50))
-    assert sum(lost) > 1_000, "nothing was to be counted later"
+    assert sum(lost) > 100, "nothing was to be counted later"

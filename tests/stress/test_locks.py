@@ -1,7 +1,7 @@
 """Processors do not wait for each other: what a message or a page fault costs does not depend on how many there are.
 
 None is alone in the kernel, or keeps another one out, on the paths of messages, wake-ups and deadlines, and none is
-alone for more than one of 32 page faults.
+alone for page faults: one of 32 may have to visit the processor that took free frames last.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HOLD = 10_000
 PROCESSORS = 8
 
 AT_HAND = 32
-"""Frames that a processor puts by when it is alone."""
+"""Frames that a processor puts by at once."""
 
 Bench = Callable[..., Outcome]
 
@@ -94,21 +94,18 @@ BOTH = pytest.mark.parametrize(
 
 
 @BOTH
-@pytest.mark.parametrize(("bench", "touched"), ((touch, 1), (copy, 2)), ids=("touch", "copy"))
-def test_one_of_many_page_faults_is_resolved_alone(
-    bench: Bench, touched: int, architecture: str, tmp_path: Path
-) -> None:
-    """`touched`: how often each page is, by all processes."""
+@pytest.mark.parametrize("bench", (touch, copy), ids=("touch", "copy"))
+def test_page_faults_are_resolved_without_being_alone(bench: Bench, architecture: str, tmp_path: Path) -> None:
     kernel = alone.build(architecture, tmp_path / "kernel.elf")
     few, many = (alone.counts(bench(architecture, 8, pages, kernel).log.lines) for pages in (64, 192))
+    # For what processes are made of; and the memory that is cloned has its first pages from the first processor.
+    assert many["fault"].count - few["fault"].count <= 4, (few, many)
     # Of each process, one object and one table of pages more than frames at hand.
-    more = 8 * (touched * -(-(192 - 64) // AT_HAND) + 2)
-    assert 8 <= many["fault"].count - few["fault"].count <= more, (few, many)
-    # These take the mappings of all pages away, in steps.
-    others = [
-        {reason: row.count for reason, row in rows.items() if reason not in ("fault", "memory_clone", "space_unmap")}
-        for rows in (few, many)
-    ]
+    more = 8 * (2 * -(-(192 - 64) // AT_HAND) + 2)
+    assert many["fault"].visits - few["fault"].visits <= more, (few, many)
+    # Some take the mappings of all pages away, in steps; who is idle, and what a message finds where, differs.
+    varies = ("fault", "idle", "memory_clone", "space_unmap", "message")
+    others = [{name: row.count for name, row in rows.items() if not name.startswith(varies)} for rows in (few, many)]
     assert others[0] == others[1]
     assert many["fault"].longest < HOLD, many
 

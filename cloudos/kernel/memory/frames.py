@@ -15,7 +15,8 @@ node, or of the one that is asked for; when that has none left, of the next near
 Shared. An allocated frame may have more users than one; who takes the last one away frees it.
 
 At hand. Each of several processors has a few frames, for what it does without being alone in the kernel: they count as
-allocated, are put by while it is alone or what is left over then, and are taken from all when there are no others.
+allocated, and are taken from all when there are no others. Before the last one is needed more are put by, if the free
+frames are within reach: they belong to the processor that has done so last.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Literal
 from cloudos.abi.errors import OutOfMemory
 from cloudos.kernel.hal import cpu, mmu
 from cloudos.kernel.hal.interface import PAGE_SIZE, BootInformation
-from cloudos.kernel.sched.requests import ALL, OWN, Line, is_alone, must_be_alone
+from cloudos.kernel.sched.requests import ALL, OWN, Line, is_alone, must_be_alone, reaches
 from cloudos.lang import (
     U8,
     U32,
@@ -46,6 +47,7 @@ from cloudos.lang import (
     zeroed,
 )
 
+PAGE_BITS = 12
 MAXIMUM_ORDER = 12
 ORDERS = 13
 LARGEST_BLOCK = PAGE_SIZE << MAXIMUM_ORDER
@@ -101,6 +103,8 @@ class FrameAllocator:
     total: U64 = U64(0)
     # The highest number of a node.
     last_node: U64 = U64(0)
+    # The processor that free frames belong to, see `Header.home`: who is not alone only takes some of them at hand.
+    home: U32 = U32(0)
     near: Array[U8, Literal[104]] = zeroed()
     heads: Array[U64, Literal[104]] = zeroed()
     zones: Array[Zone, Literal[32]] = zeroed()
@@ -188,6 +192,12 @@ class FrameAllocator:
         lists = U64(OWN.line.lists)
         if node != 0:
             lists = (node - 1) * ORDERS
+        return self._take(lists, order)
+
+    @fast
+    @never_inlined
+    def _take(self, lists: U64, order: U64) -> PhysAddr:
+        """A block that is near the node of these lists. Raises OutOfMemory."""
         index = lists + order
         frame = self.heads[index]
         if frame == 0:
@@ -199,7 +209,7 @@ class FrameAllocator:
             _block(following).previous = U64(0)
         self._zone_of(frame).state(frame).value = U32(0)
         self.available = self.available.wrapping_sub(U64(1) << order)
-        return PhysAddr(frame * PAGE_SIZE)
+        return _address(frame)
 
     @never_inlined
     def _split(self, lists: U64, order: U64) -> U64:
@@ -300,11 +310,12 @@ class FrameAllocator:
 
     @never_inlined
     def put_by(self) -> None:
-        """While alone: let this processor have frames at hand, unless memory is short."""
-        if OWN.line.at_hand.value != 0:
+        """Let this processor have frames at hand, unless memory is short or out of reach."""
+        if OWN.line.at_hand.value != 0 or not reaches(self.home):
             return
+        self.home = OWN.line.number
         try:
-            block = self.allocate(U64(AT_HAND))
+            block = self._take(U64(OWN.line.lists), U64(AT_HAND))
         except OutOfMemory:
             return
         for index in U64.range(1 << AT_HAND):
@@ -390,7 +401,13 @@ def _pop(line: Line) -> PhysAddr:
 
 @inlined
 def _block(frame: U64) -> FreeBlock:
-    return Ptr.at(FreeBlock, mmu.direct(PhysAddr(frame * PAGE_SIZE))).value
+    return Ptr.at(FreeBlock, mmu.direct(_address(frame))).value
+
+
+@inlined
+def _address(frame: U64) -> PhysAddr:
+    """Where a frame lies. Its number comes from the allocator's own lists."""
+    return PhysAddr(frame.wrapping_shl(PAGE_BITS))
 
 
 FRAMES = place(FrameAllocator())

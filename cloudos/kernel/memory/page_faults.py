@@ -4,9 +4,9 @@ Pages come into being here, and page tables are filled. Each call does a bounded
 takes several faults of the same access, between which interrupts are served.
 
 Most faults are resolved without being alone in the kernel: where the space, the object and what they are paid from
-belong to this processor (`Header.home`), or to one that it keeps out, and frames are at hand. What clones share is
-copied as `pages.py` says. What turns out to need more raises OutOfMemory, before anything is out of order, and is tried
-again alone. From then on all of that belongs to this processor.
+belong to this processor (`Header.home`), or to one that it keeps out, and frames are at hand, or there. What clones
+share is copied as `pages.py` says. What turns out to need more raises OutOfMemory, before anything is out of order, and
+is tried again alone. From then on all of that belongs to this processor.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from cloudos.kernel.memory import address_space, heap, pages, regions
 from cloudos.kernel.memory.frames import FRAMES
 from cloudos.kernel.memory.structures import Memory, Region, Space
 from cloudos.kernel.sched import requests
-from cloudos.kernel.sched.requests import is_alone
 from cloudos.lang import U8, U64, PhysAddr, VirtAddr, enum, inlined, never_inlined
 
 __all__ = ["OutOfMemory", "QuotaExceeded"]
@@ -52,8 +51,7 @@ def resolve_within_reach(space: Space, address: U64, write: bool, execute: bool)
 @never_inlined
 def _settle(space: Space, memory: Memory) -> bool:
     """Whether this processor may resolve a fault. Then what that changes belongs to it."""
-    if is_alone():
-        FRAMES.put_by()
+    FRAMES.put_by()
     return (
         requests.bring(space.header)
         and requests.bring(memory.header)
