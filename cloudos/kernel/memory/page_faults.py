@@ -6,7 +6,7 @@ takes several faults of the same access, between which interrupts are served.
 Most faults are resolved without being alone in the kernel: where the space, the object and what they are paid from
 belong to this processor (`Header.home`), or to one that it keeps out, and frames are at hand, or there. What clones
 share is copied as `pages.py` says. What turns out to need more raises OutOfMemory, before anything is out of order, and
-is tried again alone. From then on all of that belongs to this processor.
+is tried again, visiting or alone. From then on all of that belongs to this processor.
 """
 
 from __future__ import annotations

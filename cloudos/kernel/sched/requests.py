@@ -34,7 +34,7 @@ from cloudos.lang import (
     zeroed,
 )
 
-# What can be asked for: forget translations; count the time of the current thread, and let go of it; stop for good.
+# What can be asked for: forget translations; count the current thread's time; that, and let go of it; stop for good.
 FORGET = 1
 COUNT = 2
 LET_GO = 3
