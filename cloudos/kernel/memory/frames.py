@@ -57,7 +57,8 @@ MAXIMUM_ZONES = 32
 AT_ONCE = 5
 # So many frames, as a power of two, a processor puts by at once.
 AT_HAND = 5
-STATE_BYTES = 4
+STATE_BITS = 2
+STATE_BYTES = 1 << STATE_BITS
 # State of a frame: FREE plus the order of the free block that it begins; else how many users it has beyond the first.
 # 0 inside a free block.
 FREE = 0x8000_0000
@@ -87,7 +88,7 @@ class Zone:
     @inlined
     def state(self, frame: U64) -> Ptr[U32]:
         """What is known of a frame of the zone; kept in the zone's first frames."""
-        return Ptr.at(U32, VirtAddr(self.states.wrapping_add(frame << 2)))
+        return Ptr.at(U32, VirtAddr(self.states.wrapping_add(frame.wrapping_shl(STATE_BITS))))
 
 
 @struct
@@ -208,7 +209,7 @@ class FrameAllocator:
         if following != 0:
             _block(following).previous = U64(0)
         self._zone_of(frame).state(frame).value = U32(0)
-        self.available = self.available.wrapping_sub(U64(1) << order)
+        self.available = self.available.wrapping_sub(_size(order))
         return _address(frame)
 
     @never_inlined
@@ -223,13 +224,12 @@ class FrameAllocator:
         found = index - zone.lists
         self._remove(zone, frame, found)
         while found > order + AT_ONCE:
-            found = found - 1
-            self._insert(zone, frame + (U64(1) << found), found)
+            found = found.wrapping_sub(1)
+            self._insert(zone, frame.wrapping_add(_size(found)), found)
         # From the last on, so that the first is on top of the list.
-        size = U64(1) << order
-        place = frame + (U64(1) << found)
+        place = frame.wrapping_add(_size(found))
         while place != frame:
-            place = place - size
+            place = place.wrapping_sub(_size(order))
             self._insert(zone, place, order)
         return zone.lists + order
 
@@ -248,16 +248,17 @@ class FrameAllocator:
         must_be_alone()
         frame = address.value // PAGE_SIZE
         zone = self._zone_of(frame)
-        assert frame & ((U64(1) << order) - 1) == 0, "freed block is not aligned"
-        assert frame + (U64(1) << order) <= zone.frontier, "freed block was never allocated"
+        size = _size(order)
+        assert frame & (size - 1) == 0, "freed block is not aligned"
+        assert frame + size <= zone.frontier, "freed block was never allocated"
         assert zone.state(frame).value == 0, "block freed twice, or shared"
-        self.available = self.available + (U64(1) << order)
+        self.available = self.available + size
         self._release(zone, frame, order)
 
     def _release(self, zone: Zone, frame: U64, order: U64) -> None:
         """Put a block on its list, after merging it with its free neighbours."""
         while order < MAXIMUM_ORDER:
-            buddy = frame ^ (U64(1) << order)
+            buddy = frame ^ _size(order)
             if buddy < zone.first or buddy >= zone.frontier:
                 break
             if zone.state(buddy).value != U32(FREE) | U32(order):
@@ -340,9 +341,9 @@ class FrameAllocator:
                 frame = zone.frontier if zone.opened else zone.first
                 start = zone.frontier
                 zone.opened = True
-                limit = min((start // BLOCK_FRAMES + 1) * BLOCK_FRAMES, zone.end)
+                limit = min((start | BLOCK_FRAMES - 1).wrapping_add(1), zone.end)
                 zone.frontier = limit
-                cpu.zero(zone.state(frame).address, ((limit - frame) * STATE_BYTES + 7) // 8 * 8)
+                cpu.zero(zone.state(frame).address, ((limit - frame).wrapping_shl(STATE_BITS) + 7) // 8 * 8)
                 self._release_range(zone, start, limit)
                 return True
         return False
@@ -351,10 +352,10 @@ class FrameAllocator:
         """Put frames on the lists, in the largest aligned blocks."""
         while frame < limit:
             order = U64(MAXIMUM_ORDER)
-            while frame & ((U64(1) << order) - 1) != 0 or frame + (U64(1) << order) > limit:
-                order = order - 1
+            while frame & _size(order).wrapping_sub(1) != 0 or frame.wrapping_add(_size(order)) > limit:
+                order = order.wrapping_sub(1)
             self._insert(zone, frame, order)
-            frame = frame + (U64(1) << order)
+            frame = frame.wrapping_add(_size(order))
 
     @fast
     @never_inlined
@@ -402,6 +403,12 @@ def _pop(line: Line) -> PhysAddr:
 @inlined
 def _block(frame: U64) -> FreeBlock:
     return Ptr.at(FreeBlock, mmu.direct(_address(frame))).value
+
+
+@inlined
+def _size(order: U64) -> U64:
+    """How many frames a block has. Numbers of frames are so small that no sum of them overflows."""
+    return U64(1).wrapping_shl(order % 64)
 
 
 @inlined

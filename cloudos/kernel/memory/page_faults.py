@@ -105,7 +105,13 @@ def resolve(space: Space, address: U64, write: bool, execute: bool, large: bool)
 @inlined
 def page_at(region: Region, address: U64) -> U64:
     """The page of the object that a region shows at an address."""
-    return (region.offset + (address - region.start)) // PAGE_SIZE
+    return _offset_at(region, address) // PAGE_SIZE
+
+
+@inlined
+def _offset_at(region: Region, address: U64) -> U64:
+    """Where in the object that is. Both lie in the region, and it in the object, so nothing overflows."""
+    return region.offset.wrapping_add(address.wrapping_sub(region.start))
 
 
 def _fill_block(memory: Memory, page: U64) -> bool:
@@ -117,8 +123,10 @@ def _fill_block(memory: Memory, page: U64) -> bool:
 def _covers(region: Region, address: U64, level: U64) -> bool:
     """Whether a page of this level fits into the region here, at the same place in the object."""
     size = mmu.page_bytes(level)
-    start = address // size * size
-    return start >= region.start and region.end - start >= size and (region.offset + (start - region.start)) % size == 0
+    below = size.wrapping_sub(1)
+    start = address & ~below
+    fits = start >= region.start and region.end.wrapping_sub(start) >= size
+    return fits and _offset_at(region, start) & below == 0
 
 
 @never_inlined

@@ -62,6 +62,12 @@ def frame_of(entry: U64) -> PhysAddr:
 
 
 @inlined
+def _bits(level: U64) -> U64:
+    """How many pages an entry of a level, of which there are few, stands for, as a power of two."""
+    return level.wrapping_mul(NODE_BITS) % 64
+
+
+@inlined
 def _child(entry: U64, index: U64) -> Ptr[Entry]:
     """The entry that stands for page `index` in units of the node's entries."""
     return Ptr.at(Entry, mmu.direct(PhysAddr((entry ^ PRESENT) | (index % NODE_ENTRIES * 8))))
@@ -73,7 +79,7 @@ def find(memory: Memory, index: U64, level: U64) -> Place:
     """The entry of this level for a page."""
     slot = Ptr.to(memory.root)
     current = memory.levels
-    shift = current * NODE_BITS
+    shift = _bits(current)
     exclusive = True
     if index >> shift != 0:
         return Place(null(), U64(0), current + 1, exclusive)
@@ -147,7 +153,7 @@ def own(memory: Memory, index: U64, level: U64) -> Ptr[Entry]:
 
     Raises QuotaExceeded, OutOfMemory; then there may be some more nodes.
     """
-    while memory.levels < level or index >> (memory.levels * NODE_BITS) != 0:
+    while memory.levels < level or index >> _bits(memory.levels) != 0:
         if memory.root.bits != 0:
             node = _take(memory, False).value | PRESENT
             _child(node, U64(0)).value = memory.root
@@ -158,8 +164,8 @@ def own(memory: Memory, index: U64, level: U64) -> Ptr[Entry]:
     while current > level:
         if slot.value.bits == 0:
             slot.value.bits = _take(memory, False).value | PRESENT
-        current -= 1
-        slot = _child(slot.value.bits, index >> (current * NODE_BITS))
+        current = current.wrapping_sub(1)
+        slot = _child(slot.value.bits, index >> _bits(current))
     return slot
 
 
@@ -184,14 +190,14 @@ def copy_node(memory: Memory, index: U64) -> bool:
     """
     slot = Ptr.to(memory.root)
     current = memory.levels
-    if not memory.cloned or index >> (current * NODE_BITS) != 0:
+    if not memory.cloned or index >> _bits(current) != 0:
         return False
     while current > 0 and slot.value.bits != 0:
         if FRAMES.users(frame_of(slot.value.bits)).value.load(Order.ACQUIRE) != 0:
             _copy(slot.value, True)
             return True
-        current -= 1
-        slot = _child(slot.value.bits, index >> (current * NODE_BITS))
+        current = current.wrapping_sub(1)
+        slot = _child(slot.value.bits, index >> _bits(current))
     return False
 
 
@@ -370,22 +376,22 @@ def release_step(memory: Memory, index: U64, end: U64, ending: bool) -> U64:
 
 def _following(memory: Memory, place: Place, index: U64) -> U64:
     """The page after those that an entry stands for, and after some absent ones that follow in its node."""
-    shift = place.level * NODE_BITS
-    number = (index >> shift) + 1
+    shift = _bits(place.level)
+    number = (index >> shift).wrapping_add(1)
     slot = place.slot
     if place.level < memory.levels:
         while number % PASSED_AT_ONCE != 0:
             slot = slot.offset(1)
             if slot.value.bits != 0:
                 break
-            number += 1
-    return number << shift
+            number = number.wrapping_add(1)
+    return number.wrapping_shl(shift)
 
 
 @never_inlined
 def empty_step(memory: Memory) -> bool:
     """Give back a few of all the pages, none of which is mapped, and their nodes; whether there are no more."""
-    end = U64(1) << (memory.levels * NODE_BITS)
+    end = U64(1) << _bits(memory.levels)
     try:
         memory.cursor = release_step(memory, memory.cursor, end, True)
     except OutOfMemory:
@@ -418,7 +424,7 @@ def _let_go(memory: Memory, place: Place, ending: bool) -> None:
 def _release_nodes(memory: Memory, passed: U64) -> None:
     """Free the nodes that end at page `passed`. All below them is gone."""
     for level in U64.range(1, memory.levels + 1):
-        if passed % (U64(1) << (level * NODE_BITS)) != 0:
+        if passed % (U64(1) << _bits(level)) != 0:
             return
         place = find(memory, passed - 1, level)
         if place.level == level and place.entry != 0:

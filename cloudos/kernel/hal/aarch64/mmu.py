@@ -103,8 +103,8 @@ def image_address(address: VirtAddr) -> PhysAddr:
 
 
 def page_bytes(level: U64) -> U64:
-    """How much memory an entry of this level maps."""
-    return U64(PAGE_SIZE) << (level * 9)
+    """How much memory an entry of this level, 4 at most, maps."""
+    return U64(PAGE_SIZE).wrapping_shl(level.wrapping_mul(9) % 64)
 
 
 WRITE, EXECUTE, USED_BY_USER, DEVICE = (int(bit) for bit in (Access.WRITE, Access.EXECUTE, Access.USER, Access.DEVICE))

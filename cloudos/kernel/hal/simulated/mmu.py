@@ -42,8 +42,8 @@ def direct_to_physical(address: VirtAddr) -> PhysAddr:
 
 
 def page_bytes(level: U64) -> U64:
-    """How much memory an entry of this level maps."""
-    return U64(PAGE_SIZE) << (level * 9)
+    """How much memory an entry of this level, 4 at most, maps."""
+    return U64(PAGE_SIZE).wrapping_shl(level.wrapping_mul(9) % 64)
 
 
 def _place(table: int, address: int, level: int) -> int:
