@@ -42,7 +42,7 @@ from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
-from cloudos.kernel.sched.requests import bring, is_alone
+from cloudos.kernel.sched.requests import bring, bring_far, is_alone
 from cloudos.kernel.security import audit
 from cloudos.kernel.security.capabilities import lookup, names_now
 from cloudos.lang import (
@@ -218,20 +218,22 @@ def look_up_needed(handle: U64, need: U8) -> Ptr[Capability]:
 def refuse(frame: trap.UserFrame, number: U64, error: U64) -> bool:
     """The call failed, or is to be made again; see `leave`.
 
-    What failed for want of a capability, or of a right of it, is put on record. If that needs to be alone in the
-    kernel, or the call does or has to touch what belongs to another processor, it is dispatched again: see `Restart`.
+    What failed for want of a capability, or of a right of it, is put on record. If that or the table of handles belongs
+    to another processor, or the call touches what does, or needs to be alone, it is dispatched again: see `Restart`.
     """
     match error:
         case 5 | 7 | 8 | 255:  # Denied, BadHandle, WrongKind, Restart
-            if not is_alone():
+            is_told = error != Restart.code
+            # Other threads of the process may have changed what was looked at, unless its table is here.
+            caller = PROCESSOR.current.value.process.value
+            if not is_alone() and not (is_told and bring_far(caller.header) and audit.bring()):
                 scheduler.reach(Ptr.to(frame), reason_of(frame))
                 return dispatch(frame)
-            if error == Restart.code:
+            if not is_told:
                 frame.restart()
                 return leave()
-            caller = PROCESSOR.current.value.process.value.table
             detail = (frame.argument0 & 0xFFFF_FFFF) << 32 | error << 8 | number
-            audit.record(Event.REFUSED, caller, audit.NOBODY, detail)
+            audit.record(Event.REFUSED, caller.table, audit.NOBODY, detail)
         case _:
             pass
     frame.fail(error)

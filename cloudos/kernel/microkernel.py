@@ -26,9 +26,9 @@ from cloudos.kernel.sched import counters, placement, requests, scheduler
 from cloudos.kernel.sched.processor import PROCESSOR, Processor
 from cloudos.lang import U8, U64, Array, Ptr, Slice, VirtAddr, exported, fast, never_inlined, null, often
 
-# Interrupts wait for less than 10,000 instructions. An expiry takes up to 450; a step of cleaning up 150 or, when it
-# gives back memory, up to 1,700: no other is begun after so many nanoseconds.
-EXPIRIES_PER_INTERRUPT = 20
+# Interrupts wait for less than 10,000 instructions. An expiry takes up to 650, if it ends a call; a step of cleaning
+# up 150 or, when it gives back memory, up to 1,700: no other is begun after so many nanoseconds.
+EXPIRIES_PER_INTERRUPT = 14
 CLEANUP_STEPS = 32
 CLEANUP_TIME = 800
 

@@ -6,8 +6,7 @@ more than it may now (`sched/requests.py`).
 
 from __future__ import annotations
 
-from cloudos.kernel.sched.requests import is_alone
-from cloudos.lang import Error, never_inlined
+from cloudos.lang import Error
 
 
 class Restart(Error):
@@ -16,10 +15,3 @@ class Restart(Error):
 
     # Of no error that a program sees.
     code = 255
-
-
-@never_inlined
-def need_alone() -> None:
-    """From here on, a system call may touch everything. Raises Restart."""
-    if not is_alone():
-        raise Restart

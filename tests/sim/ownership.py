@@ -42,6 +42,7 @@ GUESSES = (
     (PLACEMENT, "_load"),
     (PLACEMENT, "longest"),
     (WAITING, "is_ours"),
+    (WAITING, "are_at_hand"),
     (WAITING, "has_our_time"),
     (WAITING, "_receives"),
     (DISPATCH, "lookup"),
@@ -60,16 +61,18 @@ and who changes them looks after that who uses them."""
 BELONGS = int(offset_of(kernel_module("objects.header").Header, "home"))
 """To whom an object belongs, whoever asks that needs to know only whether it is he; nobody else makes it be him."""
 
-FRAMES = kernel_module("memory.frames")
-FREE_BELONG = int(offset_of(FRAMES.FrameAllocator, "home"))
-"""The same of free frames."""
+FRAMES, AUDIT = kernel_module("memory.frames"), kernel_module("security.audit")
+FREE_BELONG, RING_BELONGS = int(offset_of(FRAMES.FrameAllocator, "home")), int(offset_of(AUDIT.Ring, "home"))
+"""The same of free frames, and of what is on record."""
 
 LEFT = int(offset_of(SCHEDULE, "budget") + offset_of(BUDGET, "left"))
 """What is left of a turn is counted by all processors that run on a schedule, and may be counted wrongly."""
 
 
-RANK = int(offset_of(kernel_module("objects.thread").Thread, "timer_rank"))
-"""Whether a thread has a deadline, who serves its call may ask: only who is alone, or has the server, lets it pass."""
+THREAD = kernel_module("objects.thread").Thread
+RANK, REPLY = int(offset_of(THREAD, "timer_rank")), int(offset_of(THREAD, "reply")) + BELONGS
+"""Whether a thread has a deadline, who serves its call may ask: only who is alone, or has the server, lets it pass. And
+to whom its reply belongs, as of objects."""
 
 
 class Shared(AssertionError):
@@ -172,19 +175,22 @@ class Watch:
 
     def is_kept_out(self, number: int | None) -> bool:
         """Whether the processor that runs, which visits, visits this one."""
-        visited = int(self.silently(lambda: OWN.line.visited.address.value)())
-        return any(one.number == number and one.data == visited for one in self.board.processors)
+        numbers = self.silently(lambda: [int(own.value.line.number) for own in kept()])()
+        return number in numbers
 
     def may_be_shared(self, region: Region, offset: int, write: bool) -> bool:
         """Whether this is what is left of a turn; or is only read, and to whom an object belongs or a thread's rank."""
         allocator = FRAMES.FRAMES
         if region is allocator._region:
             return not write and offset == allocator._offset + FREE_BELONG
+        if region is AUDIT.RING._region:
+            return not write and offset == AUDIT.RING._offset + RING_BELONGS
         if region is not self.board.memory:
             return False
         objects = LIVE.get(self.board, set())
         address = board.DIRECT_BASE + offset
-        return address - LEFT in objects or (not write and (address - BELONGS in objects or address - RANK in objects))
+        guessed = (BELONGS, RANK, REPLY)
+        return address - LEFT in objects or (not write and any(address - place in objects for place in guessed))
 
     def looks_at_users(self, count: Any, order: Order, changes: bool) -> None:
         """How many users a frame has was read or changed: who lets go of it has done so after all that it did there."""
@@ -212,6 +218,14 @@ class Watch:
                 self.silent[number] -= 1
 
         return call
+
+
+def kept() -> Iterator[Any]:
+    """Those whose words the processor that runs has taken."""
+    own = OWN.line.kept
+    while not own.is_null():
+        yield own
+        own = own.value.line.after
 
 
 def place() -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import Panic
 from tests.sim import invariants
 from tests.sim.harness import simulation
 from tests.sim.ownership import Watch, replaced, watched
-from tests.sim.world import board, machine, user
+from tests.sim.world import board, kernel_module, machine, user
 
+SCHEDULER = kernel_module("sched.scheduler")
+MESSAGES = {call.number for call in SYSTEM_CALLS if call.is_message}
 EVERY = 7
 SEEDS = range(6)
 
@@ -51,6 +55,25 @@ def switched_off(
         result = made.run()
     assert result.log.splitlines()[-1:] == ["@off"], result.log
     return Run(made, watches[0])
+
+
+@contextmanager
+def counted_alone() -> Iterator[Counter[int]]:
+    """How often a processor made itself alone, by reason: a number of a system call, or one of `counters.py`."""
+    counts: Counter[int] = Counter()
+    exclude = SCHEDULER.exclude
+
+    def counted(frame: Any, reason: Any) -> None:
+        counts[int(reason)] += not SCHEDULER.is_alone()
+        exclude(frame, reason)
+
+    with replaced(SCHEDULER, "exclude", counted):
+        yield counts
+
+
+def for_messages(counts: Counter[int]) -> int:
+    """How often that was for a message."""
+    return sum(count for reason, count in counts.items() if reason in MESSAGES)
 
 
 def is_noticed(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cloudos.abi import initial, tags
 from cloudos.abi.messages import MessageBuffer
-from cloudos.abi.system_calls import SYSTEM_CALLS
 from cloudos.lang import offset_of
 from tests.sim import programs
-from tests.sim.ownership import replaced
-from tests.sim.several import is_noticed, look, switched_off
-from tests.sim.test_processors import PAGE, SCHEDULER, packed, unpacked
+from tests.sim.several import counted_alone, for_messages, is_noticed, look, switched_off
+from tests.sim.test_processors import PAGE, packed, unpacked
 from tests.sim.world import kernel_module, user
 
 succeed = user.succeed
@@ -24,7 +20,6 @@ HANDLES, MOVES = (int(offset_of(MessageBuffer, name)) for name in ("handles", "m
 ONE_HANDLE = 1 << tags.HANDLES_SHIFT
 PAIRS, ROUNDS = 2, 12
 SEEDS = range(4)
-CALLS = {call.number for call in SYSTEM_CALLS if call.is_message}
 
 
 def put(buffer: int, handle: int) -> programs.Steps:
@@ -101,31 +96,14 @@ def passing(rounds: int, threads: int) -> tuple[user.UserFunction, ...]:
     return main, server, lambda argument, _: client(argument, 0), lambda argument, _: client(argument, 1)
 
 
-@pytest.fixture
-def alone_for() -> Iterator[Counter[int]]:
-    """How often a processor made itself alone, by reason."""
-    counts: Counter[int] = Counter()
-    exclude = SCHEDULER.exclude
-
-    def counted(frame: Any, reason: Any) -> None:
-        counts[int(reason)] += not SCHEDULER.is_alone()
-        exclude(frame, reason)
-
-    with replaced(SCHEDULER, "exclude", counted):
-        yield counts
-
-
-def alone_for_messages(counts: Counter[int]) -> int:
-    return sum(count for reason, count in counts.items() if reason in CALLS)
-
-
 @pytest.mark.parametrize("processors", (2, 3))
 @pytest.mark.parametrize("seed", SEEDS)
-def test_handles_go_from_process_to_process(seed: int, processors: int, alone_for: Counter[int]) -> None:
-    switched_off(*passing(ROUNDS, 1), seed=seed, processors=processors, after_entry=look(25))
-    few = alone_for_messages(alone_for)
-    done = switched_off(*passing(3 * ROUNDS, 1), seed=seed, processors=processors, after_entry=look(25))
-    many = alone_for_messages(alone_for) - few
+def test_handles_go_from_process_to_process(seed: int, processors: int) -> None:
+    with counted_alone() as counts:
+        switched_off(*passing(ROUNDS, 1), seed=seed, processors=processors, after_entry=look(25))
+        few = for_messages(counts)
+        done = switched_off(*passing(3 * ROUNDS, 1), seed=seed, processors=processors, after_entry=look(25))
+        many = for_messages(counts) - few
     assert many - few < PAIRS * ROUNDS // 2, f"{few} of {PAIRS * ROUNDS} messages alone, {many} of three times as many"
     assert done.watch.accesses > 1_000
 

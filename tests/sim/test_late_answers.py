@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from cloudos.abi.errors import BadHandle, PeerGone, TimedOut, WouldBlock
 from tests.sim import programs
 from tests.sim.harness import MB
 from tests.sim.ownership import replaced
-from tests.sim.several import SEEDS, is_noticed, look, switched_off
+from tests.sim.several import SEEDS, counted_alone, for_messages, is_noticed, look, switched_off
 from tests.sim.test_handles_at_home import HANDLES, ONE_HANDLE
 from tests.sim.test_messages_at_home import DEADLINE
 from tests.sim.test_processors import PAGE, packed, unpacked
@@ -86,8 +87,8 @@ def collecting(rounds: int, patience: int, threads: int = 1) -> tuple[user.UserF
     return main, collector, client
 
 
-@pytest.fixture
-def late() -> Iterator[dict[str, list[int]]]:
+@contextmanager
+def noted() -> Iterator[dict[str, list[int]]]:
     """How often calls other than the latest were answered, and calls given up: at home or visiting, and alone."""
     counts = {"answered": [0, 0], "given up": [0, 0]}
     stop, expire = WAITING.stop_donation, WAITING.expire
@@ -102,6 +103,13 @@ def late() -> Iterator[dict[str, list[int]]]:
         expire(thread)
 
     with replaced(WAITING, "stop_donation", stopped), replaced(WAITING, "expire", expired):
+        yield counts
+
+
+@pytest.fixture
+def late() -> Iterator[dict[str, list[int]]]:
+    """See `noted`."""
+    with noted() as counts:
         yield counts
 
 
@@ -121,7 +129,10 @@ def test_calls_are_given_up_at_home(seed: int, late: dict[str, list[int]]) -> No
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_of_several_threads_one_answers_earlier_calls(seed: int) -> None:
-    switched_off(*collecting(6, 5_000, 2), seed=seed, processors=2, after_entry=look())
+    """At home, and what comes too late is put on record there."""
+    with counted_alone() as counts:
+        switched_off(*collecting(6, 5_000, 2), seed=seed, processors=2, after_entry=look())
+    assert for_messages(counts) <= 1, counts
 
 
 def middle(argument: int, _: int) -> user.UserCode:

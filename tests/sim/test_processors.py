@@ -326,15 +326,17 @@ def stop_without_waiting(other: Any) -> None:
     other.current = SCHEDULER.null()
 
 
-def take_own_word(own: Any, frame: Any) -> None:
+def keep_own(own: Any) -> bool:
     """Another processor's word is taken for granted."""
-    while own.address == REQUESTS.processors.this() and not own.value.machine.inside.try_take():
-        SCHEDULER.answer(frame)
+    if own.address == REQUESTS.processors.this() and not own.value.machine.inside.try_take():
+        return False
+    REQUESTS._note(own)
+    return True
 
 
 PLANTED: dict[str, tuple[Any, str, Any, Callable[[], tuple[user.UserFunction, ...]]]] = {
     "everything is within reach": (REQUESTS, "reaches", lambda number: True, lambda: calling(20)),
-    "who is visited is not kept out": (SCHEDULER, "_take_word", take_own_word, lambda: signalling(20)),
+    "who is visited is not kept out": (REQUESTS, "try_keep", keep_own, lambda: signalling(20)),
     "nobody is waited for": (INSIDE, "is_inside", property(lambda self: False), lambda: signalling(20)),
     "an invalidation is not sent": (REQUESTS, "_ask_others", lambda root, request: None, lambda: taking_memory(10)),
     "a stop does not wait": (SCHEDULER, "_take_from", stop_without_waiting, lambda: stopping(20)),

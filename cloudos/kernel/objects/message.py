@@ -29,7 +29,7 @@ from cloudos.kernel.objects.header import Capability, CapabilityTable, Header
 from cloudos.kernel.objects.notification import Notification
 from cloudos.kernel.objects.reply import Reply
 from cloudos.kernel.objects.thread import MAXIMUM_DEPTH, Thread, ThreadState
-from cloudos.kernel.restart import Restart, need_alone
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.sched import scheduler
 from cloudos.kernel.sched.processor import PROCESSOR
 from cloudos.kernel.sched.requests import bring, is_alone
@@ -493,8 +493,8 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> Ptr[Thread]:
     which the frame says then.
 
     What other threads serve belongs to their processors, which fill and empty the slots of replies without having the
-    table: only whoever is alone may look at those. The only thread of its process needs the table for another call than
-    its latest, which may be coming to its end elsewhere. Raises BadArgument, Restart.
+    table: for another call than its latest a thread needs them all at hand, and the table, for that call may be coming
+    to its end elsewhere. Raises BadArgument, Restart.
     """
     server = PROCESSOR.current
     tag = frame.argument1
@@ -503,12 +503,12 @@ def _reply(slot: Ptr[Capability], frame: trap.UserFrame) -> Ptr[Thread]:
     caller = server.value.client
     nobody: Ptr[Thread] = null()
     if caller.is_null() or caller.value.reply.header.capabilities != slot:
-        if not server.value.process.value.threads.cast(Thread).value.next.is_null():
-            need_alone()
         own_table(server, U64(0))
+        if not is_alone() and not waiting.are_at_hand(server.value.process.value.threads.cast(Thread)):
+            raise Restart
         caller = slot.value.object.cast(Reply).value.caller.cast(Thread)
     waiting.check_ours(caller)
-    if not scheduler.counts(server):
+    if not scheduler.counts(waiting.last_of(caller)):
         raise Restart
     keeps = server.value.reply_slot.is_null() and slot.value.generation != U32.MAX
     if not keeps:

@@ -22,8 +22,10 @@ from cloudos.kernel.sched.requests import is_alone, reaches
 from cloudos.kernel.security import capabilities
 from cloudos.lang import U8, U64, Ptr, VirtAddr, fast, inlined, never_inlined, null, offset_of
 
-# So many threads are looked through.
-FEW = 32
+# So many threads of a queue are looked through.
+FEW = 16
+# Of so many threads of one process it is not asked whether all are at hand. That may be asked four times in a call.
+MANY = 12
 TABLE = int(offset_of(Process, "table"))
 
 
@@ -166,17 +168,21 @@ def cancel(thread: Ptr[Thread], error: U64) -> None:
     scheduler.wake(thread)
 
 
+@inlined
+def is_timed(thread: Ptr[Thread]) -> bool:
+    """Whether a thread sleeps or is exhausted: only time lets it go on."""
+    return U8(thread.value.state) >= U8(ThreadState.SLEEPING)
+
+
 def is_ours(thread: Ptr[Thread]) -> bool:
     """Whether this processor may wake a thread in its timers: all that this changes is within reach, or it is alone."""
     if is_alone():
         return True
     if not has_our_time(thread):
         return False
-    state = thread.value.state
-    if U8(state) >= U8(ThreadState.SLEEPING):
-        # Or exhausted.
+    if is_timed(thread):
         return True
-    if state == ThreadState.CALLING:
+    if thread.value.state == ThreadState.CALLING:
         return _may_end(thread)
     return _waits_within_reach(thread)
 
@@ -199,30 +205,56 @@ def _may_end(caller: Ptr[Thread]) -> bool:
     table = capabilities.table_of(caller.value.reply.header.capabilities)
     if not reaches(Ptr.at(Process, VirtAddr(Ptr.to(table).address.value.wrapping_sub(TABLE))).value.header.home):
         return False
-    last = caller
-    while not last.value.server.is_null():
-        last = last.value.server
+    last = last_of(caller)
     return last == caller or (_is_at_hand(last) and scheduler.counts(last))
 
 
-def _is_at_hand(thread: Ptr[Thread]) -> bool:
-    """Whether data within reach names a thread, as running, or ready among few, or the next to be woken."""
-    queue = _queue_of(thread)
-    if not queue.is_null():
-        return thread == queue.value.first and _waits_within_reach(thread)
-    processor = home(thread)
-    if not reaches(processor.line.number):
-        return False
-    if thread == processor.current:
-        return True
-    if processor.ready.count >= FEW:
-        return False
-    found = processor.ready.queues[U64(thread.value.priority)].first
-    while found != thread:
-        if found.is_null():
+@never_inlined
+def last_of(caller: Ptr[Thread]) -> Ptr[Thread]:
+    """Who serves a thread, or that one, and so on: the one that waits for none of them. Perhaps the thread itself."""
+    last = caller
+    while not last.value.server.is_null():
+        last = last.value.server
+    return last
+
+
+@never_inlined
+def are_at_hand(first: Ptr[Thread]) -> bool:
+    """Whether data within reach names all threads of a process, which are not many, or whoever serves them."""
+    thread = first
+    for _ in U64.range(MANY):
+        if thread.is_null():
+            return True
+        if not _is_at_hand(last_of(thread)):
             return False
+        thread = thread.value.next
+    return False
+
+
+def _is_at_hand(thread: Ptr[Thread]) -> bool:
+    """Whether data within reach names a thread: as running, in the timers, or among the first FEW of a queue."""
+    queue = _queue_of(thread)
+    found: Ptr[Thread] = null()
+    if not queue.is_null():
+        if not _waits_within_reach(thread):
+            return False
+        found = queue.value.first
+    else:
+        processor = home(thread)
+        if not reaches(processor.line.number):
+            return False
+        if thread == processor.current:
+            return True
+        if is_timed(thread):
+            return processor.timers.holds(thread)
+        found = processor.ready.queues[U64(thread.value.priority)].first
+    for _ in U64.range(FEW):
+        if found == thread:
+            return True
+        if found.is_null():
+            break
         found = found.value.queue_next
-    return True
+    return False
 
 
 @never_inlined

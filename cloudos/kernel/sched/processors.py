@@ -19,8 +19,8 @@ assert size_of(Processor) <= 4096 * PAGES
 
 def start_first() -> None:
     """The processor that boots has its data."""
-    ALL.add(Ptr.to(FIRST).cast(Own))
     processors.start_first(FIRST.machine)
+    ALL.add(Ptr.to(FIRST).cast(Own))
 
 
 def start_others() -> None:

@@ -55,9 +55,14 @@ class Line:
     sent: Atomic[U64] = Atomic(U64(0))
     # Of the processor that started before it.
     next: Ptr[Own] = null()
-    # To which belongs what was last found missing here; which one this processor visits, if it does.
+    # To which belongs what was last found missing here.
     wanted: Ptr[Own] = null()
-    visited: Ptr[Own] = null()
+    # The first of those whose words this processor has taken, its own among them; after this one, the next of those
+    # that its keeper has taken.
+    kept: Ptr[Own] = null()
+    after: Ptr[Own] = null()
+    # How often it has begun to keep out one other since it came in.
+    steps: U32 = U32(0)
     # The first of the allocated frames that it has at hand, which are linked; 0: none.
     at_hand: PhysAddr = zeroed()
 
@@ -78,7 +83,8 @@ class All:
     by_number: Array[Ptr[Own], Literal[256]] = zeroed()
 
     def add(self, own: Ptr[Own]) -> None:
-        """One more runs."""
+        """One more runs, or will when this one, which is alone, lets it."""
+        _note(own)
         own.value.line.next = self.first
         self.first = own
         self.by_number[U8.truncate(own.value.line.number)] = own
@@ -119,12 +125,15 @@ def bring_far(object: Header) -> bool:
 @never_inlined
 def reaches(number: U32) -> bool:
     """Whether what belongs to the processor of this number may be touched. If not, that processor is wanted."""
-    if number == OWN.line.number:
+    if number == OWN.line.number or is_alone():
         return True
-    other = ALL.by_number[U8.truncate(number)]
-    if other == OWN.line.visited or is_alone():
-        return True
-    OWN.line.wanted = other
+    wanted = ALL.by_number[U8.truncate(number)]
+    own = OWN.line.kept
+    while not own.is_null():
+        if own == wanted:
+            return True
+        own = own.value.line.after
+    OWN.line.wanted = wanted
     return False
 
 
@@ -135,22 +144,36 @@ def must_reach(object: Header) -> None:
         assert reaches(object.home), "another processor may touch it"
 
 
+@inlined
+def _note(own: Ptr[Own]) -> None:
+    """This processor has the words of one."""
+    own.value.line.after = OWN.line.kept
+    OWN.line.kept = own
+
+
+@never_inlined
+def try_keep(own: Ptr[Own]) -> bool:
+    """From outside, or visiting: keep a processor out, which may be this one, unless somebody does. It may still be
+    inside."""
+    if not own.value.machine.inside.try_take():
+        return False
+    _note(own)
+    return True
+
+
 @never_inlined
 @exported("kernel_leave")
 def leave() -> None:
     """Leave the kernel, and let in again whom this processor keeps out. The entry code does it where that is nobody."""
     if not processors.are_several():
         return
-    other = OWN.line.visited
-    if not other.is_null():
-        OWN.line.visited = null()
-        other.value.machine.inside.give()
-        OWN.machine.inside.give()
-    elif OWN.machine.inside.keeps_all_out:
-        own = ALL.first
-        while not own.is_null():
-            own.value.machine.inside.give()
-            own = own.value.line.next
+    own = OWN.line.kept
+    OWN.line.kept = null()
+    OWN.line.steps = U32(0)
+    while not own.is_null():
+        after = own.value.line.after
+        own.value.machine.inside.give()
+        own = after
     OWN.machine.inside.leave()
 
 

@@ -14,11 +14,13 @@ from cloudos.kernel.objects.schedule import Schedule
 from cloudos.kernel.objects.thread import Thread, ThreadState
 from cloudos.kernel.sched import counters, placement, requests
 from cloudos.kernel.sched.processor import PROCESSOR, Processor, home, processor_of
-from cloudos.kernel.sched.requests import ALL, COUNT, FORGET, LET_GO, OWN, STOP, Own, ask, bring, is_alone
-from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null
+from cloudos.kernel.sched.requests import ALL, COUNT, FORGET, LET_GO, OWN, STOP, Own, ask, bring, is_alone, must_reach
+from cloudos.lang import U32, U64, Order, Ptr, VirtAddr, fast, inlined, never_inlined, null, often
 
 # How long ended objects wait for the next steps, when nothing else enters the kernel in a way that does some.
 CLEANUP_NS = 20_000
+# Who has asked for so many others, one after the other, and tried again each time, is alone.
+MOST = 6
 
 
 def start() -> None:
@@ -26,6 +28,7 @@ def start() -> None:
     PROCESSOR.alarm = U64(NEVER)
 
 
+@often
 def ready(thread: Ptr[Thread]) -> None:
     """A thread that was blocked or stopped may run, on whatever processor is best for it."""
     thread.value.state = ThreadState.READY
@@ -155,6 +158,8 @@ def settle(thread: Ptr[Thread]) -> None:
         _charge(timer.now())
         PROCESSOR.reschedule = True
     elif thread.value.state == ThreadState.RUNNING:
+        if thread.value.time().value.budget.is_limited:
+            must_reach(thread.value.time().value.header)
         home(thread).reschedule = True
         ask(Ptr.to(home(thread)).cast(Own).value, U32(COUNT))
 
@@ -404,22 +409,25 @@ def enter(frame: Ptr[trap.UserFrame]) -> None:
 @never_inlined
 def reach(frame: Ptr[trap.UserFrame], reason: U64) -> None:
     """What was found missing may be touched from here on until the kernel is left: this processor keeps the one out to
-    which it belongs or, if it does so already or nobody is known who would do, is alone. Otherwise as `exclude`."""
+    which it belongs, beside those that it keeps out already; but instead of them, if somebody else keeps it out now. Is
+    alone if nobody is known, or after MOST such steps, for others may be as unlucky. Otherwise as `exclude`."""
     other = OWN.line.wanted
-    if other.is_null() or not processors.is_home():
+    steps = OWN.line.steps
+    OWN.line.wanted = null()
+    if other.is_null() or steps == MOST:
         exclude(frame, reason)
         return
-    OWN.line.wanted = null()
-    _go_out()
-    first = other
-    second = Ptr.to(OWN)
-    if first.value.line.number < second.value.line.number:
-        # All are taken in this order.
-        first, second = second, first
-    _take_word(first, frame)
-    _take_word(second, frame)
-    OWN.machine.inside.come(U32(VISITING))
-    OWN.line.visited = other
+    if processors.is_home() or not requests.try_keep(other):
+        _go_out()
+        first = other
+        second = Ptr.to(OWN)
+        if first.value.line.number < second.value.line.number:
+            # All are taken in this order by who waits.
+            first, second = second, first
+        _take_word(first, frame)
+        _take_word(second, frame)
+        OWN.machine.inside.come(U32(VISITING))
+    OWN.line.steps = steps.wrapping_add(1)
     _come_in(other)
     if counters.COUNTED:
         counters.visited(reason)
@@ -480,7 +488,7 @@ def _let_go_of_current() -> None:
 @never_inlined
 def _take_word(own: Ptr[Own], frame: Ptr[trap.UserFrame]) -> None:
     """Keep a processor out, perhaps this one."""
-    while not own.value.machine.inside.try_take():
+    while not requests.try_keep(own):
         answer(frame)
         cpu.pause()
 

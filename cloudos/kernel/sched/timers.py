@@ -12,6 +12,9 @@ from __future__ import annotations
 from cloudos.kernel.objects.thread import Thread
 from cloudos.lang import U64, Ptr, never_inlined, null, struct
 
+# On the left a heap may be as deep as it has threads.
+DEEP = 16
+
 
 @struct
 class Timers:
@@ -42,8 +45,25 @@ class Timers:
             below = _join(below, leaving.timer_right)
         self._put(parent, thread, below)
         leaving.timer_rank = U64(0)
+        # Whoever asks `holds` comes to no thread that has ended.
+        leaving.timer_parent = null()
         while not parent.is_null() and _settle(parent):
             parent = parent.value.timer_parent
+
+    @never_inlined
+    def holds(self, thread: Ptr[Thread]) -> bool:
+        """Whether a thread is in here, less than DEEP steps below the top. It may be in another processor's heap, which
+        that one changes meanwhile."""
+        node = thread
+        for _ in U64.range(DEEP):
+            parent = node.value.timer_parent
+            if parent.is_null():
+                return node == self.first
+            # What stands in this heap says what is below it.
+            if parent.value.timer_left != node and parent.value.timer_right != node:
+                return False
+            node = parent
+        return False
 
     def _put(self, parent: Ptr[Thread], old: Ptr[Thread], thread: Ptr[Thread]) -> None:
         """Let a thread, or none, be where another one was."""

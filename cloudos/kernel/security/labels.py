@@ -14,7 +14,7 @@ from typing import Literal
 from cloudos.abi.errors import BadArgument, BadState, Denied, Sealed
 from cloudos.abi.objects import ALL_OPERATIONS, Event, Operation
 from cloudos.kernel.objects.header import CapabilityTable
-from cloudos.kernel.restart import need_alone
+from cloudos.kernel.restart import Restart
 from cloudos.kernel.security import audit
 from cloudos.lang import U8, U64, Array, Slice, inlined, place, struct, zeroed
 
@@ -97,6 +97,7 @@ def permits(subject: U8, object: U8, operation: Operation) -> bool:
 def check(subject: CapabilityTable, object: CapabilityTable, operation: Operation) -> None:
     """Raises Denied, which is then on record, or Restart, unless policy permits it between the two processes."""
     if not permits(subject.label, object.label, operation):
-        need_alone()
+        if not audit.bring():
+            raise Restart
         audit.record(Event.DENIED, subject, object, U64(operation))
         raise Denied

@@ -71,4 +71,4 @@ def test_who_keeps_others_out_is_not_at_home() -> None:
     inside = outside()
     for mode in (VISITING, ALONE):
         inside.come(U32(mode))
-        assert inside.is_inside and not inside.is_home and inside.keeps_all_out
+        assert inside.is_inside and not inside.is_home

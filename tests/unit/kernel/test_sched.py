@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cloudos.kernel.objects.thread import Thread
 from cloudos.kernel.sched.budget import PIECES, Budget
 from cloudos.kernel.sched.run_queue import RunQueue
-from cloudos.kernel.sched.timers import Timers
+from cloudos.kernel.sched.timers import DEEP, Timers
 from cloudos.lang import U8, U64, Ptr
 from tests.unit.kernel.simulated_machine import memory
 
@@ -61,7 +61,9 @@ def test_the_run_queue_gives_the_most_urgent_first_come_first_served(steps: list
 @given(st.lists(st.tuples(st.sampled_from(["add", "pop", "remove"]), st.integers(0, 50)), max_size=80))
 def test_timers_come_in_order_of_deadlines(steps: list[tuple[str, int]]) -> None:
     with memory((1 * MB, 4 * MB)):
-        timers = Timers()
+        timers, others = Timers(), Timers()
+        for deadline, thread in enumerate(elsewhere := threads(5)):
+            others.add(thread, U64(deadline * 7 % 5))
         idle = threads(20)
         model: list[tuple[int, Ptr[Thread]]] = []
         for step, number in steps:
@@ -84,6 +86,8 @@ def test_timers_come_in_order_of_deadlines(steps: list[tuple[str, int]]) -> None
             assert timers.is_empty == (not model)
             if model:
                 assert timers.first.value.deadline == min(entry[0] for entry in model)
+            assert all(timers.holds(thread) for _, thread in model)
+            assert not any(timers.holds(thread) for thread in idle + elsewhere)
 
 
 def depth(thread: Ptr[Thread]) -> int:
@@ -110,6 +114,16 @@ def test_ways_to_the_right_are_short_whatever_the_order_of_deadlines() -> None:
             thread = timers.first
             assert thread.value.deadline == expected
             timers.remove(thread)
+
+
+def test_whoever_stands_very_deep_in_a_heap_is_not_looked_for() -> None:
+    with memory((1 * MB, 8 * MB)):
+        timers = Timers()
+        several = threads(DEEP + 5)
+        # Each is earlier than all before: all ways are to the left.
+        for index, thread in enumerate(several):
+            timers.add(thread, U64(1000 - index))
+        assert [timers.holds(thread) for thread in several] == [False] * 5 + [True] * DEEP
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,10 +1,11 @@
 """Who is in the kernel: processors that keep to what belongs to them, at the same time; one that touches also what
-belongs to one other; or one that may touch all.
+belongs to a few others; or one that may touch all.
 
 Each processor has two words. A processor that comes in says so in one of them, and looks in the other whether somebody
 keeps it out. Who wants to keep others out takes their words, and its own, one after the other in an order that all
 agree on, and then waits until those processors have left. Both sides write first and read then, and one of two sees the
-other. There is no word that all processors write to.
+other. Who keeps some out already may take one more word in any order, if it is free: it does not wait for it. There is
+no word that all processors write to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from cloudos.lang import U32, Atomic, Order, fence, inlined, never_inlined, plac
 
 # Alone in the kernel; the only processor always is, wherever it is.
 ALONE = 0
-# In the kernel, touching what belongs to this processor and to one that it keeps out.
+# In the kernel, touching what belongs to this processor and to a few that it keeps out.
 VISITING = 1
 OUTSIDE = 2
 # In the kernel, touching only what belongs to this processor. Less OUTSIDE this does not borrow, as the entry code
@@ -58,7 +59,10 @@ class Inside:
 
     @inlined
     def try_take(self) -> bool:
-        """From outside: keep the processor out, which may be this one, unless somebody does. It may still be inside."""
+        """From outside: keep the processor out, which may be this one, unless somebody does. It may still be inside.
+
+        While visiting: another one; if somebody keeps that out, this one has to leave first.
+        """
         return self.taken.exchange(U32(1)) == 0
 
     def give(self) -> None:
@@ -74,11 +78,6 @@ class Inside:
     def is_home(self) -> bool:
         """Whether this processor is inside and keeps nobody out."""
         return self.mode.load(Order.RELAXED) & HOME != 0
-
-    @property
-    def keeps_all_out(self) -> bool:
-        """The opposite, of one that visits none; also when the entry code has made a beginning of leaving."""
-        return self.mode.load(Order.RELAXED) != HOME
 
     @property
     def is_inside(self) -> bool:

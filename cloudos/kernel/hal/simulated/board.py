@@ -121,6 +121,8 @@ class Processor:
         self.asleep = False
         # Whether it is in the kernel, and what it may touch: see `hal/shared/lock.py`.
         self.mode = ALONE if number == 0 else OUTSIDE
+        # Whether it wanted to keep out one more, and somebody else does.
+        self.was_refused = False
         # Whether it executes anything yet.
         self.started = number == 0
 

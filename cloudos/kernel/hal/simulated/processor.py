@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudos.kernel.hal.shared.lock import ALONE, HOME, OUTSIDE
+from cloudos.kernel.hal.shared.lock import ALONE, HOME, OUTSIDE, VISITING
 from cloudos.kernel.hal.simulated import board
 from cloudos.lang import U32, U64, Ptr, VirtAddr, located, struct, zeroed
 
@@ -34,11 +34,15 @@ class Inside:
         return True
 
     def try_take(self) -> bool:
-        """From outside: keep the processor out, unless somebody does. It may still be inside."""
+        """From outside, or once while visiting: keep the processor out, unless somebody does. It may be inside."""
         machine = board.current()
         machine.interleave()
-        assert machine.processor.mode == OUTSIDE, "a processor keeps others out while they may wait for it"
+        own = machine.processor
+        assert own.mode == OUTSIDE or (own.mode == VISITING and not own.was_refused), (
+            "a processor keeps others out while they may wait for it"
+        )
         if self.taken != 0:
+            own.was_refused = True
             return False
         self.taken = U32(1)
         return True
@@ -50,18 +54,15 @@ class Inside:
 
     def come(self, mode: U32) -> None:
         """This processor has taken all that it needs."""
-        board.current().processor.mode = int(mode)
+        processor = board.current().processor
+        processor.mode = int(mode)
+        processor.was_refused = False
         self.mode = mode
 
     @property
     def is_home(self) -> bool:
         """Whether this processor is inside and keeps nobody out."""
         return self.mode == HOME
-
-    @property
-    def keeps_all_out(self) -> bool:
-        """The opposite, of one that visits none."""
-        return self.mode != HOME
 
     @property
     def is_inside(self) -> bool:
