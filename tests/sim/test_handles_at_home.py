@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -34,6 +35,14 @@ def got(buffer: int) -> programs.Steps:
     return int.from_bytes((yield user.Read(buffer + HANDLES, 8)), "little")
 
 
+def answer(endpoint: int, reply: int, handle: int) -> Generator[user.Instruction, Any, user.Reply]:
+    """Let a handle go back to the caller, and wait for the next one; the message that it comes with."""
+    yield from put(programs.BUFFERS, handle)
+    message: user.Reply = yield user.message("message_reply_receive", endpoint, ONE_HANDLE, reply=reply)
+    assert message.error == 0, message.error
+    return message
+
+
 def start(endpoints: list[int], function: int) -> programs.Steps:
     """A process with a thread for each endpoint; the first runs this function, the second the next one."""
     quota = yield from succeed("quota_create", initial.QUOTA, 1 << 20)
@@ -58,9 +67,7 @@ def server(argument: int, _: int) -> user.UserCode:
     while True:
         bell = yield from got(programs.BUFFERS)
         yield from succeed("notification_signal", bell, 4)
-        yield from put(programs.BUFFERS, bell)
-        message = yield user.message("message_reply_receive", endpoint, ONE_HANDLE, reply=message.reply)
-        assert message.error == 0, message.error
+        message = yield from answer(endpoint, message.reply, bell)
 
 
 def passing(rounds: int, threads: int) -> tuple[user.UserFunction, ...]:
@@ -84,8 +91,8 @@ def passing(rounds: int, threads: int) -> tuple[user.UserFunction, ...]:
         yield from succeed("thread_set_buffer", buffer)
         for _ in range(rounds):
             yield from put(buffer, bell)
-            answer = yield user.message("message_call", endpoint, ONE_HANDLE)
-            assert answer.error == 0, answer.error
+            done = yield user.message("message_call", endpoint, ONE_HANDLE)
+            assert done.error == 0, done.error
             bell = yield from got(buffer)
             assert (yield from succeed("notification_wait", bell, (1 << 64) - 1)) == 4
         yield user.Write(user.SCRATCH + number, b"\1")

@@ -13,7 +13,7 @@ from tests.sim import programs
 from tests.sim.harness import MB
 from tests.sim.ownership import replaced
 from tests.sim.several import SEEDS, is_noticed, look, switched_off
-from tests.sim.test_handles_at_home import ONE_HANDLE, got, put
+from tests.sim.test_handles_at_home import ONE_HANDLE, answer, got, put
 from tests.sim.test_processors import packed, unpacked
 from tests.sim.world import board, kernel_module, user
 
@@ -53,11 +53,8 @@ def server(argument: int, _: int) -> user.UserCode:
     yield from succeed("thread_set_buffer", programs.BUFFERS)
     message = yield user.message("message_receive", endpoint)
     while True:
-        came = yield from got(programs.BUFFERS)
-        yield from put(programs.BUFFERS, held)
-        held = came
-        message = yield user.message("message_reply_receive", endpoint, ONE_HANDLE, reply=message.reply)
-        assert message.error == 0, message.error
+        before, held = held, (yield from got(programs.BUFFERS))
+        message = yield from answer(endpoint, message.reply, before)
 
 
 def client(argument: int, _: int) -> user.UserCode:
@@ -69,8 +66,8 @@ def client(argument: int, _: int) -> user.UserCode:
             yield user.Write(PLACE, bell.to_bytes(8, "little"))
             yield user.Work(500)
         yield from put(programs.BUFFERS, bell)
-        answer = yield user.message("message_call", endpoint, ONE_HANDLE)
-        assert answer.error == 0, answer.error
+        done = yield user.message("message_call", endpoint, ONE_HANDLE)
+        assert done.error == 0, done.error
         bell = yield from got(programs.BUFFERS)
     yield from succeed("process_exit", 0)
     return None
