@@ -104,8 +104,8 @@ def test_clones_are_written_on_two_processors(seed: int, keeps_origin: bool, cop
     assert at_home + alone >= 40 and at_home > 2 * alone, f"{at_home} frames were copied at home, {alone} alone"
 
 
-def threaded(pages: int) -> tuple[user.UserFunction, ...]:
-    """Two threads of one process write to a clone of memory, from both ends."""
+def threaded(pages: int, threads: int) -> tuple[user.UserFunction, ...]:
+    """Two threads of one process write to a clone of memory, from both ends, or a third one from the middle on too."""
 
     def main(bundle: int, length: int) -> user.UserCode:
         memory = yield from succeed("memory_create", initial.QUOTA, pages * PAGE, 0)
@@ -114,34 +114,37 @@ def threaded(pages: int) -> tuple[user.UserFunction, ...]:
             yield user.Write(COMMON + page * PAGE, b"origin..")
         copy = yield from succeed("memory_clone", memory, initial.QUOTA, 0)
         yield from succeed("space_map", initial.SPACE, copy, COMMON + MB, 0, pages * PAGE, 3)
-        for number in range(2):
+        for number in range(threads):
             yield from programs.start_thread(1, number)
-        yield from programs.wait_for_marks(2)
+        yield from programs.wait_for_marks(threads)
         for page in range(pages):
             assert (yield user.Read(COMMON + page * PAGE, 8)) == b"origin..", "a clone has written to its origin"
-            assert (yield user.Read(COMMON + MB + page * PAGE, 8)) == b"clone 00", "lost"
-            assert (yield user.Read(COMMON + MB + page * PAGE + 8, 8)) == b"clone 01", "lost"
+            for number in range(threads):
+                assert (yield user.Read(COMMON + MB + page * PAGE + 8 * number, 8)) == b"clone %02d" % number, "lost"
         return 0
 
     def writer(number: int, _: int) -> user.UserCode:
-        order = range(pages) if number == 0 else reversed(range(pages))
-        for page in order:
+        other, half = (number + 1) % threads, pages // 2
+        orders = range(pages), range(pages - 1, -1, -1), (*range(half, pages), *range(half))
+        for page in orders[number]:
             place = COMMON + MB + page * PAGE
             # What the other one maps must be what is read here from then on.
-            before = yield user.Read(place + 8 * (1 - number), 8)
+            before = yield user.Read(place + 8 * other, 8)
             yield user.Write(place + 8 * number, b"clone %02d" % number)
-            after = yield user.Read(place + 8 * (1 - number), 8)
-            assert before in (bytes(8), b"origin..", b"clone %02d" % (1 - number))
-            assert after in (before, b"clone %02d" % (1 - number)), "an older page"
+            after = yield user.Read(place + 8 * other, 8)
+            assert before in (bytes(8), b"origin..", b"clone %02d" % other)
+            assert after in (before, b"clone %02d" % other), "an older page"
         yield user.Write(user.SCRATCH + number, b"\1")
         return None
 
     return main, writer
 
 
+@pytest.mark.parametrize("processors", (2, 3))
 @pytest.mark.parametrize("seed", SEEDS)
-def test_threads_of_one_process_write_to_a_clone(seed: int, copied: list[int]) -> None:
-    switched_off(*threaded(24), seed=seed, processors=2, after_entry=look(11), memory=32 * MB)
+def test_threads_of_one_process_write_to_a_clone(seed: int, processors: int, copied: list[int]) -> None:
+    """All others are visited."""
+    switched_off(*threaded(24, processors), seed=seed, processors=processors, after_entry=look(11), memory=32 * MB)
     at_home, alone = copied
     assert at_home >= 20 and at_home > 4 * alone, f"{at_home} frames were copied at home or visiting, {alone} alone"
 
@@ -166,7 +169,7 @@ def asks_nobody(pages: Any, request: Any) -> bool:
 PLANTED: dict[str, tuple[tuple[Any, str, Any], Any]] = {
     "nobody else lets go": ((PAGES, "_copy", nobody_else_lets_go), lambda: writing(2, 8)),
     "free frames are at home everywhere": ((FRAMES, "reaches", lambda number: True), lambda: writing(2, 120)),
-    "nobody else uses the page tables": ((REQUESTS, "_ask_others", asks_nobody), lambda: threaded(12)),
+    "nobody else uses the page tables": ((REQUESTS, "_ask_others", asks_nobody), lambda: threaded(12, 2)),
 }
 
 
